@@ -1,0 +1,194 @@
+"""The verbs: wiring only."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kdcompress.errors import DataError, KDCompressError
+from kdcompress.files import write_json
+from kdcompress.progress import Progress
+from kdcompress.recipe import Recipe, resolve
+from kdcompress.run import RECIPE, RunFolder, versions
+
+if TYPE_CHECKING:
+    from kdcompress.training.pipeline import Outcome
+
+METRICS = "metrics.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its folder and its result, the document that `kdcompress distill --json` prints."""
+
+    path: Path
+    result: dict[str, Any]
+    resumed: bool = False
+
+    def student(self) -> Any:
+        """The trained student, a Keras model from raw pixels (n, H, W, C), 0 to 255, to logits (n, classes)."""
+        from kdcompress.models import load_saved_model
+
+        return load_saved_model(self.path / "student.keras")
+
+
+def recipe_of(
+    recipe: str | Path | Mapping[str, Any] | Recipe = "mnist",
+    *,
+    data_dir: str | Path | None = None,
+    teacher: str | Path | None = None,
+    student: str | Path | None = None,
+    method: str | None = None,
+    temperature: float | None = None,
+    alpha: float | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    limit: int | None = None,
+    baseline: bool | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Recipe:
+    """The recipe that these arguments ask for; the arguments win over `recipe`, `settings` (dotted keys) over both.
+
+    Errors: RecipeError.
+    """
+    given = {
+        "data.dir": data_dir and str(data_dir),
+        "teacher.model": teacher and str(teacher),
+        "student.model": student and str(student),
+        "method.name": method,
+        "method.temperature": temperature,
+        "method.alpha": alpha,
+        "training.epochs": epochs,
+        "teacher.training.epochs": epochs,
+        "seed": seed,
+        "split.limit": limit,
+        "baseline": baseline,
+    }
+    overrides = {key: value for key, value in given.items() if value is not None}
+    base = recipe.to_dict() if isinstance(recipe, Recipe) else recipe
+    return resolve(base, {**overrides, **(settings or {})})
+
+
+def default_out(recipe: Recipe) -> Path:
+    """runs/NAME-DIGEST: the same recipe always finds its run again, and another never runs into it."""
+    return Path("runs") / f"{recipe.name}-{recipe.digest[:8]}"
+
+
+def distill(
+    recipe: str | Path | Mapping[str, Any] | Recipe = "mnist",
+    *,
+    out: str | Path | None = None,
+    fresh: bool = False,
+    progress: Progress | None = None,
+    **choices: Any,
+) -> Run:
+    """Train a small student from the teacher, and the same student without it; returns the finished run.
+
+    `choices` are the keywords of `recipe_of` (temperature, alpha, teacher, epochs, ...). A broken-off run in `out`
+    goes on where it stopped; a finished one is returned as it is, unless `fresh`. Errors: KDCompressError.
+    """
+    resolved = recipe_of(recipe, **choices)
+    return distill_resolved(resolved, Path(out) if out else default_out(resolved), fresh, progress or Progress())
+
+
+def distill_resolved(recipe: Recipe, out: Path, fresh: bool, progress: Progress) -> Run:
+    """As `distill`, for a recipe that is resolved already."""
+    run = RunFolder(out)
+    run.admit()
+    try:
+        with run.locked():
+            if fresh:
+                run.clear()
+            run.claim(recipe)
+            return _finished(run) if run.holds(METRICS) else _execute(recipe, run, progress)
+    except (KDCompressError, OSError):
+        run.discard_if_hardly_begun()
+        raise
+
+
+def plan(recipe: Recipe, out: Path, progress: Progress) -> dict[str, Any]:
+    """What `distill` would do for `recipe` in `out`, with sizes: nothing is trained and nothing is written."""
+    from kdcompress.training.planning import plan_run
+    from kdcompress.verification.flops import count_flops_or_none
+
+    planned, models, shape = plan_run(recipe, RunFolder(out), progress)
+    for role, model in models.items():
+        planned[role]["flops"] = count_flops_or_none(model, shape)
+    return planned
+
+
+def predict(model: str | Path, images: Iterable[str | Path]) -> list[dict[str, Any]]:
+    """{"image", "class", "probability"} for image files and folders, by a .keras file or a run's student.
+
+    Errors: ModelError; DataError names the first image that cannot be read.
+    """
+    rows, refused = predict_files(Path(model), [Path(image) for image in images])
+    if refused:
+        raise DataError(next(iter(refused.values())))
+    return rows
+
+
+def predict_files(model: Path, images: list[Path]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """As `predict`, with the images that cannot be read given back, path to reason, beside the predictions."""
+    from kdcompress import prediction
+
+    paths = prediction.find_images(images)
+    return prediction.predict(*prediction.open_model(model), paths)
+
+
+def _finished(run: RunFolder) -> Run:
+    for name in ("teacher.keras", "student.keras"):
+        run.holds(name)
+    result = json.loads((run / METRICS).read_text(encoding="utf-8"))
+    return Run(run.path, {"run": str(run.path), **result}, resumed=True)
+
+
+def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> Run:
+    from kdcompress.training.fitting import use_determinism
+    from kdcompress.training.pipeline import Pipeline
+
+    start = time.perf_counter()
+    spent = run.manifest().get("seconds", 0.0)
+    run.note(command=sys.argv, seed=recipe.seed, recipe=recipe.digest, versions=versions())
+    if recipe.deterministic:
+        use_determinism()
+    pipeline = Pipeline(recipe, run, progress)
+    try:
+        outcome = pipeline.execute()
+    finally:
+        seconds = round(spent + time.perf_counter() - start, 3)
+        run.note(seconds=seconds)
+    result = _result(run, outcome, seconds, progress)
+    for name in ("history.csv", RECIPE):
+        run.commit(name)
+    write_json(run / METRICS, result)
+    run.commit(METRICS)
+    pipeline.clean_up()
+    return Run(run.path, {"run": str(run.path), **result})
+
+
+def _result(run: RunFolder, outcome: Outcome, seconds: float, progress: Progress) -> dict[str, Any]:
+    from kdcompress.verification.flops import count_flops_or_none
+    from kdcompress.verification.roles import swapped
+
+    result: dict[str, Any] = {"dataset": run.manifest()["dataset"]}
+    for name, model in (("teacher", outcome.teacher), ("student", outcome.student)):
+        flops = count_flops_or_none(model, outcome.input_shape)
+        metrics = {"accuracy": outcome.accuracy[name]}
+        result[name] = {"params": model.count_params(), "flops": flops, "metrics": metrics}
+    baseline = outcome.accuracy.get("baseline")
+    result["baseline"] = None if baseline is None else {"metrics": {"accuracy": baseline}}
+    targets = outcome.targets
+    result["targets"] = {
+        "cached": targets is not None and targets.cached,
+        "seconds": round(targets.seconds, 3) if targets else 0.0,
+    }
+    if warning := swapped(result["teacher"], result["student"]):
+        progress.warn(warning)
+        outcome.warnings.append(warning)
+    return {**result, "seconds": seconds, "warnings": outcome.warnings}

@@ -1,0 +1,94 @@
+"""The application: its commands, and the one place where errors become a line and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import Any
+
+import typer
+
+from kdcompress._version import __version__
+from kdcompress.cli import cache, data, distill, init, list, predict
+from kdcompress.errors import KDCompressError
+
+_OS_RULES = {
+    errno.ENOSPC: "no space left on the disk; free some, then run the same command again",
+    errno.EDQUOT: "the disk quota is used up; free some space, then run the same command again",
+    errno.EROFS: "the file system is read-only; choose another folder",
+    errno.EACCES: "permission denied",
+    errno.EFBIG: "the file grows past what the system allows",
+}
+
+
+class _Debug:
+    on = False
+
+
+debug = _Debug()
+
+
+class _Group(typer.core.TyperGroup):
+    """Turns our own errors, failing disks and Ctrl-C into one line on stderr and the promised exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KDCompressError as exc:
+            self._fail(str(exc), exc.exit_code, exc)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except OSError as exc:
+            where = f"{exc.filename}: " if exc.filename else ""
+            self._fail(f"{where}{_OS_RULES.get(exc.errno or 0, exc.strerror or exc)}", 1, exc)
+        except KeyboardInterrupt:
+            print("\nkdcompress: interrupted; the same command goes on where it stopped", file=sys.stderr)
+            raise typer.Exit(130) from None
+        except Exception as exc:
+            if type(exc).__module__.split(".")[0] in ("typer", "click"):
+                raise  # wrong usage and exits: typer's own
+            self._fail(f"unexpected {type(exc).__name__}: {exc}; --debug shows where", 1, exc)
+
+    @staticmethod
+    def _fail(text: str, code: int, exc: BaseException) -> None:
+        if debug.on:
+            raise exc
+        print(f"kdcompress: {' '.join(text.split())}", file=sys.stderr)
+        raise typer.Exit(code) from None
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"kdcompress {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Distil a big image classifier into a small one that is proven.
+
+    Results go to stdout, progress and notes to stderr; with --json stdout is one JSON document. Exit codes: 0 done,
+    1 failed, 2 wrong usage, 130 interrupted (the same command goes on). --debug, anywhere, shows tracebacks.
+    """
+
+
+app.command("distill")(distill.distill)
+app.command("predict")(predict.predict)
+app.command("list")(list.list_choices)
+app.command("init")(init.init)
+app.command("cache")(cache.cache)
+app.add_typer(data.app, name="data")

@@ -1,0 +1,156 @@
+"""All printing: results on stdout, progress and notes on stderr, and what other libraries print in a log file.
+
+TensorFlow and its converters write to file descriptors 1 and 2 by themselves, whatever Python is told; while a command
+works, both lead into the log, and our own lines go where the two pointed before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from kdcompress.progress import Progress
+
+
+class Terminal(Progress):
+    """Shows progress on `err` and results on `out`; as a listener it is what api calls report to."""
+
+    def __init__(self, out: TextIO, err: TextIO) -> None:
+        self.out, self.err = out, err
+        self.live: Any = None
+        self.task: Any = None
+
+    def result(self, text: str) -> None:
+        """A line of the result, on stdout."""
+        print(text, file=self.out, flush=True)
+
+    def json(self, value: Any) -> None:
+        """The one JSON document of a command, on stdout."""
+        self.result(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+    def note(self, text: str) -> None:
+        """A note, on stderr."""
+        super().note(text)
+        self._say(text)
+
+    def warn(self, text: str) -> None:
+        """A warning, on stderr."""
+        super().warn(text)
+        self._say(f"WARNING: {text}")
+
+    def begin(self, phase: str, total: int, done: int = 0) -> None:
+        """Open a progress bar on a terminal; elsewhere say what begins."""
+        if not self.err.isatty():
+            self._say(f"{phase} ...")
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = (
+            TextColumn("{task.description:<9}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[parts]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+        )
+        self.live = Bar(*columns, console=Console(file=self.err), transient=True)
+        self.task = self.live.add_task(phase, total=total, completed=done, parts="")
+        self.live.start()
+
+    def step(self, done: int, parts: Mapping[str, float]) -> None:
+        """Move the bar."""
+        if self.live is not None:
+            text = " ".join(f"{name} {value:.4f}" for name, value in parts.items())
+            self.live.update(self.task, completed=done, parts=text)
+
+    def epoch(self, phase: str, epoch: int, epochs: int, row: Mapping[str, float]) -> None:
+        """A line for each epoch."""
+        super().epoch(phase, epoch, epochs, row)
+        parts = f"label {row['label_loss']:.4f}"
+        if "targets_loss" in row:
+            parts += f", targets {row['targets_loss']:.4f}"
+        self._say(
+            f"{phase:<9} epoch {epoch:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.4f} ({parts})  "
+            f"val accuracy {100 * row['val_accuracy']:.2f} %  {row['seconds']:.1f} s"
+        )
+
+    def end(self) -> None:
+        """Take the bar away."""
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+
+    def _say(self, text: str) -> None:
+        if self.live is not None:
+            self.live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(text, file=self.err, flush=True)
+
+
+@contextlib.contextmanager
+def working(log: Path | None = None) -> Iterator[Terminal]:
+    """A terminal for a command that works with heavy libraries; what those print is appended to `log` (or dropped)."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with contextlib.ExitStack() as stack:
+        out, err = (stack.enter_context(_own(stream, fd)) for stream, fd in ((sys.stdout, 1), (sys.stderr, 2)))
+        sink = stack.enter_context(log.open("ab") if log else tempfile.TemporaryFile())
+        stack.enter_context(_led_to(sink.fileno()))
+        if log:
+            stack.enter_context(_logging_to(log))
+        yield Terminal(out, err)
+
+
+@contextlib.contextmanager
+def _own(stream: TextIO, fd: int) -> Iterator[TextIO]:
+    """A way to where `stream` writes now that survives the redirection of `fd`."""
+    try:
+        direct = stream.fileno() == fd
+    except (OSError, ValueError):
+        direct = False  # a test's buffer
+    if not direct:
+        yield stream
+        return
+    with os.fdopen(os.dup(fd), "w", encoding=stream.encoding, errors=stream.errors) as own:
+        yield own
+
+
+@contextlib.contextmanager
+def _led_to(sink: int) -> Iterator[None]:
+    saved = os.dup(1), os.dup(2)
+    try:
+        os.dup2(sink, 1)
+        os.dup2(sink, 2)
+        yield
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        for fd, before in enumerate(saved, start=1):
+            os.dup2(before, fd)
+            os.close(before)
+
+
+@contextlib.contextmanager
+def _logging_to(log: Path) -> Iterator[None]:
+    logger = logging.getLogger("kdcompress")
+    handler = logging.FileHandler(log, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+        handler.close()

@@ -1,0 +1,18 @@
+"""`kdcompress cache`."""
+
+from __future__ import annotations
+
+import typer
+
+
+def cache(clear: bool = typer.Option(False, "--clear", help="Delete what no run is using now.")) -> None:
+    """Show what lies in the cache (data, zoo teachers we trained, teacher outputs), and how big it is."""
+    from kdcompress import cache as kept
+
+    if clear:
+        print(f"freed {kept.clear() / 1e6:.1f} MB")
+        return
+    rows = kept.entries()
+    for kind, name, size in rows:
+        print(f"{kind:<9} {name[:12]:<12} {size / 1e6:10.1f} MB")
+    print(f"{kept.cache_dir()}: {sum(size for *_, size in rows) / 1e6:.1f} MB in {len(rows)} entries")

@@ -1,0 +1,116 @@
+"""`kdcompress distill`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from kdcompress.cli._terminal import Terminal, working
+
+
+def distill(
+    recipe: str = typer.Argument(..., help="A recipe file or the name of a built-in one (`kdcompress list recipes`)."),
+    out: Path = typer.Option(None, help="The run folder. [default: runs/NAME-DIGEST]"),
+    data_dir: Path = typer.Option(None, help="The data set's own folder; nothing else is searched then."),
+    teacher: str = typer.Option(None, help="A zoo name, a .keras file, or module:function that returns a model."),
+    student: str = typer.Option(None, help="As --teacher."),
+    method: str = typer.Option(None, help="The distillation method (`kdcompress list methods`)."),
+    temperature: float = typer.Option(None, "-T", "--temperature", help="Softens both distributions; > 0."),
+    alpha: float = typer.Option(None, help="Weight of the distillation loss, 0 to 1; the labels weigh the rest."),
+    epochs: int = typer.Option(None, help="Epochs of every training, also of a teacher that we train."),
+    seed: int = typer.Option(None, help="The student's initial weights and the order of batches."),
+    limit: int = typer.Option(None, help="Train on a stratified N images; test stays whole."),
+    settings: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Any key of the recipe; repeatable."),
+    baseline: bool = typer.Option(None, "--baseline/--no-baseline", help="Also train the student without the teacher."),
+    fresh: bool = typer.Option(False, "--fresh", help="Throw away an earlier run in the folder."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Say what would happen, with sizes, and stop."),
+    as_json: bool = typer.Option(False, "--json", help="The result as one JSON document on stdout."),
+) -> None:
+    """Train a small student from a teacher, and the same student without it.
+
+    The teacher is run once over the training images and its outputs are kept; the student then learns from them and
+    from the labels. The run folder gets student.keras, which plain Keras opens, the teacher, the baseline, the history
+    and all figures. A broken-off run goes on when the same command is given again.
+
+    \b
+    Try it in a few minutes on 5,000 digits that need no download:
+      kdcompress distill mnist-demo
+    The paper's pair on the whole MNIST, softer targets, another seed:
+      kdcompress distill mnist -T 8 --alpha 0.7 --seed 1 --out runs/t8
+    Your own models (raw pixels in, logits out), saved by Keras or built by a function in my_models.py:
+      kdcompress distill mnist --teacher big.keras --student my_models:small
+    What would it do, and how big is it all?
+      kdcompress distill mnist --teacher big.keras --dry-run
+    Any key of the recipe (`kdcompress init` writes one with comments):
+      kdcompress distill mnist --set training.learning_rate=0.0005 --set views.count=4
+    """
+    from kdcompress import api
+    from kdcompress.recipe import parse_setting
+    from kdcompress.run import LOG, RunFolder
+
+    resolved = api.recipe_of(
+        recipe,
+        data_dir=data_dir,
+        teacher=teacher,
+        student=student,
+        method=method,
+        temperature=temperature,
+        alpha=alpha,
+        epochs=epochs,
+        seed=seed,
+        limit=limit,
+        baseline=baseline,
+        settings=dict(parse_setting(text) for text in settings),
+    )
+    folder = out or api.default_out(resolved)
+    if dry_run:
+        with working() as terminal:
+            plan = api.plan(resolved, folder, terminal)
+            terminal.json(plan) if as_json else _show_plan(plan, terminal)
+        return
+    run_folder = RunFolder(folder)
+    run_folder.admit()
+    with working(run_folder / LOG) as terminal:
+        run = api.distill_resolved(resolved, folder, fresh, terminal)
+        if run.resumed:
+            terminal.note(f"{folder} is finished already; --fresh makes it anew")
+        terminal.json(run.result) if as_json else _show(run.result, terminal)
+
+
+def _show(result: dict[str, Any], terminal: Terminal) -> None:
+    teacher, student, baseline = result["teacher"], result["student"], result["baseline"]
+    scores = {"teacher": teacher["metrics"], "student": student["metrics"]}
+    if baseline:
+        scores["without teacher"] = baseline["metrics"]
+    shown = ", ".join(f"{name} {100 * metrics['accuracy']:.2f} %" for name, metrics in scores.items())
+    terminal.result(f"test accuracy  {shown}  ({result['dataset']['n_test']:,} images)")
+    if baseline:
+        gain = 100 * (student["metrics"]["accuracy"] - baseline["metrics"]["accuracy"])
+        terminal.result(f"gain           {gain:+.2f} points from the teacher, in this one seed")
+    terminal.result(_ratio("parameters", student["params"], teacher["params"]))
+    if student["flops"] and teacher["flops"]:
+        terminal.result(_ratio("FLOPs", student["flops"], teacher["flops"]))
+    terminal.result(
+        f"run            {result['run']}  ({result['seconds']:.0f} s; student.keras opens with plain Keras)"
+    )
+
+
+def _ratio(name: str, student: int, teacher: int) -> str:
+    return f"{name:<14} {student:,} against the teacher's {teacher:,}: ratio {student / teacher:.3g}"
+
+
+def _show_plan(plan: dict[str, Any], terminal: Terminal) -> None:
+    data, targets = plan["dataset"], plan["targets"]
+    terminal.result(f"data      {data['name']} from {data['source']}")
+    terminal.result(f"          train {data['n_train']:,}, validation {data['n_val']:,}, test {data['n_test']:,}")
+    for role in ("teacher", "student"):
+        part = plan[role]
+        flops = f", {part['flops']:,} FLOPs" if part["flops"] else ""
+        terminal.result(f"{role:<9} {part['model']}: {part['params']:,} parameters{flops}; {part['todo']}")
+    method = ", ".join(f"{key} {value}" for key, value in plan["method"].items() if key != "name")
+    terminal.result(f"method    {plan['method']['name']}{f' ({method})' if method else ''}")
+    terminal.result(f"targets   {targets['bytes'] / 1e6:.1f} MB for {targets['views']} view(s); {targets['todo']}")
+    terminal.result(f"baseline  {plan['baseline']}")
+    terminal.result(f"run       {plan['run']}: {plan['state']}")

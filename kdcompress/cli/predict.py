@@ -1,0 +1,40 @@
+"""`kdcompress predict`."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import typer
+
+from kdcompress.cli._terminal import working
+from kdcompress.errors import DataError
+
+
+def predict(
+    model: Path = typer.Argument(..., help="A .keras file, or a run folder (its student then)."),
+    images: list[Path] = typer.Argument(..., help="Image files, and folders that are searched for them."),
+    csv_file: Path = typer.Option(None, "--csv", help="Also write the predictions to this CSV file."),
+    as_json: bool = typer.Option(False, "--json", help="The predictions as one JSON document on stdout."),
+) -> None:
+    """Classify image files with a model: the most likely class of each and its probability.
+
+    \b
+    kdcompress predict runs/demo digit.png
+    kdcompress predict runs/demo/student.keras photos/ --csv predictions.csv
+    """
+    from kdcompress import api, prediction
+
+    with working() as terminal:
+        rows, refused = api.predict_files(model, images)
+        if csv_file:
+            prediction.write_csv(csv_file, rows)
+        if as_json:
+            terminal.json({"model": str(model), "predictions": rows, "refused": refused})
+        else:
+            writer = csv.writer(terminal.out, delimiter="\t", lineterminator="\n")
+            writer.writerows([row["image"], row["class"], f"{row['probability']:.4f}"] for row in rows)
+        for reason in refused.values():
+            terminal.warn(reason)
+    if refused:
+        raise DataError(f"{len(refused)} of {len(rows) + len(refused)} images could not be read")

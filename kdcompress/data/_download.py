@@ -1,0 +1,54 @@
+"""One checked download with an answer within seconds, whether or not there is a network."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from kdcompress.errors import DataError
+from kdcompress.files import sha256_of, write_atomically
+
+CONNECT_TIMEOUT_S = 8.0
+
+
+def download(url: str, target: Path, sha256: str) -> None:
+    """Fetch `url` to `target`, whole or not at all, and refuse other bytes than those with this SHA-256.
+
+    Errors: DataError when nothing answers within CONNECT_TIMEOUT_S seconds, or when the bytes differ.
+    """
+
+    def fetch(part: Path) -> None:
+        with _open(url) as response, part.open("wb") as out:
+            while block := response.read(1 << 16):
+                out.write(block)
+        if (got := sha256_of(part)) != sha256:
+            raise DataError(f"{url} gave other bytes than the published ones (SHA-256 {got}, expected {sha256})")
+
+    try:
+        write_atomically(target, fetch)
+    except (TimeoutError, urllib.error.URLError) as exc:
+        raise DataError(f"cannot download {url} ({getattr(exc, 'reason', exc)})") from exc
+
+
+def _open(url: str) -> Any:
+    # In a thread: looking a name up has no time-out of its own and can hang for a minute without a network.
+    answer: queue.Queue[Any] = queue.Queue()
+
+    def ask() -> None:
+        try:
+            answer.put(urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT_S))
+        except Exception as exc:
+            answer.put(exc)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        response = answer.get(timeout=CONNECT_TIMEOUT_S)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {CONNECT_TIMEOUT_S:.0f} s") from None
+    if isinstance(response, Exception):
+        raise response
+    return response

@@ -1,0 +1,50 @@
+"""Augmentation as enumerated views: view k of a sample is always the same image, so a teacher can label it once."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.recipe import ViewsSection
+
+_IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
+
+
+def view_transforms(views: ViewsSection, ids: NDArray[np.str_], height: int, width: int) -> NDArray[np.float32]:
+    """Where each pixel of each view comes from: (n, count, 8) projective parameters, drawn from the sample's id.
+
+    Shifts are uniform in +-shift_px (pixels) on each axis, turns in +-rotation_deg (degrees) about the centre.
+    """
+    table = np.empty((len(ids), views.count, 8), np.float32)
+    table[:, 0] = _IDENTITY
+    for view in range(1, views.count):
+        for row, sample in enumerate(ids):
+            table[row, view] = _transform(views, str(sample), view, height, width)
+    return table
+
+
+def apply_transforms(images: Any, transforms: Any) -> Any:
+    """Turn and shift images (n, H, W, C), 0 to 255, by (n, 8) transforms: bilinear, black outside, whole grey levels.
+
+    Every pixel depends on its own image alone, so that batches of any size and order give the same view.
+    """
+    from keras import ops
+
+    moved = ops.image.affine_transform(
+        ops.cast(images, "float32"), transforms, interpolation="bilinear", fill_mode="constant", fill_value=0.0
+    )
+    return ops.round(moved)
+
+
+def _transform(views: ViewsSection, sample: str, view: int, height: int, width: int) -> tuple[float, ...]:
+    draw = hashlib.blake2b(f"{sample}\0{view}".encode(), digest_size=24).digest()
+    dx, dy, turn = (int.from_bytes(draw[i : i + 8], "big") / 2**63 - 1 for i in (0, 8, 16))
+    angle = np.deg2rad(turn * views.rotation_deg)
+    cos, sin = float(np.cos(angle)), float(np.sin(angle))
+    cx, cy = (width - 1) / 2, (height - 1) / 2
+    to_x = cx - cos * cx + sin * cy + dx * views.shift_px
+    to_y = cy - sin * cx - cos * cy + dy * views.shift_px
+    return (cos, -sin, to_x, sin, cos, to_y, 0.0, 0.0)

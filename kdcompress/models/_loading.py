@@ -1,0 +1,117 @@
+"""From a model reference (zoo name, .keras file, module:function) to a checked Keras model, and back to a file."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kdcompress import registry
+from kdcompress.errors import ModelError
+from kdcompress.files import write_atomically
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and Keras, so that what is built next starts from the same weights every time."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+
+
+def load_model(reference: str, input_shape: tuple[int, int, int], classes: int, role: str) -> Any:
+    """The Keras model behind `reference`, checked to map images of `input_shape` to `classes` logits.
+
+    `role` (teacher or student) names the model in errors. Errors: ModelError.
+    """
+    return prepare_model(_load(reference, input_shape, classes, role), input_shape, classes, f"{role} {reference}")
+
+
+def load_saved_model(path: Path) -> Any:
+    """A Keras model from a `.keras` file, uncompiled, without running code from the file; ModelError if it is none."""
+    import keras
+
+    if not path.is_file():
+        raise ModelError(f"model file {path} does not exist")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as exc:
+        raise ModelError(f"{path} cannot be loaded as a Keras model: {_reason(exc)}") from exc
+
+
+def save_model(model: Any, path: Path) -> None:
+    """Save uncompiled, so that plain Keras opens the file anywhere; whole or not at all."""
+    write_atomically(path, lambda part: model.save(part))
+
+
+def prepare_model(model: Any, input_shape: tuple[int, int, int], classes: int, what: str) -> Any:
+    """Return `model` after building it on one blank image; ModelError unless it gives (1, classes) from it."""
+    if len(getattr(model, "inputs", None) or [None]) != 1:
+        raise ModelError(f"{what} has {len(model.inputs)} inputs; it must take one batch of images")
+    expected = tuple(getattr(model, "input_shape", None) or ())[1:]
+    if expected and not _fits(expected, input_shape):
+        raise ModelError(f"{what} takes images of {_size(expected)}, the data has {_size(input_shape)}")
+    try:
+        output = model(np.zeros((1, *input_shape), np.float32), training=False)
+    except Exception as exc:
+        raise ModelError(f"{what} fails on an image of {_size(input_shape)}: {_reason(exc)}") from exc
+    shape = tuple(getattr(output, "shape", ()))
+    if shape != (1, classes):
+        got = f"{shape[1]} classes" if len(shape) == 2 else f"an output of shape {shape or type(output).__name__}"
+        raise ModelError(f"{what} has {got}, the data has {classes} classes; it must end in (batch, {classes}) logits")
+    return model
+
+
+def _load(reference: str, input_shape: tuple[int, int, int], classes: int, role: str) -> Any:
+    if reference in registry.choices("models"):
+        return registry.load("models", reference).build(input_shape, classes)
+    if ":" in reference and not reference.endswith(".keras"):
+        return _call(reference, role)
+    return load_saved_model(Path(reference))
+
+
+def _call(reference: str, role: str) -> Any:
+    import keras
+
+    module_name, _, function_name = reference.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # a console script, unlike `python -m`, does not look in the current folder
+    try:
+        function = getattr(importlib.import_module(module_name), function_name, None)
+    except ModuleNotFoundError as exc:
+        raise ModelError(f"{role} {reference}: no module {exc.name!r} here or among the installed packages") from exc
+    except Exception as exc:
+        raise ModelError(f"{role} {reference}: importing {module_name} fails: {_reason(exc)}") from exc
+    if not callable(function):
+        raise ModelError(f"{role} {reference}: module {module_name} has no function {function_name!r}")
+    try:
+        model = function()
+    except Exception as exc:
+        raise ModelError(f"{role} {reference} raises {_reason(exc)}") from exc
+    if not isinstance(model, keras.Model):
+        raise ModelError(f"{role} {reference} returns {type(model).__name__}; it must return a Keras 3 model")
+    return model
+
+
+def _reason(exc: Exception) -> str:
+    """An exception in one line, with the way out for the two that people meet most."""
+    text = " ".join(str(exc).split()) or "no message"
+    if "Could not locate class" in text or "Could not locate function" in text:
+        name = text.split("'")[1] if "'" in text else "?"
+        return (
+            f"its custom class {name!r} is not known here; "
+            "give the model as module:function that imports the class and loads the file"
+        )
+    if "Lambda" in text and "safe_mode" in text:
+        return "it holds a Lambda layer, which could run any code; give it as module:function that you trust"
+    return f"{type(exc).__name__}: {text[:300]}"
+
+
+def _fits(expected: tuple[int | None, ...], given: tuple[int, ...]) -> bool:
+    return len(expected) == len(given) and all(e in (None, g) for e, g in zip(expected, given, strict=True))
+
+
+def _size(shape: tuple[int | None, ...]) -> str:
+    return "x".join("?" if part is None else str(part) for part in shape)

@@ -1,0 +1,22 @@
+"""The paper's MNIST student: two dense layers of 784 units (1,238,730 parameters at 28x28x1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def build(input_shape: tuple[int, int, int], classes: int) -> Any:
+    """A Keras model from raw pixels (batch, H, W, C), 0 to 255, to logits (batch, classes)."""
+    from keras import Input, Sequential, layers
+
+    return Sequential(
+        [
+            Input(input_shape, name="image"),
+            layers.Rescaling(1 / 255, name="scale"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(784, activation="relu", name="dense1"),
+            layers.Dense(784, activation="relu", name="dense2"),
+            layers.Dense(classes, name="logits"),
+        ],
+        name="mnist_mlp",
+    )

@@ -1,0 +1,164 @@
+"""The target cache: a teacher's outputs for every sample and view, computed once and kept on disk.
+
+An entry is a folder named by its key (who labelled, what was labelled, which views) that holds `logits.npy`, shape
+(samples, views, classes), and `meta.json`, written last. Row i belongs to sample i of the split, whatever the order of
+training. While labelling, rows are appended to a part file, so that a killed run goes on behind its last whole batch.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.cache import cache_dir, entry_lock
+from kdcompress.data import Samples, apply_transforms, view_transforms
+from kdcompress.errors import TargetsError
+from kdcompress.files import digest_of, sha256_of, sync, write_json
+from kdcompress.progress import Progress
+from kdcompress.recipe import ViewsSection
+from kdcompress.teachers._base import Teacher
+
+SCHEMA = 1
+# Fixed, so that a row's bits do not depend on the batch size of training, nor on where labelling was broken off.
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Logits (samples, views, classes), memory-mapped; whether they were found ready, and the seconds it took."""
+
+    logits: NDArray[np.float32]
+    cached: bool
+    seconds: float
+    key: str
+
+
+def target_key(teacher: Teacher, split_fingerprint: str, views: ViewsSection) -> dict[str, Any]:
+    """What a target depends on, and nothing else."""
+    return {
+        "schema": SCHEMA,
+        "teacher": teacher.digest,
+        "outputs": teacher.outputs,
+        "preprocessing": "none",
+        "split": split_fingerprint,
+        "views": views.identity,
+    }
+
+
+def label(
+    teacher: Teacher, samples: Samples, split_fingerprint: str, views: ViewsSection, progress: Progress
+) -> Targets:
+    """The teacher's logits for all views of `samples`, from the cache or computed now.
+
+    An entry that does not match its key, shape and SHA-256 is refused and made again. Two runs that want the same
+    entry do not label twice. Errors: TargetsError names the sample whose outputs are not finite.
+    """
+    start = time.perf_counter()
+    key = target_key(teacher, split_fingerprint, views)
+    name = digest_of(key)
+    with entry_lock("targets", name, progress) as folder:
+        cached = _valid(folder, key, samples, progress)
+        if not cached:
+            _make(folder, key, teacher, samples, views, progress)
+        logits = np.load(folder / "logits.npy", mmap_mode="r", allow_pickle=False)
+    return Targets(logits, cached, time.perf_counter() - start, name)
+
+
+def labelled(key: dict[str, Any]) -> bool:
+    """Whether the cache has an entry of that key (which may still prove damaged when it is opened)."""
+    return (cache_dir("targets") / digest_of(key) / "meta.json").is_file()
+
+
+def _valid(folder: Path, key: dict[str, Any], samples: Samples, progress: Progress) -> bool:
+    if not (folder / "meta.json").is_file():
+        return False
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        matches = (
+            meta["key"] == key
+            and meta["ids"] == _ids_digest(samples)
+            and meta["sha256"] == sha256_of(folder / "logits.npy")
+        )
+    except (ValueError, KeyError, TypeError, OSError):
+        matches = False
+    if not matches:
+        progress.warn(f"cached targets {folder.name[:12]} do not match what they claim to be: refused, labelling anew")
+    return matches
+
+
+def _make(
+    folder: Path, key: dict[str, Any], teacher: Teacher, samples: Samples, views: ViewsSection, progress: Progress
+) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+    part = folder.with_name(f"{folder.name}.part")
+    part.mkdir(parents=True, exist_ok=True)
+    classes = teacher.logits(samples.images[:1]).shape[-1]
+    try:
+        _append_rows(part / "rows", classes, teacher, samples, views, progress)
+    except TargetsError:
+        shutil.rmtree(part)
+        raise
+    rows = np.fromfile(part / "rows", "<f4").reshape(len(samples), views.count, classes)
+    np.save(part / "logits.npy", rows, allow_pickle=False)
+    (part / "rows").unlink()
+    sync(part / "logits.npy")
+    meta = {"key": key, "ids": _ids_digest(samples), "sha256": sha256_of(part / "logits.npy"), "shape": rows.shape}
+    write_json(part / "meta.json", meta)
+    part.rename(folder)
+    sync(folder.parent)
+
+
+def _append_rows(
+    path: Path, classes: int, teacher: Teacher, samples: Samples, views: ViewsSection, progress: Progress
+) -> None:
+    """Append the rows that are not there yet, batch by batch; plain writes, for a full disk then is an error, not a
+    crash as with a memory map."""
+    batch_bytes = 4 * _BATCH * views.count * classes
+    batches = -(-len(samples) // _BATCH)
+    progress.begin("labelling", batches)
+    try:
+        with path.open("ab") as out:
+            done = out.tell() // batch_bytes
+            out.truncate(done * batch_bytes)
+            for number, logits in enumerate(_batches(teacher, samples, views, done), start=done + 1):
+                out.write(logits.astype("<f4").tobytes())
+                out.flush()
+                progress.step(number, {})
+    finally:
+        progress.end()
+
+
+def _batches(teacher: Teacher, samples: Samples, views: ViewsSection, skip: int) -> Iterator[NDArray[np.float32]]:
+    height, width = samples.images.shape[1:3]
+    for begin in range(skip * _BATCH, len(samples), _BATCH):
+        images, ids = samples.images[begin : begin + _BATCH], samples.ids[begin : begin + _BATCH]
+        transforms = view_transforms(views, ids, height, width)
+        logits = [teacher.logits(images)]
+        for view in range(1, views.count):
+            logits.append(teacher.logits(np.asarray(apply_transforms(images, transforms[:, view]))))
+        block = np.stack(logits, axis=1)
+        _refuse_non_finite(block, ids)
+        yield block
+
+
+def _refuse_non_finite(block: NDArray[np.float32], ids: NDArray[np.str_]) -> None:
+    bad = np.argwhere(~np.isfinite(block).all(axis=-1))
+    if len(bad):
+        row, view = bad[0]
+        raise TargetsError(
+            f"the teacher's outputs for sample {ids[row]} (view {view}) are not finite: {block[row, view].tolist()}; "
+            "check the teacher's weights and the range of pixels it expects (0 to 255 arrive)"
+        )
+
+
+def _ids_digest(samples: Samples) -> str:
+    return digest_of(samples.ids.tolist())

@@ -1,0 +1,107 @@
+"""What happens beside the gradient steps: validation, checkpoints, progress, and stopping when the loss is lost."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+from numpy.typing import NDArray
+
+from kdcompress.data import Samples
+from kdcompress.errors import TrainingError
+from kdcompress.progress import Progress
+from kdcompress.training.checkpoints import Row, TrainingState, values_of
+from kdcompress.training.evaluation import accuracy, cross_entropy, model_logits
+
+Logs = dict[str, Any] | None
+
+
+class StopOnDivergence(keras.callbacks.Callback):  # type: ignore[misc]
+    """Raise TrainingError at the first step whose loss is not finite, before a checkpoint can hold it."""
+
+    def __init__(self, phase: str) -> None:
+        super().__init__()
+        self.phase = phase
+        self.epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        """Remember the epoch, for the message."""
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Look at the loss of the step."""
+        loss = float((logs or {})["loss"])
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"training the {self.phase} diverged: the loss is {loss} at step {batch + 1} of epoch "
+                f"{self.epoch + 1}; try a lower learning rate (--set training.learning_rate=...)"
+            )
+
+
+class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
+    """After each epoch: validate, keep the best weights, write the checkpoint, tell the listener.
+
+    Best is the highest validation accuracy, and among equals the lowest validation loss.
+    """
+
+    def __init__(
+        self,
+        student: Any,
+        val: Samples,
+        state: TrainingState,
+        path: Path,
+        progress: Progress,
+        phase: str,
+        on_row: Callable[[list[Row]], None],
+    ) -> None:
+        super().__init__()
+        self.student, self.val, self.state, self.path = student, val, state, path
+        self.progress, self.phase, self.on_row = progress, phase, on_row
+        self.started = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        """Start the clock."""
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Show the running means of the loss and its parts."""
+        self.progress.step(self.state.epoch * self.params["steps"] + batch + 1, _parts(logs or {}))
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        """Close the epoch."""
+        logits = model_logits(self.student, self.val.images)
+        row = self._row(epoch, logs or {}, logits)
+        state = self.state
+        state.epoch = epoch + 1
+        state.rows = [*state.rows, row]
+        best = max(state.rows, key=lambda r: (r["val_accuracy"], -r["val_loss"]))
+        if best is row:
+            state.best_epoch = epoch + 1
+            state.best = values_of(self.student.variables)
+        state.variables = values_of(self.student.variables)
+        state.optimizer = values_of(self.model.optimizer.variables)
+        state.save(self.path)
+        self.on_row(state.rows)
+        self.progress.epoch(self.phase, epoch + 1, self.params["epochs"], row)
+
+    def _row(self, epoch: int, logs: dict[str, Any], logits: NDArray[Any]) -> Row:
+        row: Row = {"epoch": epoch + 1, **_parts(logs)}
+        row["val_accuracy"] = accuracy(logits, self.val.labels)
+        row["val_loss"] = cross_entropy(logits, self.val.labels)
+        row["seconds"] = round(time.perf_counter() - self.started, 3)
+        return row
+
+
+def _parts(logs: dict[str, Any]) -> Row:
+    """The loss and its parts by one set of names: Keras leaves the output's name out when there is only one."""
+    parts = {name: float(value) for name, value in logs.items()}
+    return {
+        "loss": parts["loss"],
+        "label_loss": parts.get("label_loss", parts["loss"]),
+        **({"targets_loss": parts["targets_loss"]} if "targets_loss" in parts else {}),
+        "accuracy": parts.get("label_accuracy", parts.get("accuracy", math.nan)),
+    }

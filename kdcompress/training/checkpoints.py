@@ -1,0 +1,77 @@
+"""The state of an unfinished training, one whole file an epoch: enough to go on with the same final weights."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.errors import RunError
+from kdcompress.files import write_atomically
+
+Arrays = list[NDArray[Any]]
+Row = dict[str, float]
+
+
+@dataclass
+class TrainingState:
+    """After `epoch` epochs: all variables (weights, BatchNorm statistics, seeds of random layers), the optimizer's, the
+    weights of the best epoch so far, and a row of figures for each epoch."""
+
+    key: str
+    epoch: int = 0
+    variables: Arrays = field(default_factory=list)
+    optimizer: Arrays = field(default_factory=list)
+    best: Arrays = field(default_factory=list)
+    best_epoch: int = 0
+    rows: list[Row] = field(default_factory=list)
+
+    def save(self, path: Path) -> None:
+        """Write the state to `path`, whole or not at all."""
+        facts = {"key": self.key, "epoch": self.epoch, "best_epoch": self.best_epoch, "rows": self.rows}
+        arrays: dict[str, NDArray[Any]] = {"facts": np.frombuffer(json.dumps(facts).encode(), np.uint8)}
+        for group in ("variables", "optimizer", "best"):
+            arrays.update({f"{group}/{i}": value for i, value in enumerate(getattr(self, group))})
+
+        def write(part: Path) -> None:
+            with part.open("wb") as out:
+                np.savez(out, **arrays)  # type: ignore[arg-type]
+
+        write_atomically(path, write)
+
+    @classmethod
+    def load(cls, path: Path, key: str) -> TrainingState | None:
+        """The state in `path`, or None if there is no file; RunError if it is damaged or another training's."""
+        if not path.exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as npz:
+                facts = json.loads(bytes(npz["facts"]))
+                groups = {
+                    group: [npz[f"{group}/{i}"] for i in range(sum(name.startswith(f"{group}/") for name in npz.files))]
+                    for group in ("variables", "optimizer", "best")
+                }
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as exc:
+            raise RunError(f"checkpoint {path} is damaged ({exc}); --fresh starts anew") from exc
+        if facts["key"] != key:
+            raise RunError(
+                f"checkpoint {path} belongs to a training from other data, another teacher or other initial weights; "
+                "--fresh starts anew"
+            )
+        return cls(**facts, **groups)
+
+
+def values_of(variables: list[Any]) -> Arrays:
+    """The present values of Keras variables."""
+    return [np.asarray(variable.numpy()) for variable in variables]
+
+
+def assign(variables: list[Any], values: Arrays) -> None:
+    """Put `values` into Keras variables of the same number and shapes."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

@@ -1,0 +1,28 @@
+"""A model's logits for images, and the figures taken from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_BATCH = 256
+
+
+def model_logits(model: Any, images: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Logits (n, classes) of a Keras model for raw pixels (n, H, W, C), in inference mode."""
+    return np.asarray(model.predict(images, batch_size=_BATCH, verbose=0), dtype=np.float32)
+
+
+def accuracy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """The fraction of samples whose largest logit is that of their label, in [0, 1]."""
+    return float(np.mean(logits.argmax(axis=-1) == labels))
+
+
+def cross_entropy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """The mean of -log softmax(logits)[label], in nats."""
+    wide = logits.astype(np.float64)
+    wide -= wide.max(axis=-1, keepdims=True)
+    log_sum = np.log(np.exp(wide).sum(axis=-1))
+    return float(np.mean(log_sum - wide[np.arange(len(labels)), labels]))

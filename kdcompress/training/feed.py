@@ -1,0 +1,89 @@
+"""Batches of (image, label, target): which sample and view comes when is a function of seed and epoch alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.data import Samples, apply_transforms, view_transforms
+from kdcompress.recipe import ViewsSection
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Training data in shuffled batches, the last partial batch of an epoch dropped.
+
+    `targets` is (samples, views, classes), row i for sample i, or None when the teacher is not asked. Nothing is
+    carried from epoch to epoch, so that a run may go on at any epoch as if it had never stopped.
+    """
+
+    samples: Samples
+    views: ViewsSection
+    targets: NDArray[np.float32] | None
+    batch_size: int
+    seed: int
+
+    @property
+    def batch(self) -> int:
+        """The batch size, or the number of samples if that is less."""
+        return min(self.batch_size, len(self.samples))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in an epoch."""
+        return len(self.samples) // self.batch
+
+    def order(self, epoch: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """The (sample indices, view numbers) of each batch of `epoch`, counted from 0."""
+        rng = np.random.default_rng([self.seed, epoch])
+        order = rng.permutation(len(self.samples))
+        drawn = rng.integers(0, self.views.count, len(self.samples))
+        for step in range(self.steps_per_epoch):
+            index = order[step * self.batch : (step + 1) * self.batch]
+            yield index, drawn[index]
+
+    def dataset(self, first_epoch: int, epochs: int) -> Any:
+        """A tf.data.Dataset of all batches of the epochs from `first_epoch` up to, not including, `epochs`.
+
+        Elements are (images float32 0 to 255, {"label": int64, "targets": float32}), "targets" only if there are some.
+        """
+        import tensorflow as tf
+
+        height, width, channels = self.samples.images.shape[1:]
+        signature = {
+            "image": tf.TensorSpec((self.batch, height, width, channels), tf.uint8),
+            "label": tf.TensorSpec((self.batch,), tf.int64),
+        }
+        if self.targets is not None:
+            signature["targets"] = tf.TensorSpec((self.batch, self.targets.shape[-1]), tf.float32)
+        if self.views.count > 1:
+            signature["transform"] = tf.TensorSpec((self.batch, 8), tf.float32)
+        batches = tf.data.Dataset.from_generator(lambda: self._batches(first_epoch, epochs), output_signature=signature)
+        return batches.map(_to_inputs).prefetch(2)
+
+    def _batches(self, first_epoch: int, epochs: int) -> Iterator[dict[str, NDArray[Any]]]:
+        height, width = self.samples.images.shape[1:3]
+        table = view_transforms(self.views, self.samples.ids, height, width) if self.views.count > 1 else None
+        for epoch in range(first_epoch, epochs):
+            for index, view in self.order(epoch):
+                batch: dict[str, NDArray[Any]] = {
+                    "image": self.samples.images[index],
+                    "label": self.samples.labels[index],
+                }
+                if self.targets is not None:
+                    batch["targets"] = self.targets[index, view]
+                if table is not None:
+                    batch["transform"] = table[index, view]
+                yield batch
+
+
+def _to_inputs(batch: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    import tensorflow as tf
+
+    image = tf.cast(batch.pop("image"), tf.float32)
+    transform = batch.pop("transform", None)
+    return (image if transform is None else apply_transforms(image, transform)), batch

@@ -1,0 +1,202 @@
+"""The whole distillation, step by step: data, teacher, targets, student, baseline, figures.
+
+Each step leaves a whole file that the manifest then vouches for; a step whose file is vouched for is not done again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress import registry
+from kdcompress.data import Dataset, Split, make_source, split_dataset
+from kdcompress.errors import ModelError, RunError
+from kdcompress.files import digest_of, write_atomically
+from kdcompress.methods import Method, make_method
+from kdcompress.models import load_model, load_saved_model, model_digest, save_model, seed_everything
+from kdcompress.progress import Progress
+from kdcompress.recipe import Recipe
+from kdcompress.run import CHECKPOINTS, HISTORY, RunFolder
+from kdcompress.teachers import Targets, are_probabilities, label
+from kdcompress.teachers.keras import KerasTeacher
+from kdcompress.training.checkpoints import TrainingState, assign, values_of
+from kdcompress.training.evaluation import accuracy, model_logits
+from kdcompress.training.feed import Feed
+from kdcompress.training.fitting import Phase, run_phase
+from kdcompress.training.history import History
+from kdcompress.training.zoo import trained_teacher
+
+OUTPUTS = "outputs/test.npz"
+_LOOK_AT = 256
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The trained models, the targets that were used (None if the teacher was not asked), and accuracies on test."""
+
+    teacher: Any
+    student: Any
+    targets: Targets | None
+    accuracy: dict[str, float]
+    input_shape: tuple[int, int, int]
+    warnings: list[str]
+
+
+class Pipeline:
+    """One run of a recipe in a locked run folder."""
+
+    def __init__(self, recipe: Recipe, run: RunFolder, progress: Progress) -> None:
+        self.recipe, self.run, self.progress = recipe, run, progress
+        self.method: Method = make_method(recipe.method)
+        self.history = History(run / HISTORY)
+        self.warnings: list[str] = []
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data set, with its notice said aloud."""
+        dataset = make_source(self.recipe.data).load(self.progress)
+        if dataset.notice:
+            self._warn(dataset.notice)
+        return dataset
+
+    @cached_property
+    def split(self) -> Split:
+        """Train, validation and test."""
+        return split_dataset(self.dataset, self.recipe.split)
+
+    def execute(self) -> Outcome:
+        """Do every step that is not done yet and return what came out."""
+        self._record_data()
+        if self.method.needs_targets and self.method.distillation_weight == 0:
+            self._warn("alpha is 0: the teacher's outputs weigh nothing, the student learns from the labels alone")
+        student = self._student()  # before the teacher is trained for minutes: a student that does not fit is told now
+        teacher = KerasTeacher(self._teacher())
+        if teacher.notice_outputs(self.split.train.images[:_LOOK_AT]):
+            self._warn("the teacher ends in probabilities: their logarithms are taken as logits")
+        targets = self._targets(teacher) if self.method.needs_targets else None
+        self._train("student", student, self.method, targets)
+        baseline = None
+        if self.recipe.baseline and self.method.needs_targets:
+            baseline = self._student()
+            self._train("baseline", baseline, make_method({"name": "none"}), None)
+        scores = self._evaluate(teacher, student, baseline)
+        return Outcome(teacher.model, student, targets, scores, self.dataset.input_shape, self.warnings)
+
+    def clean_up(self) -> None:
+        """Delete the checkpoints; only for a run whose result is committed."""
+        shutil.rmtree(self.run / CHECKPOINTS, ignore_errors=True)
+
+    def _warn(self, text: str) -> None:
+        self.warnings.append(text)
+        self.progress.warn(text)
+
+    def _record_data(self) -> None:
+        dataset, split = self.dataset, self.split
+        facts = {
+            "name": dataset.name,
+            "source": dataset.source,
+            "n_train": len(split.train),
+            "n_val": len(split.val),
+            "n_test": len(split.test),
+            "fingerprint": dataset.fingerprint,
+        }
+        before = self.run.manifest().get("dataset")
+        if before is not None and before["fingerprint"] != facts["fingerprint"]:
+            raise RunError(
+                f"the data changed since run {self.run.path} began (was {before['source']}, is {dataset.source}); "
+                "name the former data with --data-dir, or start anew with --fresh"
+            )
+        self.run.note(dataset=facts, classes=list(dataset.classes), split=split.fingerprint)
+
+    def _teacher(self) -> Any:
+        """The teacher; the run keeps its own copy, so that nothing later depends on the original staying as it is."""
+        if self.run.holds("teacher.keras"):
+            return load_saved_model(self.run / "teacher.keras")
+        section, classes = self.recipe.teacher, len(self.dataset.classes)
+        if section.model in registry.choices("models") and section.weights == "train":
+            model = trained_teacher(
+                self.recipe, self.split, classes, self.progress, lambda rows: self.history.replace("teacher", rows)
+            )
+        else:
+            seed_everything(section.seed)
+            model = load_model(section.model, self.dataset.input_shape, classes, "teacher")
+        self._keep(model, "teacher")
+        return model
+
+    def _student(self) -> Any:
+        """A student with its initial weights: the same for student and baseline, and after every interruption."""
+        seed_everything(self.recipe.seed)
+        model = load_model(self.recipe.student.model, self.dataset.input_shape, len(self.dataset.classes), "student")
+        if are_probabilities(model_logits(model, self.split.train.images[:_LOOK_AT])):
+            raise ModelError(
+                f"student {self.recipe.student.model} ends in probabilities (softmax); it must end in logits: "
+                "remove the last activation"
+            )
+        path = self.run / CHECKPOINTS / "initial.npz"
+        initial = TrainingState.load(path, self.recipe.digest)
+        if initial is None:
+            TrainingState(self.recipe.digest, variables=values_of(model.variables)).save(path)
+        else:
+            assign(model.variables, initial.variables)
+        return model
+
+    def _targets(self, teacher: KerasTeacher) -> Targets:
+        targets = label(teacher, self.split.train, self.split.fingerprint, self.recipe.views, self.progress)
+        agree = accuracy(np.asarray(targets.logits[:, 0]), self.split.train.labels)
+        how = "from the cache" if targets.cached else f"labelled in {targets.seconds:.1f} s"
+        self.progress.note(
+            f"targets: {targets.logits.shape[0]:,} samples x {targets.logits.shape[1]} views, {how}; "
+            f"the teacher agrees with {100 * agree:.2f} % of the training labels"
+        )
+        return targets
+
+    def _train(self, name: str, model: Any, method: Method, targets: Targets | None) -> None:
+        """Train `model` in place, or load what was trained and kept before."""
+        if self.run.holds(f"{name}.keras"):
+            assign(model.variables, values_of(load_saved_model(self.run / f"{name}.keras").variables))
+            return
+        recipe, training = self.recipe, self.recipe.training
+        feed = Feed(self.split.train, recipe.views, targets and targets.logits, training.batch_size, recipe.seed)
+        key = digest_of(
+            {
+                "recipe": recipe.digest,
+                "split": self.split.fingerprint,
+                "targets": targets and targets.key,
+                "initial": model_digest(model),
+            }
+        )
+        phase = Phase(name, key, method, training, self.run / CHECKPOINTS / f"{name}.npz")
+        state = run_phase(
+            phase, model, feed, self.split.val, self.progress, lambda rows: self.history.replace(name, rows)
+        )
+        self._keep(model, name, best_epoch=state.best_epoch)
+
+    def _keep(self, model: Any, name: str, **facts: Any) -> None:
+        save_model(model, self.run / f"{name}.keras")
+        self.run.commit(f"{name}.keras", digest=model_digest(model), **facts)
+
+    def _evaluate(self, teacher: KerasTeacher, student: Any, baseline: Any) -> dict[str, float]:
+        """Accuracies on test, the one time that test is looked at; the logits stay in outputs/test.npz."""
+        start, test = time.perf_counter(), self.split.test
+        logits: dict[str, NDArray[np.float32]] = {
+            "teacher": teacher.to_logits(model_logits(teacher.model, test.images)),
+            "student": model_logits(student, test.images),
+        }
+        if baseline is not None:
+            logits["baseline"] = model_logits(baseline, test.images)
+
+        def write(part: Path) -> None:
+            with part.open("wb") as out:
+                np.savez(out, ids=test.ids, labels=test.labels, **{f"{k}_logits": v for k, v in logits.items()})
+
+        write_atomically(self.run / OUTPUTS, write)
+        self.run.commit(OUTPUTS)
+        self.progress.note(f"test: {len(test):,} images in {time.perf_counter() - start:.1f} s")
+        return {name: accuracy(values, test.labels) for name, values in logits.items()}

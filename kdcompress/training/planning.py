@@ -1,0 +1,76 @@
+"""What a run would do, before it does it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kdcompress import registry
+from kdcompress.cache import cache_dir
+from kdcompress.data import make_source, split_dataset
+from kdcompress.files import digest_of
+from kdcompress.methods import make_method
+from kdcompress.models import load_model, seed_everything
+from kdcompress.progress import Progress
+from kdcompress.recipe import Recipe
+from kdcompress.run import MANIFEST, RunFolder
+from kdcompress.teachers import labelled, target_key
+from kdcompress.teachers.keras import KerasTeacher
+from kdcompress.training.zoo import zoo_key
+
+
+def plan_run(
+    recipe: Recipe, run: RunFolder, progress: Progress
+) -> tuple[dict[str, Any], dict[str, Any], tuple[int, int, int]]:
+    """What is there and what would be done, in words and numbers; the two models (a teacher that is not trained yet
+    stands there untrained); the size of an image."""
+    dataset = make_source(recipe.data).load(progress)
+    if dataset.notice:
+        progress.warn(dataset.notice)
+    split = split_dataset(dataset, recipe.split)
+    shape, classes = dataset.input_shape, len(dataset.classes)
+    seed_everything(recipe.seed)
+    models = {role: load_model(getattr(recipe, role).model, shape, classes, role) for role in ("teacher", "student")}
+    method = make_method(recipe.method)
+    training = recipe.training
+    steps = training.epochs * (len(split.train) // min(training.batch_size, len(split.train)))
+    sizes = {"n_train": len(split.train), "n_val": len(split.val), "n_test": len(split.test)}
+    planned: dict[str, Any] = {
+        "run": str(run.path),
+        "state": _state(run),
+        "dataset": {"name": dataset.name, "source": dataset.source, **sizes},
+        "method": recipe.method,
+        "baseline": "trained beside the student" if recipe.baseline and method.needs_targets else "none",
+        "targets": {
+            "views": recipe.views.count,
+            "bytes": 4 * len(split.train) * recipe.views.count * classes if method.needs_targets else 0,
+            "todo": "the teacher is not asked",
+        },
+    }
+    teacher_known, teacher_todo = _teacher(recipe, zoo_key(recipe, split))
+    if method.needs_targets:
+        key = target_key(KerasTeacher(models["teacher"]), split.fingerprint, recipe.views) if teacher_known else None
+        planned["targets"]["todo"] = "in the cache" if key and labelled(key) else "the teacher labels them once"
+    todo = {"teacher": teacher_todo, "student": f"{training.epochs} epochs, {steps:,} steps of {training.batch_size}"}
+    for role, model in models.items():
+        planned[role] = {"model": getattr(recipe, role).model, "params": model.count_params(), "todo": todo[role]}
+    return planned, models, shape
+
+
+def _state(run: RunFolder) -> str:
+    if not run.path.exists():
+        return "new"
+    if "metrics.json" in run.manifest()["files"]:
+        return "finished already"
+    return "goes on where it stopped" if (run / MANIFEST).exists() else "new"
+
+
+def _teacher(recipe: Recipe, key: dict[str, Any]) -> tuple[bool, str]:
+    """(whether the model at hand is the teacher as it will be used, what will be done)."""
+    section = recipe.teacher
+    if section.model not in registry.choices("models"):
+        return True, "used as it is"
+    if section.weights == "none":
+        return False, "used untrained"
+    if (cache_dir("teachers") / digest_of(key) / "meta.json").is_file():
+        return False, "trained before, in the cache"
+    return False, f"trained first, {section.training.epochs} epochs"

@@ -1,0 +1,95 @@
+"""Zoo teachers: trained once for a recipe, data, split and seed, then kept in the cache and used again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kdcompress.cache import entry_lock
+from kdcompress.data import Split
+from kdcompress.files import digest_of, sha256_of, sync, write_json
+from kdcompress.methods import make_method
+from kdcompress.models import load_model, load_saved_model, model_digest, save_model, seed_everything
+from kdcompress.progress import Progress
+from kdcompress.recipe import Recipe
+from kdcompress.training.checkpoints import Row
+from kdcompress.training.feed import Feed
+from kdcompress.training.fitting import Phase, run_phase
+
+SCHEMA = 1
+
+
+def zoo_key(recipe: Recipe, split: Split) -> dict[str, Any]:
+    """What a teacher trained by us depends on, and nothing else."""
+    return {
+        "schema": SCHEMA,
+        "teacher": recipe.teacher.model_dump(),
+        "split": split.fingerprint,
+        "views": recipe.views.identity,
+        "deterministic": recipe.deterministic,
+    }
+
+
+def trained_teacher(
+    recipe: Recipe,
+    split: Split,
+    classes: int,
+    progress: Progress,
+    on_rows: Callable[[list[Row]], None],
+) -> Any:
+    """The trained zoo teacher of `recipe`, from the cache or trained now (and then kept).
+
+    A broken-off training goes on at its last whole epoch, whichever run asks for it next. `on_rows` gets its history.
+    """
+    key = zoo_key(recipe, split)
+    with entry_lock("teachers", digest_of(key), progress) as folder:
+        if (rows := _kept_rows(folder, key, progress)) is not None:
+            progress.note(f"teacher {recipe.teacher.model}: trained before, taken from the cache ({len(rows)} epochs)")
+            on_rows(rows)
+        else:
+            _train(folder, key, recipe, split, classes, progress, on_rows)
+        return load_saved_model(folder / "teacher.keras")
+
+
+def _kept_rows(folder: Path, key: dict[str, Any], progress: Progress) -> list[Row] | None:
+    if not folder.exists():
+        return None
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        if meta["key"] == key and meta["sha256"] == sha256_of(folder / "teacher.keras"):
+            rows: list[Row] = meta["rows"]
+            return rows
+    except (ValueError, KeyError, TypeError, OSError):
+        pass
+    progress.warn(f"cached teacher {folder.name[:12]} does not match what it claims to be: refused, training anew")
+    shutil.rmtree(folder)
+    return None
+
+
+def _train(
+    folder: Path,
+    key: dict[str, Any],
+    recipe: Recipe,
+    split: Split,
+    classes: int,
+    progress: Progress,
+    on_rows: Callable[[list[Row]], None],
+) -> None:
+    part = folder.with_name(f"{folder.name}.part")
+    part.mkdir(parents=True, exist_ok=True)
+    teacher, training = recipe.teacher, recipe.teacher.training
+    height, width, channels = split.train.images.shape[1:]
+    seed_everything(teacher.seed)
+    model = load_model(teacher.model, (height, width, channels), classes, "teacher")
+    feed = Feed(split.train, recipe.views, None, training.batch_size, teacher.seed)
+    phase = Phase("teacher", digest_of(key), make_method({"name": "none"}), training, part / "checkpoint.npz")
+    state = run_phase(phase, model, feed, split.val, progress, on_rows)
+    save_model(model, part / "teacher.keras")
+    meta = {"key": key, "sha256": sha256_of(part / "teacher.keras"), "digest": model_digest(model), "rows": state.rows}
+    write_json(part / "meta.json", meta)
+    (part / "checkpoint.npz").unlink()
+    part.rename(folder)
+    sync(folder.parent)
