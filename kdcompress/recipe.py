@@ -186,8 +186,9 @@ def _parse(path: Path) -> dict[str, Any]:
 def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     for section, key in (("data", "dir"), ("teacher", "model"), ("student", "model")):
         part = values.get(section)
-        text = part.get(key) if isinstance(part, dict) else None
-        if isinstance(text, str) and (key == "dir" or text.endswith(".keras")):
+        if not isinstance(part, dict) or not isinstance(text := part.get(key), str):
+            continue
+        if key == "dir" or text.endswith(".keras"):
             part[key] = str(folder / Path(text).expanduser())
     return values
 

@@ -10,10 +10,10 @@ from kdcompress.errors import RecipeError
 from kdcompress.registry import suggestion
 
 _RULES = {
-    "greater_than": "must be > {gt}",
-    "greater_than_equal": "must be >= {ge}",
-    "less_than": "must be < {lt}",
-    "less_than_equal": "must be <= {le}",
+    "greater_than": "must be > {gt:g}",
+    "greater_than_equal": "must be >= {ge:g}",
+    "less_than": "must be < {lt:g}",
+    "less_than_equal": "must be <= {le:g}",
     "literal_error": "must be one of {expected}",
     "finite_number": "must be a finite number",
     "int_from_float": "must be a whole number",

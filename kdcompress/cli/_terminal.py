@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 from kdcompress.progress import Progress
 
@@ -103,11 +103,21 @@ def working(log: Path | None = None) -> Iterator[Terminal]:
     sys.stderr.flush()
     with contextlib.ExitStack() as stack:
         out, err = (stack.enter_context(_own(stream, fd)) for stream, fd in ((sys.stdout, 1), (sys.stderr, 2)))
-        sink = stack.enter_context(log.open("ab") if log else tempfile.TemporaryFile())
+        sink = stack.enter_context(_sink(log))
         stack.enter_context(_led_to(sink.fileno()))
         if log:
             stack.enter_context(_logging_to(log))
         yield Terminal(out, err)
+
+
+@contextlib.contextmanager
+def _sink(log: Path | None) -> Iterator[IO[bytes]]:
+    if log is None:
+        with tempfile.TemporaryFile() as sink:
+            yield sink
+    else:
+        with log.open("ab") as sink:
+            yield sink
 
 
 @contextlib.contextmanager

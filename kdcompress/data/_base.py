@@ -50,8 +50,8 @@ class Dataset:
         digest = hashlib.sha256()
         for part in (self.train, self.test):
             digest.update(repr(part.images.shape).encode())
-            digest.update(np.ascontiguousarray(part.images))
-            digest.update(np.ascontiguousarray(part.labels))
+            digest.update(np.ascontiguousarray(part.images).data)
+            digest.update(np.ascontiguousarray(part.labels).data)
         return digest.hexdigest()
 
     @property

@@ -18,7 +18,7 @@ def model_digest(model: Any) -> str:
     for weight in model.weights:
         value = np.ascontiguousarray(weight.numpy())
         digest.update(f"{value.dtype.str}{value.shape}".encode())
-        digest.update(value)
+        digest.update(value.data)
     return digest.hexdigest()
 
 

@@ -42,7 +42,13 @@ def load_saved_model(path: Path) -> Any:
 
 
 def save_model(model: Any, path: Path) -> None:
-    """Save uncompiled, so that plain Keras opens the file anywhere; whole or not at all."""
+    """Save without optimizer and losses, so that plain Keras opens the file anywhere; whole or not at all.
+
+    A model that came compiled (from a user's function, say) is not compiled any more afterwards.
+    """
+    if getattr(model, "compiled", False):
+        model.compiled = False
+        model.optimizer = None
     write_atomically(path, lambda part: model.save(part))
 
 

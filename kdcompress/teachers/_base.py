@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,6 @@ class Teacher(ABC):
         return probabilities
 
 
-def are_probabilities(outputs: NDArray[np.float32]) -> bool:
+def are_probabilities(outputs: NDArray[np.floating[Any]]) -> bool:
     """Whether outputs (n, classes) are probabilities, not logits: none is negative and every row sums to 1."""
     return bool((outputs >= 0).all() and (np.abs(outputs.sum(axis=-1) - 1) < _SUM_TOLERANCE).all())

@@ -82,7 +82,7 @@ def _valid(folder: Path, key: dict[str, Any], samples: Samples, progress: Progre
         return False
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        matches = (
+        matches = bool(
             meta["key"] == key
             and meta["ids"] == _ids_digest(samples)
             and meta["sha256"] == sha256_of(folder / "logits.npy")

@@ -19,8 +19,10 @@ class KerasTeacher(Teacher):
 
         self.model = model
         self.digest = model_digest(model)
-        # One traced function serves all batches; a batch of another size is traced once more.
-        self._forward = tf.function(lambda images: model(images, training=False), jit_compile=False)
+        # Batches of all sizes share a trace.
+        self._forward = tf.function(
+            lambda images: model(images, training=False), jit_compile=False, reduce_retracing=True
+        )
 
     def raw(self, images: NDArray[np.generic]) -> NDArray[np.float32]:
         """The model's outputs (n, classes) for raw pixels (n, H, W, C)."""

@@ -63,7 +63,7 @@ class TrainingState:
                 f"checkpoint {path} belongs to a training from other data, another teacher or other initial weights; "
                 "--fresh starts anew"
             )
-        return cls(**facts, **groups)
+        return cls(facts["key"], facts["epoch"], best_epoch=facts["best_epoch"], rows=facts["rows"], **groups)
 
 
 def values_of(variables: list[Any]) -> Arrays:

@@ -98,6 +98,7 @@ def run_phase(
                 initial_epoch=state.epoch,
                 epochs=epochs,
                 steps_per_epoch=steps,
+                shuffle=False,  # the feed has shuffled
                 callbacks=[StopOnDivergence(phase.name), end],
                 verbose=0,
             )

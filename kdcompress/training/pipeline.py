@@ -163,7 +163,8 @@ class Pipeline:
             assign(model.variables, values_of(load_saved_model(self.run / f"{name}.keras").variables))
             return
         recipe, training = self.recipe, self.recipe.training
-        feed = Feed(self.split.train, recipe.views, targets and targets.logits, training.batch_size, recipe.seed)
+        logits = None if targets is None else targets.logits
+        feed = Feed(self.split.train, recipe.views, logits, training.batch_size, recipe.seed)
         key = digest_of(
             {
                 "recipe": recipe.digest,
@@ -192,9 +193,11 @@ class Pipeline:
         if baseline is not None:
             logits["baseline"] = model_logits(baseline, test.images)
 
+        arrays = {"ids": test.ids, "labels": test.labels, **{f"{k}_logits": v for k, v in logits.items()}}
+
         def write(part: Path) -> None:
             with part.open("wb") as out:
-                np.savez(out, ids=test.ids, labels=test.labels, **{f"{k}_logits": v for k, v in logits.items()})
+                np.savez(out, **arrays)  # type: ignore[arg-type]
 
         write_atomically(self.run / OUTPUTS, write)
         self.run.commit(OUTPUTS)

@@ -1,0 +1,91 @@
+"""Shared: an isolated cache, a small folder of genuine digits in MNIST's own format, and the whole MNIST if there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdcompress.data import Dataset, Samples, make_source
+from kdcompress.progress import Progress
+
+WHOLE = os.environ.get("KDCOMPRESS_DATA_DIR")
+
+
+@pytest.fixture(autouse=True)
+def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the user's cache or data, nor the network."""
+    monkeypatch.setenv("KDCOMPRESS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("KDCOMPRESS_DATA_DIR", raising=False)
+    monkeypatch.setattr("kdcompress.data.mnist.URL", "http://127.0.0.1:9/mnist.npz")
+
+
+@pytest.fixture(scope="session")
+def digits() -> Dataset:
+    """The 5,000 embedded digits."""
+    return make_source({"name": "mnist", "source": "embedded"}).load(Progress())
+
+
+@pytest.fixture
+def small(digits: Dataset) -> Samples:
+    """300 genuine digits, all classes."""
+    return digits.train.take(np.arange(0, 3900, 13))
+
+
+def idx(array: np.ndarray) -> bytes:
+    """An array of uint8 in IDX format."""
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+    return header + array.astype(np.uint8).tobytes()
+
+
+NAMES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+
+
+@pytest.fixture
+def digits_dir(tmp_path: Path, digits: Dataset) -> Path:
+    """A folder with 400 and 100 genuine digits as four IDX files."""
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    for part, samples in (("train", digits.train), ("test", digits.test)):
+        taken = samples.take(np.arange(0, len(samples), 10))
+        images, labels = NAMES[part]
+        (folder / images).write_bytes(idx(taken.images[..., 0]))
+        (folder / labels).write_bytes(idx(taken.labels))
+    return folder
+
+
+@pytest.fixture
+def whole_mnist(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the whole MNIST."""
+    if not WHOLE or not (Path(WHOLE) / "mnist").is_dir():
+        pytest.skip("the whole MNIST is not here: KDCOMPRESS_DATA_DIR is not set or has no mnist/")
+    monkeypatch.setenv("KDCOMPRESS_DATA_DIR", WHOLE)
+    return Path(WHOLE) / "mnist"
+
+
+class Recorder(Progress):
+    """Keeps what was said."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+        self.phases: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def begin(self, phase: str, total: int, done: int = 0) -> None:
+        self.phases.append(phase)
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+
+from kdcompress.data import Samples, apply_transforms, view_transforms
+from kdcompress.recipe import ViewsSection
+
+
+def test_view_0_is_the_image_itself(small: Samples) -> None:
+    table = view_transforms(ViewsSection(count=3), small.ids, 28, 28)
+    assert np.array_equal(np.asarray(apply_transforms(small.images, table[:, 0])), small.images)
+
+
+def test_a_shift_by_whole_pixels_moves_them() -> None:
+    image = np.zeros((1, 5, 5, 1), np.uint8)
+    image[0, 2, 2] = 200
+    # The parameters say where an output pixel comes from: (x + 1, y + 2) moves content left by 1 and up by 2.
+    moved = np.asarray(apply_transforms(image, np.array([[1, 0, 1, 0, 1, 2, 0, 0]], np.float32)))
+    assert moved[0, 0, 1, 0] == 200
+    assert moved.sum() == 200
+
+
+def test_a_quarter_turn_about_the_centre() -> None:
+    views = ViewsSection(count=2, shift_px=0, rotation_deg=90)
+    image = np.zeros((1, 5, 5, 1), np.uint8)
+    image[0, 2, 2] = 255
+    for sample in ("a", "b", "c"):
+        table = view_transforms(views, np.array([sample]), 5, 5)
+        assert np.asarray(apply_transforms(image, table[:, 1]))[0, 2, 2, 0] == 255  # the centre stays
+
+
+def test_a_view_depends_on_sample_and_number_alone(small: Samples) -> None:
+    views = ViewsSection(count=4)
+    table = view_transforms(views, small.ids, 28, 28)
+    order = np.random.default_rng(0).permutation(len(small))
+    assert np.array_equal(view_transforms(views, small.ids[order], 28, 28), table[order])
+    assert np.array_equal(view_transforms(ViewsSection(count=2), small.ids, 28, 28), table[:, :2])
+    whole = np.asarray(apply_transforms(small.images, table[:, 2]))
+    alone = np.asarray(apply_transforms(small.images[order[:7]], table[order[:7], 2]))
+    assert np.array_equal(alone, whole[order[:7]])
+
+
+def test_shifts_and_turns_stay_within_their_limits(small: Samples) -> None:
+    table = view_transforms(ViewsSection(count=8, shift_px=2, rotation_deg=10), small.ids, 28, 28)[:, 1:].reshape(-1, 8)
+    angles = np.rad2deg(np.arctan2(table[:, 3], table[:, 0]))
+    assert 9 < np.abs(angles).max() <= 10
+    centre = np.array([13.5, 13.5, 1])
+    shift_x = table[:, :3] @ centre - 13.5
+    shift_y = table[:, 3:6] @ centre - 13.5
+    for shift in (shift_x, shift_y):
+        assert 1.8 < np.abs(shift).max() <= 2.0001
+        assert abs(shift.mean()) < 0.1

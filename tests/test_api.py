@@ -1,0 +1,300 @@
+"""The whole distillation on genuine digits, with small models."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tiny_models
+from conftest import Recorder
+
+import kdcompress
+from kdcompress.errors import DataError, ModelError, RunError, TargetsError
+from kdcompress.files import sha256_of
+from kdcompress.models import save_model, seed_everything
+from kdcompress.verification.roles import swapped
+
+TINY = {"teacher.model": "tiny_models:teacher", "student.model": "tiny_models:student", "data.source": "embedded"}
+
+
+def distill(out: Path, *, settings: dict[str, Any] | None = None, **choices: Any) -> kdcompress.Run:
+    choices = {"epochs": 2, "limit": 400, **choices}
+    return kdcompress.distill("mnist-demo", out=out, settings={**TINY, **(settings or {})}, **choices)
+
+
+def test_a_run_from_beginning_to_end(tmp_path: Path, recorder: Recorder) -> None:
+    run = distill(tmp_path / "run", progress=recorder)
+    result = run.result
+    assert result["run"] == str(tmp_path / "run")
+    assert {k: result["dataset"][k] for k in ("name", "n_train", "n_val", "n_test")} == {
+        "name": "mnist",
+        "n_train": 360,
+        "n_val": 40,
+        "n_test": 1000,
+    }
+    assert recorder.phases == ["labelling", "student", "baseline"]
+    assert result["warnings"][0].startswith("NOT the whole MNIST")
+    manifest = json.loads((run.path / "manifest.json").read_text())
+    for name, entry in manifest["files"].items():
+        assert sha256_of(run.path / name) == entry["sha256"]
+        assert (run.path / name).stat().st_size == entry["bytes"]
+    files = {str(p.relative_to(run.path)) for p in run.path.rglob("*") if p.is_file()}
+    assert files == {*manifest["files"], "manifest.json", ".lock"}
+    assert set(manifest["files"]) == {
+        "recipe.toml",
+        "teacher.keras",
+        "student.keras",
+        "baseline.keras",
+        "history.csv",
+        "metrics.json",
+        "outputs/test.npz",
+    }
+    with np.load(run.path / "outputs/test.npz") as outputs:
+        for name, part in (("teacher", "teacher"), ("student", "student"), ("baseline", "baseline")):
+            right = outputs[f"{name}_logits"].argmax(-1) == outputs["labels"]
+            assert right.mean() == pytest.approx(result[part]["metrics"]["accuracy"])
+    rows = list(csv.DictReader((run.path / "history.csv").open()))
+    assert [(row["phase"], row["epoch"]) for row in rows] == [
+        ("student", "1"),
+        ("student", "2"),
+        ("baseline", "1"),
+        ("baseline", "2"),
+    ]
+    again = distill(tmp_path / "run", progress=recorder)
+    assert again.resumed
+    assert again.result == result
+    assert recorder.phases == ["labelling", "student", "baseline"]
+
+
+def test_student_and_baseline_begin_alike_and_the_teacher_stays_as_it_was(tmp_path: Path) -> None:
+    seed_everything(7)
+    teacher = tiny_models.teacher()
+    save_model(teacher, tmp_path / "t.keras")
+    run = distill(tmp_path / "run", settings={"teacher.model": str(tmp_path / "t.keras")}, alpha=0.0)
+    kept = keras.saving.load_model(run.path / "teacher.keras")
+    assert len(kept.weights) == 8  # BatchNorm's moving statistics among them
+    assert all(np.array_equal(a, b) for a, b in zip(kept.get_weights(), teacher.get_weights(), strict=True))
+    # alpha = 0 is no distillation: from the same weights, in the same order, with the same draws of dropout
+    student, baseline = (keras.saving.load_model(run.path / f"{name}.keras") for name in ("student", "baseline"))
+    assert all(np.array_equal(a, b) for a, b in zip(student.get_weights(), baseline.get_weights(), strict=True))
+    assert any("alpha is 0" in warning for warning in run.result["warnings"])
+
+
+def test_plain_keras_opens_the_student(tmp_path: Path) -> None:
+    run = distill(tmp_path / "run", baseline=False)
+    code = (
+        "import sys, keras, numpy as np\n"
+        "model = keras.saving.load_model(sys.argv[1])\n"
+        "print(model(np.zeros((2, 28, 28, 1), 'float32')).shape, model.compiled)\n"
+        "assert not [name for name in sys.modules if name.startswith('kdcompress')]"
+    )
+    command = [sys.executable, "-c", code, str(run.path / "student.keras")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "(2, 10) False\n", done.stderr
+    assert run.result["baseline"] is None
+    assert not (run.path / "baseline.keras").exists()
+
+
+def test_method_none_does_not_ask_the_teacher(tmp_path: Path, recorder: Recorder) -> None:
+    run = distill(tmp_path / "run", method="none", progress=recorder)
+    assert recorder.phases == ["student"]
+    assert run.result["baseline"] is None
+    assert run.result["targets"] == {"cached": False, "seconds": 0.0}
+
+
+def test_a_zoo_teacher_is_trained_once_for_all_seeds(tmp_path: Path, recorder: Recorder) -> None:
+    choices = {"settings": {"teacher.model": "mnist_cnn"}, "limit": 200, "epochs": 1, "baseline": False}
+    one = distill(tmp_path / "one", seed=0, progress=recorder, **choices)
+    other = distill(tmp_path / "other", seed=1, progress=recorder, **choices)
+    assert recorder.phases == ["teacher", "labelling", "student", "student"]
+    assert any("taken from the cache (1 epochs)" in note for note in recorder.notes)
+    digests = []
+    for run in (one, other):
+        files = json.loads((run.path / "manifest.json").read_text())["files"]
+        digests.append((files["teacher.keras"]["digest"], files["student.keras"]["digest"]))
+        assert "teacher,1," in (run.path / "history.csv").read_text()
+    assert digests[0][0] == digests[1][0]
+    assert digests[0][1] != digests[1][1]
+    assert other.result["targets"]["cached"]
+
+
+def test_a_damaged_zoo_teacher_is_refused_and_trained_anew(tmp_path: Path, recorder: Recorder) -> None:
+    choices = {"settings": {"teacher.model": "mnist_cnn"}, "limit": 200, "epochs": 1, "baseline": False}
+    distill(tmp_path / "one", **choices)
+    (kept,) = (tmp_path / "cache" / "teachers").glob("*/teacher.keras")
+    kept.write_bytes(kept.read_bytes()[:-10])
+    distill(tmp_path / "other", seed=1, progress=recorder, **choices)
+    assert "teacher" in recorder.phases
+    assert any("refused, training anew" in warning for warning in recorder.warnings)
+
+
+def test_a_run_of_another_recipe_is_refused_unless_fresh(tmp_path: Path) -> None:
+    distill(tmp_path / "run", baseline=False, epochs=1)
+    with pytest.raises(RunError, match=r"belongs to another recipe: method\.temperature is 4\.0 there, 8\.0 here"):
+        distill(tmp_path / "run", baseline=False, epochs=1, temperature=8.0)
+    run = distill(tmp_path / "run", baseline=False, epochs=1, temperature=8.0, fresh=True)
+    assert not run.resumed
+
+
+def test_a_file_changed_behind_the_run_s_back_is_refused(tmp_path: Path) -> None:
+    run = distill(tmp_path / "run", baseline=False, epochs=1)
+    path = run.path / "student.keras"
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(RunError, match=r"student\.keras has changed since it was written; --fresh makes the run anew"):
+        distill(tmp_path / "run", baseline=False, epochs=1)
+    path.unlink()
+    with pytest.raises(RunError, match=r"student\.keras is gone since it was written"):
+        distill(tmp_path / "run", baseline=False, epochs=1)
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.doc").write_text("precious")
+    for fresh in (False, True):
+        with pytest.raises(RunError, match=r"holds thesis\.doc and no run"):
+            distill(tmp_path / "mine", fresh=fresh)
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.doc"]
+    with pytest.raises(RunError, match="a file is in the way"):
+        distill(tmp_path / "mine" / "thesis.doc")
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        ({"teacher.model": "tiny_models:five_classes"}, ModelError, "has 5 classes, the data has 10"),
+        ({"student.model": "tiny_models:colour"}, ModelError, "takes images of 32x32x3"),
+        (
+            {"student.model": "tiny_models:softmax"},
+            ModelError,
+            r"ends in probabilities \(softmax\); it must end in logits",
+        ),
+        ({"teacher.model": "tiny_models:raises"}, ModelError, "out of cheese"),
+        ({"data.dir": "/nowhere/digits", "data.source": "auto"}, DataError, "does not exist"),
+        ({"split.limit": 10}, DataError, "classes"),
+    ],
+)
+def test_what_fails_early_leaves_nothing(tmp_path: Path, settings: dict[str, Any], error: type, words: str) -> None:
+    with pytest.raises(error, match=words):
+        distill(tmp_path / "run", settings=settings)
+    assert not (tmp_path / "run").exists()
+
+
+def test_nan_from_the_teacher_names_the_sample(tmp_path: Path) -> None:
+    with pytest.raises(TargetsError, match=r"for sample embedded/\d+ \(view 0\) are not finite"):
+        distill(tmp_path / "run", settings={"teacher.model": "tiny_models:nan"})
+    assert not (tmp_path / "run" / "student.keras").exists()
+
+
+def test_a_teacher_that_ends_in_softmax_is_noticed(tmp_path: Path, recorder: Recorder) -> None:
+    distill(
+        tmp_path / "run", settings={"teacher.model": "tiny_models:softmax"}, epochs=1, baseline=False, progress=recorder
+    )
+    assert any("ends in probabilities" in warning for warning in recorder.warnings)
+    with np.load(tmp_path / "run" / "outputs" / "test.npz") as outputs:
+        assert (outputs["teacher_logits"] <= 0).all()
+
+
+def test_swapped_teacher_and_student_are_warned_about() -> None:
+    big = {"flops": 1000, "metrics": {"accuracy": 0.99}}
+    small = {"flops": 100, "metrics": {"accuracy": 0.98}}
+    assert swapped(big, small) is None
+    assert "look swapped: the student needs 10.0 times the teacher's FLOPs" in (swapped(small, big) or "")
+    assert swapped(small, {"flops": 1000, "metrics": {"accuracy": 0.97}}) is None
+    assert swapped({**small, "flops": None}, big) is None
+
+
+def test_changed_data_is_refused(tmp_path: Path, digits_dir: Path) -> None:
+    class Stop(Recorder):
+        def epoch(self, *args: Any) -> None:
+            raise KeyboardInterrupt
+
+    settings = {"data.source": "auto", "split.validation_fraction": 0.2}
+    with pytest.raises(KeyboardInterrupt):
+        distill(tmp_path / "run", data_dir=digits_dir, settings=settings, limit=None, progress=Stop())
+    labels = digits_dir / "train-labels-idx1-ubyte"
+    content = labels.read_bytes()
+    labels.write_bytes(content[:-1] + bytes([(content[-1] + 1) % 10]))
+    with pytest.raises(RunError, match="the data changed since run"):
+        distill(tmp_path / "run", data_dir=digits_dir, settings=settings, limit=None)
+
+
+KILLED = """
+    import os, signal, sys
+    import kdcompress
+    from kdcompress.progress import Progress
+
+    class Killer(Progress):
+        def begin(self, phase, total, done=0):
+            self.phase = phase
+        def step(self, done, parts):
+            if (self.phase, str(done)) == tuple(sys.argv[2:]):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    settings = {"teacher.model": "mnist_cnn", "student.model": "tiny_models:student"}
+    kdcompress.distill("mnist-demo", out=sys.argv[1], epochs=2, limit=400, settings=settings, progress=Killer())
+"""
+
+
+def run_until(out: Path, cache: Path, phase: str = "", step: int = 0) -> None:
+    environment = {
+        **os.environ,
+        "KDCOMPRESS_CACHE_DIR": str(cache),
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(out), phase, str(step)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == (-signal.SIGKILL if phase else 0), done.stderr
+
+
+def test_killed_at_every_stage_and_the_same_models_in_the_end(tmp_path: Path) -> None:
+    run_until(tmp_path / "whole", tmp_path / "cache1")
+    for phase, step in (("teacher", 3), ("labelling", 1), ("student", 4), ("baseline", 1)):
+        run_until(tmp_path / "killed", tmp_path / "cache2", phase, step)
+        assert not (tmp_path / "killed" / "metrics.json").exists()
+    run_until(tmp_path / "killed", tmp_path / "cache2")
+    whole, killed = (
+        json.loads((tmp_path / name / "manifest.json").read_text())["files"] for name in ("whole", "killed")
+    )
+    for name in ("teacher.keras", "student.keras", "baseline.keras"):
+        assert whole[name]["digest"] == killed[name]["digest"], name
+    assert not (tmp_path / "killed" / "checkpoints").exists()
+    with np.load(tmp_path / "whole" / "outputs/test.npz") as a, np.load(tmp_path / "killed" / "outputs/test.npz") as b:
+        assert all(np.array_equal(a[name], b[name]) for name in a.files)
+
+
+def test_predict_on_files(tmp_path: Path, digits: Any) -> None:
+    from PIL import Image
+
+    model = tiny_models.plain()
+    save_model(model, tmp_path / "m.keras")
+    Image.fromarray(digits.test.images[5, :, :, 0]).save(tmp_path / "digit.png")
+    (row,) = kdcompress.predict(tmp_path / "m.keras", [tmp_path / "digit.png"])
+    logits = np.asarray(model(digits.test.images[5:6].astype(np.float32)))[0]
+    assert row["class"] == str(logits.argmax())
+    assert row["probability"] == pytest.approx(float(np.exp(logits.max()) / np.exp(logits).sum()), abs=1e-5)
+    (tmp_path / "bad.png").write_bytes(b"garbage")
+    with pytest.raises(DataError, match=r"bad\.png is truncated, damaged or no image"):
+        kdcompress.predict(tmp_path / "m.keras", [tmp_path / "bad.png"])
+
+
+def test_a_plan_for_the_whole_mnist(whole_mnist: Path, tmp_path: Path) -> None:
+    from kdcompress import api
+    from kdcompress.progress import Progress
+
+    plan = api.plan(api.recipe_of("mnist"), tmp_path / "run", Progress())
+    assert plan["dataset"]["n_train"] + plan["dataset"]["n_val"] == 60_000
+    assert plan["dataset"]["n_test"] == 10_000
+    assert plan["teacher"]["params"] == 1_011_466
+    assert plan["student"]["flops"] == 2_475_882
+    assert plan["targets"]["bytes"] == 57_000 * 10 * 4
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,92 @@
+"""Dependencies point down only, and the command line answers without the heavy libraries."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kdcompress import registry
+
+ROOT = Path(__file__).parent.parent / "kdcompress"
+# From the top to the bottom; a room may import what stands below it, or its own.
+LAYERS = (
+    ("__main__",),
+    ("cli",),
+    ("api",),
+    ("prediction",),
+    ("verification",),
+    ("training",),
+    ("methods", "teachers"),
+    ("models", "data"),
+    ("run",),
+    ("recipe",),
+    ("section", "cache"),
+    ("registry", "files", "progress"),
+    ("errors", "_version", "recipes"),
+)
+LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
+HEAVY = ("tensorflow", "keras", "onnx", "onnxruntime")
+
+
+def imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_dependencies_point_down(path: Path) -> None:
+    room = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    if room == "__init__":
+        return
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "kdcompress" and len(parts) > 1 and parts[1] != room:
+            target = parts[1] if parts[1] in LEVEL else "_version"
+            assert LEVEL[target] > LEVEL[room], f"{path} must not import {name}"
+
+
+def in_new_process(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+LOADED = f"print([name for name in {HEAVY!r} if name in sys.modules])"
+
+
+def test_help_loads_nothing_heavy() -> None:
+    out = in_new_process(
+        "import sys; sys.argv = ['kdcompress', '--help']\n"
+        "from kdcompress.cli import main\n"
+        f"try:\n    main()\nexcept SystemExit as e:\n    assert e.code == 0\n{LOADED}"
+    )
+    assert "distill" in out
+    assert out.endswith("[]\n")
+
+
+def test_every_choice_and_every_setting_is_checked_without_the_heavy_libraries() -> None:
+    out = in_new_process(
+        "import sys\nfrom kdcompress import registry\nfrom kdcompress.recipe import resolve\n"
+        "[registry.load(room, name) for room in ('models', 'methods', 'datasets') for name in registry.choices(room)]\n"
+        f"[resolve(name) for name in registry.choices('recipes')]\n{LOADED}"
+    )
+    assert out == "[]\n"
+
+
+def test_a_choice_is_a_file() -> None:
+    assert registry.choices("methods") == ["hinton", "none"]
+    assert registry.choices("models") == ["mnist_cnn", "mnist_mlp"]
+    assert registry.choices("datasets") == ["mnist"]
+    assert registry.choices("recipes") == ["mnist", "mnist-demo"]
+    for room in registry.ROOMS:
+        for name in registry.choices(room):
+            assert registry.describe(room, name), f"{room}/{name} does not say what it is"

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kdcompress.errors import RecipeError
+from kdcompress.recipe import RECIPES, parse_setting, resolve
+
+
+def test_the_paper_s_recipe() -> None:
+    recipe = resolve("mnist")
+    assert recipe.method == {"name": "hinton", "temperature": 4.0, "alpha": 0.5}
+    assert (recipe.training.epochs, recipe.training.batch_size, recipe.training.learning_rate) == (12, 256, 1e-3)
+    assert recipe.teacher.training == recipe.training
+    assert recipe.views.count == 1
+
+
+def test_round_trip_writes_every_default(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(
+        'name = "r"\n[data]\nname = "mnist"\n[teacher]\nmodel = "mnist_cnn"\n'
+        '[student]\nmodel = "mnist_mlp"\n[method]\nname = "hinton"\n'
+    )
+    recipe = resolve(path)
+    again = tmp_path / "again.toml"
+    again.write_text(recipe.to_toml())
+    assert resolve(again) == recipe
+    for default in ("temperature = 4.0", "alpha = 0.5", "validation_fraction = 0.05", "rotation_deg = 10.0"):
+        assert default in again.read_text()
+
+
+def test_the_recipe_that_init_writes_is_valid_and_names_every_key() -> None:
+    text = (RECIPES / "_init.toml").read_text()
+    recipe = resolve(RECIPES / "_init.toml")
+    plain: dict[str, Any] = recipe.model_dump()
+    for section in ("split", "views", "training", "method"):
+        for key in plain[section]:
+            assert f"{key} = " in text, f"{section}.{key} is not explained"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("method.temperature", 0, "method.temperature must be > 0, got 0"),
+        ("method.temperature", -1.5, "method.temperature must be > 0, got -1.5"),
+        ("method.temperature", float("inf"), "method.temperature must be a finite number, got inf"),
+        ("method.alpha", 1.5, "method.alpha must be <= 1, got 1.5"),
+        ("method.alpha", -0.1, "method.alpha must be >= 0, got -0.1"),
+        ("method.temprature", 4, "unknown key 'method.temprature' (did you mean 'temperature'?); choices: alpha"),
+        ("method.name", "hintn", "unknown method 'hintn' (did you mean 'hinton'?); choices: hinton, none"),
+        ("data.name", "cifar", "unknown dataset 'cifar'; choices: mnist"),
+        ("data.source", "web", "data.source must be one of 'auto' or 'embedded', got 'web'"),
+        ("training.epochs", 0, "training.epochs must be >= 1, got 0"),
+        ("training.epochs", 2.5, "training.epochs must be a whole number, got 2.5"),
+        ("training.learning_rate", 0, "training.learning_rate must be > 0, got 0"),
+        ("trainin.epochs", 1, "unknown key 'trainin' (did you mean 'training'?)"),
+        ("teacher.training.epoch", 1, "unknown key 'teacher.training.epoch' (did you mean 'epochs'?)"),
+        ("split.validation_fraction", 1.0, "split.validation_fraction must be < 1, got 1.0"),
+        ("split.limit", 0, "split.limit must be >= 1, got 0"),
+        ("teacher.weights", "imagenet", "teacher.weights must be one of 'train' or 'none', got 'imagenet'"),
+        ("teacher.model", "mnist_cn", "teacher.model: unknown model 'mnist_cn' (did you mean 'mnist_cnn'?)"),
+        ("student.model", "missing.keras", "student.model: model file missing.keras does not exist"),
+        ("seed", "abc", "seed input should be a valid integer"),
+        ("seed.deeper", 1, "unknown key 'seed.deeper': seed is a value, not a section"),
+    ],
+)
+def test_wrong_values_are_refused_with_rule_and_value(key: str, value: object, words: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        resolve("mnist", {key: value})
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_recipe_names_the_choices() -> None:
+    with pytest.raises(RecipeError, match=r"unknown recipe 'mnits' \(did you mean 'mnist'\?\); choices: mnist"):
+        resolve("mnits")
+    with pytest.raises(RecipeError, match=r"recipe file nowhere\.toml does not exist"):
+        resolve("nowhere.toml")
+
+
+@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe", b"[data\n"])
+def test_toml_that_does_not_parse(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_bytes(content)
+    with pytest.raises(RecipeError, match=r"bad\.toml is not valid TOML"):
+        resolve(path)
+
+
+def test_paths_in_a_file_are_relative_to_it(tmp_path: Path) -> None:
+    (tmp_path / "t.keras").write_bytes(b"x")
+    path = tmp_path / "r.toml"
+    path.write_text(
+        'name = "r"\n[data]\nname = "mnist"\ndir = "digits"\n[teacher]\nmodel = "t.keras"\n'
+        '[student]\nmodel = "mnist_mlp"\n[method]\nname = "none"\n'
+    )
+    recipe = resolve(path)
+    assert recipe.teacher.model == str(tmp_path / "t.keras")
+    assert recipe.data["dir"] == str(tmp_path / "digits")
+
+
+def test_another_method_keeps_the_settings_it_knows() -> None:
+    assert resolve("mnist", {"method.name": "none"}).method == {"name": "none"}
+    assert resolve("mnist", {"method.name": "hinton", "method.alpha": 0.9}).method["temperature"] == 4.0
+    with pytest.raises(RecipeError, match=r"unknown key 'method\.temperature'; choices: \(none\)"):
+        resolve("mnist", {"method.name": "none", "method.temperature": 2.0})
+
+
+def test_where_data_lies_does_not_make_another_recipe() -> None:
+    assert resolve("mnist", {"data.dir": "/a"}).digest == resolve("mnist", {"data.dir": "/b"}).digest
+    assert resolve("mnist", {"seed": 1}).digest != resolve("mnist").digest
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("training.epochs=3", ("training.epochs", 3)),
+        ("method.alpha = 0.25", ("method.alpha", 0.25)),
+        ("baseline=false", ("baseline", False)),
+        ("teacher.model=mnist_cnn", ("teacher.model", "mnist_cnn")),
+        ("teacher.model='a b.keras'", ("teacher.model", "a b.keras")),
+    ],
+)
+def test_settings_are_read_as_toml_or_text(text: str, expected: tuple[str, object]) -> None:
+    assert parse_setting(text) == expected
+
+
+def test_a_setting_without_a_value() -> None:
+    with pytest.raises(RecipeError, match="KEY=VALUE"):
+        parse_setting("training.epochs")

@@ -1,0 +1,96 @@
+"""Small models for tests, given as `tiny_models:name`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+
+def teacher() -> Any:
+    """A small CNN with BatchNorm and dropout: both have state beside weights."""
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(8, 5, strides=2, activation="relu"),
+            layers.BatchNormalization(),
+            layers.Dropout(0.2),
+            layers.Flatten(),
+            layers.Dense(10),
+        ]
+    )
+
+
+def student() -> Any:
+    """A small MLP with dropout and BatchNorm."""
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Rescaling(1 / 255),
+            layers.Flatten(),
+            layers.Dense(16, activation="relu"),
+            layers.BatchNormalization(),
+            layers.Dropout(0.2),
+            layers.Dense(10),
+        ]
+    )
+
+
+def plain() -> Any:
+    """Nothing random inside."""
+    return keras.Sequential(
+        [keras.Input((28, 28, 1)), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(10)], name="plain"
+    )
+
+
+def softmax() -> Any:
+    """Ends in probabilities."""
+    return keras.Sequential([*plain().layers, layers.Softmax()])
+
+
+def nan() -> Any:
+    """All weights NaN."""
+    model = plain()
+    model.set_weights([w * float("nan") for w in model.get_weights()])
+    return model
+
+
+def five_classes() -> Any:
+    """Another number of classes."""
+    return keras.Sequential([keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(5)])
+
+
+def colour() -> Any:
+    """Another input."""
+    return keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten(), layers.Dense(10)])
+
+
+class Subclassed(keras.Model):
+    """A model in the subclassing style, whose class plain Keras does not know."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.flatten, self.dense = layers.Flatten(), layers.Dense(10)
+
+    def call(self, image: Any) -> Any:
+        return self.dense(self.flatten(image / 255.0))
+
+
+def subclassed() -> Any:
+    """A subclassed student."""
+    return Subclassed()
+
+
+def raises() -> Any:
+    """Raises."""
+    raise RuntimeError("out of cheese")
+
+
+def no_model() -> Any:
+    """Returns something else."""
+    return 42
+
+
+not_callable = 3

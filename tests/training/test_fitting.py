@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tiny_models
+from conftest import Recorder
+
+from kdcompress.data import Samples
+from kdcompress.errors import RunError, TrainingError
+from kdcompress.methods import make_method
+from kdcompress.models import seed_everything
+from kdcompress.progress import Progress
+from kdcompress.recipe import TrainingSection, ViewsSection
+from kdcompress.training.checkpoints import TrainingState, values_of
+from kdcompress.training.feed import Feed
+from kdcompress.training.fitting import Phase, run_phase, supervise
+
+NONE = {"name": "none"}
+EPOCHS = 4
+
+
+def hinton(**settings: Any) -> dict[str, Any]:
+    return {"name": "hinton", **settings}
+
+
+def fake_targets(n: int) -> np.ndarray:
+    return np.random.default_rng(5).normal(0, 3, (n, 1, 10)).astype(np.float32)
+
+
+def train(
+    small: Samples,
+    path: Path,
+    method: dict[str, Any],
+    *,
+    progress: Progress | None = None,
+    epochs: int = EPOCHS,
+    learning_rate: float = 1e-3,
+    key: str = "k",
+    model_seed: int = 0,
+    build: Any = tiny_models.student,
+) -> tuple[Any, TrainingState]:
+    seed_everything(model_seed)
+    model = build()
+    made = make_method(method)
+    targets = fake_targets(len(small)) if made.needs_targets else None
+    feed = Feed(small, ViewsSection(), targets, batch_size=50, seed=0)
+    training = TrainingSection(epochs=epochs, batch_size=50, learning_rate=learning_rate)
+    phase = Phase("student", key, made, training, path / "c.npz")
+    state = run_phase(phase, model, feed, small.take(np.arange(60)), progress or Progress(), lambda rows: None)
+    return model, state
+
+
+def same(one: Any, other: Any) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(values_of(one.weights), values_of(other.weights), strict=True))
+
+
+def test_the_loss_is_the_weighted_sum_of_its_named_parts(small: Samples, tmp_path: Path) -> None:
+    _, state = train(small, tmp_path, hinton(alpha=0.3, temperature=2.0), epochs=2)
+    for row in state.rows:
+        assert row["loss"] == pytest.approx(0.7 * row["label_loss"] + 0.3 * row["targets_loss"], rel=1e-4)
+
+
+def test_a_step_is_the_step_of_a_loop_written_by_hand(small: Samples) -> None:
+    import tensorflow as tf
+
+    seed_everything(0)
+    ours, by_hand = tiny_models.plain(), tiny_models.plain()
+    by_hand.set_weights(ours.get_weights())
+    targets = fake_targets(len(small))[:, 0]
+    method = make_method(hinton(temperature=3.0, alpha=0.4))
+    supervised = supervise(ours, method, 1e-2, (28, 28, 1))
+    images = small.images[:50].astype(np.float32)
+    supervised.train_on_batch(images, {"label": small.labels[:50], "targets": targets[:50]})
+
+    optimizer = keras.optimizers.Adam(1e-2)
+    with tf.GradientTape() as tape:
+        z = by_hand(images, training=True)
+        hard = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(small.labels[:50], z))
+        p = tf.nn.softmax(targets[:50] / 3.0)
+        soft = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(p, z / 3.0)) * 9.0
+        loss = 0.4 * soft + 0.6 * hard
+    optimizer.apply_gradients(
+        zip(tape.gradient(loss, by_hand.trainable_weights), by_hand.trainable_weights, strict=True)
+    )
+    for a, b in zip(ours.get_weights(), by_hand.get_weights(), strict=True):
+        assert a == pytest.approx(b, abs=2e-5)
+
+
+def test_alpha_0_is_no_distillation_exactly(small: Samples, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    distilled, _ = train(small, tmp_path / "a", hinton(alpha=0.0))
+    plain, _ = train(small, tmp_path, NONE)
+    assert same(distilled, plain)
+
+
+def test_alpha_1_never_looks_at_labels(small: Samples, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    _, one = train(small, tmp_path, hinton(alpha=1.0))
+    permuted = Samples(small.images, np.random.default_rng(1).permutation(small.labels), small.ids)
+    _, other = train(permuted, tmp_path / "a", hinton(alpha=1.0))
+    # The last weights: which epoch is best is decided on validation labels, and those were permuted too.
+    assert all(np.array_equal(a, b) for a, b in zip(one.variables, other.variables, strict=True))
+    assert one.rows[-1]["label_loss"] != other.rows[-1]["label_loss"]
+
+
+class BreakOff(Progress):
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def step(self, done: int, parts: Any) -> None:
+        if done == self.at:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("at", [1, 6, 7, 15, 23])
+def test_going_on_equals_never_having_stopped(small: Samples, tmp_path: Path, at: int) -> None:
+    (tmp_path / "whole").mkdir()
+    whole, whole_state = train(small, tmp_path / "whole", hinton())
+    with pytest.raises(KeyboardInterrupt):
+        train(small, tmp_path, hinton(), progress=BreakOff(at))
+    recorder = Recorder()
+    again, state = train(small, tmp_path, hinton(), progress=recorder)
+    if at > 6:
+        assert f"going on after epoch {(at - 1) // 6} of 4" in recorder.notes[0]
+    assert same(whole, again)
+    for a, b in zip(whole_state.variables + whole_state.optimizer, state.variables + state.optimizer, strict=True):
+        assert np.array_equal(a, b)
+    figures = [[{k: v for k, v in row.items() if k != "seconds"} for row in s.rows] for s in (whole_state, state)]
+    assert figures[0] == figures[1]
+
+
+def test_a_finished_training_is_not_done_again(small: Samples, tmp_path: Path, recorder: Recorder) -> None:
+    first, _ = train(small, tmp_path, NONE)
+    again, _ = train(small, tmp_path, NONE, progress=recorder)
+    assert same(first, again)
+    assert recorder.phases == []
+
+
+def test_the_best_epoch_on_validation_is_kept(small: Samples, tmp_path: Path) -> None:
+    model, state = train(small, tmp_path, NONE, learning_rate=0.3, epochs=6)
+    best = max(state.rows, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+    assert state.best_epoch == best["epoch"]
+    logits = np.asarray(model(small.images[:60].astype(np.float32), training=False))
+    assert np.mean(logits.argmax(-1) == small.labels[:60]) == pytest.approx(best["val_accuracy"])
+
+
+def test_divergence_stops_at_the_step_and_leaves_no_checkpoint_of_it(small: Samples, tmp_path: Path) -> None:
+    def explosive() -> Any:
+        layers = [keras.Input((28, 28, 1)), keras.layers.Flatten()]
+        dense = [keras.layers.Dense(64, activation="relu") for _ in range(3)]
+        return keras.Sequential([*layers, *dense, keras.layers.Dense(10)])
+
+    with pytest.raises(
+        TrainingError, match=r"training the student diverged: the loss is (nan|inf) at step \d+ of epoch 1"
+    ):
+        train(small, tmp_path, NONE, learning_rate=1e30, build=explosive)
+    assert not (tmp_path / "c.npz").exists()
+
+
+def test_a_checkpoint_of_another_training_or_a_damaged_one_is_refused(small: Samples, tmp_path: Path) -> None:
+    train(small, tmp_path, NONE, epochs=1)
+    with pytest.raises(RunError, match="belongs to a training from other data"):
+        train(small, tmp_path, NONE, key="other")
+    path = tmp_path / "c.npz"
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(RunError, match="is damaged"):
+        train(small, tmp_path, NONE)
+
+
+def test_figures_of_an_evaluation_by_hand() -> None:
+    from kdcompress.training.evaluation import accuracy, cross_entropy
+
+    logits = np.log(np.array([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]], np.float32))
+    labels = np.array([0, 2])
+    assert accuracy(logits, labels) == 0.5
+    assert cross_entropy(logits, labels) == pytest.approx((np.log(2) + np.log(10)) / 2, rel=1e-6)
