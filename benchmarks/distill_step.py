@@ -15,6 +15,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -160,8 +161,7 @@ def main() -> None:
     arguments = parser.parse_args()
     result = json.dumps(measure(arguments.rounds, arguments.steps), indent=2)
     if arguments.out:
-        with open(arguments.out, "w", encoding="utf-8") as out:
-            out.write(result + "\n")
+        Path(arguments.out).write_text(result + "\n", encoding="utf-8")
     print(result)
 
 
