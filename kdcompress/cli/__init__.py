@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -11,4 +12,11 @@ def main() -> None:
 
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug.on = len(arguments) < len(sys.argv) - 1
-    app(arguments, prog_name="kdcompress")
+    try:
+        app(arguments, prog_name="kdcompress")
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if "tensorflow" in sys.modules and not debug.on:
+            # TensorFlow complains on fd 2 while the interpreter shuts down; everything of ours is said by now.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
