@@ -41,8 +41,8 @@ def recipe_of(
     recipe: str | Path | Mapping[str, Any] | Recipe = "mnist",
     *,
     data_dir: str | Path | None = None,
-    teacher: str | Path | None = None,
-    student: str | Path | None = None,
+    teacher: str | Path | Any = None,
+    student: str | Path | Any = None,
     method: str | None = None,
     temperature: float | None = None,
     alpha: float | None = None,
@@ -54,12 +54,13 @@ def recipe_of(
 ) -> Recipe:
     """The recipe that these arguments ask for; the arguments win over `recipe`, `settings` (dotted keys) over both.
 
-    Errors: RecipeError.
+    `teacher` and `student` are a zoo name, a `.keras` file, `module:function`, or a Keras model in memory (of which the
+    cache then keeps a copy). Errors: RecipeError.
     """
     given = {
         "data.dir": data_dir and str(data_dir),
-        "teacher.model": teacher and str(teacher),
-        "student.model": student and str(student),
+        "teacher.model": _reference(teacher),
+        "student.model": _reference(student),
         "method.name": method,
         "method.temperature": temperature,
         "method.alpha": alpha,
@@ -72,6 +73,14 @@ def recipe_of(
     overrides = {key: value for key, value in given.items() if value is not None}
     base = recipe.to_dict() if isinstance(recipe, Recipe) else recipe
     return resolve(base, {**overrides, **(settings or {})})
+
+
+def _reference(model: Any) -> str | None:
+    if model is None or isinstance(model, str | Path):
+        return None if model is None else str(model)
+    from kdcompress.models import keep_model
+
+    return str(keep_model(model))
 
 
 def default_out(recipe: Recipe) -> Path:

@@ -1,4 +1,4 @@
-"""Where kept work lies: downloaded data, target caches and the zoo teachers that we trained."""
+"""Where kept work lies: downloaded data, target caches the zoo teachers that we trained, models given in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from kdcompress.files import folder_bytes
 from kdcompress.progress import Progress
 
-KINDS = ("data", "teachers", "targets")
+KINDS = ("data", "models", "teachers", "targets")
 
 
 def cache_dir(kind: str = "") -> Path:

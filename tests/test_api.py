@@ -105,6 +105,41 @@ def test_plain_keras_opens_the_student(tmp_path: Path) -> None:
     assert not (run.path / "baseline.keras").exists()
 
 
+def test_models_in_memory(tmp_path: Path) -> None:
+    teacher, student = tiny_models.teacher(), tiny_models.student()
+    teacher.compile("adam", loss="mse")
+    run = kdcompress.distill(
+        "mnist-demo", teacher=teacher, student=student, out=tmp_path / "run", epochs=1, limit=400, baseline=False
+    )
+    kept = keras.saving.load_model(run.path / "teacher.keras")
+    assert all(np.array_equal(a, b) for a, b in zip(kept.get_weights(), teacher.get_weights(), strict=True))
+    assert teacher.compiled
+    assert not kept.compiled
+    again = kdcompress.distill(
+        "mnist-demo", teacher=teacher, student=student, out=tmp_path / "run", epochs=1, limit=400, baseline=False
+    )
+    assert again.resumed
+    with pytest.raises(ModelError, match="got 42"):
+        kdcompress.distill("mnist-demo", teacher=42)
+
+
+def test_one_process_at_a_time_works_in_a_run_folder(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from kdcompress.run import RunFolder\n"
+        "run = RunFolder(Path(sys.argv[1])); run.admit()\n"
+        "with run.locked():\n    print('locked', flush=True)\n    time.sleep(60)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        try:
+            with pytest.raises(RunError, match="is in use by another process"):
+                distill(tmp_path / "run")
+        finally:
+            other.kill()
+
+
 def test_method_none_does_not_ask_the_teacher(tmp_path: Path, recorder: Recorder) -> None:
     run = distill(tmp_path / "run", method="none", progress=recorder)
     assert recorder.phases == ["student"]

@@ -56,7 +56,7 @@ class Terminal(Progress):
 
         columns = (
             TextColumn("{task.description:<9}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=12),
             MofNCompleteColumn(),
             TextColumn("{task.fields[parts]}"),
             TimeRemainingColumn(),
@@ -69,7 +69,8 @@ class Terminal(Progress):
     def step(self, done: int, parts: Mapping[str, float]) -> None:
         """Move the bar."""
         if self.live is not None:
-            text = " ".join(f"{name} {value:.4f}" for name, value in parts.items())
+            shown = {name: parts[name] for name in parts if name != "accuracy"}
+            text = " ".join(f"{name.removesuffix('_loss').split('_')[0]} {value:.3f}" for name, value in shown.items())
             self.live.update(self.task, completed=done, parts=text)
 
     def epoch(self, phase: str, epoch: int, epochs: int, row: Mapping[str, float]) -> None:

@@ -1,6 +1,21 @@
 """One file per architecture, each with build(input_shape, classes); loading a user's model in the underscored parts."""
 
 from kdcompress.models._digest import model_digest
-from kdcompress.models._loading import load_model, load_saved_model, prepare_model, save_model, seed_everything
+from kdcompress.models._loading import (
+    keep_model,
+    load_model,
+    load_saved_model,
+    prepare_model,
+    save_model,
+    seed_everything,
+)
 
-__all__ = ["load_model", "load_saved_model", "model_digest", "prepare_model", "save_model", "seed_everything"]
+__all__ = [
+    "keep_model",
+    "load_model",
+    "load_saved_model",
+    "model_digest",
+    "prepare_model",
+    "save_model",
+    "seed_everything",
+]

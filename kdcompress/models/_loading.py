@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from kdcompress import registry
+from kdcompress.cache import cache_dir
 from kdcompress.errors import ModelError
 from kdcompress.files import write_atomically
+from kdcompress.models._digest import model_digest
 
 
 def seed_everything(seed: int) -> None:
@@ -50,6 +52,21 @@ def save_model(model: Any, path: Path) -> None:
         model.compiled = False
         model.optimizer = None
     write_atomically(path, lambda part: model.save(part))
+
+
+def keep_model(model: Any) -> Path:
+    """Put a copy of a Keras model in memory into the cache, named by its digest, and return the file.
+
+    The model itself is left as it is, compiled or not. Errors: ModelError if it is no Keras model.
+    """
+    import keras
+
+    if not isinstance(model, keras.Model):
+        raise ModelError(f"a model is a zoo name, a .keras file, module:function or a Keras 3 model, got {model!r}")
+    path = cache_dir("models") / model_digest(model) / "model.keras"
+    if not path.is_file():
+        write_atomically(path, model.save)
+    return path
 
 
 def prepare_model(model: Any, input_shape: tuple[int, int, int], classes: int, what: str) -> Any:

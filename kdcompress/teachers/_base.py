@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 # Rows of probabilities sum to 1 within this, in float32 or float16.
 _SUM_TOLERANCE = 1e-3
+# Images whose outputs are looked at to tell probabilities from logits
+LOOK_AT = 256
 
 
 class Teacher(ABC):

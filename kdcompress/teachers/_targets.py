@@ -41,12 +41,12 @@ class Targets:
     key: str
 
 
-def target_key(teacher: Teacher, split_fingerprint: str, views: ViewsSection) -> dict[str, Any]:
-    """What a target depends on, and nothing else."""
+def target_key(digest: str, outputs: str, split_fingerprint: str, views: ViewsSection) -> dict[str, Any]:
+    """What a target depends on, and nothing else: who labels (by digest, and the kind of its outputs), and what."""
     return {
         "schema": SCHEMA,
-        "teacher": teacher.digest,
-        "outputs": teacher.outputs,
+        "teacher": digest,
+        "outputs": outputs,
         "preprocessing": "none",
         "split": split_fingerprint,
         "views": views.identity,
@@ -62,7 +62,7 @@ def label(
     entry do not label twice. Errors: TargetsError names the sample whose outputs are not finite.
     """
     start = time.perf_counter()
-    key = target_key(teacher, split_fingerprint, views)
+    key = target_key(teacher.digest, teacher.outputs, split_fingerprint, views)
     name = digest_of(key)
     with entry_lock("targets", name, progress) as folder:
         cached = _valid(folder, key, samples, progress)

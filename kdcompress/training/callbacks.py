@@ -69,7 +69,10 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         """Show the running means of the loss and its parts."""
-        self.progress.step(self.state.epoch * self.params["steps"] + batch + 1, _parts(logs or {}))
+        parts = _parts(logs or {})
+        if self.state.rows:
+            parts["val_accuracy"] = self.state.rows[-1]["val_accuracy"]
+        self.progress.step(self.state.epoch * self.params["steps"] + batch + 1, parts)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Close the epoch."""

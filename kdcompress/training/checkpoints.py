@@ -72,6 +72,8 @@ def values_of(variables: list[Any]) -> Arrays:
 
 
 def assign(variables: list[Any], values: Arrays) -> None:
-    """Put `values` into Keras variables of the same number and shapes."""
+    """Put `values` into Keras variables; RunError if their number or shapes differ."""
+    if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
+        raise RunError("the model is not the one that the run began with; --fresh starts the run anew")
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

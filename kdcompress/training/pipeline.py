@@ -24,7 +24,7 @@ from kdcompress.models import load_model, load_saved_model, model_digest, save_m
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
 from kdcompress.run import CHECKPOINTS, HISTORY, RunFolder
-from kdcompress.teachers import Targets, are_probabilities, label
+from kdcompress.teachers import LOOK_AT, Targets, are_probabilities, label
 from kdcompress.teachers.keras import KerasTeacher
 from kdcompress.training.checkpoints import TrainingState, assign, values_of
 from kdcompress.training.evaluation import accuracy, model_logits
@@ -34,7 +34,6 @@ from kdcompress.training.history import History
 from kdcompress.training.zoo import trained_teacher
 
 OUTPUTS = "outputs/test.npz"
-_LOOK_AT = 256
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Pipeline:
             self._warn("alpha is 0: the teacher's outputs weigh nothing, the student learns from the labels alone")
         student = self._student()  # before the teacher is trained for minutes: a student that does not fit is told now
         teacher = KerasTeacher(self._teacher())
-        if teacher.notice_outputs(self.split.train.images[:_LOOK_AT]):
+        if teacher.notice_outputs(self.split.train.images[:LOOK_AT]):
             self._warn("the teacher ends in probabilities: their logarithms are taken as logits")
         targets = self._targets(teacher) if self.method.needs_targets else None
         self._train("student", student, self.method, targets)
@@ -134,7 +133,7 @@ class Pipeline:
         """A student with its initial weights: the same for student and baseline, and after every interruption."""
         seed_everything(self.recipe.seed)
         model = load_model(self.recipe.student.model, self.dataset.input_shape, len(self.dataset.classes), "student")
-        if are_probabilities(model_logits(model, self.split.train.images[:_LOOK_AT])):
+        if are_probabilities(model_logits(model, self.split.train.images[:LOOK_AT])):
             raise ModelError(
                 f"student {self.recipe.student.model} ends in probabilities (softmax); it must end in logits: "
                 "remove the last activation"

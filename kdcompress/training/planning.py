@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from kdcompress import registry
-from kdcompress.cache import cache_dir
-from kdcompress.data import make_source, split_dataset
-from kdcompress.files import digest_of
+from kdcompress.data import Split, make_source, split_dataset
 from kdcompress.methods import make_method
 from kdcompress.models import load_model, seed_everything
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
 from kdcompress.run import MANIFEST, RunFolder
-from kdcompress.teachers import labelled, target_key
+from kdcompress.teachers import LOOK_AT, labelled, target_key
 from kdcompress.teachers.keras import KerasTeacher
-from kdcompress.training.zoo import zoo_key
+from kdcompress.training.zoo import kept_digest, zoo_key
 
 
 def plan_run(
@@ -46,9 +44,9 @@ def plan_run(
             "todo": "the teacher is not asked",
         },
     }
-    teacher_known, teacher_todo = _teacher(recipe, zoo_key(recipe, split))
+    teacher_todo, digest, outputs = _teacher(recipe, split, models["teacher"])
     if method.needs_targets:
-        key = target_key(KerasTeacher(models["teacher"]), split.fingerprint, recipe.views) if teacher_known else None
+        key = target_key(digest, outputs, split.fingerprint, recipe.views) if digest else None
         planned["targets"]["todo"] = "in the cache" if key and labelled(key) else "the teacher labels them once"
     todo = {"teacher": teacher_todo, "student": f"{training.epochs} epochs, {steps:,} steps of {training.batch_size}"}
     for role, model in models.items():
@@ -64,13 +62,15 @@ def _state(run: RunFolder) -> str:
     return "goes on where it stopped" if (run / MANIFEST).exists() else "new"
 
 
-def _teacher(recipe: Recipe, key: dict[str, Any]) -> tuple[bool, str]:
-    """(whether the model at hand is the teacher as it will be used, what will be done)."""
+def _teacher(recipe: Recipe, split: Split, model: Any) -> tuple[str, str | None, str]:
+    """(what will be done, the digest of the teacher that will be used if it is known yet, the kind of its outputs)."""
     section = recipe.teacher
     if section.model not in registry.choices("models"):
-        return True, "used as it is"
+        teacher = KerasTeacher(model)
+        teacher.notice_outputs(split.train.images[:LOOK_AT])
+        return "used as it is", teacher.digest, teacher.outputs
     if section.weights == "none":
-        return False, "used untrained"
-    if (cache_dir("teachers") / digest_of(key) / "meta.json").is_file():
-        return False, "trained before, in the cache"
-    return False, f"trained first, {section.training.epochs} epochs"
+        return "used untrained", None, "logits"
+    if digest := kept_digest(zoo_key(recipe, split)):
+        return "trained before, in the cache", digest, "logits"
+    return f"trained first, {section.training.epochs} epochs", None, "logits"

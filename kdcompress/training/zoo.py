@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kdcompress.cache import entry_lock
+from kdcompress.cache import cache_dir, entry_lock
 from kdcompress.data import Split
 from kdcompress.files import digest_of, sha256_of, sync, write_json
 from kdcompress.methods import make_method
@@ -31,6 +31,15 @@ def zoo_key(recipe: Recipe, split: Split) -> dict[str, Any]:
         "views": recipe.views.identity,
         "deterministic": recipe.deterministic,
     }
+
+
+def kept_digest(key: dict[str, Any]) -> str | None:
+    """The digest of the trained teacher of that key in the cache, or None if there is none."""
+    try:
+        meta = (cache_dir("teachers") / digest_of(key) / "meta.json").read_text(encoding="utf-8")
+        return str(json.loads(meta)["digest"])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def trained_teacher(

@@ -85,6 +85,14 @@ def test_a_failure_is_one_line_and_exit_1(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_system_error_is_one_line_too(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    done = run("init", "--out", tmp_path / "file" / "r.toml")
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"kdcompress: {tmp_path / 'file'}")
+    assert done.stderr.count("\n") == 1
+
+
 def test_distill_says_what_it_does_and_what_came_out(tmp_path: Path) -> None:
     done = run("distill", "mnist-demo", *TINY, "--out", tmp_path / "run")
     assert done.exit_code == 0, done.output
