@@ -7,9 +7,12 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -38,6 +41,16 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all; NaN and infinity are refused."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write named arrays as an uncompressed npz file, whole or not at all."""
+
+    def write(part: Path) -> None:
+        with part.open("wb") as out:
+            np.savez(out, **arrays)  # type: ignore[arg-type]
+
+    write_atomically(path, write)
 
 
 def sync(path: Path) -> None:

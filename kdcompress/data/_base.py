@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,18 +62,18 @@ class Dataset:
         return height, width, channels
 
 
-class DatasetSource(Section):
+class DatasetSource(Section, ABC):
     """Where a data set is looked for; a subclass knows how to read, check and get it."""
 
     dir: str | None = None
 
+    @abstractmethod
     def load(self, progress: Progress) -> Dataset:
         """Find and read the whole data set; DataError says what is missing or damaged."""
-        raise NotImplementedError
 
+    @abstractmethod
     def download(self, progress: Progress) -> Path:
         """Fetch the published files into the user cache, checked; DataError says why not and what to do."""
-        raise NotImplementedError
 
     def summary(self, dataset: Dataset) -> list[str]:
         """What `data check` says of a loaded data set, one fact a line."""

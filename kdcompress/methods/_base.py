@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from kdcompress.section import Section
 
 
-class Method(Section):
+class Method(Section, ABC):
     """A distillation method: settings as fields, checked at construction.
 
     The student is trained with `alpha * targets_loss + (1 - alpha) * cross-entropy with the labels`.
@@ -19,10 +20,13 @@ class Method(Section):
         return True
 
     @property
+    @abstractmethod
     def distillation_weight(self) -> float:
         """The weight of the distillation loss in the sum, in [0, 1]; the labels weigh the rest."""
-        raise NotImplementedError
 
     def targets_loss(self, targets: Any, logits: Any) -> Any:
-        """The distillation loss of each sample, shape (batch,), from targets and student logits (batch, classes)."""
-        raise NotImplementedError
+        """The distillation loss of each sample, shape (batch,), from targets and student logits (batch, classes).
+
+        Only for methods that need targets.
+        """
+        raise TypeError(f"{type(self).__name__} has no distillation loss")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.errors import RunError
-from kdcompress.files import write_atomically
+from kdcompress.files import write_npz
 
 Arrays = list[NDArray[Any]]
 Row = dict[str, float]
@@ -37,12 +37,7 @@ class TrainingState:
         arrays: dict[str, NDArray[Any]] = {"facts": np.frombuffer(json.dumps(facts).encode(), np.uint8)}
         for group in ("variables", "optimizer", "best"):
             arrays.update({f"{group}/{i}": value for i, value in enumerate(getattr(self, group))})
-
-        def write(part: Path) -> None:
-            with part.open("wb") as out:
-                np.savez(out, **arrays)  # type: ignore[arg-type]
-
-        write_atomically(path, write)
+        write_npz(path, arrays)
 
     @classmethod
     def load(cls, path: Path, key: str) -> TrainingState | None:

@@ -12,7 +12,7 @@ from kdcompress.data import Samples
 from kdcompress.methods import Method
 from kdcompress.progress import Progress
 from kdcompress.recipe import TrainingSection
-from kdcompress.training.checkpoints import Row, TrainingState, assign, values_of
+from kdcompress.training.checkpoints import Row, TrainingState, assign
 from kdcompress.training.feed import Feed
 
 
@@ -81,10 +81,8 @@ def run_phase(
     epochs, steps = phase.training.epochs, feed.steps_per_epoch
     supervised = supervise(model, phase.method, phase.training.learning_rate, feed.samples.images.shape[1:])
     supervised.optimizer.build(supervised.trainable_variables)
-    state = TrainingState.load(phase.checkpoint, phase.key)
-    if state is None:
-        state = TrainingState(phase.key, variables=values_of(model.variables))
-    else:
+    state = TrainingState.load(phase.checkpoint, phase.key) or TrainingState(phase.key)
+    if state.epoch:
         assign(model.variables, state.variables)
         assign(supervised.optimizer.variables, state.optimizer)
         on_rows(state.rows)

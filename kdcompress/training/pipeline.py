@@ -9,7 +9,6 @@ import shutil
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from kdcompress import registry
 from kdcompress.data import Dataset, Split, make_source, split_dataset
 from kdcompress.errors import ModelError, RunError
-from kdcompress.files import digest_of, write_atomically
+from kdcompress.files import digest_of, write_npz
 from kdcompress.methods import Method, make_method
 from kdcompress.models import load_model, load_saved_model, model_digest, save_model, seed_everything
 from kdcompress.progress import Progress
@@ -193,12 +192,7 @@ class Pipeline:
             logits["baseline"] = model_logits(baseline, test.images)
 
         arrays = {"ids": test.ids, "labels": test.labels, **{f"{k}_logits": v for k, v in logits.items()}}
-
-        def write(part: Path) -> None:
-            with part.open("wb") as out:
-                np.savez(out, **arrays)  # type: ignore[arg-type]
-
-        write_atomically(self.run / OUTPUTS, write)
+        write_npz(self.run / OUTPUTS, arrays)
         self.run.commit(OUTPUTS)
         self.progress.note(f"test: {len(test):,} images in {time.perf_counter() - start:.1f} s")
         return {name: accuracy(values, test.labels) for name, values in logits.items()}
