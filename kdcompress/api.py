@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdcompress.data import make_source
 from kdcompress.errors import DataError, KDCompressError
 from kdcompress.files import write_json
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe, resolve
-from kdcompress.run import RECIPE, RunFolder, versions
+from kdcompress.run import MODELS, RECIPE, RunFolder, versions
 
 if TYPE_CHECKING:
     from kdcompress.training.pipeline import Outcome
@@ -109,19 +110,22 @@ def distill_resolved(recipe: Recipe, out: Path, fresh: bool, progress: Progress)
     """As `distill`, for a recipe that is resolved already."""
     run = RunFolder(out)
     run.admit()
-    try:
-        with run.locked():
-            if fresh:
-                run.clear()
-            run.claim(recipe)
-            return _finished(run) if run.holds(METRICS) else _execute(recipe, run, progress)
-    except (KDCompressError, OSError):
-        run.discard_if_hardly_begun()
-        raise
+    with run.locked():
+        if fresh:
+            run.clear()
+        begun_now = run.claim(recipe)
+        if run.holds(METRICS):
+            return _finished(run, recipe, progress)
+        try:
+            return _execute(recipe, run, progress)
+        except (KDCompressError, OSError):
+            if begun_now:
+                run.discard_if_hardly_begun()
+            raise
 
 
 def plan(recipe: Recipe, out: Path, progress: Progress) -> dict[str, Any]:
-    """What `distill` would do for `recipe` in `out`, with sizes: nothing is trained and nothing is written."""
+    """What `distill` would do for `recipe` in `out`, with sizes: nothing is trained, and `out` is not touched."""
     from kdcompress.training.planning import plan_run
     from kdcompress.verification.flops import count_flops_or_none
 
@@ -150,22 +154,25 @@ def predict_files(model: Path, images: list[Path]) -> tuple[list[dict[str, Any]]
     return prediction.predict(*prediction.open_model(model), paths)
 
 
-def _finished(run: RunFolder) -> Run:
-    for name in ("teacher.keras", "student.keras"):
+def _finished(run: RunFolder, recipe: Recipe, progress: Progress) -> Run:
+    """The result of a finished run, if its files are as it left them, and the data that the user names is its data."""
+    for name in MODELS:
         run.holds(name)
     result = json.loads((run / METRICS).read_text(encoding="utf-8"))
+    if "dir" in recipe.data:
+        run.check_data(make_source(recipe.data).load(progress).facts)
+    for warning in result["warnings"]:
+        progress.warn(warning)
+    progress.note(f"{run.path} is finished already; --fresh makes it anew")
     return Run(run.path, {"run": str(run.path), **result}, resumed=True)
 
 
 def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> Run:
-    from kdcompress.training.fitting import use_determinism
     from kdcompress.training.pipeline import Pipeline
 
     start = time.perf_counter()
     spent = run.manifest().get("seconds", 0.0)
     run.note(command=sys.argv, seed=recipe.seed, recipe=recipe.digest, versions=versions())
-    if recipe.deterministic:
-        use_determinism()
     pipeline = Pipeline(recipe, run, progress)
     try:
         outcome = pipeline.execute()

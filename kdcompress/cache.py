@@ -34,7 +34,7 @@ def entries() -> list[tuple[str, str, int]]:
 
 
 def clear() -> int:
-    """Delete every entry that no run is using at this moment; returns the bytes freed."""
+    """Delete every entry but those that a run is making at this moment; returns the bytes freed."""
     freed = 0
     for kind, name, size in entries():
         lock = FileLock(_lock_path(kind, name.removesuffix(".part")))

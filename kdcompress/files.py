@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_PARTIAL = ".kdcompress-part-"
+
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside `path`, flush it to disk, and rename it to `path`.
@@ -22,7 +24,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     `path`, or none; a failure also removes the half-written neighbour.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{uuid.uuid4().hex[:12]}-{path.name}")
+    part = path.with_name(f"{_PARTIAL}{uuid.uuid4().hex[:12]}-{path.name}")
     try:
         write(part)
         sync(part)
@@ -31,6 +33,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+def is_partial(path: Path) -> bool:
+    """Whether `path` is what a killed `write_atomically` left."""
+    return path.name.startswith(_PARTIAL)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kdcompress.errors import DataError, ModelError
 from kdcompress.files import write_text
-from kdcompress.models import load_saved_model
+from kdcompress.models import Forward, load_saved_model
 from kdcompress.run import MANIFEST
 from kdcompress.teachers import are_probabilities
 
@@ -71,7 +71,7 @@ def predict(model: Any, classes: list[str] | None, paths: list[Path]) -> tuple[l
 
     The probability is the softmax of the largest logit (a model that ends in probabilities is taken as it is).
     """
-    input_shape = _image_shape(model)
+    input_shape, forward = _image_shape(model), Forward(model)
     rows: list[dict[str, Any]] = []
     refused: dict[str, str] = {}
     for begin in range(0, len(paths), _BATCH):
@@ -83,7 +83,7 @@ def predict(model: Any, classes: list[str] | None, paths: list[Path]) -> tuple[l
             except DataError as exc:
                 refused[str(path)] = str(exc)
         if images:
-            rows += _classify(model, classes, np.stack(images), names)
+            rows += _classify(forward, classes, np.stack(images), names)
     return rows, refused
 
 
@@ -97,9 +97,9 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def _classify(
-    model: Any, classes: list[str] | None, images: NDArray[np.uint8], names: list[str]
+    forward: Forward, classes: list[str] | None, images: NDArray[np.uint8], names: list[str]
 ) -> list[dict[str, Any]]:
-    outputs = np.asarray(model.predict(images, verbose=0), np.float64)
+    outputs = forward(images).astype(np.float64)
     if not are_probabilities(outputs):
         outputs = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
         outputs /= outputs.sum(axis=-1, keepdims=True)

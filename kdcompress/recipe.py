@@ -118,6 +118,11 @@ def resolve(recipe: str | Path | Mapping[str, Any], overrides: Mapping[str, Any]
     return _check(values)
 
 
+def read_resolved(path: Path) -> Recipe:
+    """The recipe that a run was begun with, as it stands in the run: its files need not be there any more."""
+    return build(Recipe, _parse(path))
+
+
 def choose(section: str, settings: Mapping[str, Any]) -> Any:
     """The data set source or method that a recipe's section names, made with that section's other keys.
 
@@ -126,7 +131,8 @@ def choose(section: str, settings: Mapping[str, Any]) -> Any:
     room, attribute = CHOSEN[section]
     name = settings.get("name")
     if not isinstance(name, str):
-        raise RecipeError(f"{section}.name is missing; choices: {', '.join(registry.choices(room))}")
+        came = f"must be one of them, got {name!r}" if "name" in settings else "is missing"
+        raise RecipeError(f"{section}.name {came}; choices: {', '.join(registry.choices(room))}")
     kind = getattr(registry.load(room, name), attribute)
     return build(kind, {key: value for key, value in settings.items() if key != "name"}, section)
 
@@ -201,8 +207,8 @@ def _override(values: dict[str, Any], key: str, value: Any) -> None:
         if not isinstance(inner, dict):
             raise RecipeError(f"unknown key {key!r}: {section} is a value, not a section")
         place[section] = place = dict(inner)
-    if key == "method.name" and value != place.get("name"):
-        _keep_shared_settings(place, registry.check("methods", value) if isinstance(value, str) else value)
+    if key == "method.name" and isinstance(value, str):
+        _keep_shared_settings(place, value)
     place[last] = value
 
 

@@ -15,8 +15,8 @@ from filelock import FileLock, Timeout
 
 from kdcompress._version import __version__
 from kdcompress.errors import RunError
-from kdcompress.files import sha256_of, write_json, write_text
-from kdcompress.recipe import Recipe, resolve
+from kdcompress.files import is_partial, sha256_of, write_json, write_text
+from kdcompress.recipe import Recipe, read_resolved
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -25,6 +25,10 @@ LOCK = ".lock"
 LOG = "run.log"
 HISTORY = "history.csv"
 CHECKPOINTS = "checkpoints"
+OUTPUTS = "outputs"
+MODELS = ("teacher.keras", "student.keras", "baseline.keras")
+# What a run may have made before the manifest names it
+MADE = (CHECKPOINTS, OUTPUTS, HISTORY, "metrics.json", *MODELS, RECIPE)
 
 
 class RunFolder:
@@ -38,13 +42,28 @@ class RunFolder:
 
     def admit(self) -> None:
         """Make the folder; RunError, with nothing touched, if it holds something that is no run."""
+        if problem := self.problem():
+            raise RunError(problem)
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def problem(self) -> str | None:
+        """Why this cannot be a run folder, or None. A folder is a run if our manifest is in it, or if it is empty."""
+        if not self.path.is_dir():
+            blocking = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
+            return None if blocking.is_dir() else f"{self.path} cannot be a run folder: {blocking} is a file"
+        others = sorted(p.name for p in self.path.iterdir() if p.name not in (LOCK, LOG) and not is_partial(p))
+        if others and not self.begun():
+            return f"{self.path} holds {others[0]} and no run; choose another --out"
+        return None
+
+    def begun(self) -> bool:
+        """Whether our manifest is in the folder (another tool's file of that name does not count)."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            others = self._others()
-        except (FileExistsError, NotADirectoryError) as exc:
-            raise RunError(f"{self.path} cannot be a run folder: a file is in the way") from exc
-        if others and not (self / RECIPE).exists():
-            raise RunError(f"{self.path} holds {others[0]} and no run; choose another --out")
+            return "kdcompress" in json.loads((self / MANIFEST).read_text(encoding="utf-8")).get("made_by", "")
+        except FileNotFoundError:
+            return False
+        except (ValueError, AttributeError, UnicodeDecodeError) as exc:
+            raise RunError(f"{self / MANIFEST} is damaged or no run's manifest ({exc}); choose another --out") from exc
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -59,25 +78,32 @@ class RunFolder:
         finally:
             lock.release()
 
-    def claim(self, recipe: Recipe) -> None:
-        """Write the recipe into a new run, or check that the run was begun with the same one; RunError if not."""
+    def claim(self, recipe: Recipe) -> bool:
+        """Begin a run of `recipe`, or check that the run here is one; returns whether it was begun now.
+
+        Errors: RunError names the first key in which the recipes differ.
+        """
+        for leftover in filter(is_partial, self.path.iterdir()):
+            leftover.unlink()
         path = self / RECIPE
         if not path.exists():
+            self.note()
             write_text(path, recipe.to_toml())
-            return
-        before, now = _flat(resolve(path).identity), _flat(recipe.identity)
+            return True
+        before, now = _flat(read_resolved(path).identity), _flat(recipe.identity)
         for key in sorted(before.keys() | now.keys()):
             if before.get(key) != now.get(key):
                 raise RunError(
                     f"run folder {self.path} belongs to another recipe: {key} is {before.get(key)!r} there, "
                     f"{now.get(key)!r} here; choose another --out, or --fresh to make it anew"
                 )
+        return False
 
     def manifest(self) -> dict[str, Any]:
         """The manifest, or an empty one; RunError if it cannot be read."""
         path = self / MANIFEST
         if not path.exists():
-            return {"schema": SCHEMA, "files": {}}
+            return {"schema": SCHEMA, "made_by": f"kdcompress {__version__}", "files": {}}
         try:
             found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             known = found["schema"] == SCHEMA and isinstance(found["files"], dict)
@@ -86,6 +112,15 @@ class RunFolder:
         if not known:
             raise RunError(f"{path} was written by another version (schema {found['schema']}); --fresh starts anew")
         return found
+
+    def check_data(self, facts: dict[str, Any]) -> None:
+        """RunError if the run was begun with other data than `facts` (source, fingerprint) tell of."""
+        before = self.manifest().get("dataset")
+        if before is not None and before["fingerprint"] != facts["fingerprint"]:
+            raise RunError(
+                f"the data changed since run {self.path} began (was {before['source']}, is {facts['source']}); "
+                "name the former data with --data-dir, or start anew with --fresh"
+            )
 
     def note(self, **facts: Any) -> None:
         """Add top-level facts to the manifest."""
@@ -110,22 +145,20 @@ class RunFolder:
         return True
 
     def clear(self) -> None:
-        """Delete an earlier run from the folder."""
-        for name in self._others():
-            shutil.rmtree(self / name) if (self / name).is_dir() else (self / name).unlink()
+        """Delete the run, and nothing else that may lie in its folder; the manifest goes last, to mark it as ours."""
+        for name in dict.fromkeys([*MADE, *self.manifest()["files"], MANIFEST]):
+            path = self / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def discard_if_hardly_begun(self) -> None:
         """Take away what a run leaves that failed before it had made anything worth keeping."""
-        if not self.path.is_dir() or (self / HISTORY).exists() or self.manifest()["files"]:
+        if (self / HISTORY).exists() or self.manifest()["files"]:
             return
-        for name in (RECIPE, MANIFEST, LOCK, LOG):
+        self.clear()
+        for name in (LOG, LOCK):
             (self / name).unlink(missing_ok=True)
-        shutil.rmtree(self / CHECKPOINTS, ignore_errors=True)
-        with contextlib.suppress(OSError):  # a folder that was there before, with things of its own
+        with contextlib.suppress(OSError):  # the user's folder, with things in it
             self.path.rmdir()
-
-    def _others(self) -> list[str]:
-        return sorted(item.name for item in self.path.iterdir() if item.name not in (LOCK, LOG))
 
 
 def versions() -> dict[str, str]:

@@ -19,6 +19,9 @@ import kdcompress
 from kdcompress.errors import DataError, ModelError, RunError, TargetsError
 from kdcompress.files import sha256_of
 from kdcompress.models import save_model, seed_everything
+from kdcompress.recipe import resolve
+from kdcompress.run import RunFolder
+from kdcompress.training.pipeline import Pipeline
 from kdcompress.verification.roles import swapped
 
 TINY = {"teacher.model": "tiny_models:teacher", "student.model": "tiny_models:student", "data.source": "embedded"}
@@ -73,14 +76,21 @@ def test_a_run_from_beginning_to_end(tmp_path: Path, recorder: Recorder) -> None
     assert recorder.phases == ["labelling", "student", "baseline"]
 
 
-def test_student_and_baseline_begin_alike_and_the_teacher_stays_as_it_was(tmp_path: Path) -> None:
+def test_the_teacher_that_labelled_is_unchanged_when_all_is_trained(tmp_path: Path) -> None:
     seed_everything(7)
     teacher = tiny_models.teacher()
+    assert len(teacher.weights) == 8  # BatchNorm's moving statistics among them
     save_model(teacher, tmp_path / "t.keras")
-    run = distill(tmp_path / "run", settings={"teacher.model": str(tmp_path / "t.keras")}, alpha=0.0)
-    kept = keras.saving.load_model(run.path / "teacher.keras")
-    assert len(kept.weights) == 8  # BatchNorm's moving statistics among them
-    assert all(np.array_equal(a, b) for a, b in zip(kept.get_weights(), teacher.get_weights(), strict=True))
+    settings = {**TINY, "teacher.model": str(tmp_path / "t.keras"), "split.limit": 400, "training.epochs": 2}
+    run = RunFolder(tmp_path / "run")
+    run.admit()
+    outcome = Pipeline(resolve("mnist-demo", settings), run, Recorder()).execute()
+    assert len(outcome.teacher.weights) == 8
+    assert all(np.array_equal(a, b) for a, b in zip(outcome.teacher.get_weights(), teacher.get_weights(), strict=True))
+
+
+def test_student_and_baseline_begin_alike(tmp_path: Path) -> None:
+    run = distill(tmp_path / "run", alpha=0.0)
     # alpha = 0 is no distillation: from the same weights, in the same order, with the same draws of dropout
     student, baseline = (keras.saving.load_model(run.path / f"{name}.keras") for name in ("student", "baseline"))
     assert all(np.array_equal(a, b) for a, b in zip(student.get_weights(), baseline.get_weights(), strict=True))
@@ -118,23 +128,6 @@ def test_models_in_memory(tmp_path: Path) -> None:
     assert again.resumed
     with pytest.raises(ModelError, match="got 42"):
         kdcompress.distill("mnist-demo", teacher=42)
-
-
-def test_one_process_at_a_time_works_in_a_run_folder(tmp_path: Path) -> None:
-    code = (
-        "import sys, time; from pathlib import Path; from kdcompress.run import RunFolder\n"
-        "run = RunFolder(Path(sys.argv[1])); run.admit()\n"
-        "with run.locked():\n    print('locked', flush=True)\n    time.sleep(60)"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path / "run")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "locked\n"
-        try:
-            with pytest.raises(RunError, match="is in use by another process"):
-                distill(tmp_path / "run")
-        finally:
-            other.kill()
 
 
 def test_method_none_does_not_ask_the_teacher(tmp_path: Path, recorder: Recorder) -> None:
@@ -189,15 +182,28 @@ def test_a_file_changed_behind_the_run_s_back_is_refused(tmp_path: Path) -> None
         distill(tmp_path / "run", baseline=False, epochs=1)
 
 
-def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.doc").write_text("precious")
-    for fresh in (False, True):
-        with pytest.raises(RunError, match=r"holds thesis\.doc and no run"):
-            distill(tmp_path / "mine", fresh=fresh)
-    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.doc"]
-    with pytest.raises(RunError, match="a file is in the way"):
-        distill(tmp_path / "mine" / "thesis.doc")
+class StopAt(Recorder):
+    """Breaks off when a phase begins, as Ctrl-C does."""
+
+    def __init__(self, phase: str) -> None:
+        super().__init__()
+        self.phase = phase
+
+    def begin(self, phase: str, total: int, done: int = 0) -> None:
+        super().begin(phase, total, done)
+        if phase == self.phase:
+            raise KeyboardInterrupt
+
+
+def test_models_of_custom_classes_go_on_too(tmp_path: Path, recorder: Recorder) -> None:
+    settings = {"teacher.model": "tiny_models:subclassed", "student.model": "tiny_models:subclassed"}
+    with pytest.raises(KeyboardInterrupt):
+        distill(tmp_path / "run", settings=settings, progress=StopAt("baseline"))
+    distill(tmp_path / "run", settings=settings, progress=recorder)
+    assert recorder.phases == ["baseline"]
+    whole = distill(tmp_path / "whole", settings=settings)
+    with np.load(tmp_path / "run" / "outputs/test.npz") as a, np.load(whole.path / "outputs/test.npz") as b:
+        assert all(np.array_equal(a[name], b[name]) for name in a.files)
 
 
 @pytest.mark.parametrize(
@@ -225,6 +231,28 @@ def test_nan_from_the_teacher_names_the_sample(tmp_path: Path) -> None:
     with pytest.raises(TargetsError, match=r"for sample embedded/\d+ \(view 0\) are not finite"):
         distill(tmp_path / "run", settings={"teacher.model": "tiny_models:nan"})
     assert not (tmp_path / "run" / "student.keras").exists()
+
+
+def test_a_teacher_that_was_mended_is_taken_as_it_is_now(tmp_path: Path) -> None:
+    path = tmp_path / "t.keras"
+    save_model(tiny_models.nan(), path)
+    settings = {"teacher.model": str(path)}
+    with pytest.raises(TargetsError):
+        distill(tmp_path / "run", settings=settings)
+    save_model(tiny_models.plain(), path)
+    distill(tmp_path / "run", settings=settings)
+
+
+def test_a_finished_run_says_its_warnings_again_and_refuses_other_data(
+    tmp_path: Path, digits_dir: Path, recorder: Recorder
+) -> None:
+    settings = {"data.source": "auto", "split.validation_fraction": 0.2}
+    distill(tmp_path / "run", settings=settings, baseline=False)
+    distill(tmp_path / "run", settings=settings, baseline=False, progress=recorder)
+    assert recorder.warnings[0].startswith("NOT the whole MNIST")
+    assert "finished already" in recorder.notes[-1]
+    with pytest.raises(RunError, match="the data changed since run"):
+        distill(tmp_path / "run", settings=settings, baseline=False, data_dir=digits_dir)
 
 
 def test_a_teacher_that_ends_in_softmax_is_noticed(tmp_path: Path, recorder: Recorder) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 
-def cache(clear: bool = typer.Option(False, "--clear", help="Delete what no run is using now.")) -> None:
+def cache(clear: bool = typer.Option(False, "--clear", help="Delete it all, except what a run is making now.")) -> None:
     """Show what lies in the cache (data, zoo teachers we trained, teacher outputs), and how big it is."""
     from kdcompress import cache as kept
 

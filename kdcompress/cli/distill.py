@@ -74,8 +74,6 @@ def distill(
     run_folder.admit()
     with working(run_folder / LOG) as terminal:
         run = api.distill_resolved(resolved, folder, fresh, terminal)
-        if run.resumed:
-            terminal.note(f"{folder} is finished already; --fresh makes it anew")
         terminal.json(run.result) if as_json else _show(run.result, terminal)
 
 

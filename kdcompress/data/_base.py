@@ -56,6 +56,11 @@ class Dataset:
         return digest.hexdigest()
 
     @property
+    def facts(self) -> dict[str, str]:
+        """Name, source and fingerprint: what a run remembers its data by."""
+        return {"name": self.name, "source": self.source, "fingerprint": self.fingerprint}
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of an image."""
         _, height, width, channels = self.train.images.shape

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import queue
+import ssl
 import threading
 import urllib.error
 import urllib.request
@@ -30,7 +32,7 @@ def download(url: str, target: Path, sha256: str) -> None:
 
     try:
         write_atomically(target, fetch)
-    except (TimeoutError, urllib.error.URLError) as exc:
+    except (TimeoutError, urllib.error.URLError, ConnectionError, ssl.SSLError, http.client.HTTPException) as exc:
         raise DataError(f"cannot download {url} ({getattr(exc, 'reason', exc)})") from exc
 
 

@@ -39,12 +39,17 @@ def apply_transforms(images: Any, transforms: Any) -> Any:
     return ops.round(moved)
 
 
+def projective(angle: float, dx: float, dy: float, height: int, width: int) -> tuple[float, ...]:
+    """The 8 parameters of a turn by `angle` (radians) about the centre and a shift by (dx, dy) pixels."""
+    cos, sin = float(np.cos(angle)), float(np.sin(angle))
+    cx, cy = (width - 1) / 2, (height - 1) / 2
+    to_x = cx - cos * cx + sin * cy + dx
+    to_y = cy - sin * cx - cos * cy + dy
+    return (cos, -sin, to_x, sin, cos, to_y, 0.0, 0.0)
+
+
 def _transform(views: ViewsSection, sample: str, view: int, height: int, width: int) -> tuple[float, ...]:
     draw = hashlib.blake2b(f"{sample}\0{view}".encode(), digest_size=24).digest()
     dx, dy, turn = (int.from_bytes(draw[i : i + 8], "big") / 2**63 - 1 for i in (0, 8, 16))
-    angle = np.deg2rad(turn * views.rotation_deg)
-    cos, sin = float(np.cos(angle)), float(np.sin(angle))
-    cx, cy = (width - 1) / 2, (height - 1) / 2
-    to_x = cx - cos * cx + sin * cy + dx * views.shift_px
-    to_y = cy - sin * cx - cos * cy + dy * views.shift_px
-    return (cos, -sin, to_x, sin, cos, to_y, 0.0, 0.0)
+    angle = float(np.deg2rad(turn * views.rotation_deg))
+    return projective(angle, dx * views.shift_px, dy * views.shift_px, height, width)

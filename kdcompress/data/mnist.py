@@ -99,11 +99,14 @@ def _read_npz(path: Path) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8
     try:
         # No pickle: a data file must not be able to run code.
         with np.load(path, allow_pickle=False) as npz:
-            return {part: (npz[f"x_{part}"], npz[f"y_{part}"]) for part in _FILES}
+            found = {part: (npz[f"x_{part}"], npz[f"y_{part}"]) for part in _FILES}
     except KeyError as exc:
         raise DataError(f"{path}: not Keras's mnist.npz, it lacks an array ({exc.args[0]})") from exc
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as exc:
+    except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as exc:
         raise DataError(f"{path}: truncated, damaged or no npz file ({str(exc).splitlines()[0]})") from exc
+    if not all(isinstance(array, np.ndarray) for pair in found.values() for array in pair):
+        raise DataError(f"{path}: a member is no NumPy array")
+    return found
 
 
 def _dataset(arrays: dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]], where: Path) -> Dataset:

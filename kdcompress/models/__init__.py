@@ -1,6 +1,7 @@
 """One file per architecture, each with build(input_shape, classes); loading a user's model in the underscored parts."""
 
 from kdcompress.models._digest import model_digest
+from kdcompress.models._inference import Forward
 from kdcompress.models._loading import (
     keep_model,
     load_model,
@@ -11,6 +12,7 @@ from kdcompress.models._loading import (
 )
 
 __all__ = [
+    "Forward",
     "keep_model",
     "load_model",
     "load_saved_model",

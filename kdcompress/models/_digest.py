@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+# The keys of a configuration whose strings are names of layers; elsewhere "relu" is a function.
+_NAMING = ("name", "keras_history", "input_layers", "output_layers")
+
 
 def model_digest(model: Any) -> str:
     """SHA-256 over what the model computes: its configuration, without the names of layers, and its weights.
@@ -45,11 +48,10 @@ def _collect_names(value: Any, names: dict[str, str]) -> None:
             _collect_names(inner, names)
 
 
-def _renamed(value: Any, names: dict[str, str]) -> Any:
+def _renamed(value: Any, names: dict[str, str], key: str = "") -> Any:
     if isinstance(value, dict):
         # build_config and compile_config say how a model was used, not what it computes.
-        kept = {k: v for k, v in value.items() if k not in ("build_config", "compile_config")}
-        return {str(k): _renamed(v, names) for k, v in kept.items()}
+        return {k: _renamed(v, names, k) for k, v in value.items() if k not in ("build_config", "compile_config")}
     if isinstance(value, list | tuple):
-        return [_renamed(inner, names) for inner in value]
-    return names.get(value, value) if isinstance(value, str) else value
+        return [_renamed(inner, names, key) for inner in value]
+    return names.get(value, value) if isinstance(value, str) and key in _NAMING else value

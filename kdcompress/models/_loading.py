@@ -71,12 +71,16 @@ def keep_model(model: Any) -> Path:
 
 def prepare_model(model: Any, input_shape: tuple[int, int, int], classes: int, what: str) -> Any:
     """Return `model` after building it on one blank image; ModelError unless it gives (1, classes) from it."""
+    import keras
+
     if len(getattr(model, "inputs", None) or [None]) != 1:
         raise ModelError(f"{what} has {len(model.inputs)} inputs; it must take one batch of images")
     expected = tuple(getattr(model, "input_shape", None) or ())[1:]
     if expected and not _fits(expected, input_shape):
         raise ModelError(f"{what} takes images of {_size(expected)}, the data has {_size(input_shape)}")
     try:
+        if isinstance(model, keras.Sequential) and not model.built:
+            model.build((None, *input_shape))  # else the probe's batch of 1 would stay in its signature
         output = model(np.zeros((1, *input_shape), np.float32), training=False)
     except Exception as exc:
         raise ModelError(f"{what} fails on an image of {_size(input_shape)}: {_reason(exc)}") from exc
@@ -105,20 +109,20 @@ def _call(reference: str, role: str) -> Any:
         function = getattr(importlib.import_module(module_name), function_name, None)
     except ModuleNotFoundError as exc:
         raise ModelError(f"{role} {reference}: no module {exc.name!r} here or among the installed packages") from exc
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         raise ModelError(f"{role} {reference}: importing {module_name} fails: {_reason(exc)}") from exc
     if not callable(function):
         raise ModelError(f"{role} {reference}: module {module_name} has no function {function_name!r}")
     try:
         model = function()
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         raise ModelError(f"{role} {reference} raises {_reason(exc)}") from exc
     if not isinstance(model, keras.Model):
         raise ModelError(f"{role} {reference} returns {type(model).__name__}; it must return a Keras 3 model")
     return model
 
 
-def _reason(exc: Exception) -> str:
+def _reason(exc: BaseException) -> str:
     """An exception in one line, with the way out for the two that people meet most."""
     text = " ".join(str(exc).split()) or "no message"
     if "Could not locate class" in text or "Could not locate function" in text:

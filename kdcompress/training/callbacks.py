@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from kdcompress.data import Samples
 from kdcompress.errors import TrainingError
+from kdcompress.models import Forward
 from kdcompress.progress import Progress
 from kdcompress.training.checkpoints import Row, TrainingState, values_of
-from kdcompress.training.evaluation import accuracy, cross_entropy, model_logits
+from kdcompress.training.evaluation import accuracy, cross_entropy
 
 Logs = dict[str, Any] | None
 
@@ -26,6 +27,7 @@ class StopOnDivergence(keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(self, phase: str) -> None:
         super().__init__()
         self.phase = phase
+        self.rate_key = f"{'teacher.' if phase == 'teacher' else ''}training.learning_rate"
         self.epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
@@ -38,7 +40,7 @@ class StopOnDivergence(keras.callbacks.Callback):  # type: ignore[misc]
         if not math.isfinite(loss):
             raise TrainingError(
                 f"training the {self.phase} diverged: the loss is {loss} at step {batch + 1} of epoch "
-                f"{self.epoch + 1}; try a lower learning rate (--set training.learning_rate=...)"
+                f"{self.epoch + 1}; try a lower learning rate (--set {self.rate_key}=...)"
             )
 
 
@@ -61,6 +63,7 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self.student, self.val, self.state, self.path = student, val, state, path
         self.progress, self.phase, self.on_row = progress, phase, on_row
+        self.forward = Forward(student)
         self.started = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
@@ -76,7 +79,7 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Close the epoch."""
-        logits = model_logits(self.student, self.val.images)
+        logits = self.forward(self.val.images)
         row = self._row(epoch, logs or {}, logits)
         state = self.state
         state.epoch = epoch + 1

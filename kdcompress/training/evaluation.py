@@ -1,18 +1,9 @@
-"""A model's logits for images, and the figures taken from them."""
+"""Figures taken from logits and labels."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
-
-_BATCH = 256
-
-
-def model_logits(model: Any, images: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Logits (n, classes) of a Keras model for raw pixels (n, H, W, C), in inference mode."""
-    return np.asarray(model.predict(images, batch_size=_BATCH, verbose=0), dtype=np.float32)
 
 
 def accuracy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:

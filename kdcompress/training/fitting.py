@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,17 +26,21 @@ class Phase:
     checkpoint: Path
 
 
-def use_determinism() -> None:
+def use_determinism() -> bool:
     """Ask TensorFlow for the same bits at every run on this machine (it then stays so for the process).
 
     Op determinism alone does not do: with several operations at a time, the moving statistics of BatchNorm still
-    differ in their last bits, so operations run one after another, each on all cores.
+    differ in their last bits, so operations run one after another, each on all cores. Returns False where it is too
+    late for that, because TensorFlow has run something already, as in a notebook.
     """
     import tensorflow as tf
 
-    with contextlib.suppress(RuntimeError):  # TensorFlow runs already, as in a notebook: its threads stay as they are
-        tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
+    try:
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError:
+        return False
+    return True
 
 
 def supervise(student: Any, method: Method, learning_rate: float, input_shape: tuple[int, ...]) -> Any:

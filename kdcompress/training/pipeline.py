@@ -16,23 +16,23 @@ from numpy.typing import NDArray
 
 from kdcompress import registry
 from kdcompress.data import Dataset, Split, make_source, split_dataset
-from kdcompress.errors import ModelError, RunError
+from kdcompress.errors import ModelError
 from kdcompress.files import digest_of, write_npz
 from kdcompress.methods import Method, make_method
-from kdcompress.models import load_model, load_saved_model, model_digest, save_model, seed_everything
+from kdcompress.models import Forward, load_model, load_saved_model, model_digest, save_model, seed_everything
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
-from kdcompress.run import CHECKPOINTS, HISTORY, RunFolder
+from kdcompress.run import CHECKPOINTS, HISTORY, OUTPUTS, RunFolder
 from kdcompress.teachers import LOOK_AT, Targets, are_probabilities, label
 from kdcompress.teachers.keras import KerasTeacher
 from kdcompress.training.checkpoints import TrainingState, assign, values_of
-from kdcompress.training.evaluation import accuracy, model_logits
+from kdcompress.training.evaluation import accuracy
 from kdcompress.training.feed import Feed
-from kdcompress.training.fitting import Phase, run_phase
+from kdcompress.training.fitting import Phase, run_phase, use_determinism
 from kdcompress.training.history import History
 from kdcompress.training.zoo import trained_teacher
 
-OUTPUTS = "outputs/test.npz"
+TEST_OUTPUTS = f"{OUTPUTS}/test.npz"
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,10 @@ class Pipeline:
     def execute(self) -> Outcome:
         """Do every step that is not done yet and return what came out."""
         self._record_data()
+        if self.recipe.deterministic and not use_determinism():
+            self.progress.note(
+                "TensorFlow ran before in this process: models with BatchNorm may differ in their last bits"
+            )
         if self.method.needs_targets and self.method.distillation_weight == 0:
             self._warn("alpha is 0: the teacher's outputs weigh nothing, the student learns from the labels alone")
         student = self._student()  # before the teacher is trained for minutes: a student that does not fit is told now
@@ -79,6 +83,8 @@ class Pipeline:
         if teacher.notice_outputs(self.split.train.images[:LOOK_AT]):
             self._warn("the teacher ends in probabilities: their logarithms are taken as logits")
         targets = self._targets(teacher) if self.method.needs_targets else None
+        if not self.run.holds("teacher.keras"):
+            self._keep(teacher.model, "teacher")  # its labels are sound; nothing later depends on the original
         self._train("student", student, self.method, targets)
         baseline = None
         if self.recipe.baseline and self.method.needs_targets:
@@ -96,43 +102,31 @@ class Pipeline:
         self.progress.warn(text)
 
     def _record_data(self) -> None:
-        dataset, split = self.dataset, self.split
-        facts = {
-            "name": dataset.name,
-            "source": dataset.source,
-            "n_train": len(split.train),
-            "n_val": len(split.val),
-            "n_test": len(split.test),
-            "fingerprint": dataset.fingerprint,
-        }
-        before = self.run.manifest().get("dataset")
-        if before is not None and before["fingerprint"] != facts["fingerprint"]:
-            raise RunError(
-                f"the data changed since run {self.run.path} began (was {before['source']}, is {dataset.source}); "
-                "name the former data with --data-dir, or start anew with --fresh"
-            )
-        self.run.note(dataset=facts, classes=list(dataset.classes), split=split.fingerprint)
+        split, facts = self.split, self.dataset.facts
+        self.run.check_data(facts)
+        sizes = {"n_train": len(split.train), "n_val": len(split.val), "n_test": len(split.test)}
+        self.run.note(dataset={**facts, **sizes}, classes=list(self.dataset.classes), split=split.fingerprint)
 
     def _teacher(self) -> Any:
-        """The teacher; the run keeps its own copy, so that nothing later depends on the original staying as it is."""
-        if self.run.holds("teacher.keras"):
-            return load_saved_model(self.run / "teacher.keras")
-        section, classes = self.recipe.teacher, len(self.dataset.classes)
-        if section.model in registry.choices("models") and section.weights == "train":
-            model = trained_teacher(
+        section, shape, classes = self.recipe.teacher, self.dataset.input_shape, len(self.dataset.classes)
+        held = self.run.holds("teacher.keras")
+        if held and section.model.endswith(".keras"):
+            return load_saved_model(self.run / "teacher.keras")  # the original may have gone or changed since
+        if section.model in registry.choices("models") and section.weights == "train" and not held:
+            return trained_teacher(
                 self.recipe, self.split, classes, self.progress, lambda rows: self.history.replace("teacher", rows)
             )
-        else:
-            seed_everything(section.seed)
-            model = load_model(section.model, self.dataset.input_shape, classes, "teacher")
-        self._keep(model, "teacher")
+        seed_everything(section.seed)
+        model = load_model(section.model, shape, classes, "teacher")
+        if held:
+            model.load_weights(self.run / "teacher.keras")
         return model
 
     def _student(self) -> Any:
         """A student with its initial weights: the same for student and baseline, and after every interruption."""
         seed_everything(self.recipe.seed)
         model = load_model(self.recipe.student.model, self.dataset.input_shape, len(self.dataset.classes), "student")
-        if are_probabilities(model_logits(model, self.split.train.images[:LOOK_AT])):
+        if are_probabilities(Forward(model)(self.split.train.images[:LOOK_AT])):
             raise ModelError(
                 f"student {self.recipe.student.model} ends in probabilities (softmax); it must end in logits: "
                 "remove the last activation"
@@ -158,7 +152,7 @@ class Pipeline:
     def _train(self, name: str, model: Any, method: Method, targets: Targets | None) -> None:
         """Train `model` in place, or load what was trained and kept before."""
         if self.run.holds(f"{name}.keras"):
-            assign(model.variables, values_of(load_saved_model(self.run / f"{name}.keras").variables))
+            model.load_weights(self.run / f"{name}.keras")  # works for custom classes too, unlike loading the model
             return
         recipe, training = self.recipe, self.recipe.training
         logits = None if targets is None else targets.logits
@@ -185,14 +179,14 @@ class Pipeline:
         """Accuracies on test, the one time that test is looked at; the logits stay in outputs/test.npz."""
         start, test = time.perf_counter(), self.split.test
         logits: dict[str, NDArray[np.float32]] = {
-            "teacher": teacher.to_logits(model_logits(teacher.model, test.images)),
-            "student": model_logits(student, test.images),
+            "teacher": teacher.logits(test.images),
+            "student": Forward(student)(test.images),
         }
         if baseline is not None:
-            logits["baseline"] = model_logits(baseline, test.images)
+            logits["baseline"] = Forward(baseline)(test.images)
 
         arrays = {"ids": test.ids, "labels": test.labels, **{f"{k}_logits": v for k, v in logits.items()}}
-        write_npz(self.run / OUTPUTS, arrays)
-        self.run.commit(OUTPUTS)
+        write_npz(self.run / TEST_OUTPUTS, arrays)
+        self.run.commit(TEST_OUTPUTS)
         self.progress.note(f"test: {len(test):,} images in {time.perf_counter() - start:.1f} s")
         return {name: accuracy(values, test.labels) for name, values in logits.items()}

@@ -9,8 +9,8 @@ from kdcompress.data import Split, make_source, split_dataset
 from kdcompress.methods import make_method
 from kdcompress.models import load_model, seed_everything
 from kdcompress.progress import Progress
-from kdcompress.recipe import Recipe
-from kdcompress.run import MANIFEST, RunFolder
+from kdcompress.recipe import Recipe, read_resolved
+from kdcompress.run import RECIPE, RunFolder
 from kdcompress.teachers import LOOK_AT, labelled, target_key
 from kdcompress.teachers.keras import KerasTeacher
 from kdcompress.training.zoo import kept_digest, zoo_key
@@ -34,7 +34,7 @@ def plan_run(
     sizes = {"n_train": len(split.train), "n_val": len(split.val), "n_test": len(split.test)}
     planned: dict[str, Any] = {
         "run": str(run.path),
-        "state": _state(run),
+        "state": _state(run, recipe),
         "dataset": {"name": dataset.name, "source": dataset.source, **sizes},
         "method": recipe.method,
         "baseline": "trained beside the student" if recipe.baseline and method.needs_targets else "none",
@@ -54,12 +54,14 @@ def plan_run(
     return planned, models, shape
 
 
-def _state(run: RunFolder) -> str:
-    if not run.path.exists():
+def _state(run: RunFolder, recipe: Recipe) -> str:
+    if problem := run.problem():
+        return f"refused: {problem}"
+    if not (run / RECIPE).exists():
         return "new"
-    if "metrics.json" in run.manifest()["files"]:
-        return "finished already"
-    return "goes on where it stopped" if (run / MANIFEST).exists() else "new"
+    if read_resolved(run / RECIPE).digest != recipe.digest:
+        return "refused without --fresh: it belongs to another recipe"
+    return "finished already" if "metrics.json" in run.manifest()["files"] else "goes on where it stopped"
 
 
 def _teacher(recipe: Recipe, split: Split, model: Any) -> tuple[str, str | None, str]:

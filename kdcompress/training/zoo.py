@@ -10,12 +10,13 @@ from typing import Any
 
 from kdcompress.cache import cache_dir, entry_lock
 from kdcompress.data import Split
-from kdcompress.files import digest_of, sha256_of, sync, write_json
+from kdcompress.errors import RunError
+from kdcompress.files import digest_of, is_partial, sha256_of, sync, write_json
 from kdcompress.methods import make_method
 from kdcompress.models import load_model, load_saved_model, model_digest, save_model, seed_everything
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
-from kdcompress.training.checkpoints import Row
+from kdcompress.training.checkpoints import Row, TrainingState
 from kdcompress.training.feed import Feed
 from kdcompress.training.fitting import Phase, run_phase
 
@@ -78,6 +79,16 @@ def _kept_rows(folder: Path, key: dict[str, Any], progress: Progress) -> list[Ro
     return None
 
 
+def _drop_if_damaged(phase: Phase, progress: Progress) -> None:
+    for leftover in filter(is_partial, phase.checkpoint.parent.iterdir()):
+        leftover.unlink()
+    try:
+        TrainingState.load(phase.checkpoint, phase.key)
+    except RunError:
+        progress.warn("the checkpoint of a broken-off teacher training is damaged: refused, training from the start")
+        phase.checkpoint.unlink()
+
+
 def _train(
     folder: Path,
     key: dict[str, Any],
@@ -95,6 +106,7 @@ def _train(
     model = load_model(teacher.model, (height, width, channels), classes, "teacher")
     feed = Feed(split.train, recipe.views, None, training.batch_size, teacher.seed)
     phase = Phase("teacher", digest_of(key), make_method({"name": "none"}), training, part / "checkpoint.npz")
+    _drop_if_damaged(phase, progress)
     state = run_phase(phase, model, feed, split.val, progress, on_rows)
     save_model(model, part / "teacher.keras")
     meta = {"key": key, "sha256": sha256_of(part / "teacher.keras"), "digest": model_digest(model), "rows": state.rows}

@@ -19,6 +19,9 @@ BODY = b"digits" * 1000
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
+        if self.path == "/silent":
+            self.close_connection = True
+            return
         if self.path == "/missing":
             self.send_error(404)
             return
@@ -44,7 +47,10 @@ def test_the_published_bytes_arrive(server: str, tmp_path: Path) -> None:
     assert (tmp_path / "x").read_bytes() == BODY
 
 
-@pytest.mark.parametrize(("path", "words"), [("/x", "other bytes than the published ones"), ("/missing", "Not Found")])
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("/x", "other bytes than the published ones"), ("/missing", "Not Found"), ("/silent", "cannot download")],
+)
 def test_other_bytes_are_refused(server: str, tmp_path: Path, path: str, words: str) -> None:
     with pytest.raises(DataError, match=words):
         download(f"{server}{path}", tmp_path / "x", "0" * 64)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +122,7 @@ def test_damaged_files_are_refused_by_name(digits_dir: Path, how: str, words: st
     assert str(digits_dir) in str(caught.value)
 
 
-@pytest.mark.parametrize("how", ["truncated", "garbage", "empty", "pickle", "lacks", "float"])
+@pytest.mark.parametrize("how", ["truncated", "garbage", "empty", "pickle", "lacks", "float", "npy", "zip"])
 def test_damaged_npz(digits_dir: Path, tmp_path: Path, how: str) -> None:
     folder = tmp_path / "npz"
     folder.mkdir()
@@ -130,6 +131,13 @@ def test_damaged_npz(digits_dir: Path, tmp_path: Path, how: str) -> None:
     content = path.read_bytes()
     if how == "truncated":
         path.write_bytes(content[:-200])
+    elif how == "npy":
+        with path.open("wb") as out:
+            np.save(out, np.zeros(3))
+    elif how == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in ("x_train", "y_train", "x_test", "y_test"):
+                archive.writestr(name, "text")
     elif how in ("garbage", "empty"):
         path.write_bytes(b"garbage" if how == "garbage" else b"")
     else:

@@ -33,6 +33,14 @@ def test_limit_takes_a_stratified_part_of_train(digits: Dataset) -> None:
     assert more.fingerprint == split_dataset(digits, SplitSection()).fingerprint
 
 
+@pytest.mark.parametrize("limit", [3991, 3999, 123])
+def test_any_limit_is_met_to_the_image(digits: Dataset, limit: int) -> None:
+    split = split_dataset(digits, SplitSection(limit=limit, validation_fraction=0.1))
+    assert len(split.train) + len(split.val) == limit
+    counts = np.bincount(np.concatenate([split.train.labels, split.val.labels]))
+    assert counts.max() - counts.min() <= 1
+
+
 @pytest.mark.parametrize("limit", [1, 12, 19])
 def test_too_few_images_for_the_classes(digits: Dataset, limit: int) -> None:
     with pytest.raises(DataError, match="classes"):

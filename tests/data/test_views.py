@@ -20,7 +20,19 @@ def test_a_shift_by_whole_pixels_moves_them() -> None:
     assert moved.sum() == 200
 
 
-def test_a_quarter_turn_about_the_centre() -> None:
+def test_a_turn_by_ninety_degrees_is_numpy_s(small: Samples) -> None:
+    from kdcompress.data._views import projective
+
+    turn = np.array([projective(np.pi / 2, 0.0, 0.0, 28, 28)], np.float32)
+    moved = np.asarray(apply_transforms(small.images[:1], turn))[0]
+    assert np.array_equal(moved, np.rot90(small.images[0], k=1)) or np.array_equal(
+        moved, np.rot90(small.images[0], k=-1)
+    )
+    back = np.array([projective(-np.pi / 2, 0.0, 0.0, 28, 28)], np.float32)
+    assert np.array_equal(np.asarray(apply_transforms(moved[None], back))[0], small.images[0])
+
+
+def test_the_centre_stays() -> None:
     views = ViewsSection(count=2, shift_px=0, rotation_deg=90)
     image = np.zeros((1, 5, 5, 1), np.uint8)
     image[0, 2, 2] = 255

@@ -22,6 +22,7 @@ SHAPE = (28, 28, 1)
         ("tiny_models:absent", "module tiny_models has no function 'absent'"),
         ("tiny_models:not_callable", "module tiny_models has no function 'not_callable'"),
         ("tiny_models:raises", "raises RuntimeError: out of cheese"),
+        ("tiny_models:quits", "raises SystemExit"),
         ("tiny_models:no_model", "returns int; it must return a Keras 3 model"),
         ("tiny_models:five_classes", "has 5 classes, the data has 10 classes"),
         ("tiny_models:colour", "takes images of 32x32x3, the data has 28x28x1"),
@@ -78,6 +79,10 @@ def test_a_subclassed_model_is_built() -> None:
     assert model.count_params() == 7850
 
 
+def test_a_sequential_without_input_keeps_its_batch_open() -> None:
+    assert load_model("tiny_models:without_input", SHAPE, 10, "student").input_shape == (None, *SHAPE)
+
+
 def test_saved_uncompiled_and_whole(tmp_path: Path) -> None:
     model = tiny_models.student()
     model.compile("adam", loss=lambda y, z: z)
@@ -103,6 +108,10 @@ def test_digest_knows_weights_and_architecture_but_not_names() -> None:
     weights[0][0, 0, 0, 0] += 1e-3
     model.set_weights(weights)
     assert model_digest(model) != before
+    # A layer may bear the name of its activation.
+    activation = keras.layers.Activation
+    named = (keras.Sequential([keras.Input((4,)), activation(name, name=name)]) for name in ("relu", "tanh"))
+    assert len({model_digest(model) for model in named}) == 2
     dense = keras.layers.Dense
     one, other = (
         keras.Sequential([keras.Input((4,)), dense(3, activation=name, kernel_initializer="zeros")])

@@ -90,6 +90,18 @@ def test_a_mismatch_is_refused_and_labelled_anew(small: Samples, recorder: Recor
     assert again.logits == pytest.approx(logits, abs=1e-4)
 
 
+def test_a_teacher_of_the_same_digest_that_answers_otherwise_is_refused(small: Samples, recorder: Recorder) -> None:
+    """What a subclassed model's call() does is in no configuration."""
+    label(make_teacher(), small, "split", ONE, Progress())
+    changed = make_teacher()
+    answer = changed.raw
+    changed.raw = lambda images: answer(images) * 2  # type: ignore[method-assign]
+    again = label(changed, small, "split", ONE, recorder)
+    assert not again.cached
+    assert "refused, labelling anew" in recorder.warnings[0]
+    assert again.logits[:, 0] == pytest.approx(changed.logits(small.images), abs=1e-4)
+
+
 def test_the_teacher_is_not_changed_by_being_asked(small: Samples) -> None:
     teacher = make_teacher()
     before = [np.array(v) for v in teacher.model.get_weights()]

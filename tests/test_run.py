@@ -1,0 +1,123 @@
+"""What a run folder is, and what it never does to files that are not its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kdcompress.errors import RunError
+from kdcompress.recipe import Recipe, resolve
+from kdcompress.run import RunFolder
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return resolve("mnist-demo")
+
+
+def test_a_folder_with_other_things_in_it_is_refused_untouched(tmp_path: Path) -> None:
+    for name in ("thesis.doc", "recipe.toml"):  # a recipe alone, as `init` writes it, makes no run
+        (tmp_path / name).write_text("precious")
+        with pytest.raises(RunError, match=rf"holds {name} and no run; choose another --out"):
+            RunFolder(tmp_path).admit()
+        assert [p.name for p in tmp_path.iterdir()] == [name]
+        (tmp_path / name).unlink()
+
+
+@pytest.mark.parametrize("content", ["{}", '{"made_by": "somebody"}'])
+def test_a_manifest_of_another_tool_makes_no_run(tmp_path: Path, content: str) -> None:
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(RunError, match=r"holds manifest\.json and no run"):
+        RunFolder(tmp_path).admit()
+
+
+@pytest.mark.parametrize("content", ["", "[", "[]"])
+def test_a_damaged_manifest_is_said_so(tmp_path: Path, content: str) -> None:
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(RunError, match="damaged or no run's manifest"):
+        RunFolder(tmp_path).admit()
+
+
+def test_a_file_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path / "file", tmp_path / "file" / "deeper" / "run"):
+        with pytest.raises(RunError, match="file is a file"):
+            RunFolder(path).admit()
+
+
+def test_a_run_begins_goes_on_and_is_refused_to_others(tmp_path: Path, recipe: Recipe) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.admit()
+    assert run.claim(recipe)
+    assert not run.claim(recipe)
+    run.admit()
+    with pytest.raises(RunError, match=r"belongs to another recipe: seed is 0 there, 1 here"):
+        run.claim(resolve("mnist-demo", {"seed": 1}))
+
+
+def test_what_a_killed_write_left_is_swept(tmp_path: Path, recipe: Recipe) -> None:
+    part = tmp_path / ".kdcompress-part-0123456789ab-recipe.toml"
+    part.write_text("half")
+    run = RunFolder(tmp_path)
+    run.admit()
+    assert run.claim(recipe)
+    assert not part.exists()
+
+
+def test_fresh_deletes_the_run_and_nothing_else(tmp_path: Path, recipe: Recipe) -> None:
+    run = RunFolder(tmp_path)
+    run.claim(recipe)
+    (tmp_path / "student.keras").write_bytes(b"x")
+    run.commit("student.keras")
+    (tmp_path / "notes.txt").write_text("mine")
+    run.clear()
+    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_what_failed_at_once_is_taken_away_and_what_is_worth_keeping_stays(tmp_path: Path, recipe: Recipe) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.admit()
+    run.claim(recipe)
+    run.discard_if_hardly_begun()
+    assert not run.path.exists()
+    run.admit()
+    run.claim(recipe)
+    (run / "history.csv").write_text("phase,epoch\n")
+    run.discard_if_hardly_begun()
+    assert (run / "recipe.toml").exists()
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from kdcompress.recipe import resolve
+from kdcompress.run import RunFolder
+run = RunFolder(Path(sys.argv[1]))
+run.admit()
+with run.locked():
+    run.claim(resolve("mnist-demo"))
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_process_is_refused_and_does_the_first_no_harm(tmp_path: Path) -> None:
+    import kdcompress
+
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        before = sorted(p.name for p in (tmp_path / "run").iterdir())
+        try:
+            for fresh in (False, True):
+                with pytest.raises(RunError, match="is in use by another process"):
+                    kdcompress.distill("mnist-demo", out=tmp_path / "run", fresh=fresh)
+        finally:
+            other.kill()
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == before
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["files"] == {}
