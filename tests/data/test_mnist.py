@@ -227,6 +227,11 @@ def test_without_data_and_network_the_embedded_digits_come_with_a_loud_notice(re
     assert "cannot download" in recorder.notes[-1]
 
 
+def test_a_folder_that_is_named_wins_over_embedded(digits_dir: Path) -> None:
+    source = make_source({"name": "mnist", "source": "embedded", "dir": str(digits_dir)})
+    assert source.load(Progress()).source.startswith(str(digits_dir))
+
+
 def test_embedded_train_and_test_share_no_image(digits: Dataset) -> None:
     train = {image.tobytes() for image in digits.train.images}
     assert not any(image.tobytes() in train for image in digits.test.images)
