@@ -114,6 +114,7 @@ def distill_resolved(recipe: Recipe, out: Path, fresh: bool, progress: Progress)
         if fresh:
             run.clear()
         begun_now = run.claim(recipe)
+        run.check_models(recipe)
         if run.holds(METRICS):
             return _finished(run, recipe, progress)
         try:
@@ -163,7 +164,7 @@ def _finished(run: RunFolder, recipe: Recipe, progress: Progress) -> Run:
         run.check_data(make_source(recipe.data).load(progress).facts)
     for warning in result["warnings"]:
         progress.warn(warning)
-    progress.note(f"{run.path} is finished already; --fresh makes it anew")
+    progress.note(f"{run.path} is finished already; --fresh makes it anew, say after a change of your code")
     return Run(run.path, {"run": str(run.path), **result}, resumed=True)
 
 

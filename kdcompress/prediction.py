@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from kdcompress.errors import DataError, ModelError
 from kdcompress.files import write_text
 from kdcompress.models import Forward, load_saved_model
-from kdcompress.run import MANIFEST
+from kdcompress.run import MANIFEST, RunFolder
 from kdcompress.teachers import are_probabilities
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
@@ -62,8 +61,8 @@ def open_model(path: Path) -> tuple[Any, list[str] | None]:
         if not path.is_file():
             raise ModelError(f"run {path.parent} has no student yet; `kdcompress distill` makes it")
     model = load_saved_model(path)
-    manifest = path.parent / MANIFEST
-    return model, json.loads(manifest.read_text(encoding="utf-8")).get("classes") if manifest.is_file() else None
+    run = RunFolder(path.parent)
+    return model, run.manifest().get("classes") if run.begun() else None
 
 
 def predict(model: Any, classes: list[str] | None, paths: list[Path]) -> tuple[list[dict[str, Any]], dict[str, str]]:

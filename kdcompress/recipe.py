@@ -158,6 +158,8 @@ def model_reference(text: str, key: str) -> str:
             raise RecipeError(f"{key}: model file {text} does not exist")
         return str(path.resolve())
     module, colon, function = text.partition(":")
+    if module.endswith(".py"):
+        raise RecipeError(f"{key}: name the module without .py: {module.removesuffix('.py')}:{function or 'function'}")
     if colon and function.isidentifier() and all(part.isidentifier() for part in module.split(".")):
         return text
     names = registry.choices("models")
@@ -173,6 +175,10 @@ def _read(recipe: str) -> dict[str, Any]:
     path = Path(recipe).expanduser()
     if not recipe.endswith(".toml") and not path.exists():
         registry.check("recipes", recipe)
+    if path.is_dir():
+        raise RecipeError(
+            f"{recipe} is a folder; name a recipe file, or one of {', '.join(registry.choices('recipes'))}"
+        )
     if not path.is_file():
         raise RecipeError(
             f"recipe file {recipe} does not exist; built-in recipes: {', '.join(registry.choices('recipes'))}"

@@ -113,6 +113,21 @@ class RunFolder:
             raise RunError(f"{path} was written by another version (schema {found['schema']}); --fresh starts anew")
         return found
 
+    def check_models(self, recipe: Recipe) -> None:
+        """Remember the model files that a recipe names; RunError if one was replaced since the run used it."""
+        named = {role: Path(getattr(recipe, role).model) for role in ("teacher", "student")}
+        now = {role: sha256_of(path) for role, path in named.items() if path.suffix == ".keras" and path.is_file()}
+        manifest = self.manifest()
+        before = manifest.get("model_files", {})
+        for role, digest in now.items():
+            used = role == "student" or "teacher.keras" in manifest["files"]
+            if used and before.get(role, digest) != digest:
+                raise RunError(
+                    f"{role} {named[role]} was replaced since run {self.path} began; "
+                    "--fresh makes the run anew with it, another --out keeps both"
+                )
+        self.note(model_files=now)
+
     def check_data(self, facts: dict[str, Any]) -> None:
         """RunError if the run was begun with other data than `facts` (source, fingerprint) tell of."""
         before = self.manifest().get("dataset")

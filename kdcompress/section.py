@@ -16,6 +16,7 @@ _RULES = {
     "less_than_equal": "must be <= {le:g}",
     "literal_error": "must be one of {expected}",
     "finite_number": "must be a finite number",
+    "model_type": "is a section, name one of its keys",
     "int_from_float": "must be a whole number",
 }
 

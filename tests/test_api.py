@@ -243,6 +243,15 @@ def test_a_teacher_that_was_mended_is_taken_as_it_is_now(tmp_path: Path) -> None
     distill(tmp_path / "run", settings=settings)
 
 
+def test_a_replaced_model_file_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "t.keras"
+    save_model(tiny_models.plain(), path)
+    distill(tmp_path / "run", settings={"teacher.model": str(path)}, epochs=1, baseline=False)
+    save_model(tiny_models.teacher(), path)
+    with pytest.raises(RunError, match=r"teacher .*t\.keras was replaced since run"):
+        distill(tmp_path / "run", settings={"teacher.model": str(path)}, epochs=1, baseline=False)
+
+
 def test_a_finished_run_says_its_warnings_again_and_refuses_other_data(
     tmp_path: Path, digits_dir: Path, recorder: Recorder
 ) -> None:

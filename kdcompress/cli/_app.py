@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import traceback
 from typing import Any
 
 import typer
@@ -41,7 +42,8 @@ class _Group(typer.core.TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
         except OSError as exc:
-            where = f"{exc.filename}: " if exc.filename else ""
+            name = exc.filename2 or exc.filename  # of a rename, where it was to go
+            where = f"{name}: " if name else ""
             self._fail(f"{where}{_OS_RULES.get(exc.errno or 0, exc.strerror or exc)}", 1, exc)
         except KeyboardInterrupt:
             print("\nkdcompress: interrupted; the same command goes on where it stopped", file=sys.stderr)
@@ -54,7 +56,7 @@ class _Group(typer.core.TyperGroup):
     @staticmethod
     def _fail(text: str, code: int, exc: BaseException) -> None:
         if debug.on:
-            raise exc
+            traceback.print_exception(exc)
         print(f"kdcompress: {' '.join(text.split())}", file=sys.stderr)
         raise typer.Exit(code) from None
 

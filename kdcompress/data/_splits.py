@@ -57,8 +57,8 @@ def _stratified(
     n_second = len(index) - n_first
     if min(n_first, n_second) < len(classes):
         raise DataError(
-            f"a split of {len(index)} images into {n_first} and {n_second} leaves some of the {len(classes)} classes "
-            f"without images; take more images (--limit) or another split.validation_fraction"
+            f"{len(index)} images are too few for {len(classes)} classes in both train and validation; "
+            f"take more (--limit) or another split.validation_fraction"
         )
     try:
         first, second = train_test_split(index, train_size=n_first, stratify=labels[index], random_state=seed)

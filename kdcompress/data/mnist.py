@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
 import zlib
 from pathlib import Path
@@ -44,6 +45,8 @@ class Mnist(DatasetSource):
         for folder in self.folders("mnist"):
             if (dataset := _from_folder(folder)) is not None:
                 return dataset
+            if self.dir is None and not folder.is_relative_to(cache_dir()):
+                progress.note(f"KDCOMPRESS_DATA_DIR is set, but there is no MNIST in {folder}")
             if self.dir is not None:
                 raise DataError(
                     f"{folder} holds no MNIST: expected {_FILES['train'][0]}[.gz] and its three fellows, or mnist.npz"
@@ -64,6 +67,8 @@ class Mnist(DatasetSource):
             try:
                 download(URL, folder / "mnist.npz", URL_SHA256)
             except DataError as exc:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
                 raise DataError(
                     f"{exc}; put it into {folder}, or name a folder that holds MNIST with --data-dir"
                 ) from exc

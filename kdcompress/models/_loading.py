@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ def load_saved_model(path: Path) -> Any:
 
     if not path.is_file():
         raise ModelError(f"model file {path} does not exist")
+    if not zipfile.is_zipfile(path):
+        raise ModelError(f"{path} cannot be loaded as a Keras model: it is truncated, damaged or no .keras file")
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as exc:

@@ -104,6 +104,8 @@ class Pipeline:
     def _record_data(self) -> None:
         split, facts = self.split, self.dataset.facts
         self.run.check_data(facts)
+        if (limit := self.recipe.split.limit) and limit > len(self.dataset.train):
+            self.progress.note(f"limit {limit:,}: there are only {len(self.dataset.train):,} images to train on")
         sizes = {"n_train": len(split.train), "n_val": len(split.val), "n_test": len(split.test)}
         self.run.note(dataset={**facts, **sizes}, classes=list(self.dataset.classes), split=split.fingerprint)
 

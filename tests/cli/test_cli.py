@@ -85,6 +85,15 @@ def test_a_failure_is_one_line_and_exit_1(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_debug_shows_where_and_keeps_the_exit_code(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", "kdcompress", "distill", "mnits", "--debug"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("kdcompress: unknown recipe 'mnits'")
+
+
 def test_a_system_error_is_one_line_too(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     done = run("init", "--out", tmp_path / "file" / "r.toml")

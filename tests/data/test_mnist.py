@@ -206,6 +206,14 @@ def test_order_of_looking(digits_dir: Path, tmp_path: Path, monkeypatch: pytest.
     assert load(digits_dir).source.startswith(str(digits_dir))
 
 
+def test_a_data_folder_without_mnist_is_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorder: Recorder
+) -> None:
+    monkeypatch.setenv("KDCOMPRESS_DATA_DIR", str(tmp_path / "nowhere"))
+    assert make_source({"name": "mnist"}).load(recorder).source.startswith("embedded")
+    assert recorder.notes[0].startswith("KDCOMPRESS_DATA_DIR is set, but there is no MNIST in")
+
+
 def test_damage_is_never_silently_replaced(digits_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shutil.move(digits_dir, tmp_path / "root" / "mnist")
     damaged(tmp_path / "root" / "mnist", "truncated")
