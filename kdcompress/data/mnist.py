@@ -52,10 +52,11 @@ class Mnist(DatasetSource):
                     f"{folder} holds no MNIST: expected {_FILES['train'][0]}[.gz] and its three fellows, or mnist.npz"
                 )
         try:
-            found = _from_folder(self.download(progress))
+            folder = self.download(progress)
         except DataError as exc:
             progress.note(str(exc))
             return _embedded()
+        found = _from_folder(folder)
         assert found is not None  # download() leaves a checked mnist.npz
         return found
 
