@@ -1,0 +1,109 @@
+"""What a model costs: the figures, one row per layer, and the rule for the size of the image they hold for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kdcompress.errors import ModelError
+
+Shape = tuple[int, int, int]
+Sizes = Sequence[int]
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer's share of the cost; a layer inside others is named "backbone/conv1".
+
+    `flops` is None for files whose operations have no FLOP statistics (ONNX, TFLite).
+    """
+
+    name: str
+    kind: str
+    params: int
+    macs: int
+    flops: int | None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one forward pass on one image costs (batch 1), and what is stored for it.
+
+    `macs` are those of convolutions and matrix products alone; `flops` the profiler's total behind the preprocessing;
+    `weight_bytes` all weights as stored. None stands where a file does not say. `layers` are in the order of the
+    network; their params, MACs and FLOPs add up to the totals exactly.
+    """
+
+    params: int
+    trainable: int | None
+    non_trainable: int | None
+    macs: int
+    flops: int | None
+    preprocessing_flops: int | None
+    weight_bytes: int
+    input_shape: Shape
+    layers: tuple[LayerCost, ...]
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON; `share` is a layer's fraction of the FLOPs, or of the MACs where FLOPs are not known."""
+        return {
+            "params": self.params,
+            "trainable_params": self.trainable,
+            "non_trainable_params": self.non_trainable,
+            "macs": self.macs,
+            "flops": self.flops,
+            "preprocessing_flops": self.preprocessing_flops,
+            "weight_bytes": self.weight_bytes,
+            "input_shape": list(self.input_shape),
+            "layers": [self._row(layer) for layer in self.layers],
+            "warnings": list(self.warnings),
+        }
+
+    def _row(self, layer: LayerCost) -> dict[str, Any]:
+        part, whole = (layer.macs, self.macs) if self.flops is None else (layer.flops or 0, self.flops)
+        row = {"name": layer.name, "kind": layer.kind, "params": layer.params}
+        return {**row, "macs": layer.macs, "flops": layer.flops, "share": part / whole if whole else 0.0}
+
+
+def fixed_shape(own: Sequence[int | None] | None, given: Shape | None, what: str) -> Shape:
+    """The one (H, W, C) to count at, from the model's own shape (None where open) and the one asked for.
+
+    Errors: ModelError if `own` is no image, if both disagree, or if a size stays open.
+    """
+    if own is not None and len(own) != 3:
+        raise ModelError(f"{what} takes inputs of shape {_text(own)}; costs are counted on images of H x W x C")
+    sizes = list(own or (None, None, None))
+    if given and any(mine not in (None, theirs) for mine, theirs in zip(sizes, given, strict=True)):
+        raise ModelError(f"{what} takes images of {_text(sizes)}, --input-shape says {_text(given)}; leave it out")
+    height, width, channels = given or sizes
+    if height is None or width is None or channels is None:
+        raise ModelError(
+            f"{what} takes images of {_text(sizes)}, and costs hold for one size only: pass --input-shape H,W,C"
+        )
+    return height, width, channels
+
+
+def einsum_macs(equation: str, *shapes: Sizes) -> int:
+    """MACs of an einsum of two or more operands: the product of the sizes of all its indices (0 for one operand)."""
+    sizes: dict[str, int] = {}
+    operands = equation.replace(" ", "").split("->")[0].split(",")
+    for labels, shape in zip(operands, shapes, strict=True):
+        head, dots, tail = labels.partition("...")
+        hidden = len(shape) - len(head) - len(tail)
+        names = [*head, *(f"...{hidden - i}" for i in range(hidden if dots else 0)), *tail]
+        for name, size in zip(names, shape, strict=True):
+            sizes[name] = max(size, sizes.get(name, 1))
+    return math.prod(sizes.values()) if len(shapes) > 1 else 0
+
+
+def reason(exc: BaseException) -> str:
+    """An exception in one line."""
+    text = " ".join(str(exc).split()) or "no message"
+    return f"{type(exc).__name__}: {text[:300]}"
+
+
+def _text(shape: Sequence[int | None]) -> str:
+    return "x".join("?" if size is None else str(size) for size in shape)

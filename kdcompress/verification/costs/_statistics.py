@@ -1,0 +1,121 @@
+"""FLOPs of TensorFlow operations: TensorFlow's profiler, keras-flops' statistics, and the ones that both lack."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import sys
+from typing import Any
+
+from kdcompress.verification.costs._base import einsum_macs
+
+# Operations whose FLOPs are two per MAC.
+MAC_OPS = frozenset(
+    [
+        "MatMul",
+        "BatchMatMul",
+        "BatchMatMulV2",
+        "BatchMatMulV3",
+        "Einsum",
+        "Conv2D",
+        "Conv3D",
+        "DepthwiseConv2dNative",
+        "Conv2DBackpropInput",
+        "Conv3DBackpropInputV2",
+    ]
+)
+# What the profiler counts as nothing and we leave so, because published figures do: data that only moves, and
+# activations and other functions of one element. Whatever else has no statistic is reported as not counted.
+_FREE_NAMES = (
+    "Const Placeholder PlaceholderWithDefault ReadVariableOp ResourceGather ResourceGatherNd VarHandleOp Identity "
+    "IdentityN StopGradient PreventGradient Snapshot EnsureShape CheckNumerics Cast Bitcast Reshape Squeeze ExpandDims "
+    "Pad PadV2 MirrorPad Concat ConcatV2 Split SplitV Slice StridedSlice Pack Unpack Transpose Tile Gather GatherV2 "
+    "GatherNd ScatterNd TensorScatterUpdate BroadcastTo Fill ZerosLike OnesLike OneHot ReverseV2 Roll Select SelectV2 "
+    "SpaceToBatchND BatchToSpaceND SpaceToDepth DepthToSpace ExtractImagePatches ResizeNearestNeighbor MatrixBandPart "
+    "Range LinSpace TensorListReserve TensorListFromTensor TensorListStack Min TopKV2 "
+    "Relu Relu6 LeakyRelu Elu Selu Softplus Softsign Sigmoid Tanh Erf Erfc Exp Expm1 Log1p Sqrt Abs Sign Floor Ceil "
+    "Round Rint Sin Cos Tan Atan Sinh Cosh Asinh Acosh Atanh DivNoNan FloorDiv FloorMod ClipByValue LogSoftmax "
+    "FakeQuantWithMinMaxVars FakeQuantWithMinMaxVarsPerChannel QuantizeAndDequantizeV4"
+)
+_FREE = frozenset(_FREE_NAMES.split())
+
+
+def profile(graph: Any) -> dict[str, int]:
+    """FLOPs of each operation of a TensorFlow graph by its name, as TensorFlow's profiler reports them.
+
+    Every operation's shapes must be static; weights may be variables, since statistics read shapes alone.
+    """
+    import tensorflow as tf
+
+    _register()
+    builder = tf.compat.v1.profiler.ProfileOptionBuilder
+    options = builder(builder.float_operation()).with_empty_output().build()
+    root = tf.compat.v1.profiler.profile(graph, run_meta=tf.compat.v1.RunMetadata(), cmd="scope", options=options)
+    flops: dict[str, int] = {}
+    nodes = [root]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.children
+        flops[node.name] = flops.get(node.name, 0) + node.float_ops
+    return {name: count for name, count in flops.items() if count}
+
+
+def uncounted(operation: Any) -> str | None:
+    """The type of a TensorFlow operation that computes something and has no FLOP statistic here, else None."""
+    from tensorflow.python.framework import ops
+
+    _register()
+    if operation.type in _FREE or not any(_is_number(tensor.dtype) for tensor in operation.outputs):
+        return None
+    try:
+        stats = ops.get_stats_for_node_def(operation.graph, operation.node_def, "flops")
+    except ValueError:
+        return f"{operation.type} with a shape or layout that its statistic does not know"
+    return None if stats.value is not None else str(operation.type)
+
+
+def _is_number(dtype: Any) -> bool:
+    # Integers are shapes and indices, and cost nothing here; a graph's variants and resources are handles.
+    return bool(dtype.is_floating or dtype.is_complex or dtype.is_quantized)
+
+
+def _register() -> None:
+    """Load keras-flops' statistics, and ours for what it and TensorFlow count as nothing or wrongly."""
+    if "keras_flops.flops_registory" in sys.modules:
+        return
+    from tensorflow.python.framework import ops
+    from tensorflow.python.profiler.internal import flops_registry  # noqa: F401
+
+    registry = ops._stats_registry._registry
+    registry.pop("AddV2,flops", None)  # keras-flops registers one that TensorFlow has by now
+    importlib.import_module("keras_flops.flops_registory")
+    # TensorFlow's own divides the padded output by the strides, which is off by a quarter and more on small images.
+    registry.pop("Conv2DBackpropInput,flops", None)
+    for kind, macs in (
+        ("Einsum", _einsum),
+        ("Conv2DBackpropInput", _transposed_conv),
+        ("Conv3DBackpropInputV2", _transposed_conv),
+    ):
+        ops.RegisterStatistics(kind, "flops")(_twice(macs))
+
+
+def _twice(macs: Any) -> Any:
+    def flops(graph: Any, node: Any) -> Any:
+        from tensorflow.python.framework import graph_util, ops
+
+        shapes = [graph_util.tensor_shape_from_node_def_name(graph, name) for name in node.input]
+        for shape in shapes:
+            shape.assert_is_fully_defined()
+        return ops.OpStats("flops", 2 * macs(node, [shape.as_list() for shape in shapes]))
+
+    return flops
+
+
+def _einsum(node: Any, shapes: list[list[int]]) -> int:
+    return einsum_macs(node.attr["equation"].s.decode(), *shapes)
+
+
+def _transposed_conv(node: Any, shapes: list[list[int]]) -> int:
+    """Each input position meets the whole kernel (..., out, in) once; inputs are (sizes, kernel, small image)."""
+    _, kernel, image = shapes
+    return math.prod(image) // kernel[-1] * math.prod(kernel)
