@@ -68,7 +68,7 @@ def _signature(loaded: Any, what: str) -> tuple[Any, str, Any]:
         raise ModelError(f"{what} must have a signature serving_default, got {', '.join(signatures) or 'none'}")
     inputs = signature.structured_input_signature[1]
     if len(inputs) != 1:
-        raise ModelError(f"{what} must serve one input, a batch of images, got {', '.join(inputs) or 'none'}")
+        raise ModelError(f"{what} must serve one input, a batch of images, got {', '.join(sorted(inputs)) or 'none'}")
     return signature, *next(iter(inputs.items()))
 
 
@@ -135,17 +135,33 @@ def _layers(graph: Any, network: dict[str, int]) -> list[LayerCost]:
     """One row per name scope, in the order of the network."""
     params, flops, macs = Counter[str](), Counter[str](), Counter[str]()
     read: set[str] = set()
-    for operation in graph.get_operations():
+    for operation in _ordered(graph):
         scope = _scope(operation.name)
         count = network.get(operation.name, 0)
-        flops[scope] += count
-        macs[scope] += count // 2 if operation.type in MAC_OPS else 0
+        if count:
+            flops[scope] += count
+            macs[scope] += count // 2 if operation.type in MAC_OPS else 0
         stored = _variable(operation)
         if stored is not None and stored.name not in read:
             read.add(stored.name)
             params[scope] += math.prod(stored.outputs[0].shape)
-    rows = [LayerCost(scope, "scope", params[scope], macs[scope], flops[scope]) for scope in flops]
-    return [row for row in rows if row.params or row.flops]
+    scopes = dict.fromkeys((*flops, *params))  # reads stand before the network, so what computes gives the order
+    return [LayerCost(scope, "scope", params[scope], macs[scope], flops[scope]) for scope in scopes]
+
+
+def _ordered(graph: Any) -> list[Any]:
+    """The network's operations from the image to the result; the graph has inlined functions last."""
+    ordered, seen = [], set[str]()
+    pending = [(op, False) for op in graph.get_operations() if not any(tensor.consumers() for tensor in op.outputs)]
+    while pending:
+        operation, complete = pending.pop()
+        if complete:
+            ordered.append(operation)
+        elif operation.name not in seen:
+            seen.add(operation.name)
+            pending.append((operation, True))
+            pending += [(tensor.op, False) for tensor in reversed(operation.inputs)]  # the image's way first
+    return ordered
 
 
 def _variable(operation: Any) -> Any:
@@ -158,12 +174,11 @@ def _variable(operation: Any) -> Any:
 
 
 def _scope(name: str) -> str:
-    """The layers' part of an operation's name: behind the calls of functions, without the operation itself."""
+    """The layers' part of an operation's name: without the calls of functions and the operation itself."""
     steps = name.split("/")
-    while len(steps) > 1 and steps[0].startswith(("StatefulPartitionedCall", "PartitionedCall", "Func")):
-        steps = steps[1:]
     steps = steps[:-2] if steps[-1].startswith("ReadVariableOp") else steps[:-1]
-    return "/".join(step for step in steps if step != "batchnorm") or _OTHER
+    calls = ("StatefulPartitionedCall", "PartitionedCall", "Func", "batchnorm")
+    return "/".join(step for step in steps if not step.startswith(calls)) or _OTHER
 
 
 def _rest(params: int, layers: list[LayerCost]) -> list[LayerCost]:
