@@ -15,6 +15,8 @@ _HANDING_ON = frozenset(
 _QUANTIZED = {
     "QLinearConv": (3, 8),
     "QLinearMatMul": (0, 3),
+    "QLinearAdd": (0, 3),
+    "QLinearMul": (0, 3),
     "ConvInteger": (1,),
     "MatMulInteger": (0, 1),
     "QGemm": (3, 6),
@@ -23,9 +25,8 @@ _QUANTIZED = {
 }
 # Nodes whose float constants are bounds and factors, not weights.
 _SETTINGS = frozenset({"Clip", "Pad", "Resize", "Upsample", "OneHot", "Range", "Dropout", "NonMaxSuppression"})
-_PIXEL_ARITHMETIC = frozenset(
-    ["Add", "Sub", "Mul", "Div", "Cast", "Identity", "Transpose", "QuantizeLinear", "DequantizeLinear"]
-)
+_ARITHMETIC = ("Add", "Sub", "Mul", "Div", "QLinearAdd", "QLinearMul")
+_PIXEL_ARITHMETIC = frozenset((*_ARITHMETIC, "Cast", "Identity", "Transpose", "QuantizeLinear", "DequantizeLinear"))
 
 
 @dataclass(frozen=True)

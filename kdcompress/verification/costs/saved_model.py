@@ -88,10 +88,12 @@ def _freeze(signature: Any, name: str, shape: tuple[int, ...], dtype: Any) -> An
 
     function = tf.function(lambda image: signature(**{name: image}), autograph=False)
     concrete = function.get_concrete_function(tf.TensorSpec(shape, dtype))
-    _, frozen = convert_variables_to_constants_v2_as_graph(concrete)
+    # A loop stays one operation, which is then reported, instead of falling apart into a dozen.
+    _, frozen = convert_variables_to_constants_v2_as_graph(concrete, lower_control_flow=False)
     if _free_of_xla(frozen):
         ends = [tensor.name for tensor in (*concrete.inputs[:1], *concrete.outputs)]
-        _, frozen = convert_variables_to_constants_v2_as_graph(function_from_graph_def(frozen, ends[:1], ends[1:]))
+        inlined = function_from_graph_def(frozen, ends[:1], ends[1:])
+        _, frozen = convert_variables_to_constants_v2_as_graph(inlined, lower_control_flow=False)
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(frozen, name="")
     return graph
@@ -108,9 +110,9 @@ def _free_of_xla(frozen: Any) -> bool:
     for function in functions:
         function.attr.pop("_noinline", None)
         function.signature.name += "_inlined"
-    for node in nodes:
-        if "f" in node.attr:
-            node.attr["f"].func.name += "_inlined"
+    for attribute in (attribute for node in nodes for attribute in node.attr.values()):
+        if attribute.func.name:
+            attribute.func.name += "_inlined"
     return bool(marked)
 
 
@@ -127,8 +129,9 @@ def _preprocessing(graph: Any) -> set[str]:
 
 
 def _constant(tensor: Any) -> bool:
-    """Whether a tensor was in the graph before it was frozen; variables come through the read that replaced them."""
-    return str(tensor.op.type) == "Const"
+    """Whether a tensor was constant before the freezing: variables come through the Identity that was their read."""
+    operation = tensor.op.inputs[0].op if tensor.op.type == "Cast" else tensor.op
+    return str(operation.type) == "Const"
 
 
 def _layers(graph: Any, network: dict[str, int]) -> list[LayerCost]:

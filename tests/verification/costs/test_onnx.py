@@ -13,7 +13,7 @@ import tensorflow as tf
 import tf2onnx
 from keras import layers
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 
 from kdcompress import registry
 from kdcompress.errors import ModelError
@@ -148,10 +148,10 @@ PARAMS_SMALL, MACS_SMALL = 112 + 2005, 100 * 4 * 27 + 2000
 
 
 @pytest.mark.parametrize("per_channel", [True, False])
-def test_int8_weights_count_once_and_their_scales_never(tmp_path: Path, per_channel: bool) -> None:
-    quantize_static(
-        small(tmp_path / "f.onnx"), tmp_path / "q.onnx", Blank(), per_channel=per_channel, weight_type=QuantType.QInt8
-    )
+@pytest.mark.parametrize("form", [QuantFormat.QDQ, QuantFormat.QOperator])
+def test_int8_weights_count_once_and_their_scales_never(tmp_path: Path, form: QuantFormat, per_channel: bool) -> None:
+    names = small(tmp_path / "f.onnx"), tmp_path / "q.onnx"
+    quantize_static(*names, Blank(), quant_format=form, per_channel=per_channel, weight_type=QuantType.QInt8)
     cost = cost_of_file(tmp_path / "q.onnx", None)
     assert (cost.params, cost.macs, cost.input_shape) == (PARAMS_SMALL, MACS_SMALL, (12, 12, 3))
     assert 2108 < cost.weight_bytes < 2108 + 4 * 10  # int8 kernels; biases stay 4 bytes wide, or become int8

@@ -19,7 +19,7 @@ def model(size: int | None = 16) -> Any:
     return keras.Sequential(
         [
             keras.Input((size, size, 4)),
-            layers.Rescaling(1 / 255),
+            layers.Rescaling(1 / 127.5, -1),
             layers.Conv2D(8, 3, groups=2),
             layers.Dropout(0.5),
             block,
@@ -48,6 +48,16 @@ def test_an_open_size_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="--input-shape"):
         cost_of_file(tmp_path / "m", None)
     assert cost_of_file(tmp_path / "m", (16, 16, 4)).flops == cost_of_model(made, (16, 16, 4)).flops
+
+
+def test_a_loop_is_named_since_its_steps_are_not_counted(tmp_path: Path) -> None:
+    made = keras.Sequential([keras.Input((8, 8, 4)), layers.Reshape((8, 32)), layers.LSTM(5, name="steps")])
+    made.export(tmp_path / "m", verbose=False)
+    cost = cost_of_file(tmp_path / "m", None)
+    assert cost.params == made.count_params()
+    (warning,) = cost.warnings
+    assert warning.startswith("not counted: While in ")
+    assert "steps" in warning
 
 
 class Served(tf.Module):
