@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdcompress.data import make_source
-from kdcompress.errors import DataError, KDCompressError
+from kdcompress.errors import DataError, KDCompressError, UsageError
 from kdcompress.files import write_json
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe, resolve
@@ -136,6 +136,84 @@ def plan(recipe: Recipe, out: Path, progress: Progress) -> dict[str, Any]:
     return planned
 
 
+def verify(
+    source: str | Path | Run | Any,
+    *,
+    input_shape: tuple[int, int, int] | None = None,
+    progress: Progress | None = None,
+    **limits: float | None,
+) -> dict[str, Any]:
+    """What got smaller in a run and what it cost, or what a model (a file, or in memory) costs.
+
+    Returns the document that `kdcompress verify --json` prints, which a run keeps as verify.json. `limits` are
+    max_params_ratio, max_flops_ratio, max_bytes_ratio (student / teacher) and max_metric_drop (a fraction); `passed`
+    says whether all that were set are kept. Errors: KDCompressError.
+    """
+    from kdcompress.verification.gates import Gates
+
+    gates = Gates(**limits)
+    path, run = _source(source)
+    if run is None:
+        from kdcompress.verification.verdict import verify_model
+
+        return verify_model(path, input_shape, gates)
+    from kdcompress.verification.verdict import RESULT, verify_run
+
+    with run.locked():
+        result = verify_run(run, input_shape, gates, progress or Progress())
+        write_json(run / RESULT, {key: value for key, value in result.items() if key != "run"})
+        run.commit(RESULT)
+    return result
+
+
+def export(
+    source: str | Path | Run | Any,
+    formats: Iterable[str] = ("onnx", "tflite"),
+    precisions: Iterable[str] = ("fp32",),
+    *,
+    out: str | Path | None = None,
+    input_shape: tuple[int, int, int] | None = None,
+    data_dir: str | Path | None = None,
+    progress: Progress | None = None,
+    **choices: Any,
+) -> dict[str, Any]:
+    """Export a run's student, or a Keras model (a file, or in memory), and compare each file with the Keras model.
+
+    Returns the document that `kdcompress export --json` prints; its `passed` says whether all comparisons passed.
+    `choices` are opset, input_type, max_metric_drop, parity_samples, calibration, calibration_samples. A run's files go
+    into its exports/, a model's into `out` (which a model in memory needs). Errors: KDCompressError.
+    """
+    from kdcompress.exporting._request import make_request
+
+    request = make_request(formats, precisions, **choices)
+    listener = progress or Progress()
+    for skipped in request.skipped:
+        listener.note(f"{skipped}: the format does not have that precision, skipped")
+    path, run = _source(source)
+    if run is None:
+        from kdcompress.exporting._exports import export_model
+
+        return export_model(path, Path(out) if out else None, request, input_shape, listener)
+    if out is not None or input_shape is not None:
+        raise UsageError("a run's exports go into the run, at its data's size; --out and --input-shape are for a model")
+    from kdcompress.exporting._exports import export_run
+
+    with run.locked():
+        return export_run(run, request, Path(data_dir) if data_dir else None, listener)
+
+
+def _source(source: str | Path | Run | Any) -> tuple[Path, RunFolder | None]:
+    """The path behind what a verb is given, and the run folder if it is one."""
+    if isinstance(source, Run):
+        return source.path, RunFolder(source.path)
+    path = Path(_reference(source) or "").expanduser()
+    if not path.exists():
+        raise UsageError(f"{path} does not exist; name a run folder or a model file")
+    if path.is_dir() and RunFolder(path).begun():
+        return path, RunFolder(path)
+    return path, None
+
+
 def predict(model: str | Path, images: Iterable[str | Path]) -> list[dict[str, Any]]:
     """{"image", "class", "probability"} for image files and folders, by a .keras file or a run's student.
 
@@ -150,9 +228,10 @@ def predict(model: str | Path, images: Iterable[str | Path]) -> list[dict[str, A
 def predict_files(model: Path, images: list[Path]) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """As `predict`, with the images that cannot be read given back, path to reason, beside the predictions."""
     from kdcompress import prediction
+    from kdcompress.data import find_images
 
-    paths = prediction.find_images(images)
-    return prediction.predict(*prediction.open_model(model), paths)
+    paths = find_images(images)
+    return prediction.predict(prediction.open_model(model), paths)
 
 
 def _finished(run: RunFolder, recipe: Recipe, progress: Progress) -> Run:

@@ -11,7 +11,7 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock, Timeout
 
-from kdcompress.files import folder_bytes
+from kdcompress.files import size_of
 from kdcompress.progress import Progress
 
 KINDS = ("data", "models", "teachers", "targets")
@@ -29,7 +29,7 @@ def entries() -> list[tuple[str, str, int]]:
     for kind in KINDS:
         for item in sorted(cache_dir(kind).glob("*")):
             if item.is_dir():
-                found.append((kind, item.name, folder_bytes(item)))
+                found.append((kind, item.name, size_of(item)))
     return found
 
 

@@ -8,10 +8,16 @@ KDCompressError            anything kdcompress refuses or fails at (exit 1)
  ├── TargetsError          teacher outputs that cannot be used as targets
  ├── TrainingError         training that cannot go on
  ├── RunError              a run folder that cannot be used
+ ├── ExportError           a model that a format cannot express
  └── MissingExtraError     an optional package is not installed
 """
 
 from __future__ import annotations
+
+
+def one_line(exc: BaseException, limit: int = 300) -> str:
+    """What an exception of another library says, in one line of at most `limit` characters."""
+    return " ".join(str(exc).split())[:limit] or type(exc).__name__
 
 
 class KDCompressError(Exception):
@@ -48,6 +54,10 @@ class TrainingError(KDCompressError):
 
 class RunError(KDCompressError):
     """A run folder cannot be used as it is."""
+
+
+class ExportError(KDCompressError):
+    """A model cannot be expressed in a format."""
 
 
 class MissingExtraError(KDCompressError):

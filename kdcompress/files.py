@@ -6,8 +6,9 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,42 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     part = path.with_name(f"{_PARTIAL}{uuid.uuid4().hex[:12]}-{path.name}")
     try:
         write(part)
-        sync(part)
-        part.replace(path)
-        sync(path.parent)
+        move_into_place(part, path)
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """A folder beside files to come, for work that is looked at before it takes their place; gone afterwards."""
+    folder = parent / f"{_PARTIAL}{uuid.uuid4().hex[:12]}"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def move_into_place(part: Path, path: Path) -> None:
+    """Flush a finished file or folder to disk and give it the place of an older one at `path`, if there is one.
+
+    A kill in the moment between two folders leaves none at `path`.
+    """
+    for item in (*part.rglob("*"), part):
+        sync(item)
+    if path.is_dir():
+        shutil.rmtree(path)
+    part.replace(path)
+    sync(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def is_partial(path: Path) -> bool:
@@ -78,11 +109,19 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def content_digest(path: Path) -> str:
+    """The SHA-256 of a file, or of the names and digests of all files in a folder."""
+    if path.is_file():
+        return sha256_of(path)
+    return digest_of({str(item.relative_to(path)): sha256_of(item) for item in path.rglob("*") if item.is_file()})
+
+
 def digest_of(value: Any) -> str:
     """The SHA-256 of a JSON value in canonical form, as 64 hex digits."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def folder_bytes(folder: Path) -> int:
-    """The sum of the sizes of all files below `folder`, in bytes."""
-    return sum(item.stat().st_size for item in folder.rglob("*") if item.is_file())
+def size_of(path: Path) -> int:
+    """The bytes of a file, or of all files below a folder."""
+    items = [path] if path.is_file() else path.rglob("*")
+    return sum(item.stat().st_size for item in items if item.is_file())

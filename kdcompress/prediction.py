@@ -4,85 +4,59 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
+from kdcompress.data import read_image
 from kdcompress.errors import DataError, ModelError
+from kdcompress.exporting import Opened, find_format, open_exported
 from kdcompress.files import write_text
 from kdcompress.models import Forward, load_saved_model
-from kdcompress.run import MANIFEST, RunFolder
+from kdcompress.run import RunFolder
 from kdcompress.teachers import are_probabilities
+from kdcompress.training.kept import open_model as open_kept
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _BATCH = 64
 
 
-def find_images(paths: Iterable[Path]) -> list[Path]:
-    """The image files named, and those in the folders named, sorted by path; DataError for a missing or empty one."""
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(item for item in path.rglob("*") if item.suffix.lower() in SUFFIXES and item.is_file())
-            if not inside:
-                raise DataError(f"folder {path} holds no images ({', '.join(SUFFIXES)})")
-            found += inside
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise DataError(f"{path} does not exist")
-    return found
-
-
-def read_image(path: Path, input_shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """An image file as (H, W, C) pixels, upright, converted and scaled to `input_shape`; DataError if it is none."""
-    height, width, channels = input_shape
-    try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert(_MODES[channels])
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as exc:
-        raise DataError(f"{path} is truncated, damaged or no image ({exc})") from exc
-    if upright.size != (width, height):
-        upright = upright.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(upright, np.uint8).reshape(input_shape)
-
-
-def open_model(path: Path) -> tuple[Any, list[str] | None]:
-    """A model and its class names (None if unknown), from a .keras file or a run folder (its student)."""
+def open_model(path: Path) -> Opened:
+    """A model to run, from a .keras file, a run folder (its student), or a file that `export` wrote."""
+    if find_format(path):
+        return open_exported(path)
     if path.is_dir():
-        if not (path / MANIFEST).is_file():
-            raise ModelError(f"{path} is a folder, but no run folder; name a .keras file or a run")
-        path = path / "student.keras"
-        if not path.is_file():
-            raise ModelError(f"run {path.parent} has no student yet; `kdcompress distill` makes it")
-    model = load_saved_model(path)
-    run = RunFolder(path.parent)
-    return model, run.manifest().get("classes") if run.begun() else None
+        if not RunFolder(path).begun():
+            raise ModelError(f"{path} is a folder, but neither a run nor a SavedModel; name a model file or a run")
+        return _opened(open_kept(RunFolder(path), "student"), RunFolder(path))
+    return _opened(load_saved_model(path), RunFolder(path.parent))
 
 
-def predict(model: Any, classes: list[str] | None, paths: list[Path]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def _opened(model: Any, run: RunFolder) -> Opened:
+    shape = tuple(getattr(model, "input_shape", None) or ())[1:]
+    if len(shape) != 3 or None in shape or shape[-1] not in (1, 3, 4):
+        raise ModelError(f"the model takes {shape or 'an unknown input'}; predict needs one fixed image size (H, W, C)")
+    return Opened(Forward(model), shape, run.manifest().get("classes") if run.begun() else None)
+
+
+def predict(model: Opened, paths: list[Path]) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """({"image", "class", "probability"} for each readable file, reasons by path for the others).
 
     The probability is the softmax of the largest logit (a model that ends in probabilities is taken as it is).
     """
-    input_shape, forward = _image_shape(model), Forward(model)
     rows: list[dict[str, Any]] = []
     refused: dict[str, str] = {}
     for begin in range(0, len(paths), _BATCH):
         images, names = [], []
         for path in paths[begin : begin + _BATCH]:
             try:
-                images.append(read_image(path, input_shape))
+                images.append(read_image(path, model.input_shape))
                 names.append(str(path))
             except DataError as exc:
                 refused[str(path)] = str(exc)
         if images:
-            rows += _classify(forward, classes, np.stack(images), names)
+            rows += _classify(model, np.stack(images), names)
     return rows, refused
 
 
@@ -95,21 +69,13 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     write_text(path, text.getvalue())
 
 
-def _classify(
-    forward: Forward, classes: list[str] | None, images: NDArray[np.uint8], names: list[str]
-) -> list[dict[str, Any]]:
-    outputs = forward(images).astype(np.float64)
+def _classify(model: Opened, images: NDArray[np.uint8], names: list[str]) -> list[dict[str, Any]]:
+    outputs = model.run(images).astype(np.float64)
     if not are_probabilities(outputs):
         outputs = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
         outputs /= outputs.sum(axis=-1, keepdims=True)
     best = outputs.argmax(axis=-1)
-    known = classes if classes and len(classes) == outputs.shape[-1] else [str(i) for i in range(outputs.shape[-1])]
+    classes, n = model.classes, outputs.shape[-1]
+    known = classes if classes and len(classes) == n else [str(index) for index in range(n)]
     rows = zip(names, best, outputs, strict=True)
     return [{"image": name, "class": known[index], "probability": float(row[index])} for name, index, row in rows]
-
-
-def _image_shape(model: Any) -> tuple[int, int, int]:
-    shape = tuple(getattr(model, "input_shape", None) or ())[1:]
-    if len(shape) != 3 or None in shape or shape[-1] not in _MODES:
-        raise ModelError(f"the model takes {shape or 'an unknown input'}; predict needs one fixed image size (H, W, C)")
-    return shape

@@ -24,19 +24,23 @@ ROOMS = {
     "models": ("models", ".py", "model"),
     "methods": ("methods", ".py", "method"),
     "datasets": ("data", ".py", "dataset"),
+    "formats": ("exporting", ".py", "format"),
 }
+# Rooms whose names are written with dashes, which the names of modules cannot have
+_DASHED = ("formats",)
 
 
 def choices(room: str) -> list[str]:
     """The names to choose from in `room`, sorted."""
     folder, ending, _ = ROOMS[room]
-    return sorted(p.stem for p in (_ROOT / folder).glob(f"*{ending}") if not p.stem.startswith("_"))
+    stems = sorted(p.stem for p in (_ROOT / folder).glob(f"*{ending}") if not p.stem.startswith("_"))
+    return [stem.replace("_", "-") for stem in stems] if room in _DASHED else stems
 
 
 def describe(room: str, name: str) -> str:
     """The first line of what the file of a choice says about itself."""
     folder, ending, _ = ROOMS[room]
-    text = (_ROOT / folder / f"{name}{ending}").read_text(encoding="utf-8")
+    text = (_ROOT / folder / f"{_stem(room, name)}{ending}").read_text(encoding="utf-8")
     if ending == ".toml":
         return text.splitlines()[0].lstrip("# ").strip()
     return (ast.get_docstring(ast.parse(text)) or "").split("\n")[0]
@@ -52,10 +56,14 @@ def check(room: str, name: str) -> str:
 
 def load(room: str, name: str) -> ModuleType:
     """Import the module of a choice; RecipeError with the choices if there is none."""
-    return importlib.import_module(f"kdcompress.{ROOMS[room][0]}.{check(room, name)}")
+    return importlib.import_module(f"kdcompress.{ROOMS[room][0]}.{_stem(room, check(room, name))}")
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:
     """`, did you mean 'x'?` when a known name is close to `name`, else nothing."""
     close = difflib.get_close_matches(name, list(names), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _stem(room: str, name: str) -> str:
+    return name.replace("-", "_") if room in _DASHED else name

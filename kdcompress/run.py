@@ -26,9 +26,12 @@ LOG = "run.log"
 HISTORY = "history.csv"
 CHECKPOINTS = "checkpoints"
 OUTPUTS = "outputs"
+EXPORTS = "exports"
 MODELS = ("teacher.keras", "student.keras", "baseline.keras")
 # What a run may have made before the manifest names it
-MADE = (CHECKPOINTS, OUTPUTS, HISTORY, "metrics.json", *MODELS, RECIPE)
+MADE = (CHECKPOINTS, OUTPUTS, EXPORTS, HISTORY, "metrics.json", "verify.json", *MODELS, RECIPE)
+
+_ANEW = "`kdcompress distill --fresh` makes the run anew"
 
 
 class RunFolder:
@@ -148,15 +151,25 @@ class RunFolder:
         manifest["files"][name] = {"sha256": sha256_of(self / name), "bytes": size, **facts}
         write_json(self / MANIFEST, manifest)
 
+    def forget_missing(self, folder: str) -> None:
+        """Take the files out of the manifest that are not below `folder` any more."""
+        manifest = self.manifest()
+        names = [name for name in manifest["files"] if name.startswith(f"{folder}/") and not (self / name).exists()]
+        if names:
+            write_json(
+                self / MANIFEST,
+                {**manifest, "files": {k: v for k, v in manifest["files"].items() if k not in names}},
+            )
+
     def holds(self, name: str) -> bool:
         """Whether `name` was committed; RunError if it has changed or gone since."""
         entry = self.manifest()["files"].get(name)
         if entry is None:
             return False
         if not (self / name).is_file():
-            raise RunError(f"{self / name} is gone since it was written; --fresh makes the run anew")
+            raise RunError(f"{self / name} is gone since the run wrote it; {_ANEW}")
         if sha256_of(self / name) != entry["sha256"]:
-            raise RunError(f"{self / name} has changed since it was written; --fresh makes the run anew")
+            raise RunError(f"{self / name} has changed since the run wrote it; {_ANEW}")
         return True
 
     def clear(self) -> None:

@@ -18,6 +18,7 @@ LAYERS = (
     ("cli",),
     ("api",),
     ("prediction",),
+    ("exporting",),
     ("verification",),
     ("training",),
     ("methods", "teachers"),
@@ -29,7 +30,7 @@ LAYERS = (
     ("errors", "_version", "recipes"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
-HEAVY = ("tensorflow", "keras", "onnx", "onnxruntime")
+HEAVY = ("tensorflow", "keras", "onnx", "onnxruntime", "ai_edge_litert")
 
 
 def imports(path: Path) -> set[str]:

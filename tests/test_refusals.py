@@ -38,10 +38,13 @@ def test_a_file_changed_behind_the_run_s_back_is_refused(tmp_path: Path) -> None
     run = distill(tmp_path / "run", baseline=False, epochs=1)
     path = run.path / "student.keras"
     path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(RunError, match=r"student\.keras has changed since it was written; --fresh makes the run anew"):
+    with pytest.raises(
+        RunError,
+        match=r"student\.keras has changed since the run wrote it; `kdcompress distill --fresh`",
+    ):
         distill(tmp_path / "run", baseline=False, epochs=1)
     path.unlink()
-    with pytest.raises(RunError, match=r"student\.keras is gone since it was written"):
+    with pytest.raises(RunError, match=r"student\.keras is gone since the run wrote it"):
         distill(tmp_path / "run", baseline=False, epochs=1)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from kdcompress._version import __version__
-from kdcompress.cli import cache, data, distill, init, list, predict
+from kdcompress.cli import cache, data, distill, export, init, list, predict, verify
 from kdcompress.errors import KDCompressError
 
 _OS_RULES = {
@@ -84,11 +84,14 @@ def _root(
     """Distil a big image classifier into a small one that is proven.
 
     Results go to stdout, progress and notes to stderr; with --json stdout is one JSON document. Exit codes: 0 done,
-    1 failed, 2 wrong usage, 130 interrupted (the same command goes on). --debug, anywhere, shows tracebacks.
+    1 failed, 2 wrong usage, 3 a gate or a parity check failed, 130 interrupted (the same command goes on). --debug,
+    anywhere, shows tracebacks.
     """
 
 
 app.command("distill")(distill.distill)
+app.command("verify")(verify.verify)
+app.command("export")(export.export)
 app.command("predict")(predict.predict)
 app.command("list")(list.list_choices)
 app.command("init")(init.init)

@@ -16,7 +16,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, TextIO
 
+from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
+from kdcompress.run import LOG, RunFolder
 
 
 class Terminal(Progress):
@@ -44,6 +46,10 @@ class Terminal(Progress):
         """A warning, on stderr."""
         super().warn(text)
         self._say(f"WARNING: {text}")
+
+    def failure(self, text: str) -> None:
+        """Why the command will exit with a failure although it did its work, on stderr."""
+        self._say(f"kdcompress: {text}")
 
     def begin(self, phase: str, total: int, done: int = 0) -> None:
         """Open a progress bar on a terminal; elsewhere say what begins."""
@@ -95,6 +101,23 @@ class Terminal(Progress):
             self.live.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
             print(text, file=self.err, flush=True)
+
+
+def log_of(source: Path) -> Path | None:
+    """The log of the run that a command is given, or None if it is given something else."""
+    run = RunFolder(source)
+    return run / LOG if source.is_dir() and run.begun() else None
+
+
+def parse_shape(text: str | None) -> tuple[int, int, int] | None:
+    """H,W,C as three whole numbers above 0; UsageError if `text` is something else."""
+    if text is None:
+        return None
+    parts = text.replace("x", ",").split(",")
+    if len(parts) != 3 or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        raise UsageError(f"--input-shape takes H,W,C, three whole numbers above 0 such as 224,224,3, got {text!r}")
+    height, width, channels = (int(part) for part in parts)
+    return height, width, channels
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ def split_dataset(dataset: Dataset, section: SplitSection) -> Split:
     """
     index = np.arange(len(dataset.train))
     if section.limit is not None and section.limit < len(index):
-        index = _limited(index, dataset.train.labels, section.limit, section.seed)
+        index = stratified(index, dataset.train.labels, section.limit, section.seed)
     n_val = max(len(dataset.classes), round(len(index) * section.validation_fraction))
     train, val = _stratified(index, dataset.train.labels, len(index) - n_val, section.seed, dataset.classes)
     key = {"data": dataset.fingerprint, "train": dataset.train.ids[train].tolist()}
@@ -38,7 +38,7 @@ def split_dataset(dataset: Dataset, section: SplitSection) -> Split:
     return Split(dataset.train.take(train), dataset.train.take(val), dataset.test, digest_of(key))
 
 
-def _limited(index: NDArray[np.int64], labels: NDArray[np.int64], limit: int, seed: int) -> NDArray[np.int64]:
+def stratified(index: NDArray[np.int64], labels: NDArray[np.int64], limit: int, seed: int) -> NDArray[np.int64]:
     """`limit` of `index`, each class in its proportion, the largest remainders rounded up."""
     rng = np.random.default_rng(seed)
     names, counts = np.unique(labels[index], return_counts=True)

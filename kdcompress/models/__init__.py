@@ -3,6 +3,7 @@
 from kdcompress.models._digest import model_digest
 from kdcompress.models._inference import Forward
 from kdcompress.models._loading import (
+    image_shape,
     keep_model,
     load_model,
     load_saved_model,
@@ -13,6 +14,7 @@ from kdcompress.models._loading import (
 
 __all__ = [
     "Forward",
+    "image_shape",
     "keep_model",
     "load_model",
     "load_saved_model",

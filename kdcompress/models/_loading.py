@@ -46,6 +46,25 @@ def load_saved_model(path: Path) -> Any:
         raise ModelError(f"{path} cannot be loaded as a Keras model: {_reason(exc)}") from exc
 
 
+def image_shape(model: Any, given: tuple[int, int, int] | None, what: str) -> tuple[int, int, int]:
+    """The (H, W, C) that a model takes, filled up by the shape that the user gave.
+
+    Errors: ModelError if a size stays unknown, or if the two contradict each other; `what` names the model.
+    """
+    own = tuple(getattr(model, "input_shape", None) or ())[1:]
+    if own and len(own) != 3:
+        raise ModelError(f"{what} takes {_size(own)}; it must take images (batch, H, W, C)")
+    if given is None:
+        if not own or None in own:
+            raise ModelError(
+                f"{what} takes images of {_size(own) if own else 'unknown size'}; say which with --input-shape H,W,C"
+            )
+        return own[0], own[1], own[2]
+    if own and not _fits(own, given):
+        raise ModelError(f"{what} takes images of {_size(own)}, --input-shape says {_size(given)}")
+    return given
+
+
 def save_model(model: Any, path: Path) -> None:
     """Save without optimizer and losses, so that plain Keras opens the file anywhere; whole or not at all.
 

@@ -107,7 +107,12 @@ class Pipeline:
         if (limit := self.recipe.split.limit) and limit > len(self.dataset.train):
             self.progress.note(f"limit {limit:,}: there are only {len(self.dataset.train):,} images to train on")
         sizes = {"n_train": len(split.train), "n_val": len(split.val), "n_test": len(split.test)}
-        self.run.note(dataset={**facts, **sizes}, classes=list(self.dataset.classes), split=split.fingerprint)
+        self.run.note(
+            dataset={**facts, **sizes},
+            classes=list(self.dataset.classes),
+            input_shape=list(self.dataset.input_shape),
+            split=split.fingerprint,
+        )
 
     def _teacher(self) -> Any:
         section, shape, classes = self.recipe.teacher, self.dataset.input_shape, len(self.dataset.classes)

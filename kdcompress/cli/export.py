@@ -1,0 +1,107 @@
+"""`kdcompress export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from kdcompress.cli._terminal import Terminal, log_of, parse_shape, working
+
+
+def export(
+    source: Path = typer.Argument(..., metavar="RUN|MODEL", help="A run folder (its student), or a .keras file."),
+    formats: list[str] = typer.Option(
+        ["onnx", "tflite"], "--format", help="onnx, tflite, saved-model or all; repeatable."
+    ),
+    precisions: list[str] = typer.Option(
+        ["fp32"], "--precision", help="fp32, fp16, int8, dynamic (TFLite only) or all; repeatable."
+    ),
+    opset: int = typer.Option(17, help="The ONNX opset, 13 to 18."),
+    input_type: str = typer.Option("int8", help="What a full int8 TFLite file takes and gives: int8, uint8, float32."),
+    calibration: Path = typer.Option(
+        None, help="A folder of images to calibrate int8 with. [default: images of the run's training split]"
+    ),
+    calibration_samples: int = typer.Option(200, help="How many images calibrate int8."),
+    max_metric_drop: float = typer.Option(
+        0.01, help="fp16, int8 and dynamic may lose this much of the metric; a fraction."
+    ),
+    parity_samples: int = typer.Option(
+        None, help="Compare on that many images. [default: the whole test split; 64 random images without a run]"
+    ),
+    input_shape: str = typer.Option(None, metavar="H,W,C", help="For a model that takes images of any size."),
+    out: Path = typer.Option(None, help="Where a model's exports go. [default: NAME-exports beside it]"),
+    data_dir: Path = typer.Option(None, help="Where the run's data lies now, if it was moved."),
+    as_json: bool = typer.Option(False, "--json", help="The result as one JSON document on stdout."),
+) -> None:
+    """Write ONNX, TFLite and SavedModel files, and prove that they compute the same.
+
+    Every file is run on the test split, at batch 1 and 64, and compared with the Keras model: difference of logits,
+    top-1, the metric and its drop. Exit code 3 if one fails; it is kept, with `.failed` in its name. Raw pixels go in,
+    0 to 255; class names and preprocessing are in the file. Exporting the same model again gives the same bytes (of a
+    SavedModel: the same values).
+
+    \b
+    kdcompress export runs/demo
+    kdcompress export runs/demo --precision fp32 --precision int8
+    kdcompress export runs/demo --format all --precision all
+    A model on its own, with some images to calibrate with:
+      kdcompress export model.keras --precision int8 --calibration photos/
+    """
+    from kdcompress import api
+
+    shape = parse_shape(input_shape)
+    with working(log_of(source)) as terminal:
+        result = api.export(
+            source,
+            formats,
+            precisions,
+            out=out,
+            input_shape=shape,
+            data_dir=data_dir,
+            progress=terminal,
+            opset=opset,
+            input_type=input_type,
+            max_metric_drop=max_metric_drop,
+            parity_samples=parity_samples,
+            calibration=calibration,
+            calibration_samples=calibration_samples,
+        )
+        terminal.json(result) if as_json else _show(result, terminal)
+        for entry in result["artefacts"]:
+            if not entry["passed"]:
+                terminal.failure(f"{entry['path']} fails parity: {'; '.join(entry['reasons'])}")
+    if not result["passed"]:
+        raise typer.Exit(3)
+
+
+def _show(result: dict[str, Any], terminal: Terminal) -> None:
+    entries = result["artefacts"]
+    width = max(len(entry["path"]) for entry in entries)
+    metric = next((entry["metric"] for entry in entries if entry["metric"]), None)
+    head = f"{'file':<{width}}        MB     top-1 equal   max diff"
+    terminal.result(f"{head}  {metric:>9}    change    ECE  worst class" if metric else head)
+    for entry in entries:
+        parity, n = entry["parity"], entry["parity"]["n"]
+        equal = f"{n - len(parity['flipped']):,}/{n:,}"
+        gap = "not finite" if parity["max_abs_diff"] is None else f"{parity['max_abs_diff']:.2g}"
+        line = f"{entry['path']:<{width}}  {entry['bytes'] / 1e6:8.3f}  {equal:>14}  {gap:>9}"
+        terminal.result(line + _metric(entry) + ("" if entry["passed"] else "  FAILED"))
+    parity = entries[0]["parity"]
+    where = result.get("run") or result["out"]
+    terminal.result(
+        f"{where}: compared on {parity['source']}, largest |logit| {parity['largest_logit']:.3g}, "
+        f"{result['seconds']:.0f} s"
+    )
+
+
+def _metric(entry: dict[str, Any]) -> str:
+    """The metric, its change in points, the calibration error, and the class whose recall fell most."""
+    if entry["metrics"] is None or entry["metric_drop"] is None:
+        return ""
+    value, ece = entry["metrics"][entry["metric"]], entry["metrics"]["ece"]
+    falls = {name: change for name, change in entry["recall_change"].items() if change is not None and change < 0}
+    worst = min(falls, key=lambda name: falls[name], default=None)
+    shown = "-" if worst is None else f"{worst} {100 * falls[worst]:+.2f}"
+    return f"  {100 * value:7.2f} %  {-100 * entry['metric_drop'] + 0.0:+8.2f}  {ece:.4f}  {shown}"

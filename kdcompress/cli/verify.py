@@ -1,0 +1,173 @@
+"""`kdcompress verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from kdcompress.cli._terminal import Terminal, log_of, parse_shape, working
+
+_SHOWN = 12  # rows of a table of layers
+_BETTER = 0.05  # McNemar's p below which student and teacher are told apart
+
+
+def verify(
+    source: Path = typer.Argument(..., metavar="RUN|MODEL", help="A run folder, or a model file (.keras, .onnx, ...)."),
+    input_shape: str = typer.Option(None, metavar="H,W,C", help="For a model that takes images of any size."),
+    max_params_ratio: float = typer.Option(None, help="Gate: student / teacher parameters."),
+    max_flops_ratio: float = typer.Option(None, help="Gate: student / teacher FLOPs."),
+    max_bytes_ratio: float = typer.Option(None, help="Gate: student / teacher bytes of the model file."),
+    max_metric_drop: float = typer.Option(None, help="Gate: what the metric may lose; a fraction, 0.01 is one point."),
+    layers: bool = typer.Option(False, "--layers", help="Show every layer, not only the heaviest."),
+    as_json: bool = typer.Option(False, "--json", help="The result as one JSON document on stdout."),
+) -> None:
+    """Prove what got smaller, and what it cost.
+
+    Of a run: parameters, MACs, FLOPs and bytes of teacher and student, layer by layer, their ratios, and how both do on
+    the test split. No limit is set unless you set one; a student that breaks one exits with code 3. Of a model file:
+    what it costs. FLOPs are TensorFlow's profiler's for one image, checked against a count from the layers' shapes.
+
+    \b
+    kdcompress verify runs/demo
+    kdcompress verify runs/demo --max-flops-ratio 0.2 --max-metric-drop 0.01
+    kdcompress verify big.keras --input-shape 224,224,3 --layers
+    """
+    from kdcompress import api
+
+    shape = parse_shape(input_shape)
+    limits = {
+        "max_params_ratio": max_params_ratio,
+        "max_flops_ratio": max_flops_ratio,
+        "max_bytes_ratio": max_bytes_ratio,
+        "max_metric_drop": max_metric_drop,
+    }
+    with working(log_of(source)) as terminal:
+        result = api.verify(source, input_shape=shape, progress=terminal, **limits)
+        if as_json:
+            terminal.json(result)
+        elif "model" in result:
+            _show_model(result["model"], layers, terminal)
+        else:
+            _show_run(result, layers, terminal)
+        _say_failures(result, terminal)
+    if not result.get("passed", True):
+        raise typer.Exit(3)
+
+
+def _say_failures(result: dict[str, Any], terminal: Terminal) -> None:
+    for role in ("model", "teacher", "student"):
+        for warning in result.get(role, {}).get("warnings", []):
+            terminal.warn(f"{role}: {warning}")
+    for gate in result.get("gates", []):
+        if not gate["passed"]:
+            value = "not measurable" if gate["value"] is None else f"{gate['value']:.4g}"
+            terminal.failure(f"gate {gate['name']} fails: {value}, at most {gate['limit']:g} allowed")
+
+
+def _show_model(model: dict[str, Any], every: bool, terminal: Terminal) -> None:
+    for name, key in _COUNTS:
+        if model[key] is not None:
+            terminal.result(f"{name:<16} {model[key]:>16,}")
+    height, width, channels = model["input_shape"]
+    terminal.result(f"{'image':<16} {f'{height}x{width}x{channels}':>16}")
+    _show_layers("layer", model, every, terminal)
+
+
+_COUNTS = (
+    ("parameters", "params"),
+    ("  trainable", "trainable_params"),
+    ("  not trainable", "non_trainable_params"),
+    ("MACs", "macs"),
+    ("FLOPs", "flops"),
+    ("  preprocessing", "preprocessing_flops"),
+    ("bytes of file", "bytes"),
+    ("bytes of weights", "weight_bytes"),
+)
+_RATIOS = {"params", "macs", "flops", "bytes", "weight_bytes"}
+
+
+def _show_run(result: dict[str, Any], every: bool, terminal: Terminal) -> None:
+    teacher, student = result["teacher"], result["student"]
+    for role in ("teacher", "student"):
+        _show_layers(f"{role}'s layer", result[role], every, terminal)
+    terminal.result(f"{'':<18} {'teacher':>15} {'student':>15}   student / teacher")
+    for name, key in _COUNTS:
+        if teacher[key] is not None and student[key] is not None:
+            ratio = f"{student[key] / teacher[key]:.3g}" if key in _RATIOS and teacher[key] else ""
+            grew = "  GREW" if ratio and student[key] > teacher[key] else ""
+            terminal.result(f"{name:<18} {teacher[key]:>15,} {student[key]:>15,}   {ratio}{grew}")
+    _show_metrics(result, terminal)
+    for gate in result["gates"]:
+        value = "not measurable" if gate["value"] is None else f"{gate['value']:.4g}"
+        verdict = "passed" if gate["passed"] else "FAILED"
+        terminal.result(f"gate {gate['name']:<17} {value} of at most {gate['limit']:g}: {verdict}")
+    terminal.result(_summary(result))
+
+
+def _show_metrics(result: dict[str, Any], terminal: Terminal) -> None:
+    teacher, student = result["teacher"]["metrics"], result["student"]["metrics"]
+    rows = [("accuracy", "accuracy"), ("F1", "f1"), ("AUC", "auc")]
+    rows = [(name, key) for name, key in rows if teacher.get(key) is not None and student.get(key) is not None]
+    for name, key in rows:
+        before, now = 100 * teacher[key], 100 * student[key]
+        terminal.result(f"{name:<18} {before:>13.2f} % {now:>13.2f} %   {now - before:+.2f} points")
+    for name in result["classes"]:
+        before, now = teacher["recall"][name], student["recall"][name]
+        if before is not None and now is not None:
+            label = f"  recall of {name}"
+            change = f"{100 * (now - before):+.2f} points"
+            terminal.result(f"{label:<18} {100 * before:>13.2f} % {100 * now:>13.2f} %   {change}")
+    if teacher["ece"] is not None and student["ece"] is not None:
+        terminal.result(f"{'calibration error':<18} {teacher['ece']:>15.4f} {student['ece']:>15.4f}")
+    terminal.result(_difference(result["comparison"]))
+
+
+def _difference(comparison: dict[str, Any]) -> str:
+    test = comparison["mcnemar"]
+    mine, theirs, p = test["student_only_right"], test["teacher_only_right"], test["p"]
+    who = "student" if mine > theirs else "teacher"
+    verdict = f"the {who} is better" if p < _BETTER else "no difference is shown"
+    return (
+        f"they agree on {100 * comparison['agreement']:.2f} % of the test images; only the teacher is right on "
+        f"{theirs:,}, only the student on {mine:,}: {verdict} (McNemar, p = {p:.2g})"
+    )
+
+
+def _summary(result: dict[str, Any]) -> str:
+    ratios, drop = result["ratios"], result["metric_drop"]
+    params, flops, size = (_times(ratios[key]) for key in ("params", "flops", "bytes"))
+    grew = " (they GREW)" if ratios["params"] and ratios["params"] > 1 else ""
+    word = "FLOPs" if result["flops_ratio_from"] == "flops" else "MACs"
+    cost = "" if drop is None else f" and {'loses' if drop >= 0 else 'gains'} {100 * abs(drop):.2f} points"
+    metric = f" of {result['metric']}" if cost else ""
+    return (
+        f"the student has {params} the teacher's parameters{grew}, {flops} its {word}, {size} its bytes,{cost}{metric}"
+    ).rstrip(",")
+
+
+def _times(ratio: float | None) -> str:
+    return "an unknown number of times" if ratio is None else f"{ratio:.3g} times"
+
+
+def _show_layers(title: str, cost: dict[str, Any], every: bool, terminal: Terminal) -> None:
+    """The heaviest layers in the order of the network, the rest in one line."""
+    layers, key = cost["layers"], "flops" if cost["flops"] is not None else "macs"
+    heaviest = sorted(layers, key=lambda layer: -(layer[key] or 0))
+    shown = layers if every or len(layers) <= _SHOWN else [one for one in layers if one in heaviest[:_SHOWN]]
+    rest = [layer for layer in layers if layer not in shown]
+    width = max(len(title), *(len(layer["name"]) for layer in shown), 18)
+    terminal.result(f"{title:<{width}} {'kind':<18} {'parameters':>12} {'MACs':>15} {'FLOPs':>15}   share")
+    for layer in shown:
+        terminal.result(_layer(layer["name"], layer["kind"], layer, width))
+    if rest:
+        total = {name: sum(layer[name] or 0 for layer in rest) for name in ("params", "macs", "flops", "share")}
+        terminal.result(_layer(f"{len(rest)} more (--layers)", "", total, width))
+    terminal.result("")
+
+
+def _layer(name: str, kind: str, layer: dict[str, Any], width: int) -> str:
+    flops = "" if layer["flops"] is None else f"{layer['flops']:,}"
+    share = f"{100 * layer['share']:5.1f} %"
+    return f"{name:<{width}} {kind:<18} {layer['params']:>12,} {layer['macs']:>15,} {flops:>15}   {share}"

@@ -1,0 +1,170 @@
+"""TFLite (LiteRT): float32, float16 weights, dynamic range, or integers only."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kdcompress.errors import ExportError, ModelError, one_line
+from kdcompress.exporting._base import DYNAMIC, FP16, FP32, INT8, Format, Images, Logits, Opened, Options
+from kdcompress.exporting._network import Network
+
+_METADATA = "kdcompress"
+
+
+class TFLite(Format):
+    """Signature `serving_default`: image (batch, H, W, C) to logits (batch, classes), float32, batch of any size.
+
+    A full int8 file takes and gives int8 or uint8 (scale and zero point are in the file), or float32 if asked for.
+    """
+
+    suffix = ".tflite"
+    precisions = (FP32, FP16, INT8, DYNAMIC)
+
+    def write(
+        self,
+        network: Network,
+        path: Path,
+        precision: str,
+        options: Options,
+        calibration: Images | None,
+        metadata: dict[str, Any],
+    ) -> None:
+        """See Format.write; neither Flex nor custom operators are let in, and int8 files compute in integers alone."""
+        converter = _converter(network, precision, options.input_type, calibration)
+        try:
+            content = converter.convert()
+        except Exception as exc:
+            raise ExportError(_reason(exc, network)) from exc
+        path.write_bytes(_with_metadata(content, metadata))
+        if precision == INT8:
+            _refuse_float_operators(path)
+
+    def open(self, path: Path, threads: int = 1) -> Opened:
+        """See Format.open; runs by LiteRT's interpreter."""
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+        except Exception as exc:
+            raise ModelError(f"{path} cannot be opened by LiteRT: {one_line(exc)}") from exc
+        shape = tuple(int(size) for size in inputs[0]["shape_signature"])
+        if len(inputs) != 1 or len(outputs) != 1 or len(shape) != 4 or min(shape[1:]) < 1:
+            given = ", ".join(f"{value['name']} {value['shape_signature'].tolist()}" for value in inputs)
+            raise ModelError(f"{path} takes {given}; it must take one image (batch, H, W, C) and give one output")
+        return Opened(_Runner(interpreter, inputs[0], outputs[0]), shape[1:], _metadata(path).get("classes"))
+
+
+class _Runner:
+    """Calls an interpreter with raw pixels; integers of the file's scale go in and out where it asks for them."""
+
+    def __init__(self, interpreter: Any, image: dict[str, Any], logits: dict[str, Any]) -> None:
+        self._interpreter, self._image, self._logits = interpreter, image, logits
+        self._any_batch = image["shape_signature"][0] == -1
+        self._batch = 0
+
+    def __call__(self, images: Images) -> Logits:
+        step = len(images) if self._any_batch else 1
+        blocks = [self._invoke(images[begin : begin + step]) for begin in range(0, len(images), step)]
+        return np.concatenate(blocks)
+
+    def _invoke(self, images: Images) -> Logits:
+        if len(images) != self._batch:
+            self._interpreter.resize_tensor_input(self._image["index"], images.shape)
+            self._interpreter.allocate_tensors()
+            self._batch = len(images)
+        self._interpreter.set_tensor(self._image["index"], self._quantized(images.astype(np.float32)))
+        self._interpreter.invoke()
+        return self._real(self._interpreter.get_tensor(self._logits["index"]))
+
+    def _quantized(self, images: Logits) -> Images:
+        dtype, (scale, zero_point) = self._image["dtype"], self._image["quantization"]
+        if dtype == np.float32:
+            return images
+        limits = np.iinfo(dtype)
+        return np.asarray(np.clip(np.round(images / scale) + zero_point, limits.min, limits.max), dtype)
+
+    def _real(self, logits: Images) -> Logits:
+        scale, zero_point = self._logits["quantization"]
+        if self._logits["dtype"] == np.float32:
+            return logits.astype(np.float32)
+        return np.asarray((logits.astype(np.float32) - zero_point) * scale, np.float32)
+
+
+def _converter(network: Network, precision: str, input_type: str, calibration: Images | None) -> Any:
+    import tensorflow as tf
+
+    holder = tf.Module()
+    holder.function = network.function
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([network.function.get_concrete_function()], holder)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if precision != FP32:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == FP16:
+        converter.target_spec.supported_types = [tf.float16]
+    if precision == INT8 and calibration is not None:
+        images = calibration
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.representative_dataset = lambda: ([images[i : i + 1].astype(np.float32)] for i in range(len(images)))
+        converter.inference_input_type = converter.inference_output_type = tf.dtypes.as_dtype(input_type)
+    return converter
+
+
+def _reason(exc: Exception, network: Network) -> str:
+    """The operator and the layer that the converter complains of, found in its pages of text."""
+    text = str(exc)
+    found = re.search(r"(?:Custom|Flex) ops: (?:Flex)?(\w+)", text) or re.search(r"for op: '?(\w+)'?", text)
+    if not found:
+        return f"TFLite conversion fails: {one_line(exc)}"
+    operator = found[1]
+    layer = network.layer_of(operator)
+    where = f" of layer {layer}" if layer else ""
+    return f"TFLite cannot express operator {operator}{where}; replace the layer, or export another --format"
+
+
+def _with_metadata(content: bytes, metadata: dict[str, Any]) -> bytes:
+    """The same model with a metadata entry `kdcompress` that holds `metadata` as JSON."""
+    from tensorflow.lite.python import schema_py_generated as schema
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
+    entry.name, entry.buffer = _METADATA, len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or []), entry]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(path.read_bytes())
+    for index in range(model.MetadataLength()):
+        entry = model.Metadata(index)
+        if entry.Name() == _METADATA.encode():
+            found: dict[str, Any] = json.loads(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes())
+            return found
+    return {}
+
+
+def _refuse_float_operators(path: Path) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path))
+    floats = {d["index"] for d in interpreter.get_tensor_details() if np.issubdtype(d["dtype"], np.floating)}
+    for operator in interpreter._get_ops_details():
+        touched = floats & {*operator["inputs"], *operator["outputs"]}
+        if touched and operator["op_name"] not in ("QUANTIZE", "DEQUANTIZE", "DELEGATE"):
+            raise ExportError(
+                f"TFLite int8: operator {operator['op_name']} would compute in float; replace its layer, "
+                "or export --precision dynamic"
+            )
+
+
+FORMAT = TFLite()

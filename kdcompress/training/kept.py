@@ -1,0 +1,56 @@
+"""What a run kept, opened again: its models, and what they answered on test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.errors import ModelError, RunError
+from kdcompress.models import load_model, load_saved_model
+from kdcompress.recipe import read_resolved
+from kdcompress.run import RECIPE, RunFolder
+from kdcompress.training.pipeline import TEST_OUTPUTS
+
+
+@dataclass(frozen=True)
+class TestOutputs:
+    """Ids (n,), labels (n,) and logits (n, classes) by role (teacher, student, baseline) of the test split."""
+
+    __test__ = False  # no test class, whatever pytest thinks of its name
+
+    ids: NDArray[np.str_]
+    labels: NDArray[np.int64]
+    logits: dict[str, NDArray[np.float32]]
+
+
+def open_model(run: RunFolder, role: str) -> Any:
+    """The Keras model of `role` that a run kept; RunError if there is none yet, or if it is not what the run wrote.
+
+    A model of a class that plain Keras does not know is made by the recipe's `module:function`, and gets its weights.
+    """
+    name = f"{role}.keras"
+    if not run.holds(name):
+        raise RunError(f"run {run.path} has no {role} yet; give its `kdcompress distill` command again to finish it")
+    try:
+        return load_saved_model(run / name)
+    except ModelError:
+        recipe = read_resolved(run / RECIPE)
+        reference = recipe.teacher.model if role == "teacher" else recipe.student.model
+        manifest = run.manifest()
+        if ":" not in reference or reference.endswith(".keras") or "input_shape" not in manifest:
+            raise
+        model = load_model(reference, tuple(manifest["input_shape"]), len(manifest["classes"]), role)
+        model.load_weights(run / name)
+        return model
+
+
+def read_outputs(run: RunFolder) -> TestOutputs:
+    """What the run's models answered on test; RunError if the run did not come that far."""
+    if not run.holds(TEST_OUTPUTS):
+        raise RunError(f"run {run.path} is not finished; give its `kdcompress distill` command again")
+    with np.load(run / TEST_OUTPUTS) as arrays:
+        logits = {key.removesuffix("_logits"): arrays[key] for key in arrays.files if key.endswith("_logits")}
+        return TestOutputs(arrays["ids"], arrays["labels"], logits)

@@ -1,0 +1,58 @@
+"""Limits that a student must keep: each on its own, none set unless asked for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from kdcompress.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Gates:
+    """The highest ratios (student / teacher) and metric drop (teacher - student, a fraction) allowed; None: no limit.
+
+    Errors: UsageError for a ratio that is not above 0, and for a drop outside -1 to 1.
+    """
+
+    max_params_ratio: float | None = None
+    max_flops_ratio: float | None = None
+    max_bytes_ratio: float | None = None
+    max_metric_drop: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("max_params_ratio", "max_flops_ratio", "max_bytes_ratio"):
+            limit = getattr(self, name)
+            if limit is not None and not (limit > 0 and math.isfinite(limit)):
+                raise UsageError(f"{_option(name)} must be a number above 0 (student / teacher), got {limit}")
+        if self.max_metric_drop is not None:
+            check_drop(self.max_metric_drop)
+
+    @property
+    def asked(self) -> list[str]:
+        """The limits that were set, by the names of their options."""
+        return [_option(name) for name in vars(self) if getattr(self, name) is not None]
+
+    def judge(self, ratios: dict[str, float | None], metric_drop: float | None) -> list[dict[str, Any]]:
+        """{"name", "limit", "value", "passed"} of each limit set; a value that could not be measured does not pass."""
+        values = {**{f"max_{key}_ratio": value for key, value in ratios.items()}, "max_metric_drop": metric_drop}
+        verdicts = []
+        for name, limit in vars(self).items():
+            if limit is not None:
+                value = values[name]
+                verdicts.append(
+                    {"name": name, "limit": limit, "value": value, "passed": value is not None and value <= limit}
+                )
+        return verdicts
+
+
+def check_drop(drop: float) -> float:
+    """Return `drop` if it is a fraction; UsageError if not."""
+    if not -1 <= drop <= 1:
+        raise UsageError(f"--max-metric-drop is a fraction between -1 and 1 (0.01 is one point), got {drop}")
+    return drop
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

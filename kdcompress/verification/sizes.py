@@ -1,0 +1,31 @@
+"""How many bytes a model file takes, without what only training needs."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from kdcompress.files import size_of
+from kdcompress.models import save_model
+
+
+def model_bytes(path: Path, model: Any = None) -> int:
+    """The bytes of a model file or folder; of a `.keras` file with an optimizer in it, those it has without.
+
+    `model` is what the `.keras` file holds, opened.
+    """
+    if path.suffix != ".keras" or not _has_optimizer(path):
+        return size_of(path)
+    with tempfile.TemporaryDirectory() as folder:
+        bare = Path(folder) / path.name
+        save_model(model, bare)
+        return size_of(bare)
+
+
+def _has_optimizer(path: Path) -> bool:
+    import h5py
+
+    with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as weights, h5py.File(weights) as tree:
+        return len(tree.get("optimizer", {}).get("vars", {})) > 0

@@ -1,0 +1,85 @@
+"""What got smaller and what it cost: a student against its teacher, or a model on its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kdcompress.errors import UsageError
+from kdcompress.progress import Progress
+from kdcompress.run import RunFolder
+from kdcompress.training.kept import TestOutputs, open_model, read_outputs
+from kdcompress.verification.costs import Cost, cost_of_file, cost_of_model
+from kdcompress.verification.gates import Gates
+from kdcompress.verification.metrics import compare, headline, measure
+from kdcompress.verification.sizes import model_bytes
+
+RESULT = "verify.json"
+Shape = tuple[int, int, int]
+
+
+def verify_model(path: Path, input_shape: Shape | None, gates: Gates) -> dict[str, Any]:
+    """The cost of a model file of any kind. Errors: UsageError for gates, which compare two models; ModelError."""
+    if gates.asked:
+        raise UsageError(f"{', '.join(gates.asked)} compares a student with its teacher: name a run, not a model file")
+    return {"model": {"path": str(path), **cost_of_file(path, input_shape).to_dict(), "bytes": _file_bytes(path)}}
+
+
+def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress: Progress) -> dict[str, Any]:
+    """Teacher and student of a run: their costs and ratios, their metrics on test, and the gates asked for.
+
+    Errors: RunError where the run is not finished or a file of it has changed; ModelError.
+    """
+    outputs, classes = read_outputs(run), list(run.manifest()["classes"])
+    costs = {}
+    for role in ("teacher", "student"):
+        progress.note(f"counting the {role} ...")
+        costs[role] = _cost(run, role, input_shape)
+    result: dict[str, Any] = {"run": str(run.path), "classes": classes}
+    for role, logits in outputs.logits.items():
+        metrics = measure(logits, outputs.labels, classes)
+        result[role] = {**costs.get(role, {}), "metrics": metrics}
+    ratios, basis = _ratios(result["student"], result["teacher"])
+    metric, drop = _drop(result, classes)
+    verdicts = gates.judge(ratios, drop)
+    return {
+        **result,
+        "ratios": ratios,
+        "flops_ratio_from": basis,
+        "metric": metric,
+        "metric_drop": drop,
+        "comparison": _comparison(outputs, classes),
+        "gates": verdicts,
+        "passed": all(verdict["passed"] for verdict in verdicts),
+    }
+
+
+def _cost(run: RunFolder, role: str, input_shape: Shape | None) -> dict[str, Any]:
+    model = open_model(run, role)
+    known = run.manifest().get("input_shape")
+    cost: Cost = cost_of_model(model, input_shape or (tuple(known) if known else None))
+    return {**cost.to_dict(), "bytes": model_bytes(run / f"{role}.keras", model)}
+
+
+def _file_bytes(path: Path) -> int:
+    from kdcompress.models import load_saved_model
+
+    return model_bytes(path, load_saved_model(path) if path.suffix == ".keras" else None)
+
+
+def _ratios(student: dict[str, Any], teacher: dict[str, Any]) -> tuple[dict[str, float | None], str]:
+    """student / teacher; where one of them has no FLOPs, MACs stand for both."""
+    basis = "flops" if student["flops"] and teacher["flops"] else "macs"
+    pairs = {"params": "params", "flops": basis, "bytes": "bytes"}
+    ratios = {name: student[key] / teacher[key] if teacher[key] else None for name, key in pairs.items()}
+    return ratios, basis
+
+
+def _drop(result: dict[str, Any], classes: list[str]) -> tuple[str, float | None]:
+    name = headline(len(classes))
+    before, now = (result[role]["metrics"][name] for role in ("teacher", "student"))
+    return name, None if before is None or now is None else before - now
+
+
+def _comparison(outputs: TestOutputs, classes: list[str]) -> dict[str, Any]:
+    return compare(outputs.logits["student"], outputs.logits["teacher"], outputs.labels, classes)
