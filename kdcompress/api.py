@@ -191,6 +191,8 @@ def export(
         listener.note(f"{skipped}: the format does not have that precision, skipped")
     path, run = _source(source)
     if run is None:
+        if out is None and not isinstance(source, str | Path):
+            raise UsageError("a model in memory has no folder of its own: name the folder of its exports with `out`")
         from kdcompress.exporting._exports import export_model
 
         return export_model(path, Path(out) if out else None, request, input_shape, listener)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,24 @@ def digits_dir(tmp_path: Path, digits: Dataset) -> Path:
         (folder / images).write_bytes(idx(taken.images[..., 0]))
         (folder / labels).write_bytes(idx(taken.labels))
     return folder
+
+
+@pytest.fixture(scope="session")
+def _finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small finished run, good enough to be worth exporting."""
+    from tiny_runs import distill
+
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KDCOMPRESS_CACHE_DIR", str(folder / "cache"))
+        distill(folder / "run", epochs=4, limit=2000)
+    return folder / "run"
+
+
+@pytest.fixture
+def finished(_finished: Path, tmp_path: Path) -> Path:
+    """A copy of a small finished run, to do with as one likes."""
+    return Path(shutil.copytree(_finished, tmp_path / "run"))
 
 
 @pytest.fixture

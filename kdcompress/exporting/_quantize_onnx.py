@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from kdcompress.errors import ExportError
 from kdcompress.exporting._base import Images
 from kdcompress.exporting._network import INPUT, OUTPUT
 
@@ -17,17 +16,18 @@ from kdcompress.exporting._network import INPUT, OUTPUT
 def halve_weights(model: Any) -> None:
     """Store float32 weights as float16, in place, and cast them back before use.
 
-    Arithmetic stays in float32, which every CPU has; runtimes do the casts once, when they open the file.
+    Arithmetic stays in float32, which every CPU has; runtimes do the casts once, when they open the file. Biases and
+    scales, which weigh nothing, and tensors with a value beyond float16's range stay as they are.
     """
     import onnx
 
     casts = []
     for weight in model.graph.initializer:
         if weight.data_type != onnx.TensorProto.FLOAT or len(weight.dims) < 2:
-            continue  # biases and scales weigh nothing
+            continue
         values = onnx.numpy_helper.to_array(weight)
         if np.abs(values).max() > np.finfo(np.float16).max:
-            raise ExportError(f"weight {weight.name} reaches {np.abs(values).max():.3g}; float16 ends at 65504")
+            continue
         name = weight.name
         weight.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
         casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], f"{name}_cast", to=onnx.TensorProto.FLOAT))
