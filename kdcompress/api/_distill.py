@@ -1,17 +1,17 @@
-"""The verbs: wiring only."""
+"""`distill`, and `plan`, which only says what it would do."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdcompress.api._source import Run, reference_of
 from kdcompress.data import make_source
-from kdcompress.errors import DataError, KDCompressError, UsageError
+from kdcompress.errors import KDCompressError
 from kdcompress.files import write_json
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe, resolve
@@ -21,21 +21,6 @@ if TYPE_CHECKING:
     from kdcompress.training.pipeline import Outcome
 
 METRICS = "metrics.json"
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run: its folder and its result, the document that `kdcompress distill --json` prints."""
-
-    path: Path
-    result: dict[str, Any]
-    resumed: bool = False
-
-    def student(self) -> Any:
-        """The trained student, a Keras model from raw pixels (n, H, W, C), 0 to 255, to logits (n, classes)."""
-        from kdcompress.models import load_saved_model
-
-        return load_saved_model(self.path / "student.keras")
 
 
 def recipe_of(
@@ -60,8 +45,8 @@ def recipe_of(
     """
     given = {
         "data.dir": data_dir and str(data_dir),
-        "teacher.model": _reference(teacher),
-        "student.model": _reference(student),
+        "teacher.model": reference_of(teacher),
+        "student.model": reference_of(student),
         "method.name": method,
         "method.temperature": temperature,
         "method.alpha": alpha,
@@ -74,14 +59,6 @@ def recipe_of(
     overrides = {key: value for key, value in given.items() if value is not None}
     base = recipe.to_dict() if isinstance(recipe, Recipe) else recipe
     return resolve(base, {**overrides, **(settings or {})})
-
-
-def _reference(model: Any) -> str | None:
-    if model is None or isinstance(model, str | Path):
-        return None if model is None else str(model)
-    from kdcompress.models import keep_model
-
-    return str(keep_model(model))
 
 
 def default_out(recipe: Recipe) -> Path:
@@ -134,106 +111,6 @@ def plan(recipe: Recipe, out: Path, progress: Progress) -> dict[str, Any]:
     for role, model in models.items():
         planned[role]["flops"] = count_flops_or_none(model, shape)
     return planned
-
-
-def verify(
-    source: str | Path | Run | Any,
-    *,
-    input_shape: tuple[int, int, int] | None = None,
-    progress: Progress | None = None,
-    **limits: float | None,
-) -> dict[str, Any]:
-    """What got smaller in a run and what it cost, or what a model (a file, or in memory) costs.
-
-    Returns the document that `kdcompress verify --json` prints, which a run keeps as verify.json. `limits` are
-    max_params_ratio, max_flops_ratio, max_bytes_ratio (student / teacher) and max_metric_drop (a fraction); `passed`
-    says whether all that were set are kept. Errors: KDCompressError.
-    """
-    from kdcompress.verification.gates import Gates
-
-    gates = Gates(**limits)
-    path, run = _source(source)
-    if run is None:
-        from kdcompress.verification.verdict import verify_model
-
-        return verify_model(path, input_shape, gates)
-    from kdcompress.verification.verdict import RESULT, verify_run
-
-    with run.locked():
-        result = verify_run(run, input_shape, gates, progress or Progress())
-        write_json(run / RESULT, {key: value for key, value in result.items() if key != "run"})
-        run.commit(RESULT)
-    return result
-
-
-def export(
-    source: str | Path | Run | Any,
-    formats: Iterable[str] = ("onnx", "tflite"),
-    precisions: Iterable[str] = ("fp32",),
-    *,
-    out: str | Path | None = None,
-    input_shape: tuple[int, int, int] | None = None,
-    data_dir: str | Path | None = None,
-    progress: Progress | None = None,
-    **choices: Any,
-) -> dict[str, Any]:
-    """Export a run's student, or a Keras model (a file, or in memory), and compare each file with the Keras model.
-
-    Returns the document that `kdcompress export --json` prints; its `passed` says whether all comparisons passed.
-    `choices` are opset, input_type, max_metric_drop, parity_samples, calibration, calibration_samples. A run's files go
-    into its exports/, a model's into `out` (which a model in memory needs). Errors: KDCompressError.
-    """
-    from kdcompress.exporting._request import make_request
-
-    request = make_request(formats, precisions, **choices)
-    listener = progress or Progress()
-    for skipped in request.skipped:
-        listener.note(f"{skipped}: the format does not have that precision, skipped")
-    path, run = _source(source)
-    if run is None:
-        if out is None and not isinstance(source, str | Path):
-            raise UsageError("a model in memory has no folder of its own: name the folder of its exports with `out`")
-        from kdcompress.exporting._exports import export_model
-
-        return export_model(path, Path(out) if out else None, request, input_shape, listener)
-    if out is not None or input_shape is not None:
-        raise UsageError("a run's exports go into the run, at its data's size; --out and --input-shape are for a model")
-    from kdcompress.exporting._exports import export_run
-
-    with run.locked():
-        return export_run(run, request, Path(data_dir) if data_dir else None, listener)
-
-
-def _source(source: str | Path | Run | Any) -> tuple[Path, RunFolder | None]:
-    """The path behind what a verb is given, and the run folder if it is one."""
-    if isinstance(source, Run):
-        return source.path, RunFolder(source.path)
-    path = Path(_reference(source) or "").expanduser()
-    if not path.exists():
-        raise UsageError(f"{path} does not exist; name a run folder or a model file")
-    if path.is_dir() and RunFolder(path).begun():
-        return path, RunFolder(path)
-    return path, None
-
-
-def predict(model: str | Path, images: Iterable[str | Path]) -> list[dict[str, Any]]:
-    """{"image", "class", "probability"} for image files and folders, by a .keras file or a run's student.
-
-    Errors: ModelError; DataError names the first image that cannot be read.
-    """
-    rows, refused = predict_files(Path(model), [Path(image) for image in images])
-    if refused:
-        raise DataError(next(iter(refused.values())))
-    return rows
-
-
-def predict_files(model: Path, images: list[Path]) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """As `predict`, with the images that cannot be read given back, path to reason, beside the predictions."""
-    from kdcompress import prediction
-    from kdcompress.data import find_images
-
-    paths = find_images(images)
-    return prediction.predict(prediction.open_model(model), paths)
 
 
 def _finished(run: RunFolder, recipe: Recipe, progress: Progress) -> Run:

@@ -1,0 +1,19 @@
+"""The verbs: wiring only."""
+
+from kdcompress.api._distill import default_out, distill, distill_resolved, plan, recipe_of
+from kdcompress.api._predict import predict, predict_files
+from kdcompress.api._prove import export, verify
+from kdcompress.api._source import Run
+
+__all__ = [
+    "Run",
+    "default_out",
+    "distill",
+    "distill_resolved",
+    "export",
+    "plan",
+    "predict",
+    "predict_files",
+    "recipe_of",
+    "verify",
+]
