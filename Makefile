@@ -13,6 +13,8 @@ $(VENV)/.installed: setup.cfg pyproject.toml
 
 demo: $(VENV)/.installed
 	$(BIN)/kdcompress distill mnist-demo --out runs/demo
+	$(BIN)/kdcompress verify runs/demo
+	$(BIN)/kdcompress export runs/demo --format all --precision all
 
 test: $(VENV)/.installed lint
 	$(BIN)/python -m pytest

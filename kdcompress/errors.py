@@ -16,8 +16,8 @@ from __future__ import annotations
 
 
 def one_line(exc: BaseException, limit: int = 300) -> str:
-    """What an exception of another library says, in one line of at most `limit` characters."""
-    return " ".join(str(exc).split())[:limit] or type(exc).__name__
+    """What an exception of another library says, with its type, in one line of about `limit` characters."""
+    return f"{type(exc).__name__}: {' '.join(str(exc).split())[:limit] or 'no message'}"
 
 
 class KDCompressError(Exception):

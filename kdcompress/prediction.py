@@ -14,7 +14,7 @@ from kdcompress.data import read_image
 from kdcompress.errors import DataError, ModelError
 from kdcompress.exporting import Opened, find_format, open_exported
 from kdcompress.files import write_text
-from kdcompress.models import Forward, load_saved_model
+from kdcompress.models import Forward, load_saved_model, own_shape
 from kdcompress.run import RunFolder
 from kdcompress.teachers import are_probabilities
 from kdcompress.training.kept import open_model as open_kept
@@ -34,10 +34,14 @@ def open_model(path: Path) -> Opened:
 
 
 def _opened(model: Any, run: RunFolder) -> Opened:
-    shape = tuple(getattr(model, "input_shape", None) or ())[1:]
-    if len(shape) != 3 or None in shape or shape[-1] not in (1, 3, 4):
-        raise ModelError(f"the model takes {shape or 'an unknown input'}; predict needs one fixed image size (H, W, C)")
-    return Opened(Forward(model), shape, run.manifest().get("classes") if run.begun() else None)
+    known = run.manifest() if run.begun() else {}
+    height, width, channels = own_shape(model, "the model") or known.get("input_shape") or (None, None, None)
+    if height is None or width is None or channels not in (1, 3, 4):
+        raise ModelError(
+            f"the model takes images of {height or '?'}x{width or '?'}x{channels or '?'}; "
+            "predict needs one fixed size with 1, 3 or 4 channels"
+        )
+    return Opened(Forward(model), (height, width, channels), known.get("classes"))
 
 
 def predict(model: Opened, paths: list[Path]) -> tuple[list[dict[str, Any]], dict[str, str]]:

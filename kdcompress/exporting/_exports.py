@@ -16,7 +16,7 @@ from kdcompress.exporting._network import freeze
 from kdcompress.exporting._parity import Reference
 from kdcompress.exporting._pipeline import LIST, Exporter
 from kdcompress.exporting._request import Request
-from kdcompress.models import Forward, image_shape, load_saved_model
+from kdcompress.models import Forward, image_shape, load_saved_model, own_shape
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe, read_resolved
 from kdcompress.run import EXPORTS, RECIPE, RunFolder
@@ -70,7 +70,7 @@ def export_model(
     if request.needs_calibration and request.calibration is None:
         raise UsageError("int8 needs images to take its ranges from: give --calibration FOLDER")
     model = load_saved_model(path)
-    shape = image_shape(model, input_shape, str(path))
+    shape = image_shape(own_shape(model, str(path)), input_shape, str(path))
     given = None
     if request.calibration is not None:
         given = from_folder(request.calibration, shape, request.calibration_samples)

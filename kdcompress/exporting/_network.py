@@ -51,10 +51,7 @@ def freeze(model: Any, input_shape: tuple[int, int, int]) -> Network:
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2_as_graph
 
-    traced = tf.function(
-        lambda image: {OUTPUT: tf.cast(model(image, training=False), tf.float32)}, jit_compile=False
-    ).get_concrete_function(_signature(input_shape))
-    frozen, definition = convert_variables_to_constants_v2_as_graph(traced)
+    frozen, definition = convert_variables_to_constants_v2_as_graph(trace(model, input_shape))
     _fix_reshapes(frozen.graph, definition)
     logits = frozen.outputs[0]
 
@@ -65,6 +62,16 @@ def freeze(model: Any, input_shape: tuple[int, int, int]) -> Network:
 
     function = tf.function(forward, input_signature=[_signature(input_shape)], jit_compile=False)
     return Network(model, function, input_shape, frozenset(_names(model)))
+
+
+def trace(model: Any, input_shape: tuple[int, int, int]) -> Any:
+    """The model in inference mode as a TensorFlow function from `image` to {"logits"}, its weights still variables."""
+    import tensorflow as tf
+
+    def forward(image: Any) -> dict[str, Any]:
+        return {OUTPUT: tf.cast(model(image, training=False), tf.float32)}
+
+    return tf.function(forward, jit_compile=False).get_concrete_function(_signature(input_shape))
 
 
 def _signature(input_shape: tuple[int, int, int]) -> Any:

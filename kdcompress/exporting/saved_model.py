@@ -10,7 +10,7 @@ import numpy as np
 
 from kdcompress.errors import ModelError, one_line
 from kdcompress.exporting._base import FP32, Format, Images, Logits, Opened, Options
-from kdcompress.exporting._network import Network
+from kdcompress.exporting._network import Network, trace
 
 _METADATA = "assets.extra/kdcompress.json"  # the place that the format leaves to its users
 
@@ -33,12 +33,13 @@ class SavedModel(Format):
         calibration: Images | None,
         metadata: dict[str, Any],
     ) -> None:
-        """See Format.write; weights are constants of the graph, so that nothing is left to restore."""
+        """See Format.write; weights stay variables, so that whoever loads it can count and train them."""
         import tensorflow as tf
 
         holder = tf.Module()
-        holder.function = network.function
-        tf.saved_model.save(holder, str(path), signatures={"serving_default": network.function})
+        holder.weights = [weight.value for weight in network.model.weights]  # TensorFlow saves what it can reach
+        signature = trace(network.model, network.input_shape)
+        tf.saved_model.save(holder, str(path), signatures={"serving_default": signature})
         extra = path / _METADATA
         extra.parent.mkdir()
         extra.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")

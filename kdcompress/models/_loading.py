@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from kdcompress import registry
 from kdcompress.cache import cache_dir
-from kdcompress.errors import ModelError
+from kdcompress.errors import ModelError, one_line
 from kdcompress.files import write_atomically
 from kdcompress.models._digest import model_digest
 
@@ -46,23 +47,32 @@ def load_saved_model(path: Path) -> Any:
         raise ModelError(f"{path} cannot be loaded as a Keras model: {_reason(exc)}") from exc
 
 
-def image_shape(model: Any, given: tuple[int, int, int] | None, what: str) -> tuple[int, int, int]:
-    """The (H, W, C) that a model takes, filled up by the shape that the user gave.
+def own_shape(model: Any, what: str) -> tuple[int | None, ...] | None:
+    """What a Keras model says of its images' (H, W, C), or None if it learns that from its first image.
 
-    Errors: ModelError if a size stays unknown, or if the two contradict each other; `what` names the model.
+    Errors: ModelError if it takes more than one input.
     """
-    own = tuple(getattr(model, "input_shape", None) or ())[1:]
-    if own and len(own) != 3:
-        raise ModelError(f"{what} takes {_size(own)}; it must take images (batch, H, W, C)")
-    if given is None:
-        if not own or None in own:
-            raise ModelError(
-                f"{what} takes images of {_size(own) if own else 'unknown size'}; say which with --input-shape H,W,C"
-            )
-        return own[0], own[1], own[2]
-    if own and not _fits(own, given):
-        raise ModelError(f"{what} takes images of {_size(own)}, --input-shape says {_size(given)}")
-    return given
+    if len(getattr(model, "inputs", None) or [None]) != 1:
+        raise ModelError(f"{what} has {len(model.inputs)} inputs; it must take one batch of images")
+    return tuple(model.inputs[0].shape[1:]) if getattr(model, "inputs", None) else None
+
+
+def image_shape(
+    own: Sequence[int | None] | None, given: tuple[int, int, int] | None, what: str
+) -> tuple[int, int, int]:
+    """The one (H, W, C) of a model's images, from its own shape (None where open) and the one the user gave.
+
+    Errors: ModelError if `own` is no image, if both disagree, or if a size stays open; `what` names the model.
+    """
+    if own is not None and len(own) != 3:
+        raise ModelError(f"{what} takes inputs of shape {_size(own)}; it must take images of H x W x C")
+    sizes = tuple(own or (None, None, None))
+    if given and not _fits(sizes, given):
+        raise ModelError(f"{what} takes images of {_size(sizes)}, --input-shape says {_size(given)}; leave it out")
+    height, width, channels = given or sizes
+    if height is None or width is None or channels is None:
+        raise ModelError(f"{what} takes images of {_size(sizes)}, a size left open: pass --input-shape H,W,C")
+    return height, width, channels
 
 
 def save_model(model: Any, path: Path) -> None:
@@ -95,9 +105,7 @@ def prepare_model(model: Any, input_shape: tuple[int, int, int], classes: int, w
     """Return `model` after building it on one blank image; ModelError unless it gives (1, classes) from it."""
     import keras
 
-    if len(getattr(model, "inputs", None) or [None]) != 1:
-        raise ModelError(f"{what} has {len(model.inputs)} inputs; it must take one batch of images")
-    expected = tuple(getattr(model, "input_shape", None) or ())[1:]
+    expected = own_shape(model, what)
     if expected and not _fits(expected, input_shape):
         raise ModelError(f"{what} takes images of {_size(expected)}, the data has {_size(input_shape)}")
     try:
@@ -146,7 +154,7 @@ def _call(reference: str, role: str) -> Any:
 
 def _reason(exc: BaseException) -> str:
     """An exception in one line, with the way out for the two that people meet most."""
-    text = " ".join(str(exc).split()) or "no message"
+    text = one_line(exc)
     if "Could not locate class" in text or "Could not locate function" in text:
         name = text.split("'")[1] if "'" in text else "?"
         return (
@@ -155,12 +163,12 @@ def _reason(exc: BaseException) -> str:
         )
     if "Lambda" in text and "safe_mode" in text:
         return "it holds a Lambda layer, which could run any code; give it as module:function that you trust"
-    return f"{type(exc).__name__}: {text[:300]}"
+    return text
 
 
 def _fits(expected: tuple[int | None, ...], given: tuple[int, ...]) -> bool:
     return len(expected) == len(given) and all(e in (None, g) for e, g in zip(expected, given, strict=True))
 
 
-def _size(shape: tuple[int | None, ...]) -> str:
+def _size(shape: Sequence[int | None]) -> str:
     return "x".join("?" if part is None else str(part) for part in shape)

@@ -206,7 +206,7 @@ def test_predict_goes_on_behind_a_bad_image_and_says_so(tmp_path: Path, images: 
     ("model", "image", "words"),
     [
         ("absent.keras", "images", "absent.keras does not exist"),
-        ("images", "images", "is a folder, but no run folder"),
+        ("images", "images", "is a folder, but neither a run nor a SavedModel"),
         ("m.keras", "absent.png", "absent.png does not exist"),
         ("m.keras", "empty", "holds no images"),
     ],

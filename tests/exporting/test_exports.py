@@ -184,7 +184,7 @@ def test_a_model_for_any_size_needs_one_said(tmp_path: Path) -> None:
         keras.Sequential([keras.Input((None, None, 1)), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]),
         path,
     )
-    with pytest.raises(ModelError, match="say which with --input-shape H,W,C"):
+    with pytest.raises(ModelError, match="pass --input-shape H,W,C"):
         kdcompress.export(path)
     with pytest.raises(ModelError, match=r"takes images of \?x\?x1, --input-shape says 8x8x3"):
         kdcompress.export(path, input_shape=(8, 8, 3))

@@ -1,4 +1,4 @@
-"""What a model costs: the figures, one row per layer, and the rule for the size of the image they hold for."""
+"""What a model costs: the figures, and one row per layer."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from kdcompress.errors import ModelError
 
 Shape = tuple[int, int, int]
 Sizes = Sequence[int]
@@ -68,24 +66,6 @@ class Cost:
         return {**row, "macs": layer.macs, "flops": layer.flops, "share": part / whole if whole else 0.0}
 
 
-def fixed_shape(own: Sequence[int | None] | None, given: Shape | None, what: str) -> Shape:
-    """The one (H, W, C) to count at, from the model's own shape (None where open) and the one asked for.
-
-    Errors: ModelError if `own` is no image, if both disagree, or if a size stays open.
-    """
-    if own is not None and len(own) != 3:
-        raise ModelError(f"{what} takes inputs of shape {_text(own)}; costs are counted on images of H x W x C")
-    sizes = list(own or (None, None, None))
-    if given and any(mine not in (None, theirs) for mine, theirs in zip(sizes, given, strict=True)):
-        raise ModelError(f"{what} takes images of {_text(sizes)}, --input-shape says {_text(given)}; leave it out")
-    height, width, channels = given or sizes
-    if height is None or width is None or channels is None:
-        raise ModelError(
-            f"{what} takes images of {_text(sizes)}, and costs hold for one size only: pass --input-shape H,W,C"
-        )
-    return height, width, channels
-
-
 def einsum_macs(equation: str, *shapes: Sizes) -> int:
     """MACs of an einsum of two or more operands: the product of the sizes of all its indices (0 for one operand)."""
     sizes: dict[str, int] = {}
@@ -97,13 +77,3 @@ def einsum_macs(equation: str, *shapes: Sizes) -> int:
         for name, size in zip(names, shape, strict=True):
             sizes[name] = max(size, sizes.get(name, 1))
     return math.prod(sizes.values()) if len(shapes) > 1 else 0
-
-
-def reason(exc: BaseException) -> str:
-    """An exception in one line."""
-    text = " ".join(str(exc).split()) or "no message"
-    return f"{type(exc).__name__}: {text[:300]}"
-
-
-def _text(shape: Sequence[int | None]) -> str:
-    return "x".join("?" if size is None else str(size) for size in shape)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kdcompress.errors import ModelError
-from kdcompress.verification.costs._base import Shape, fixed_shape, reason
+from kdcompress.errors import ModelError, one_line
+from kdcompress.models import image_shape
+from kdcompress.verification.costs._base import Shape
 
 _CHANNELS = (1, 3, 4)  # what an image may have, when the file alone must tell its layout
 
@@ -18,7 +19,7 @@ def load(path: Path) -> Any:
     try:
         model = onnx.load(str(path))
     except Exception as exc:
-        raise ModelError(f"{path} cannot be loaded as an ONNX model: {reason(exc)}") from exc
+        raise ModelError(f"{path} cannot be loaded as an ONNX model: {one_line(exc)}") from exc
     if not model.graph.node:
         raise ModelError(f"{path} cannot be loaded as an ONNX model: it holds no operation")
     return onnx.inliner.inline_local_functions(model) if model.functions else model
@@ -51,7 +52,7 @@ def fix_image(image: Any, given: Shape | None, what: str) -> Shape:
         text = "x".join("?" if size is None else str(size) for size in sizes)
         raise ModelError(f"{what} takes {text}{asked}: its channel axis cannot be told; pass a fitting H,W,C")
     (axes, own) = next(iter(fitting.items()))
-    shape = fixed_shape(own, given, what)
+    shape = image_shape(own, given, what)
     dims[0].dim_value = 1
     for axis, size in zip(axes, shape, strict=True):
         dims[axis].dim_value = size

@@ -7,9 +7,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from kdcompress.errors import ModelError
-from kdcompress.models._loading import load_saved_model
-from kdcompress.verification.costs._base import Cost, LayerCost, Shape, fixed_shape, reason
+from kdcompress.errors import ModelError, one_line
+from kdcompress.models import image_shape, load_saved_model, own_shape
+from kdcompress.verification.costs._base import Cost, LayerCost, Shape
 from kdcompress.verification.costs._statistics import MAC_OPS, profile, uncounted
 from kdcompress.verification.costs._trace import Trace, trace
 
@@ -42,12 +42,12 @@ def flops_of_model(model: Any, input_shape: Shape | None) -> int:
 
 def _traced(model: Any, input_shape: Shape | None) -> tuple[Trace, Shape]:
     what = f"model {model.name}"
-    shape = fixed_shape(_own_shape(model, what), input_shape, what)
+    shape = image_shape(own_shape(model, what), input_shape, what)
     try:
         _build(model, shape)
         return trace(model, shape), shape
     except Exception as exc:
-        raise ModelError(f"{what} fails on an image of {'x'.join(map(str, shape))}: {reason(exc)}") from exc
+        raise ModelError(f"{what} fails on an image of {'x'.join(map(str, shape))}: {one_line(exc)}") from exc
 
 
 def _cost(model: Any, traced: Trace, shape: Shape) -> Cost:
@@ -112,15 +112,6 @@ def _names(paths: list[str]) -> str:
     distinct = list(dict.fromkeys(paths))
     more = f" and {len(distinct) - 5} more" if len(distinct) > 5 else ""
     return ", ".join(distinct[:5]) + more
-
-
-def _own_shape(model: Any, what: str) -> tuple[int | None, ...] | None:
-    """(H, W, C) as the model declares it, or None for a model that learns it from its first image."""
-    if len(getattr(model, "inputs", None) or [None]) != 1:
-        raise ModelError(f"{what} has {len(model.inputs)} inputs; costs are counted on one batch of images")
-    if getattr(model, "inputs", None):
-        return tuple(model.inputs[0].shape[1:])
-    return None
 
 
 def _build(model: Any, shape: Shape) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kdcompress.errors import ModelError
-from kdcompress.verification.costs._base import Cost, LayerCost, Shape, Sizes, einsum_macs, reason
+from kdcompress.errors import ModelError, one_line
+from kdcompress.verification.costs._base import Cost, LayerCost, Shape, Sizes, einsum_macs
 from kdcompress.verification.costs._onnx_shapes import fix_image, image_input, load, shapes_of
 from kdcompress.verification.costs._onnx_weights import weights_by_node
 
@@ -35,7 +35,7 @@ def cost_of_onnx(path: Path, input_shape: Shape | None) -> Cost:
     try:
         shapes = shapes_of(model, image, wanted - {""})
     except Exception as exc:
-        raise ModelError(f"{what} fails on an image of {'x'.join(map(str, shape))}: {reason(exc)}") from exc
+        raise ModelError(f"{what} fails on an image of {'x'.join(map(str, shape))}: {one_line(exc)}") from exc
     layers, weight_bytes = [], 0
     for node, weights in weights_by_node(model.graph, image.name):
         params, macs = sum(weight.params for weight in weights), _node_macs(node, shapes)

@@ -7,8 +7,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from kdcompress.errors import ModelError
-from kdcompress.verification.costs._base import Cost, LayerCost, Shape, fixed_shape, reason
+from kdcompress.errors import ModelError, one_line
+from kdcompress.models import image_shape
+from kdcompress.verification.costs._base import Cost, LayerCost, Shape
 from kdcompress.verification.costs._statistics import MAC_OPS, profile, uncounted
 
 _OTHER = "(other)"
@@ -26,11 +27,11 @@ def cost_of_saved_model(path: Path, input_shape: Shape | None) -> Cost:
     what = f"SavedModel {path}"
     loaded = _load(path)  # held, since its variables live as long as it does
     signature, name, spec = _signature(loaded, what)
-    shape = fixed_shape(_sizes(spec, what), input_shape, what)
+    shape = image_shape(_sizes(spec, what), input_shape, what)
     try:
         graph = _freeze(signature, name, (1, *shape), spec.dtype)
     except Exception as exc:
-        raise ModelError(f"{what} fails on an image of {'x'.join(map(str, shape))}: {reason(exc)}") from exc
+        raise ModelError(f"{what} fails on an image of {'x'.join(map(str, shape))}: {one_line(exc)}") from exc
     pixels = _preprocessing(graph)
     counts = profile(graph)
     network = {name: count for name, count in counts.items() if name not in pixels}
@@ -57,7 +58,7 @@ def _load(path: Path) -> Any:
     try:
         return tf.saved_model.load(str(path))
     except Exception as exc:
-        raise ModelError(f"{path} cannot be loaded as a SavedModel: {reason(exc)}") from exc
+        raise ModelError(f"{path} cannot be loaded as a SavedModel: {one_line(exc)}") from exc
 
 
 def _signature(loaded: Any, what: str) -> tuple[Any, str, Any]:

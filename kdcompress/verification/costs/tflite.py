@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from kdcompress.errors import ModelError
-from kdcompress.verification.costs._base import Cost, LayerCost, Shape, Sizes, fixed_shape, reason
+from kdcompress.errors import ModelError, one_line
+from kdcompress.models import image_shape
+from kdcompress.verification.costs._base import Cost, LayerCost, Shape, Sizes
 
 # Operations that multiply matrices in a way that is not counted here.
 _UNKNOWN = ("WHILE", "IF", "CALL", "CUSTOM", "LSTM", "RNN", "SVDF", "FFT", "CONV_3D_TRANSPOSE", "STABLEHLO")
@@ -64,7 +65,7 @@ def _read(path: Path) -> Any:
             raise ValueError("it has no TFLite header")
         return flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
     except Exception as exc:
-        raise ModelError(f"{path} cannot be loaded as a TFLite model: {reason(exc)}") from exc
+        raise ModelError(f"{path} cannot be loaded as a TFLite model: {one_line(exc)}") from exc
 
 
 def _image_shape(graph: Any, given: Shape | None, what: str) -> Shape:
@@ -72,7 +73,7 @@ def _image_shape(graph: Any, given: Shape | None, what: str) -> Shape:
         raise ModelError(f"{what} has {len(graph.inputs)} inputs; costs are counted on one batch of images")
     tensor = graph.tensors[graph.inputs[0]]
     sizes = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
-    return fixed_shape([None if size < 0 else int(size) for size in sizes[1:]], given, what)
+    return image_shape([None if size < 0 else int(size) for size in sizes[1:]], given, what)
 
 
 def _shapes(path: Path, shape: Shape) -> list[Sizes]:
@@ -91,7 +92,7 @@ def _shapes(path: Path, shape: Shape) -> list[Sizes]:
         interpreter.invoke()
     except Exception as exc:
         raise ModelError(
-            f"TFLite model {path} fails on an image of {'x'.join(map(str, shape))}: {reason(exc)}"
+            f"TFLite model {path} fails on an image of {'x'.join(map(str, shape))}: {one_line(exc)}"
         ) from exc
     found = {tensor["index"]: [int(size) for size in tensor["shape"]] for tensor in interpreter.get_tensor_details()}
     return [found.get(index, []) for index in range(max(found) + 1)]

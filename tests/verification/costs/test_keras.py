@@ -259,7 +259,7 @@ def test_what_a_subclassed_model_does_itself_is_a_row_of_its_own() -> None:
 
 def test_no_images_no_figure() -> None:
     flat = keras.Sequential([keras.Input((256,)), layers.Dense(5)])
-    with pytest.raises(ModelError, match="inputs of shape 256; costs are counted on images"):
+    with pytest.raises(ModelError, match="inputs of shape 256; it must take images"):
         cost_of_model(flat, None)
     both = [keras.Input(IMAGE), keras.Input(IMAGE)]
     with pytest.raises(ModelError, match="has 2 inputs"):
