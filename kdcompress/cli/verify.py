@@ -10,6 +10,7 @@ import typer
 from kdcompress.cli._terminal import Terminal, log_of, parse_shape, working
 
 _SHOWN = 12  # rows of a table of layers
+_WIDEST = 48  # characters of a layer's name; its end tells it from others
 _BETTER = 0.05  # McNemar's p below which student and teacher are told apart
 
 
@@ -97,7 +98,7 @@ def _show_run(result: dict[str, Any], every: bool, terminal: Terminal) -> None:
         if teacher[key] is not None and student[key] is not None:
             ratio = f"{student[key] / teacher[key]:.3g}" if key in _RATIOS and teacher[key] else ""
             grew = "  GREW" if ratio and student[key] > teacher[key] else ""
-            terminal.result(f"{name:<18} {teacher[key]:>15,} {student[key]:>15,}   {ratio}{grew}")
+            terminal.result(f"{name:<18} {teacher[key]:>15,} {student[key]:>15,}   {ratio}{grew}".rstrip())
     _show_metrics(result, terminal)
     for gate in result["gates"]:
         value = "not measurable" if gate["value"] is None else f"{gate['value']:.4g}"
@@ -157,7 +158,7 @@ def _show_layers(title: str, cost: dict[str, Any], every: bool, terminal: Termin
     heaviest = sorted(layers, key=lambda layer: -(layer[key] or 0))
     shown = layers if every or len(layers) <= _SHOWN else [one for one in layers if one in heaviest[:_SHOWN]]
     rest = [layer for layer in layers if layer not in shown]
-    width = max(len(title), *(len(layer["name"]) for layer in shown), 18)
+    width = min(_WIDEST, max(len(title), *(len(layer["name"]) for layer in shown), 18))
     terminal.result(f"{title:<{width}} {'kind':<18} {'parameters':>12} {'MACs':>15} {'FLOPs':>15}   share")
     for layer in shown:
         terminal.result(_layer(layer["name"], layer["kind"], layer, width))
@@ -170,4 +171,5 @@ def _show_layers(title: str, cost: dict[str, Any], every: bool, terminal: Termin
 def _layer(name: str, kind: str, layer: dict[str, Any], width: int) -> str:
     flops = "" if layer["flops"] is None else f"{layer['flops']:,}"
     share = f"{100 * layer['share']:5.1f} %"
+    name = name if len(name) <= width else f"...{name[3 - width :]}"
     return f"{name:<{width}} {kind:<18} {layer['params']:>12,} {layer['macs']:>15,} {flops:>15}   {share}"

@@ -58,6 +58,7 @@ class Exporter:
         self.folder.mkdir(parents=True, exist_ok=True)
         for leftover in filter(is_partial, self.folder.iterdir()):
             remove(leftover)
+        self._earlier()  # a damaged list is told before minutes of work
         made: list[dict[str, Any]] = []
         for job in request.jobs:
             progress.note(f"exporting {job.file_name(self.stem)} ...")
