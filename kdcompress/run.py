@@ -189,11 +189,11 @@ class RunFolder:
             self.path.rmdir()
 
 
-def versions() -> dict[str, str]:
-    """The versions that a result depends on, by package."""
+def versions(*more: str) -> dict[str, str]:
+    """The versions that a result depends on, by package, `more` beside those that every result does."""
     from importlib.metadata import version
 
-    names = ("tensorflow", "keras", "numpy", "scikit-learn")
+    names = ("tensorflow", "keras", "numpy", "scikit-learn", *more)
     return {"kdcompress": __version__, "python": sys.version.split()[0], **{name: version(name) for name in names}}
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from kdcompress._version import __version__
+from kdcompress.cache import entry_lock
 from kdcompress.errors import RunError
 from kdcompress.exporting._base import INT8
 from kdcompress.exporting._calibration import Calibration
@@ -16,6 +18,7 @@ from kdcompress.exporting._parity import Reference, compare
 from kdcompress.exporting._request import Job, Request
 from kdcompress.files import (
     content_digest,
+    digest_of,
     is_partial,
     move_into_place,
     remove,
@@ -25,6 +28,7 @@ from kdcompress.files import (
 )
 from kdcompress.models import model_digest
 from kdcompress.progress import Progress
+from kdcompress.run import versions
 
 LIST = "exports.json"
 # The images that exports of a precision are compared on
@@ -55,16 +59,21 @@ class Exporter:
         self, request: Request, progress: Progress, on_file: Callable[[Path], None] = lambda path: None
     ) -> list[dict[str, Any]]:
         """Do job by job and return what the list says of their files; `on_file` hears of each when it is whole."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for leftover in filter(is_partial, self.folder.iterdir()):
-            remove(leftover)
-        self._earlier()  # a damaged list is told before minutes of work
         made: list[dict[str, Any]] = []
-        for job in request.jobs:
-            progress.note(f"exporting {job.file_name(self.stem)} ...")
-            made.append(self._make(job, request))
-            self._record(made[-1])
-            on_file(self.root / made[-1]["path"])
+        with entry_lock("exports", digest_of(str(self.folder.resolve())), progress):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                for leftover in filter(is_partial, self.folder.iterdir()):
+                    remove(leftover)
+                self._earlier()  # a damaged list is told before minutes of work
+                for job in request.jobs:
+                    progress.note(f"exporting {job.file_name(self.stem)} ...")
+                    made.append(self._make(job, request))
+                    self._record(made[-1])
+                    on_file(self.root / made[-1]["path"])
+            finally:
+                with contextlib.suppress(OSError):
+                    self.folder.rmdir()  # a failure leaves no empty folder
         return made
 
     def _make(self, job: Job, request: Request) -> dict[str, Any]:
@@ -95,7 +104,9 @@ class Exporter:
         """Put an entry into the list on disk, in place of an earlier one of the same format and precision."""
         kept = [one for one in self._earlier() if (one["format"], one["precision"]) != _kind(entry)]
         artefacts = sorted([*kept, entry], key=_kind)
-        write_json(self.folder / LIST, {"schema": 1, "student_digest": self.digest, "artefacts": artefacts})
+        by = versions("tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
+        listed = {"schema": 1, "student_digest": self.digest, "versions": by, "artefacts": artefacts}
+        write_json(self.folder / LIST, listed)
 
     def _earlier(self) -> list[dict[str, Any]]:
         """What the folder's list names; exports of another model are thrown away, lest they pass for this one's."""

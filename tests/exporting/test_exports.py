@@ -241,7 +241,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(finished: Path, monkey
     monkeypatch.setattr("kdcompress.exporting._pipeline.move_into_place", full)
     with pytest.raises(OSError, match="No space left"):
         kdcompress.export(finished, ["tflite"])
-    assert list((finished / "exports").iterdir()) == []
+    assert not (finished / "exports").exists()
 
 
 def test_an_operator_that_cannot_be_expressed_leaves_no_file(tmp_path: Path) -> None:
@@ -256,4 +256,4 @@ def test_an_operator_that_cannot_be_expressed_leaves_no_file(tmp_path: Path) -> 
     )
     with pytest.raises(ExportError, match="operator Erfinv of layer odd"):
         kdcompress.export(path, ["onnx"])
-    assert list((tmp_path / "odd-exports").iterdir()) == []
+    assert not (tmp_path / "odd-exports").exists()
