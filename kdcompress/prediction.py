@@ -75,6 +75,8 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def _classify(model: Opened, images: NDArray[np.uint8], names: list[str]) -> list[dict[str, Any]]:
     outputs = model.run(images).astype(np.float64)
+    if outputs.ndim != 2 or outputs.shape[1] < 2:
+        raise ModelError(f"the model gives {outputs.shape[1:]} numbers an image; it must give one logit for each class")
     if not are_probabilities(outputs):
         outputs = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
         outputs /= outputs.sum(axis=-1, keepdims=True)

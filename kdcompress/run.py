@@ -66,7 +66,7 @@ class RunFolder:
         except FileNotFoundError:
             return False
         except (ValueError, AttributeError, UnicodeDecodeError) as exc:
-            raise RunError(f"{self / MANIFEST} is damaged or no run's manifest ({exc}); choose another --out") from exc
+            raise RunError(f"{self / MANIFEST} is damaged or no run's manifest ({exc}); name another folder") from exc
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -75,7 +75,9 @@ class RunFolder:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            raise RunError(f"run folder {self.path} is in use by another process; choose another --out") from None
+            raise RunError(
+                f"run folder {self.path} is in use by another process; wait for it, or name another run"
+            ) from None
         try:
             yield
         finally:

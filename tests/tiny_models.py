@@ -83,6 +83,13 @@ def subclassed() -> Any:
     return Subclassed()
 
 
+def only_onnx() -> Any:
+    """Convertible to ONNX, not to TFLite without Flex operators."""
+    image = keras.Input((8, 8, 1))
+    hidden = layers.Dense(4)(layers.Flatten()(layers.Rescaling(1 / 255)(image)))
+    return keras.Model(image, layers.Dense(3)(layers.Lambda(keras.ops.arctan)(hidden)))
+
+
 def raises() -> Any:
     """Raises."""
     raise RuntimeError("out of cheese")

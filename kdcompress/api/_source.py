@@ -34,13 +34,38 @@ def reference_of(model: Any) -> str | None:
     return str(keep_model(model))
 
 
-def source_of(source: str | Path | Run | Any) -> tuple[Path, RunFolder | None]:
-    """The path behind what a verb is given, and the run folder if it is one."""
+@dataclass(frozen=True)
+class InMemory:
+    """A Keras model that is no file, and what to call it."""
+
+    model: Any
+    name: str
+
+
+def source_of(source: str | Path | Run | Any) -> RunFolder | Path | InMemory:
+    """What a verb is given: a run folder, a model file, or a model in memory or from `module:function`.
+
+    Errors: UsageError for a path that does not exist, and for a folder of runs; ModelError from `module:function`.
+    """
     if isinstance(source, Run):
-        return source.path, RunFolder(source.path)
-    path = Path(reference_of(source) or "").expanduser()
+        return RunFolder(source.path)
+    if not isinstance(source, str | Path):
+        return InMemory(source, str(getattr(source, "name", "model")))
+    path = Path(source).expanduser()
     if not path.exists():
-        raise UsageError(f"{path} does not exist; name a run folder or a model file")
-    if path.is_dir() and RunFolder(path).begun():
-        return path, RunFolder(path)
-    return path, None
+        if ":" in str(source):
+            return _called(str(source))
+        raise UsageError(f"{path} does not exist; name a run folder, a model file, or module:function")
+    if not path.is_dir() or (path / "saved_model.pb").is_file():
+        return path
+    if RunFolder(path).begun():
+        return RunFolder(path)
+    inside = sorted(item.name for item in path.iterdir() if item.is_dir() and RunFolder(item).begun())
+    hint = f"; runs in it: {', '.join(inside)}" if inside else ""
+    raise UsageError(f"{path} is neither a run folder nor a model{hint}")
+
+
+def _called(reference: str) -> InMemory:
+    from kdcompress.models import call_function
+
+    return InMemory(call_function(reference, "model"), reference.partition(":")[2])

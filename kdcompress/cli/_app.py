@@ -46,7 +46,8 @@ class _Group(typer.core.TyperGroup):
             where = f"{name}: " if name else ""
             self._fail(f"{where}{_OS_RULES.get(exc.errno or 0, exc.strerror or exc)}", 1, exc)
         except KeyboardInterrupt:
-            print("\nkdcompress: interrupted; the same command goes on where it stopped", file=sys.stderr)
+            told = "interrupted; what is finished is kept, give the same command again to go on"
+            print(f"\nkdcompress: {told}", file=sys.stderr)
             raise typer.Exit(130) from None
         except Exception as exc:
             if type(exc).__module__.split(".")[0] in ("typer", "click"):

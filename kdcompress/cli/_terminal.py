@@ -104,9 +104,12 @@ class Terminal(Progress):
 
 
 def log_of(source: Path) -> Path | None:
-    """The log of the run that a command is given, or None if it is given something else."""
+    """The log of the run that a command is given; None if it is given something else, or may not write there."""
     run = RunFolder(source)
-    return run / LOG if source.is_dir() and run.begun() else None
+    if not source.is_dir() or not run.begun():
+        return None
+    log = run / LOG
+    return log if os.access(log if log.exists() else source, os.W_OK) else None
 
 
 def parse_shape(text: str | None) -> tuple[int, int, int] | None:

@@ -11,7 +11,9 @@ from kdcompress.cli._terminal import Terminal, log_of, parse_shape, working
 
 
 def export(
-    source: Path = typer.Argument(..., metavar="RUN|MODEL", help="A run folder (its student), or a .keras file."),
+    source: Path = typer.Argument(
+        ..., metavar="RUN|MODEL", help="A run (its student), a .keras file, or module:function."
+    ),
     formats: list[str] = typer.Option(
         ["onnx", "tflite"], "--format", help="onnx, tflite, saved-model or all; repeatable."
     ),
@@ -38,7 +40,8 @@ def export(
     """Write ONNX, TFLite and SavedModel files, and prove that they compute the same.
 
     Every file is run on the test split, at batch 1 and 64, and compared with the Keras model: difference of logits,
-    top-1, the metric and its drop. Exit code 3 if one fails; it is kept, with `.failed` in its name. Raw pixels go in,
+    top-1, the metric and its drop. Exit code 3 if one fails; it is kept, with `.failed` in its name. One that a format
+    cannot express (exit code 1) does not stop the others. Raw pixels go in,
     0 to 255; class names and preprocessing are in the file. Exporting the same model again gives the same bytes (of a
     SavedModel: the same values).
 
@@ -72,8 +75,10 @@ def export(
         for entry in result["artefacts"]:
             if not entry["passed"]:
                 terminal.failure(f"{entry['path']} fails parity: {'; '.join(entry['reasons'])}")
+        for failure in result["failures"]:
+            terminal.failure(f"no {failure['precision']} file for {failure['format']}: {failure['reason']}")
     if not result["passed"]:
-        raise typer.Exit(3)
+        raise typer.Exit(1 if result["failures"] else 3)
 
 
 def _show(result: dict[str, Any], terminal: Terminal) -> None:

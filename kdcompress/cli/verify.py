@@ -15,7 +15,7 @@ _BETTER = 0.05  # McNemar's p below which student and teacher are told apart
 
 
 def verify(
-    source: Path = typer.Argument(..., metavar="RUN|MODEL", help="A run folder, or a model file (.keras, .onnx, ...)."),
+    source: Path = typer.Argument(..., metavar="RUN|MODEL", help="A run folder, a model file, or module:function."),
     input_shape: str = typer.Option(None, metavar="H,W,C", help="For a model that takes images of any size."),
     max_params_ratio: float = typer.Option(None, help="Gate: student / teacher parameters."),
     max_flops_ratio: float = typer.Option(None, help="Gate: student / teacher FLOPs."),
@@ -27,8 +27,9 @@ def verify(
     """Prove what got smaller, and what it cost.
 
     Of a run: parameters, MACs, FLOPs and bytes of teacher and student, layer by layer, their ratios, and how both do on
-    the test split. No limit is set unless you set one; a student that breaks one exits with code 3. Of a model file:
-    what it costs. FLOPs are TensorFlow's profiler's for one image, checked against a count from the layers' shapes.
+    the test split. No limit is set unless you set one; a student that breaks one exits with code 3. Of a model (.keras,
+    .onnx, .tflite, a SavedModel folder, module:function): what it costs. FLOPs are TensorFlow's profiler's for one
+    image, checked against a count from the layers' shapes.
 
     \b
     kdcompress verify runs/demo
@@ -158,7 +159,7 @@ def _show_layers(title: str, cost: dict[str, Any], every: bool, terminal: Termin
     heaviest = sorted(layers, key=lambda layer: -(layer[key] or 0))
     shown = layers if every or len(layers) <= _SHOWN else [one for one in layers if one in heaviest[:_SHOWN]]
     rest = [layer for layer in layers if layer not in shown]
-    width = min(_WIDEST, max(len(title), *(len(layer["name"]) for layer in shown), 18))
+    width = min(_WIDEST, max(len(title), *(len(layer["name"]) for layer in shown), 22))
     terminal.result(f"{title:<{width}} {'kind':<18} {'parameters':>12} {'MACs':>15} {'FLOPs':>15}   share")
     for layer in shown:
         terminal.result(_layer(layer["name"], layer["kind"], layer, width))

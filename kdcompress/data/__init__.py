@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kdcompress.data._base import Dataset, DatasetSource, Samples
-from kdcompress.data._images import find_images, read_image
+from kdcompress.data._images import find_images, image_size, read_image
 from kdcompress.data._splits import Split, split_dataset, stratified
 from kdcompress.data._views import apply_transforms, view_transforms
 from kdcompress.recipe import choose
@@ -25,6 +25,7 @@ __all__ = [
     "Split",
     "apply_transforms",
     "find_images",
+    "image_size",
     "make_source",
     "read_image",
     "split_dataset",

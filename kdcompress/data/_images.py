@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +32,26 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """Height and width of an image file, upright; DataError if it is none."""
+    with _upright(path) as image:
+        return image.height, image.width
+
+
 def read_image(path: Path, input_shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     """An image file as (H, W, C) pixels, upright, converted and scaled to `input_shape`; DataError if it is none."""
     height, width, channels = input_shape
+    with _upright(path) as image:
+        converted = image.convert(MODES[channels])
+        if converted.size != (width, height):
+            converted = converted.resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(converted, np.uint8).reshape(input_shape)
+
+
+@contextmanager
+def _upright(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert(MODES[channels])
+            yield ImageOps.exif_transpose(image)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as exc:
         raise DataError(f"{path} is truncated, damaged or no image ({exc})") from exc
-    if upright.size != (width, height):
-        upright = upright.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(upright, np.uint8).reshape(input_shape)

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from kdcompress.data import Samples, find_images, read_image, stratified
+from kdcompress.data import Samples, find_images, image_size, read_image, stratified
 from kdcompress.exporting._base import Images
+from kdcompress.progress import Progress
 
 SIZE = 200
 _SEED = 0
@@ -36,10 +37,13 @@ def from_train(train: Samples, size: int) -> Calibration:
     return Calibration("train", chosen.images, chosen.ids.tolist())
 
 
-def from_folder(folder: Path, input_shape: tuple[int, int, int], size: int) -> Calibration:
+def from_folder(folder: Path, input_shape: tuple[int, int, int], size: int, progress: Progress) -> Calibration:
     """`size` of the image files in `folder` (or all of fewer), evenly spread over it; DataError if one is damaged."""
     paths = find_images([folder])
     chosen = [paths[index] for index in spread(len(paths), size)]
+    height, width = input_shape[:2]
+    if (found := image_size(chosen[0])) != (height, width):
+        progress.note(f"images of {folder} are scaled to {height}x{width} ({chosen[0].name} has {found[0]}x{found[1]})")
     images = np.stack([read_image(path, input_shape) for path in chosen])
     return Calibration(str(folder), images, [str(path) for path in chosen])
 

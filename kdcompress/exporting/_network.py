@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from kdcompress.errors import ModelError
+
 INPUT, OUTPUT = "image", "logits"
 
 
@@ -46,12 +48,15 @@ class Network:
         return node
 
 
-def freeze(model: Any, input_shape: tuple[int, int, int]) -> Network:
-    """The network of a Keras model for images of `input_shape`, in batches of any size."""
+def freeze(model: Any, input_shape: tuple[int, int, int], what: str = "the model") -> Network:
+    """The network of a Keras model for images of `input_shape`, in batches of any size.
+
+    Errors: ModelError, which speaks of the model by `what`, unless it gives one row of at least two logits an image.
+    """
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2_as_graph
 
-    frozen, definition = convert_variables_to_constants_v2_as_graph(trace(model, input_shape))
+    frozen, definition = convert_variables_to_constants_v2_as_graph(trace(model, input_shape, what))
     _fix_reshapes(frozen.graph, definition)
     logits = frozen.outputs[0]
 
@@ -64,14 +69,30 @@ def freeze(model: Any, input_shape: tuple[int, int, int]) -> Network:
     return Network(model, function, input_shape, frozenset(_names(model)))
 
 
-def trace(model: Any, input_shape: tuple[int, int, int]) -> Any:
+def trace(model: Any, input_shape: tuple[int, int, int], what: str = "the model") -> Any:
     """The model in inference mode as a TensorFlow function from `image` to {"logits"}, its weights still variables."""
     import tensorflow as tf
 
     def forward(image: Any) -> dict[str, Any]:
-        return {OUTPUT: tf.cast(model(image, training=False), tf.float32)}
+        output = model(image, training=False)
+        _check_output(output, what)
+        return {OUTPUT: tf.cast(output, tf.float32)}
 
-    return tf.function(forward, jit_compile=False).get_concrete_function(_signature(input_shape))
+    return tf.function(forward, autograph=False, jit_compile=False).get_concrete_function(_signature(input_shape))
+
+
+def _check_output(output: Any, what: str) -> None:
+    if isinstance(output, dict | list | tuple):
+        raise ModelError(f"{what} has {len(output)} outputs; it must give one: a row of logits for each image")
+    shape = output.shape.as_list()
+    if len(shape) != 2:
+        sizes = "x".join("?" if size is None else str(size) for size in shape[1:])
+        raise ModelError(f"{what} gives {sizes} numbers an image; it must give a row of logits, one for each class")
+    if shape[1] == 1:
+        raise ModelError(
+            f"{what} gives one number an image; it must give one logit for each class, also of two "
+            "(a sigmoid's logit z is the pair 0, z)"
+        )
 
 
 def _signature(input_shape: tuple[int, int, int]) -> Any:

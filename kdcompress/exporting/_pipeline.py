@@ -10,7 +10,7 @@ from typing import Any
 
 from kdcompress._version import __version__
 from kdcompress.cache import entry_lock
-from kdcompress.errors import RunError
+from kdcompress.errors import ExportError, RunError
 from kdcompress.exporting._base import INT8
 from kdcompress.exporting._calibration import Calibration
 from kdcompress.exporting._network import INPUT, OUTPUT, Network
@@ -57,9 +57,13 @@ class Exporter:
 
     def execute(
         self, request: Request, progress: Progress, on_file: Callable[[Path], None] = lambda path: None
-    ) -> list[dict[str, Any]]:
-        """Do job by job and return what the list says of their files; `on_file` hears of each when it is whole."""
+    ) -> dict[str, Any]:
+        """{"artefacts", "failures", "passed"}: what the list says of the files made, and what could not be made.
+
+        `on_file` hears of each file when it is whole. Errors: ExportError if none could be made.
+        """
         made: list[dict[str, Any]] = []
+        failures: list[dict[str, str]] = []
         with entry_lock("exports", digest_of(str(self.folder.resolve())), progress):
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
@@ -68,13 +72,20 @@ class Exporter:
                 self._earlier()  # a damaged list is told before minutes of work
                 for job in request.jobs:
                     progress.note(f"exporting {job.file_name(self.stem)} ...")
-                    made.append(self._make(job, request))
+                    try:
+                        made.append(self._make(job, request))
+                    except ExportError as exc:
+                        if len(request.jobs) == len(failures) + 1:
+                            raise
+                        failures.append({"format": job.name, "precision": job.precision, "reason": str(exc)})
+                        continue
                     self._record(made[-1])
                     on_file(self.root / made[-1]["path"])
             finally:
                 with contextlib.suppress(OSError):
                     self.folder.rmdir()  # a failure leaves no empty folder
-        return made
+        passed = not failures and all(entry["passed"] for entry in made)
+        return {"artefacts": made, "failures": failures, "passed": passed}
 
     def _make(self, job: Job, request: Request) -> dict[str, Any]:
         calibration = self.calibration if job.precision == INT8 else None

@@ -48,8 +48,8 @@ class Request:
 
 
 def make_request(
-    formats: Iterable[str] = ("onnx", "tflite"),
-    precisions: Iterable[str] = ("fp32",),
+    formats: str | Iterable[str] = ("onnx", "tflite"),
+    precisions: str | Iterable[str] = ("fp32",),
     *,
     opset: int = 17,
     input_type: str = "int8",
@@ -70,16 +70,20 @@ def make_request(
     for option, count in (("--parity-samples", parity_samples), ("--calibration-samples", calibration_samples)):
         if count is not None and count < 1:
             raise UsageError(f"{option} must be >= 1, got {count}")
+    if calibration is not None and not Path(calibration).is_dir():
+        raise UsageError(f"--calibration takes a folder of images, and {calibration} is none")
     from kdcompress.exporting import make_format
 
-    kinds = {name: make_format(name) for name in _chosen(formats, registry.choices("formats"), "format")}
-    named = list(precisions)
+    kinds = {name: make_format(name) for name in _chosen(_split(formats), registry.choices("formats"), "format")}
+    named = _split(precisions)
     wanted = _chosen(named, PRECISIONS, "precision")
     for precision in wanted:
         if not any(precision in kind.precisions for kind in kinds.values()):
             having = "; ".join(f"{name} has {', '.join(kind.precisions)}" for name, kind in kinds.items())
             raise UsageError(f"precision {precision} is none of the chosen formats': {having}")
     pairs = [(name, kind, precision) for name, kind in kinds.items() for precision in wanted]
+    if input_type != INPUT_TYPES[0] and not ("tflite" in kinds and INT8 in wanted):
+        raise UsageError("--input-type is for --format tflite --precision int8")
     return Request(
         tuple(Job(name, kind, precision) for name, kind, precision in pairs if precision in kind.precisions),
         tuple(f"{name} {p}" for name, kind, p in pairs if p in named and p not in kind.precisions),
@@ -89,6 +93,12 @@ def make_request(
         Path(calibration) if calibration else None,
         calibration_samples,
     )
+
+
+def _split(asked: str | Iterable[str]) -> list[str]:
+    """One name, several between commas, or a list of either."""
+    texts = [asked] if isinstance(asked, str) else asked
+    return [name.strip() for text in texts for name in text.split(",")]
 
 
 def _chosen(asked: Iterable[str], known: Iterable[str], word: str) -> list[str]:

@@ -59,7 +59,7 @@ class Onnx(Format):
         try:
             session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as exc:
-            raise ModelError(f"{path} cannot be opened by onnxruntime: {one_line(exc)}") from exc
+            raise ModelError(f"{path} is damaged or no model that onnxruntime runs: {one_line(exc)}") from exc
         shape = _image_shape(session, path)
         name = session.get_inputs()[0].name
 

@@ -52,7 +52,7 @@ class TFLite(Format):
             interpreter = Interpreter(model_path=str(path), num_threads=threads)
             inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         except Exception as exc:
-            raise ModelError(f"{path} cannot be opened by LiteRT: {one_line(exc)}") from exc
+            raise ModelError(f"{path} is damaged or no model that LiteRT runs: {one_line(exc)}") from exc
         shape = tuple(int(size) for size in inputs[0]["shape_signature"])
         if len(inputs) != 1 or len(outputs) != 1 or len(shape) != 4 or min(shape[1:]) < 1:
             given = ", ".join(f"{value['name']} {value['shape_signature'].tolist()}" for value in inputs)
@@ -117,10 +117,10 @@ def _converter(network: Network, precision: str, input_type: str, calibration: I
 
 def _reason(exc: Exception, network: Network) -> str:
     """The operator and the layer that the converter complains of, found in its pages of text."""
-    text = str(exc)
-    found = re.search(r"(?:Custom|Flex) ops: (?:Flex)?(\w+)", text) or re.search(r"for op: '?(\w+)'?", text)
+    patterns = (r"'tf\.(\w+)' op is neither", r"(?:Custom|Flex) ops: (?:Flex)?(\w+)", r"for op: '?(\w+)'?")
+    found = next(filter(None, (re.search(pattern, str(exc)) for pattern in patterns)), None)
     if not found:
-        return f"TFLite conversion fails: {one_line(exc)}"
+        return f"TFLite cannot express the model; export another --format ({one_line(exc, 120)})"
     operator = found[1]
     layer = network.layer_of(operator)
     where = f" of layer {layer}" if layer else ""

@@ -3,6 +3,7 @@
 from kdcompress.models._digest import model_digest
 from kdcompress.models._inference import Forward
 from kdcompress.models._loading import (
+    call_function,
     image_shape,
     keep_model,
     load_model,
@@ -15,6 +16,7 @@ from kdcompress.models._loading import (
 
 __all__ = [
     "Forward",
+    "call_function",
     "image_shape",
     "keep_model",
     "load_model",

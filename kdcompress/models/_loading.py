@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 import zipfile
 from collections.abc import Sequence
@@ -68,7 +69,7 @@ def image_shape(
         raise ModelError(f"{what} takes inputs of shape {_size(own)}; it must take images of H x W x C")
     sizes = tuple(own or (None, None, None))
     if given and not _fits(sizes, given):
-        raise ModelError(f"{what} takes images of {_size(sizes)}, --input-shape says {_size(given)}; leave it out")
+        raise ModelError(f"--input-shape must fit {what}, which takes images of {_size(sizes)}, got {_size(given)}")
     height, width, channels = given or sizes
     if height is None or width is None or channels is None:
         raise ModelError(f"{what} takes images of {_size(sizes)}, a size left open: pass --input-shape H,W,C")
@@ -125,11 +126,12 @@ def _load(reference: str, input_shape: tuple[int, int, int], classes: int, role:
     if reference in registry.choices("models"):
         return registry.load("models", reference).build(input_shape, classes)
     if ":" in reference and not reference.endswith(".keras"):
-        return _call(reference, role)
+        return call_function(reference, role)
     return load_saved_model(Path(reference))
 
 
-def _call(reference: str, role: str) -> Any:
+def call_function(reference: str, role: str) -> Any:
+    """The Keras model that `module:function` returns; ModelError, with `role` and the reference, if it gives none."""
     import keras
 
     module_name, _, function_name = reference.partition(":")
@@ -154,16 +156,15 @@ def _call(reference: str, role: str) -> Any:
 
 def _reason(exc: BaseException) -> str:
     """An exception in one line, with the way out for the two that people meet most."""
-    text = one_line(exc)
-    if "Could not locate class" in text or "Could not locate function" in text:
-        name = text.split("'")[1] if "'" in text else "?"
+    text = str(exc)
+    if unknown := re.search(r"Could not locate (?:class|function) '([^']+)'", text):
         return (
-            f"its custom class {name!r} is not known here; "
+            f"its custom class {unknown[1]!r} is not known here; "
             "give the model as module:function that imports the class and loads the file"
         )
     if "Lambda" in text and "safe_mode" in text:
         return "it holds a Lambda layer, which could run any code; give it as module:function that you trust"
-    return text
+    return one_line(exc)
 
 
 def _fits(expected: tuple[int | None, ...], given: tuple[int, ...]) -> bool:

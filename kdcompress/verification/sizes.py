@@ -18,10 +18,20 @@ def model_bytes(path: Path, model: Any = None) -> int:
     """
     if path.suffix != ".keras" or not _has_optimizer(path):
         return size_of(path)
+    return saved_bytes(model)
+
+
+def saved_bytes(model: Any) -> int:
+    """The bytes that a Keras model's `.keras` file has, without optimizer; the model stays as it is."""
+    compiled, optimizer = getattr(model, "compiled", False), getattr(model, "optimizer", None)
     with tempfile.TemporaryDirectory() as folder:
-        bare = Path(folder) / path.name
-        save_model(model, bare)
-        return size_of(bare)
+        path = Path(folder) / "model.keras"
+        try:
+            save_model(model, path)
+        finally:
+            if compiled:
+                model.compiled, model.optimizer = compiled, optimizer
+        return size_of(path)
 
 
 def _has_optimizer(path: Path) -> bool:

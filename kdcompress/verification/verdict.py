@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.errors import UsageError
+from kdcompress.models import load_saved_model
 from kdcompress.progress import Progress
 from kdcompress.run import RunFolder
 from kdcompress.training.kept import TestOutputs, open_model, read_outputs
-from kdcompress.verification.costs import Cost, cost_of_file, cost_of_model
+from kdcompress.verification.costs import cost_of_file, cost_of_model
 from kdcompress.verification.gates import Gates
 from kdcompress.verification.metrics import compare, headline, measure
-from kdcompress.verification.sizes import model_bytes
+from kdcompress.verification.sizes import model_bytes, saved_bytes
 
 RESULT = "verify.json"
 Shape = tuple[int, int, int]
@@ -20,9 +21,25 @@ Shape = tuple[int, int, int]
 
 def verify_model(path: Path, input_shape: Shape | None, gates: Gates) -> dict[str, Any]:
     """The cost of a model file of any kind. Errors: UsageError for gates, which compare two models; ModelError."""
+    _refuse(gates)
+    if path.suffix == ".keras":
+        model = load_saved_model(path)
+        cost, size = cost_of_model(model, input_shape, str(path)), model_bytes(path, model)
+    else:
+        cost, size = cost_of_file(path, input_shape), model_bytes(path)
+    return {"model": {"path": str(path), **cost.to_dict(), "bytes": size}}
+
+
+def verify_loaded(model: Any, name: str, input_shape: Shape | None, gates: Gates) -> dict[str, Any]:
+    """The cost of a Keras model in memory; its bytes are those of the `.keras` file that it would make."""
+    _refuse(gates)
+    cost = cost_of_model(model, input_shape, name).to_dict()
+    return {"model": {"path": name, **cost, "bytes": saved_bytes(model)}}
+
+
+def _refuse(gates: Gates) -> None:
     if gates.asked:
-        raise UsageError(f"{', '.join(gates.asked)} compares a student with its teacher: name a run, not a model file")
-    return {"model": {"path": str(path), **cost_of_file(path, input_shape).to_dict(), "bytes": _file_bytes(path)}}
+        raise UsageError(f"{', '.join(gates.asked)} compares a student with its teacher: name a run, not a model")
 
 
 def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress: Progress) -> dict[str, Any]:
@@ -57,14 +74,8 @@ def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress
 def _cost(run: RunFolder, role: str, input_shape: Shape | None) -> dict[str, Any]:
     model = open_model(run, role)
     known = run.manifest().get("input_shape")
-    cost: Cost = cost_of_model(model, input_shape or (tuple(known) if known else None))
+    cost = cost_of_model(model, input_shape or (tuple(known) if known else None), f"the {role}")
     return {**cost.to_dict(), "bytes": model_bytes(run / f"{role}.keras", model)}
-
-
-def _file_bytes(path: Path) -> int:
-    from kdcompress.models import load_saved_model
-
-    return model_bytes(path, load_saved_model(path) if path.suffix == ".keras" else None)
 
 
 def _ratios(student: dict[str, Any], teacher: dict[str, Any]) -> tuple[dict[str, float | None], str]:

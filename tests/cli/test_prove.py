@@ -57,6 +57,33 @@ def test_export_shows_a_line_for_each_file(finished: Path) -> None:
     assert "compared on test" in done.stdout
 
 
+def test_what_one_format_cannot_express_does_not_stop_the_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run("export", "tiny_models:only_onnx", "--format", "all")
+    assert done.exit_code == 1
+    assert "only_onnx-fp32.onnx" in done.stdout
+    assert "only_onnx-fp32.saved_model" in done.stdout
+    assert "kdcompress: no fp32 file for tflite: TFLite cannot express" in done.stderr
+    assert sorted(p.name for p in (tmp_path / "only_onnx-exports").iterdir()) == [
+        "exports.json",
+        "only_onnx-fp32.onnx",
+        "only_onnx-fp32.saved_model",
+    ]
+
+
+def test_verify_of_a_run_that_may_not_be_written_still_tells(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("kdcompress.api._prove.write_json", refuse)
+    done = run("verify", finished)
+    assert done.exit_code == 0
+    assert "the student has" in done.stdout
+    assert "verify.json was not written: Permission denied" in done.stderr
+
+
 def test_an_export_that_fails_parity_exits_3_with_the_reason(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_parity, "FP32_TOLERANCE", 1e-12)
     done = run("export", finished, "--format", "onnx", "--json")
@@ -75,6 +102,16 @@ def test_an_export_that_fails_parity_exits_3_with_the_reason(finished: Path, mon
         (["export", "RUN", "--input-shape", "28,28"], 2, "--input-shape takes H,W,C"),
         (["export", "RUN", "--input-shape", "28,28,1"], 2, "are for a model"),
         (["export", "nowhere"], 2, "nowhere does not exist"),
+        (["export", "RUN/.."], 2, "is neither a run folder nor a model; runs in it: run"),
+        (["export", "RUN", "--format", "onnx,tfl"], 2, "unknown format 'tfl'"),
+        (
+            ["export", "RUN", "--calibration", "nowhere"],
+            2,
+            "--calibration takes a folder of images, and nowhere is none",
+        ),
+        (["export", "RUN", "--input-type", "uint8"], 2, "--input-type is for --format tflite --precision int8"),
+        (["export", "RUN", "--data-dir", "nowhere"], 1, "data folder nowhere does not exist"),
+        (["verify", "no_such_module:build"], 1, "no module 'no_such_module'"),
         (["verify", "nowhere.keras"], 2, "nowhere.keras does not exist"),
         (["verify", "RUN", "--max-params-ratio", "-1"], 2, "--max-params-ratio must be a number above 0"),
         (["verify", "RUN", "--max-metric-drop", "5"], 2, "0.01 is one point"),

@@ -91,7 +91,7 @@ def test_what_cannot_be_verified_says_why(finished: Path, tmp_path: Path) -> Non
     with pytest.raises(ModelError, match="--input-shape H,W,C"):
         kdcompress.verify(anywhere)
     assert kdcompress.verify(anywhere, input_shape=(10, 10, 3))["model"]["macs"] == 8 * 8 * 3 * 3 * 3 * 2
-    with pytest.raises(UsageError, match="name a run, not a model file"):
+    with pytest.raises(UsageError, match="name a run, not a model"):
         kdcompress.verify(anywhere, input_shape=(10, 10, 3), max_params_ratio=1.0)
     (finished / "outputs/test.npz").unlink()
     with pytest.raises(RunError, match=r"outputs/test\.npz is gone"):

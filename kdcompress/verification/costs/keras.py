@@ -22,26 +22,26 @@ def cost_of_keras(path: Path, input_shape: Shape | None) -> Cost:
     return cost_of_model(load_saved_model(path), input_shape)
 
 
-def cost_of_model(model: Any, input_shape: Shape | None) -> Cost:
+def cost_of_model(model: Any, input_shape: Shape | None, name: str | None = None) -> Cost:
     """The cost of a Keras model on one image (H, W, C); `input_shape` is needed where the model leaves a size open.
 
     FLOPs are the profiler's. MACs are counted from layers' kernels and shapes, and from the FLOPs of the graph's
     convolutions and matrix products; a layer has the larger of the two, since either can only miss work (a formula
     that of a custom layer, the graph that of an operation without statistic), and a difference becomes a warning.
-    A model that was not built yet is built. Errors: ModelError.
+    A model that was not built yet is built. Errors: ModelError, which speaks of the model by `name`.
     """
-    traced, shape = _traced(model, input_shape)
+    traced, shape = _traced(model, input_shape, name)
     return _cost(model, traced, shape)
 
 
 def flops_of_model(model: Any, input_shape: Shape | None) -> int:
     """The FLOPs of `cost_of_model` alone."""
-    flops, _, _ = _by_layer(_traced(model, input_shape)[0])
+    flops, _, _ = _by_layer(_traced(model, input_shape, None)[0])
     return flops.total()
 
 
-def _traced(model: Any, input_shape: Shape | None) -> tuple[Trace, Shape]:
-    what = f"model {model.name}"
+def _traced(model: Any, input_shape: Shape | None, name: str | None) -> tuple[Trace, Shape]:
+    what = name or f"model {model.name}"
     shape = image_shape(own_shape(model, what), input_shape, what)
     try:
         _build(model, shape)

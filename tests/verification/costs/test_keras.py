@@ -230,7 +230,7 @@ def test_an_open_size_is_asked_for() -> None:
 
 
 def test_a_size_that_contradicts_the_model_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"takes images of \?x\?x3, --input-shape says 10x20x1"):
+    with pytest.raises(ModelError, match=r"which takes images of \?x\?x3, got 10x20x1"):
         cost_of_model(backbone(), (10, 20, 1))
 
 

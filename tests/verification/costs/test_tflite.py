@@ -66,7 +66,7 @@ def test_an_open_size_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="--input-shape"):
         cost_of_file(path, None)
     assert cost_of_file(path, (8, 8, 3)).macs == 64 * 4 * 27 + 64 * 4 * 9 + 64 * 4 * 3 * 4
-    with pytest.raises(ModelError, match="--input-shape says 8x8x1"):
+    with pytest.raises(ModelError, match=r"--input-shape must fit .*, got 8x8x1"):
         cost_of_file(path, (8, 8, 1))
 
 

@@ -1,0 +1,77 @@
+"""The exports of a run's student."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kdcompress.data import Dataset, make_source, split_dataset
+from kdcompress.errors import RunError
+from kdcompress.exporting._calibration import Calibration, from_folder, from_train, spread
+from kdcompress.exporting._network import freeze
+from kdcompress.exporting._parity import Reference
+from kdcompress.exporting._pipeline import LIST, Exporter
+from kdcompress.exporting._request import Request
+from kdcompress.progress import Progress
+from kdcompress.recipe import Recipe, read_resolved
+from kdcompress.run import EXPORTS, RECIPE, RunFolder
+from kdcompress.training.kept import open_model, read_outputs
+
+
+def export_run(run: RunFolder, request: Request, data_dir: Path | None, progress: Progress) -> dict[str, Any]:
+    """Export the student of a run into its exports/, compared on the test split.
+
+    Errors: RunError where there is no student yet or its file has changed; DataError; ExportError.
+    """
+    start = time.perf_counter()
+    student, recipe = open_model(run, "student"), read_resolved(run / RECIPE)
+    dataset = _data(run, recipe, data_dir, progress)
+    reference = _test(run, dataset, request.parity_samples)
+    provenance = {"dataset": {key: dataset.facts[key] for key in ("name", "source")}, "recipe": recipe.digest}
+    exporter = Exporter(
+        freeze(student, dataset.input_shape),
+        "student",
+        run.path,
+        EXPORTS,
+        lambda precision: reference,
+        _calibration(request, dataset, recipe, progress),
+        provenance,
+    )
+
+    def commit(path: Path) -> None:
+        files = [item for item in path.rglob("*") if item.is_file()] if path.is_dir() else [path]
+        run.forget_missing(EXPORTS)
+        for item in (*files, run / EXPORTS / LIST):
+            run.commit(str(item.relative_to(run.path)))
+
+    result = exporter.execute(request, progress, commit)
+    return {"run": str(run.path), **result, "seconds": round(time.perf_counter() - start, 3)}
+
+
+def _data(run: RunFolder, recipe: Recipe, data_dir: Path | None, progress: Progress) -> Dataset:
+    settings = {**recipe.data, **({"dir": str(data_dir)} if data_dir else {})}
+    dataset = make_source(settings).load(progress)
+    run.check_data(dataset.facts)
+    if dataset.notice:
+        progress.note(dataset.notice)
+    return dataset
+
+
+def _test(run: RunFolder, dataset: Dataset, samples: int | None) -> Reference:
+    outputs = read_outputs(run)
+    if not np.array_equal(outputs.ids, dataset.test.ids):
+        raise RunError(f"the test images of run {run.path} are others than those of its data now")
+    ids, classes = outputs.ids.tolist(), list(dataset.classes)
+    whole = Reference("test", dataset.test.images, ids, outputs.logits["student"], outputs.labels, classes)
+    return whole.take(spread(len(ids), samples)) if samples else whole
+
+
+def _calibration(request: Request, dataset: Dataset, recipe: Recipe, progress: Progress) -> Calibration | None:
+    if not request.needs_calibration:
+        return None
+    if request.calibration is not None:
+        return from_folder(request.calibration, dataset.input_shape, request.calibration_samples, progress)
+    return from_train(split_dataset(dataset, recipe.split).train, request.calibration_samples)
