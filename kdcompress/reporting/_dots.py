@@ -1,0 +1,33 @@
+"""Rows of dots, one row a name: how the models stand, class by class or run by run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from kdcompress.reporting._svg import COLOURS, MARKERS, MUTED, draw, legend
+from kdcompress.reporting._words import short
+
+_ROW = 19  # units
+
+
+def dot_rows(
+    name: str, title: str, label: str, names: Sequence[str], values: Mapping[str, Sequence[float | None]], most: int = 18
+) -> str:
+    """An SVG with a row for each of `names`, from above, and in it a dot by role at its value; None leaves it out."""
+    from matplotlib.axes import Axes
+
+    def paint(axes: Axes) -> None:
+        for row in range(len(names)):
+            known = [column[row] for column in values.values() if column[row] is not None]
+            if known:
+                axes.plot([min(known), max(known)], [-row, -row], color=MUTED, linewidth=1, zorder=1)  # type: ignore[type-var, list-item]
+        for role, column in values.items():
+            seen = [(value, -row) for row, value in enumerate(column) if value is not None]
+            xs, ys = [x for x, _ in seen], [y for _, y in seen]
+            axes.plot(xs, ys, MARKERS[role], color=COLOURS[role], markersize=7, label=role, alpha=0.9, linestyle="none")
+        axes.set_yticks([-row for row in range(len(names))], [short(one, most) for one in names])
+        axes.set_ylim(0.6 - len(names), 0.6)
+        axes.set_xlabel(label)
+        legend(axes)
+
+    return draw(name, title, 64 + _ROW * len(names), paint)
