@@ -38,7 +38,7 @@ def render(facts: Facts, former: str | None) -> str | None:
         data=[(key, value) for key, value in facts.manifest.get("dataset", {}).items()], classes=facts.classes,
         warnings=(facts.metrics or {}).get("warnings", []), limits=_limits(facts), tables=_tables(facts),
         verdict=_headline.verdict(facts) if facts.measures else "",
-        shape=Raw("x".join(str(side) for side in facts.manifest.get("input_shape", []))),
+        shape=Raw("x".join(str(side) for side in facts.input_shape)),
     )  # fmt: skip
 
 
@@ -51,7 +51,8 @@ def _environment() -> Environment:
     loader = PackageLoader("kdcompress.reporting", "templates")
     # Markdown has its own way to escape: `finalize` sees every value that a template puts out
     return Environment(
-        loader=loader, autoescape=False, finalize=escaped, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader, autoescape=False, finalize=escaped, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
 
 

@@ -36,8 +36,8 @@ def render(facts: Sequence[Facts]) -> str:
     """The page of several runs, one HTML document."""
     sections = [_quality(facts), _costs(facts), _recipes(facts)]
     return _page.page(
-        title=f"{len(facts)} runs", lead=clean(", ".join(names(facts))), warnings=_warnings(facts), tiles=[], verdict="",
-        summary=None, sections=sections,
+        title=f"{len(facts)} runs", lead=clean(", ".join(names(facts))), warnings=_warnings(facts), tiles=[],
+        verdict="", summary=None, sections=sections,
     )  # fmt: skip
 
 
@@ -63,15 +63,17 @@ def _metric(facts: Sequence[Facts]) -> str:
 
 def _quality(facts: Sequence[Facts]) -> Section:
     metric, own = _metric(facts), names(facts)
-    scores = [{role: one.measures.get(role, {}).get(metric) for role in ROLES} for one in facts]
+    scores: list[dict[str, float | None]] = [
+        {role: one.measures.get(role, {}).get(metric) for role in ROLES} for one in facts
+    ]
     roles = [role for role in ROLES if any(score[role] is not None for score in scores)]
-    values = {role: [None if score[role] is None else 100 * score[role] for score in scores] for role in roles}
+    values = {role: [_hundredfold(score[role]) for score in scores] for role in roles}
     title = f"{'AUC' if metric == 'auc' else metric.capitalize()} on test"
     svg = dot_rows("quality", f"{title} of every run", f"{title} in %", own, values)
     rows = []
     for name, score in zip(own, scores, strict=True):
-        gain = None if score["baseline"] is None else score["student"] - score["baseline"]
-        drop = score["student"] - score["teacher"]
+        gain = _minus(score["student"], score["baseline"])
+        drop = _minus(score["student"], score["teacher"])
         rows.append([clean(name), *(percent(score[role]) for role in roles), points(drop), points(gain)])
     head = ["run", *roles, "student − teacher", "student − baseline"]
     text = ["A baseline is the same student trained without the teacher. Differences are in points."]
@@ -88,6 +90,14 @@ def _costs(facts: Sequence[Facts]) -> Section:
     head = ["run", "parameters", "FLOPs", "bytes", "latency", "verified"]
     text = ["Student / teacher: below 1 the student is smaller or faster."]
     return Section("costs", "What got smaller", text, tables=[Table("Ratios", head, rows)])
+
+
+def _minus(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other
+
+
+def _hundredfold(value: float | None) -> float | None:
+    return None if value is None else 100 * value
 
 
 def _times(ratio: float | None) -> str:

@@ -11,7 +11,12 @@ _ROW = 19  # units
 
 
 def dot_rows(
-    name: str, title: str, label: str, names: Sequence[str], values: Mapping[str, Sequence[float | None]], most: int = 18
+    name: str,
+    title: str,
+    label: str,
+    names: Sequence[str],
+    values: Mapping[str, Sequence[float | None]],
+    most: int = 18,
 ) -> str:
     """An SVG with a row for each of `names`, from above, and in it a dot by role at its value; None leaves it out."""
     from matplotlib.axes import Axes
@@ -20,11 +25,14 @@ def dot_rows(
         for row in range(len(names)):
             known = [column[row] for column in values.values() if column[row] is not None]
             if known:
-                axes.plot([min(known), max(known)], [-row, -row], color=MUTED, linewidth=1, zorder=1)  # type: ignore[type-var, list-item]
+                axes.plot([min(known), max(known)], [-row, -row], color=MUTED, linewidth=1, zorder=1)
         for role, column in values.items():
             seen = [(value, -row) for row, value in enumerate(column) if value is not None]
             xs, ys = [x for x, _ in seen], [y for _, y in seen]
-            axes.plot(xs, ys, MARKERS[role], color=COLOURS[role], markersize=7, label=role, alpha=0.9, linestyle="none")
+            # The student's is small and full, the others' are rings around it: equal values stay visible
+            size, face = (5.5, COLOURS[role]) if role == "student" else (9.5, "none")
+            axes.plot(xs, ys, MARKERS[role], color=COLOURS[role], markersize=size, markerfacecolor=face,
+                      markeredgewidth=1.6, label=role)  # fmt: skip
         axes.set_yticks([-row for row in range(len(names))], [short(one, most) for one in names])
         axes.set_ylim(0.6 - len(names), 0.6)
         axes.set_xlabel(label)

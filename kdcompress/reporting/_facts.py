@@ -78,6 +78,12 @@ class Facts:
         name = headline(len(self.classes))
         return name if all(one.get(name) is not None for one in self.measures.values()) else "accuracy"
 
+    @property
+    def input_shape(self) -> list[int]:
+        """Height, width and channels of an image; empty of a run that has not come to its data yet."""
+        known: list[int] = self.manifest.get("input_shape") or self.costs("student").get("input_shape", [])
+        return known
+
     def answers(self, role: str) -> NDArray[np.int64]:
         """The top-1 class of every test image; -1 where the logits are not finite."""
         return answers(self.finished.logits[role])
@@ -85,8 +91,9 @@ class Facts:
     def confidence(self, role: str) -> NDArray[np.float64]:
         """The largest probability of every test image; 0 where the logits are not finite."""
         logits = self.finished.logits[role]
-        finite = np.isfinite(logits).all(axis=-1, keepdims=True)
-        return np.where(finite[:, 0], probabilities(np.where(finite, logits, 0)).max(axis=-1), 0.0)
+        finite = np.isfinite(logits).all(axis=-1)
+        sureness = probabilities(np.where(finite[:, None], logits, 0)).max(axis=-1)
+        return np.asarray(np.where(finite, sureness, 0.0))
 
     def class_name(self, index: int) -> str:
         """The name of a class by its number; of -1, what stands for an answer that is none."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from kdcompress.reporting._facts import Facts
 from kdcompress.reporting._parts import Table
-from kdcompress.reporting._words import MISSING, brief, digits, ms, percent, points, short, size, whole
+from kdcompress.reporting._words import MISSING, brief, digits, ms, percent, points, short, signed, size, whole
 from kdcompress.verification.latency import latency_pair
 
 _SAME = 0.005  # a ratio this near to 1 is no change worth a headline
@@ -49,16 +49,17 @@ def verdict(facts: Facts) -> str:
     test = facts.comparison["mcnemar"]
     who = "student" if test["student_only_right"] > test["teacher_only_right"] else "teacher"
     told = f"the {who} is better" if test["p"] < 0.05 else "no difference is shown"
+    metric = "AUC" if facts.metric == "auc" else facts.metric
     said = (
-        f"The student {'gains' if now > before else 'loses'} {abs(100 * (now - before)):.2f} points of "
-        f"{'AUC' if facts.metric == 'auc' else facts.metric}. Of {len(facts.finished.ids):,} test images only the teacher "
-        f"gets {test['teacher_only_right']:,} right, only the student {test['student_only_right']:,}: {told} "
-        f"(McNemar, p = {digits(test['p'], 2)})."
+        f"The student {'gains' if now > before else 'loses'} {abs(100 * (now - before)):.2f} points of {metric}. "
+        f"Of {len(facts.finished.ids):,} test images only the teacher gets {test['teacher_only_right']:,} right, "
+        f"only the student {test['student_only_right']:,}: {told} (McNemar, p = {digits(test['p'], 2)})."
     )
     if "baseline" not in facts.measures:
         return said
-    gain = now - facts.measures["baseline"][facts.metric]
-    return f"{said} The same student trained without the teacher is {points(gain)} points from it, in this one seed."
+    alone = facts.measures["baseline"][facts.metric]
+    gain = f"the gain is {points(now - alone)} points, in one seed"
+    return f"{said} Trained without the teacher, the same student reaches {percent(alone)}: {gain}."
 
 
 def table(facts: Facts) -> Table:
@@ -71,11 +72,18 @@ def table(facts: Facts) -> Table:
     for label, key in _METRICS:
         measured = {role: facts.measures[role].get(key) for role in facts.roles}
         if any(value is not None for value in measured.values()):
-            change = _difference(measured["student"], measured["teacher"])
-            rows.append([label, *(percent(value) for value in measured.values()), f"{points(change)} points"])
+            rows.append(
+                [label, *(percent(value) for value in measured.values()), f"{points(_difference(measured))} points"]
+            )
     if facts.measures:
+        errors = {role: facts.measures[role]["ece"] for role in facts.roles}
+        shown = [MISSING if error is None else f"{error:.4f}" for error in errors.values()]
+        change = _difference(errors)
+        rows.append(["calibration error", *shown, MISSING if change is None else signed(change, 4)])
         low_high = [_interval(facts, role) for role in facts.roles]
-        rows.insert(next(i for i, row in enumerate(rows) if row[0] == "accuracy") + 1, ["  95 % interval", *low_high, ""])
+        rows.insert(
+            next(i for i, row in enumerate(rows) if row[0] == "accuracy") + 1, ["  95 % interval", *low_high, ""]
+        )
     roles = [*(facts.roles or ("teacher", "student"))]
     return Table("Costs, and metrics on test", ["", *roles, "student against teacher"], rows)
 
@@ -87,7 +95,7 @@ _COSTS = (
     ("bytes of the Keras file", "bytes"),
     ("bytes of the weights", "weight_bytes"),
 )
-_METRICS = (("accuracy", "accuracy"), ("F1", "f1"), ("AUC", "auc"), ("calibration error", "ece"))
+_METRICS = (("accuracy", "accuracy"), ("F1", "f1"), ("AUC", "auc"))
 
 
 def _cost(label: str, facts: Facts, key: str, say: Any, less: str, more: str, command: str, extra: str = "") -> Tile:
@@ -150,7 +158,8 @@ def _change(values: dict[str, float | None]) -> str:
     return f"{digits(student / teacher)} times" + (", GREW" if student > teacher else "")
 
 
-def _difference(now: float | None, before: float | None) -> float | None:
+def _difference(measured: dict[str, float | None]) -> float | None:
+    now, before = measured["student"], measured["teacher"]
     return None if now is None or before is None else now - before
 
 
@@ -161,4 +170,4 @@ def _interval(facts: Facts, role: str) -> str:
     n = len(facts.finished.labels)
     right = int((facts.answers(role) == facts.finished.labels).sum())
     found = binomtest(right, n).proportion_ci(0.95, method="wilson")
-    return f"{100 * found.low:.2f} to {100 * found.high:.2f} %"
+    return f"{100 * found.low:.2f}–{100 * found.high:.2f} %"

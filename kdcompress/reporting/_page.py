@@ -63,9 +63,7 @@ def environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("kdcompress.reporting", "templates")
-    return Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def lead(facts: Facts) -> str:
@@ -80,7 +78,9 @@ def lead(facts: Facts) -> str:
         f"by {recipe['method']['name']}{told}, seed {recipe['seed']}."
     )
     if data:
-        said += f" {data['n_train']:,} images to train on, {data['n_val']:,} to choose epochs, {data['n_test']:,} to test."
+        said += (
+            f" {data['n_train']:,} images to train on, {data['n_val']:,} to choose epochs, {data['n_test']:,} to test."
+        )
     return clean(said)
 
 

@@ -43,6 +43,8 @@ def _write_card(facts: Facts, path: Path, progress: Progress) -> None:
     former = path.read_text(encoding="utf-8") if path.exists() else None
     card = _card.render(facts, former)
     if card is None:
-        progress.warn(f"{path} is left as it is: its marks of what is yours are gone; delete it to have it written anew")
+        progress.warn(
+            f"{path} is left as it is: its marks of what is yours are gone; delete it to have it written anew"
+        )
     else:
         write_text(path, card)

@@ -18,6 +18,7 @@ from kdcompress.reporting._words import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 INK, MUTED, GRID, PAPER = "#00fe01", "#00fe02", "#00fe03", "#00fe04"
 COLOURS = {"teacher": "#00fe05", "student": "#00fe06", "baseline": "#00fe07"}
@@ -77,14 +78,14 @@ def legend(axes: Axes, columns: int = 3) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, handlelength=1.8, columnspacing=1.2)
 
 
-def plain_ticks(axes: Axes) -> None:
-    """Ticks of a logarithmic x axis in plain numbers: 1, 2, 5, or powers of ten alone where they are many."""
+def plain_ticks(axis: Axis) -> None:
+    """Ticks of a logarithmic axis in plain numbers: 1, 2, 5, or powers of ten alone where they are many."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    low, high = axes.get_xlim()
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _themed(svg: str, name: str, title: str) -> str:

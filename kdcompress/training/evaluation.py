@@ -32,4 +32,4 @@ def disagreements(first: NDArray[np.float32], second: NDArray[np.float32], most:
 def _confidence(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     wide = logits.astype(np.float64)
     wide = np.exp(wide - wide.max(axis=-1, keepdims=True))
-    return np.nan_to_num(np.asarray(wide.max(axis=-1) / wide.sum(axis=-1)))
+    return np.asarray(np.nan_to_num(wide.max(axis=-1) / wide.sum(axis=-1)), np.float64)

@@ -59,7 +59,7 @@ def _figure(role: str, matrix: NDArray[np.int64], names: list[str]) -> Figure:
             count = int(matrix[row, column])
             colour = COLOURS[role] if row == column else BAD
             # The root, lest the errors, which are few, cannot be seen
-            strength = 0.08 + 0.5 * float(np.sqrt(count / totals[row]))
+            strength = 0.16 + 0.42 * float(np.sqrt(count / totals[row]))
             axes.add_patch(Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, facecolor=colour, alpha=strength))
             if n <= _NUMBERED:
                 axes.text(column, row, str(count), ha="center", va="center", fontsize=11 if n < 7 else 9, color=INK)
@@ -74,7 +74,9 @@ def _name(axes: Axes, names: list[str]) -> None:
     size, most = (11 if len(names) <= _NUMBERED else 8), (14 if len(names) <= _NUMBERED else 11)
     labels = [short(name, most) for name in names]
     upright = len(names) > _NUMBERED or sum(len(label) for label in labels) > 40
-    axes.set_xticks(range(len(names)), labels, fontsize=size, rotation=90 if upright and max(map(len, labels)) > 2 else 0)
+    axes.set_xticks(
+        range(len(names)), labels, fontsize=size, rotation=90 if upright and max(map(len, labels)) > 2 else 0
+    )
     axes.set_yticks(range(len(names)), labels, fontsize=size)
     axes.tick_params(length=0)
 
@@ -90,5 +92,7 @@ def _table(facts: Facts, matrices: dict[str, NDArray[np.int64]]) -> Table:
         names = [clean(facts.class_name(truth)), clean(facts.class_name(answer))]
         counts = [whole(float(matrix[truth, answer])) for matrix in (teacher, student)]
         rows.append([*names, *counts])
-    caption = f"The {_PAIRS} pairs most confused, of {len(pairs)}" if len(pairs) > _PAIRS else "Every pair that was confused"
+    caption = (
+        f"The {_PAIRS} pairs most confused, of {len(pairs)}" if len(pairs) > _PAIRS else "Every pair that was confused"
+    )
     return Table(f"{caption}, in images", ["truth", "taken for", "by the teacher", "by the student"], rows, names=2)

@@ -38,14 +38,12 @@ def _figure(rows: list[dict[str, Any]]) -> Figure:
             _distribution(axes, row, -place)
         axes.set_xscale("log")
         axes.set_ylim(0.4 - len(rows), 0.8)
-        plain_ticks(axes)
+        plain_ticks(axes.xaxis)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.set_xlabel("ms for one image")
 
-    caption = (
-        "Thin: from the 1st to the 99th percentile. Thick: the middle half. White: the median. Tick: the 99th percentile."
-    )
+    caption = "Thin: from the 1st to the 99th percentile, a tick there. Thick: the middle half. Dot: the median."
     title = f"Latency distributions of {len(rows)} models, one image at a time"
     return Figure(draw("latency", title, 50 + _ROW * len(rows), paint), caption)
 

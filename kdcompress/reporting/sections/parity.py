@@ -40,7 +40,9 @@ def _exports(entries: list[dict[str, Any]]) -> Table:
         name = entry["path"].rsplit("/", 1)[-1]
         change = points(None if drop is None else -drop)
         verdict = "passed" if entry["passed"] else "FAILED"
-        rows.append([short(name, 40), verdict, size(entry["bytes"]), f"{whole(n - flipped)}/{whole(n)}", gap, metric, change])
+        rows.append(
+            [short(name, 40), verdict, size(entry["bytes"]), f"{whole(n - flipped)}/{whole(n)}", gap, metric, change]
+        )
     head = ["file", "parity", "size", "top-1 equal", "largest difference", "metric", "change, points"]
     return Table("Exported files against the Keras model", head, rows, names=2)
 

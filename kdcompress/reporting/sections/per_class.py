@@ -21,13 +21,13 @@ def section(facts: Facts) -> Section | None:
     known = sorted((name for name in changes if changes[name] is not None), key=lambda name: (changes[name], name))
     half = _SHOWN // 2
     shown = known if len(known) <= _SHOWN else [*known[:half], *known[-half:]]
-    values = {
-        role: [100 * facts.measures[role]["recall"][name] for name in shown] for role in facts.roles
-    }
+    values = {role: [100 * facts.measures[role]["recall"][name] for name in shown] for role in facts.roles}
     caption = "Recall of each class, those that lost most first."
     if len(shown) < len(known):
         caption += f" Of {len(known)} classes, the {half} that lost most and the {half} that lost least."
-    svg = dot_rows("per-class", "Recall of each class by model", "recall in % of the class's test images", shown, values)
+    svg = dot_rows(
+        "per-class", "Recall of each class by model", "recall in % of the class's test images", shown, values
+    )
     return Section("per-class", _TITLE, [_words(changes, known)], [Figure(svg, caption)], [_table(facts, changes)])
 
 
@@ -47,5 +47,5 @@ def _table(facts: Facts, changes: dict[str, float | None]) -> Table:
     for name, count in zip(facts.classes, counts, strict=True):
         recalls = [percent(facts.measures[role]["recall"][name]) for role in facts.roles]
         rows.append([clean(name), whole(float(count)), *recalls, points(changes[name])])
-    head = ["class", "test images", *facts.roles, "student − teacher, points"]
-    return Table("Recall by class", head, rows)
+    head = ["class", "test images", *facts.roles, "change, points"]
+    return Table("Recall by class; the change is from teacher to student", head, rows)

@@ -16,7 +16,9 @@ def recipe(facts: Facts) -> Section:
     known = facts.manifest.get("dataset", {})
     rows = [[key, clean(value)] for key, value in known.items()]
     tables = [Table("The data", ["fact", "value"], rows, names=2)] if rows else []
-    return Section("recipe", "The recipe", tables=tables, listings=[("recipe.toml, every default written out", facts.recipe_text)])
+    return Section(
+        "recipe", "The recipe", tables=tables, listings=[("recipe.toml, every default written out", facts.recipe_text)]
+    )
 
 
 def machine(facts: Facts) -> Section:
@@ -42,15 +44,23 @@ def again(facts: Facts) -> Section:
         # Of a run from Python, the command is that of the user's own program
         said = [program if program == "kdcompress" else given[0], *given[1:]]
         listings.append(("as it was given", shlex.join(said)))
-    steps = [f"kdcompress distill {folder}/recipe.toml --out again", *(f"kdcompress {verb} again" for verb in _VERBS)]
+    steps = [f"kdcompress distill {folder}/recipe.toml --out again", "kdcompress verify again"]
+    steps += [_export(facts), "kdcompress bench again", "kdcompress report again"]
     listings.append(("from the recipe alone", "\n".join(steps)))
-    text = ["On one machine the same recipe and data give the same weights; `manifest.json` has the SHA-256 of every file."]
+    text = [
+        "On one machine the same recipe and data give the same weights; `manifest.json` has the SHA-256 of every file."
+    ]
     if not facts.recipe.get("deterministic", True):
         text = ["This recipe does not ask for determinism: another run will differ a little."]
     return Section("again", "How to run it again", text, listings=listings)
 
 
-_VERBS = ("verify", "export", "bench", "report")
+def _export(facts: Facts) -> str:
+    """The command that makes the same kinds of file."""
+    formats = sorted({entry["format"].replace("_", "-") for entry in facts.exports})
+    precisions = sorted({entry["precision"] for entry in facts.exports})
+    options = [*(f"--format {name}" for name in formats), *(f"--precision {name}" for name in precisions)]
+    return " ".join(["kdcompress export again", *options])
 
 
 def _said(value: Any) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BINS = 15
+_MANY = 10  # images from which on a bin is more than chance, and the line goes through it
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Bin:
 
 
 def bins(confidence: NDArray[np.float64], right: NDArray[np.bool_], count: int = _BINS) -> list[Bin]:
-    """The bins that hold images, of `count` equal ones in [0, 1] (the last with 1), as the calibration error has them."""
+    """Those of `count` equal bins over [0, 1] that hold images, as the calibration error has them (1 is in the last)."""
     index = np.minimum((confidence * count).astype(int), count - 1)
     found = []
     for place in np.unique(index).tolist():
@@ -45,14 +46,12 @@ def section(facts: Facts) -> Section | None:
     """Accuracy against confidence of all models, and their calibration errors."""
     if facts.outputs is None:
         return None
-    found = {
-        role: bins(facts.confidence(role), facts.answers(role) == facts.finished.labels) for role in facts.roles
-    }
+    found = {role: bins(facts.confidence(role), facts.answers(role) == facts.finished.labels) for role in facts.roles}
     errors = {role: facts.measures[role]["ece"] for role in facts.roles}
     known = [f"{role} {MISSING if error is None else f'{error:.4f}'}" for role, error in errors.items()]
     text = [
         "On the diagonal a model is as often right as it says. Below it the model is too sure. Larger marks stand for "
-        "more images; small ones may be chance.",
+        f"more images; faint ones, of fewer than {_MANY}, are chance.",
         f"Expected calibration error, {_BINS} bins: {', '.join(known)}.",
     ]
     return Section("reliability", "Reliability", text, [_figure(found)], [_table(found)])
@@ -62,18 +61,26 @@ def _figure(found: dict[str, list[Bin]]) -> Figure:
     def paint(axes: Axes) -> None:
         axes.plot([0, 100], [0, 100], color=MUTED, linewidth=1)
         for role, own in found.items():
-            xs, ys = [100 * one.confidence for one in own], [100 * one.accuracy for one in own]
+            many, few = [one for one in own if one.n >= _MANY], [one for one in own if one.n < _MANY]
             total = sum(one.n for one in own)
-            sizes = [12 + 130 * float(np.sqrt(one.n / total)) for one in own]
-            axes.plot(xs, ys, color=COLOURS[role], linestyle=LINES[role], linewidth=1.3, alpha=0.7)
-            axes.scatter(xs, ys, s=sizes, marker=MARKERS[role], color=COLOURS[role], alpha=0.75, linewidths=0, label=role)
-        axes.set(xlim=(0, 102), ylim=(0, 102), xlabel="confidence in %", ylabel="right in %")
+            _marks(axes, role, few, total, 0.35)
+            _marks(axes, role, many, total, 0.8, label=role)
+            xs, ys = [100 * one.confidence for one in many], [100 * one.accuracy for one in many]
+            axes.plot(xs, ys, color=COLOURS[role], linestyle=LINES[role], linewidth=1.5)
+        axes.set(xlim=(-2, 103), ylim=(-2, 103), xlabel="confidence in %", ylabel="right in %")
         legend(axes)
-        for handle in axes.get_legend().legend_handles:  # type: ignore[union-attr]
-            handle.set_sizes([45])  # type: ignore[union-attr]
+        for handle in axes.get_legend().legend_handles:
+            handle.set_alpha(1)
+            handle.set_sizes([45])
 
     svg = draw("reliability", "How often the models are right against how sure they are", 300, paint)
     return Figure(svg, "Accuracy against confidence, on test")
+
+
+def _marks(axes: Axes, role: str, own: list[Bin], total: int, strength: float, **more: str) -> None:
+    xs, ys = [100 * one.confidence for one in own], [100 * one.accuracy for one in own]
+    sizes = [12 + 130 * float(np.sqrt(one.n / total)) for one in own]
+    axes.scatter(xs, ys, sizes, COLOURS[role], MARKERS[role], alpha=strength, linewidths=0, **more)
 
 
 def _table(found: dict[str, list[Bin]]) -> Table:
@@ -83,4 +90,6 @@ def _table(found: dict[str, list[Bin]]) -> Table:
             span = f"{100 * one.low:.1f} to {100 * one.high:.1f} %"
             gap = points(one.accuracy - one.confidence)
             rows.append([role, span, whole(one.n), percent(one.confidence), percent(one.accuracy), gap])
-    return Table("The bins", ["model", "confidence", "images", "mean confidence", "right", "gap, points"], rows, names=2)
+    return Table(
+        "The bins", ["model", "confidence", "images", "mean confidence", "right", "gap, points"], rows, names=2
+    )
