@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from kdcompress.reporting._svg import COLOURS, MARKERS, MUTED, draw, legend
 from kdcompress.reporting._words import short
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _ROW = 19  # units
 
@@ -19,11 +23,10 @@ def dot_rows(
     most: int = 18,
 ) -> str:
     """An SVG with a row for each of `names`, from above, and in it a dot by role at its value; None leaves it out."""
-    from matplotlib.axes import Axes
 
     def paint(axes: Axes) -> None:
         for row in range(len(names)):
-            known = [column[row] for column in values.values() if column[row] is not None]
+            known = [value for column in values.values() if (value := column[row]) is not None]
             if known:
                 axes.plot([min(known), max(known)], [-row, -row], color=MUTED, linewidth=1, zorder=1)
         for role, column in values.items():
@@ -31,8 +34,16 @@ def dot_rows(
             xs, ys = [x for x, _ in seen], [y for _, y in seen]
             # The student's is small and full, the others' are rings around it: equal values stay visible
             size, face = (5.5, COLOURS[role]) if role == "student" else (9.5, "none")
-            axes.plot(xs, ys, MARKERS[role], color=COLOURS[role], markersize=size, markerfacecolor=face,
-                      markeredgewidth=1.6, label=role)  # fmt: skip
+            axes.plot(
+                xs,
+                ys,
+                MARKERS[role],
+                color=COLOURS[role],
+                markersize=size,
+                markerfacecolor=face,
+                markeredgewidth=1.6,
+                label=role,
+            )
         axes.set_yticks([-row for row in range(len(names))], [short(one, most) for one in names])
         axes.set_ylim(0.6 - len(names), 0.6)
         axes.set_xlabel(label)

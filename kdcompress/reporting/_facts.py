@@ -91,7 +91,7 @@ class Facts:
     def confidence(self, role: str) -> NDArray[np.float64]:
         """The largest probability of every test image; 0 where the logits are not finite."""
         logits = self.finished.logits[role]
-        finite = np.isfinite(logits).all(axis=-1)
+        finite = np.asarray(np.isfinite(logits).all(axis=-1))
         sureness = probabilities(np.where(finite[:, None], logits, 0)).max(axis=-1)
         return np.asarray(np.where(finite, sureness, 0.0))
 

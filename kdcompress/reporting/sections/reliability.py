@@ -32,7 +32,7 @@ class Bin:
 
 
 def bins(confidence: NDArray[np.float64], right: NDArray[np.bool_], count: int = _BINS) -> list[Bin]:
-    """Those of `count` equal bins over [0, 1] that hold images, as the calibration error has them (1 is in the last)."""
+    """Those of `count` equal bins over [0, 1] that hold images: the calibration error's (1 is in the last)."""
     index = np.minimum((confidence * count).astype(int), count - 1)
     found = []
     for place in np.unique(index).tolist():
