@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from kdcompress.reporting._facts import Facts
 from kdcompress.reporting._parts import Figure, Section, Table
-from kdcompress.reporting._svg import BAD, COLOURS, INK, draw
+from kdcompress.reporting._svg import BAD, COLOURS, INK, WIDTH, draw
 from kdcompress.reporting._words import clean, short, whole
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def _worst(matrices: dict[str, NDArray[np.int64]], classes: int) -> list[int]:
 
 def _figure(role: str, matrix: NDArray[np.int64], names: list[str]) -> Figure:
     n = len(names)
+    look = _look(names)
 
     def paint(axes: Axes) -> None:
         from matplotlib.patches import Rectangle
@@ -65,19 +67,37 @@ def _figure(role: str, matrix: NDArray[np.int64], names: list[str]) -> Figure:
                 axes.text(column, row, str(count), ha="center", va="center", fontsize=11 if n < 7 else 9, color=INK)
         axes.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5), aspect="equal", xlabel=f"{role}'s answer", ylabel="truth")
         axes.grid(False)
-        _name(axes, names)
+        # The layout does not foresee that a square is narrower than its place
+        axes.figure.get_layout_engine().set(rect=(0.03, 0, 0.97, 1))
+        _name(axes, look)
 
-    return Figure(draw(f"confusion-{role}", f"Confusions of the {role}", 350, paint), f"The {role}'s confusions")
+    # As high as the square that the labels leave room for
+    height = WIDTH - 22 - look.longest + (look.longest if look.upright else look.size) + 28
+    svg = draw(f"confusion-{role}", f"Confusions of the {role}", height, paint)
+    return Figure(svg, f"The {role}'s confusions")
 
 
-def _name(axes: Axes, names: list[str]) -> None:
-    size, most = (11 if len(names) <= _NUMBERED else 8), (14 if len(names) <= _NUMBERED else 11)
+@dataclass(frozen=True)
+class _Look:
+    """How the classes are named along the axes; `longest` is about how wide the longest label is, in units."""
+
+    labels: list[str]
+    size: int
+    upright: bool
+    longest: float
+
+
+def _look(names: list[str]) -> _Look:
+    size, most = (11, 14) if len(names) <= _NUMBERED else (8, 11)
     labels = [short(name, most) for name in names]
-    upright = len(names) > _NUMBERED or sum(len(label) for label in labels) > 40
-    axes.set_xticks(
-        range(len(names)), labels, fontsize=size, rotation=90 if upright and max(map(len, labels)) > 2 else 0
-    )
-    axes.set_yticks(range(len(names)), labels, fontsize=size)
+    longest = max(map(len, labels), default=0)
+    upright = longest > 2 and (len(names) > _NUMBERED or sum(map(len, labels)) > 40)
+    return _Look(labels, size, upright, 0.6 * size * longest)
+
+
+def _name(axes: Axes, look: _Look) -> None:
+    axes.set_xticks(range(len(look.labels)), look.labels, fontsize=look.size, rotation=90 if look.upright else 0)
+    axes.set_yticks(range(len(look.labels)), look.labels, fontsize=look.size)
     axes.tick_params(length=0)
 
 
