@@ -26,7 +26,7 @@ class Tile:
 
 def tiles(facts: Facts) -> list[Tile]:
     """Parameters, FLOPs, bytes and latency, student against teacher."""
-    word = "flops" if all(facts.costs(role).get("flops") for role in ("teacher", "student")) else "macs"
+    word = _work(facts)
     counted = f"kdcompress verify {facts.folder}"
     return [
         _cost("Parameters", facts, "params", brief, "fewer", "MORE", counted),
@@ -38,7 +38,8 @@ def tiles(facts: Facts) -> list[Tile]:
 
 def ratios(facts: Facts) -> dict[str, float | None]:
     """student / teacher of what is known: params, flops, bytes and latency (the median)."""
-    found = {key: _ratio(facts, key) for key in ("params", "flops", "bytes")}
+    keys = {"params": "params", "flops": _work(facts), "bytes": "bytes"}
+    found = {name: _ratio(facts, key) for name, key in keys.items()}
     pair = latency_pair(facts.bench) if facts.bench else None
     return {**found, "latency": pair[0]["p50_ms"] / pair[1]["p50_ms"] if pair else None}
 
@@ -98,6 +99,11 @@ _COSTS = (
 _METRICS = (("accuracy", "accuracy"), ("F1", "f1"), ("AUC", "auc"))
 
 
+def _work(facts: Facts) -> str:
+    """What stands for the work of a model: FLOPs, or MACs where one of the two has no FLOPs."""
+    return "flops" if all(facts.costs(role).get("flops") for role in ("teacher", "student")) else "macs"
+
+
 def _cost(label: str, facts: Facts, key: str, say: Any, less: str, more: str, command: str, extra: str = "") -> Tile:
     ratio = _ratio(facts, key)
     if ratio is None:
@@ -118,16 +124,16 @@ def _latency(facts: Facts) -> Tile:
     if pair is None:
         return Tile("Latency", MISSING, "not measured in float32", "see the latency distributions", "unknown")
     student, teacher = pair
-    ratio = student["p50_ms"] / teacher["p50_ms"]
     compared = next((one for one in facts.bench["comparisons"] if _is_of(one, student)), None)
+    speedup = compared["speedup"] if compared else teacher["p50_ms"] / student["p50_ms"]
     detail = f"{ms(teacher['p50_ms'])} → {ms(student['p50_ms'])} ms for one image, one thread, ONNX Runtime, fp32"
     if compared:
         detail += f"; speedup {digits(compared['speedup_low'])} to {digits(compared['speedup_high'])}"
     if compared and not compared["distinguishable"]:
-        return Tile("Latency", f"{digits(1 / ratio)}×", "no difference is shown", detail, "same")
-    if ratio > 1:
-        return Tile("Latency", f"{digits(ratio)}×", "SLOWER than the teacher", detail, "bad")
-    return Tile("Latency", f"{digits(1 / ratio)}×", "faster than the teacher", detail, "good")
+        return Tile("Latency", f"{digits(speedup)}×", "no difference is shown", detail, "same")
+    if speedup < 1:
+        return Tile("Latency", f"{digits(1 / speedup)}×", "SLOWER than the teacher", detail, "bad")
+    return Tile("Latency", f"{digits(speedup)}×", "faster than the teacher", detail, "good")
 
 
 def _is_of(comparison: dict[str, Any], student: dict[str, Any]) -> bool:

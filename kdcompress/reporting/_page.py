@@ -73,10 +73,10 @@ def lead(facts: Facts) -> str:
     recipe, data = facts.recipe, facts.manifest.get("dataset", {})
     method = ", ".join(f"{key} {value}" for key, value in recipe["method"].items() if key != "name")
     told = f" ({method})" if method else ""
-    said = (
-        f"{recipe['student']['model']}, distilled from {recipe['teacher']['model']} on {recipe['data']['name']} "
-        f"by {recipe['method']['name']}{told}, seed {recipe['seed']}."
-    )
+    name, teacher = recipe["method"]["name"], recipe["teacher"]["model"]
+    how = "trained from the labels alone, beside" if name == "none" else "distilled from"
+    by = "" if name == "none" else f" by {name}{told}"
+    said = f"{recipe['student']['model']}, {how} {teacher} on {recipe['data']['name']}{by}, seed {recipe['seed']}."
     if data:
         said += (
             f" {data['n_train']:,} images to train on, {data['n_val']:,} to choose epochs, {data['n_test']:,} to test."

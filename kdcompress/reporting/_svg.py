@@ -7,7 +7,6 @@ Figures are drawn 360 units wide, a phone's width, so that their text is readabl
 from __future__ import annotations
 
 import io
-import logging
 import re
 import warnings
 from collections.abc import Callable
@@ -63,10 +62,11 @@ def draw(name: str, title: str, height: float, paint: Callable[[Axes], None]) ->
     from matplotlib.figure import Figure
 
     out = io.StringIO()
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     with matplotlib.rc_context(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a class name in a script that the layout's font lacks: browsers have it
-        matplotlib.rcParams.update({**matplotlib.rcParamsDefault, **_STYLE, "backend": "svg"})
+        # The user's own style must not show; his backend is left alone, for no context gives it back
+        plain = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
+        matplotlib.rcParams.update({**plain, **_STYLE})
         figure = Figure(figsize=(WIDTH / _DPI, height / _DPI), dpi=_DPI, layout="constrained")
         paint(figure.add_subplot())
         figure.savefig(out, format="svg", metadata={"Date": None})

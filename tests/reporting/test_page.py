@@ -10,6 +10,7 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 from conftest import Recorder
@@ -102,6 +103,25 @@ def test_the_same_run_gives_the_same_bytes_and_the_manifest_vouches_for_them(tmp
         assert files[name]["sha256"] == sha256_of(run / name)
     RunFolder(run).clear()
     assert not (run / "report.html").exists()
+
+
+def test_the_users_own_figures_look_as_before(tmp_path: Path) -> None:
+    run = make(tmp_path / "run", "begun")
+    plain = page_of(run)
+    with matplotlib.rc_context({"lines.linewidth": 9, "font.size": 30}):
+        matplotlib.use("pdf")
+        assert page_of(run) == plain
+        assert (matplotlib.get_backend(), matplotlib.rcParams["svg.fonttype"]) == ("pdf", "path")
+
+
+def test_a_run_killed_before_its_result_shows_what_there_is(tmp_path: Path) -> None:
+    run = make(tmp_path / "run", "finished")
+    files = RunFolder(run).manifest()["files"]
+    del files["metrics.json"]
+    RunFolder(run).note(files=files)
+    page = page_of(run)
+    assert "is not finished" in page
+    assert len(svgs(page)) == FIGURES["finished"]
 
 
 def test_what_grew_is_said_and_what_is_not_known_yet_too(tmp_path: Path) -> None:
