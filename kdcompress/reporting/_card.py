@@ -37,7 +37,8 @@ def render(facts: Facts, former: str | None) -> str | None:
         name=facts.name, lead=lead(facts), begin=Raw(BEGIN), yours=Raw(yours), end=Raw(END), version=__version__,
         data=[(key, value) for key, value in facts.manifest.get("dataset", {}).items()], classes=facts.classes,
         warnings=(facts.metrics or {}).get("warnings", []), limits=_limits(facts), tables=_tables(facts),
-        tiles=_headline.tiles(facts) if facts.metrics else [], verdict=_headline.verdict(facts) if facts.measures else "",
+        tiles=_headline.tiles(facts) if facts.metrics else [],
+        verdict=_headline.verdict(facts) if facts.measures else "",
         shape=Raw("x".join(str(side) for side in facts.input_shape)),
     )  # fmt: skip
 
