@@ -102,6 +102,7 @@ def _themed(svg: str, name: str, title: str) -> str:
 def _themed_tag(tag: str, name: str, used: set[str]) -> str:
     """A tag with the page's colours and font, and with ids that are unique on the page; ids not in use are dropped."""
     tag = tag.replace("xlink:href", "href").replace("font-family: 'DejaVu Sans'; ", "")
+    tag = re.sub(r"""font: ([0-9.]+)px 'DejaVu Sans'[^;"]*""", r"font-size: \1px", tag)  # as Matplotlib 3.9 has it
     tag = re.sub(r' id="([^"]*)"', lambda match: f' id="{name}-{match[1]}"' if match[1] in used else "", tag)
     tag = re.sub(r"""(href="#|url\(#)""", rf"\g<1>{name}-", tag)
     for colour, variable in _VARIABLES.items():
