@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 from kdcompress._version import __version__
 
 if TYPE_CHECKING:
-    from kdcompress.api import Run, distill, export, predict, verify
+    from kdcompress.api import Run, distill, export, predict, report, verify
     from kdcompress.errors import KDCompressError
     from kdcompress.recipe import Recipe
 
-__all__ = ["KDCompressError", "Recipe", "Run", "__version__", "distill", "export", "predict", "verify"]
+__all__ = ["KDCompressError", "Recipe", "Run", "__version__", "distill", "export", "predict", "report", "verify"]
 
 _HOME = {
     "distill": "kdcompress.api",
     "export": "kdcompress.api",
     "predict": "kdcompress.api",
+    "report": "kdcompress.api",
     "verify": "kdcompress.api",
     "Run": "kdcompress.api",
     "Recipe": "kdcompress.recipe",

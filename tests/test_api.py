@@ -51,11 +51,18 @@ def test_a_run_from_beginning_to_end(tmp_path: Path, recorder: Recorder) -> None
         "history.csv",
         "metrics.json",
         "outputs/test.npz",
+        "outputs/disagreements.npz",
     }
     with np.load(run.path / "outputs/test.npz") as outputs:
         for name, part in (("teacher", "teacher"), ("student", "student"), ("baseline", "baseline")):
             right = outputs[f"{name}_logits"].argmax(-1) == outputs["labels"]
             assert right.mean() == pytest.approx(result[part]["metrics"]["accuracy"])
+        tops = {role: outputs[f"{role}_logits"].argmax(-1) for role in ("teacher", "student")}
+        with np.load(run.path / "outputs/disagreements.npz") as kept:
+            assert kept["images"].shape == (min(24, int((tops["teacher"] != tops["student"]).sum())), 28, 28, 1)
+            for name in kept["ids"]:
+                (row,) = np.flatnonzero(outputs["ids"] == name)
+                assert tops["teacher"][row] != tops["student"][row]
     rows = list(csv.DictReader((run.path / "history.csv").open()))
     assert [(row["phase"], row["epoch"]) for row in rows] == [
         ("student", "1"),

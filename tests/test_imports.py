@@ -17,7 +17,7 @@ LAYERS = (
     ("__main__",),
     ("cli",),
     ("api",),
-    ("prediction",),
+    ("prediction", "reporting"),
     ("exporting",),
     ("verification",),
     ("training",),
@@ -30,7 +30,7 @@ LAYERS = (
     ("errors", "_version", "recipes"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
-HEAVY = ("tensorflow", "keras", "onnx", "onnxruntime", "ai_edge_litert")
+HEAVY = ("tensorflow", "keras", "onnx", "onnxruntime", "ai_edge_litert", "matplotlib", "jinja2")
 
 
 def imports(path: Path) -> set[str]:

@@ -3,6 +3,7 @@
 from kdcompress.api._distill import default_out, distill, distill_resolved, plan, recipe_of
 from kdcompress.api._predict import predict, predict_files
 from kdcompress.api._prove import export, verify
+from kdcompress.api._report import report
 from kdcompress.api._source import Run
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "predict",
     "predict_files",
     "recipe_of",
+    "report",
     "verify",
 ]

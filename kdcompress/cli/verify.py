@@ -105,6 +105,8 @@ def _show_run(result: dict[str, Any], every: bool, terminal: Terminal) -> None:
         value = "not measurable" if gate["value"] is None else f"{gate['value']:.4g}"
         verdict = "passed" if gate["passed"] else "FAILED"
         terminal.result(f"gate {gate['name']:<17} {value} of at most {gate['limit']:g}: {verdict}")
+    if "latency" in result["ratios"]:
+        terminal.result(f"median latency, as `bench` measured it: {_times(result['ratios']['latency'])} the teacher's")
     terminal.result(_summary(result))
 
 

@@ -17,3 +17,19 @@ def cross_entropy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> flo
     wide -= wide.max(axis=-1, keepdims=True)
     log_sum = np.log(np.exp(wide).sum(axis=-1))
     return float(np.mean(log_sum - wide[np.arange(len(labels)), labels]))
+
+
+def disagreements(first: NDArray[np.float32], second: NDArray[np.float32], most: int) -> NDArray[np.int64]:
+    """The rows of two sets of logits (n, classes) whose top-1 differs, those that both are surest of first.
+
+    At most `most` of them, by the sum of both confidences (the largest probabilities); equal sums in their order.
+    """
+    differing = np.flatnonzero(first.argmax(axis=-1) != second.argmax(axis=-1))
+    sureness = _confidence(first[differing]) + _confidence(second[differing])
+    return np.asarray(differing[np.argsort(-sureness, kind="stable")[:most]], np.int64)
+
+
+def _confidence(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    wide = logits.astype(np.float64)
+    wide = np.exp(wide - wide.max(axis=-1, keepdims=True))
+    return np.asarray(np.nan_to_num(wide.max(axis=-1) / wide.sum(axis=-1)), np.float64)

@@ -12,7 +12,7 @@ from kdcompress.errors import ModelError, RunError
 from kdcompress.models import load_model, load_saved_model
 from kdcompress.recipe import read_resolved
 from kdcompress.run import RECIPE, RunFolder
-from kdcompress.training.pipeline import TEST_OUTPUTS
+from kdcompress.training.pipeline import DISAGREEMENTS, TEST_OUTPUTS
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,14 @@ class TestOutputs:
     ids: NDArray[np.str_]
     labels: NDArray[np.int64]
     logits: dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Disagreements:
+    """Ids (n,) and images (n, H, W, C) of test on which student and teacher answer otherwise, the surest first."""
+
+    ids: NDArray[np.str_]
+    images: NDArray[np.uint8]
 
 
 def open_model(run: RunFolder, role: str) -> Any:
@@ -54,3 +62,11 @@ def read_outputs(run: RunFolder) -> TestOutputs:
     with np.load(run / TEST_OUTPUTS) as arrays:
         logits = {key.removesuffix("_logits"): arrays[key] for key in arrays.files if key.endswith("_logits")}
         return TestOutputs(arrays["ids"], arrays["labels"], logits)
+
+
+def read_disagreements(run: RunFolder) -> Disagreements | None:
+    """The images that the run kept of those its student and teacher differ on; None of a run that kept none."""
+    if not run.holds(DISAGREEMENTS):
+        return None
+    with np.load(run / DISAGREEMENTS) as arrays:
+        return Disagreements(arrays["ids"], arrays["images"])

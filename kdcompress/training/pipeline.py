@@ -26,13 +26,15 @@ from kdcompress.run import CHECKPOINTS, HISTORY, OUTPUTS, RunFolder
 from kdcompress.teachers import LOOK_AT, Targets, are_probabilities, label
 from kdcompress.teachers.keras import KerasTeacher
 from kdcompress.training.checkpoints import TrainingState, assign, values_of
-from kdcompress.training.evaluation import accuracy
+from kdcompress.training.evaluation import accuracy, disagreements
 from kdcompress.training.feed import Feed
 from kdcompress.training.fitting import Phase, run_phase, use_determinism
 from kdcompress.training.history import History
 from kdcompress.training.zoo import trained_teacher
 
 TEST_OUTPUTS = f"{OUTPUTS}/test.npz"
+DISAGREEMENTS = f"{OUTPUTS}/disagreements.npz"
+_SHOWN = 24  # images, for a report that has no data set at hand
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ class Pipeline:
         self.run.commit(f"{name}.keras", digest=model_digest(model), **facts)
 
     def _evaluate(self, teacher: KerasTeacher, student: Any, baseline: Any) -> dict[str, float]:
-        """Accuracies on test, the one time that test is looked at; the logits stay in outputs/test.npz."""
+        """Accuracies on test, the one time that test is looked at; logits, and images they differ on, stay."""
         start, test = time.perf_counter(), self.split.test
         logits: dict[str, NDArray[np.float32]] = {
             "teacher": teacher.logits(test.images),
@@ -195,5 +197,8 @@ class Pipeline:
         arrays = {"ids": test.ids, "labels": test.labels, **{f"{k}_logits": v for k, v in logits.items()}}
         write_npz(self.run / TEST_OUTPUTS, arrays)
         self.run.commit(TEST_OUTPUTS)
+        differing = disagreements(logits["teacher"], logits["student"], _SHOWN)
+        write_npz(self.run / DISAGREEMENTS, {"ids": test.ids[differing], "images": test.images[differing]})
+        self.run.commit(DISAGREEMENTS)
         self.progress.note(f"test: {len(test):,} images in {time.perf_counter() - start:.1f} s")
         return {name: accuracy(values, test.labels) for name, values in logits.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from kdcompress.run import RunFolder
 from kdcompress.training.kept import TestOutputs, open_model, read_outputs
 from kdcompress.verification.costs import cost_of_file, cost_of_model
 from kdcompress.verification.gates import Gates
+from kdcompress.verification.latency import latency_ratio
 from kdcompress.verification.metrics import compare, headline, measure
 from kdcompress.verification.sizes import model_bytes, saved_bytes
 
 RESULT = "verify.json"
+BENCH = "bench.json"
 Shape = tuple[int, int, int]
 
 
@@ -59,6 +62,8 @@ def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress
     ratios, basis = _ratios(result["student"], result["teacher"])
     metric, drop = _drop(result, classes)
     verdicts = gates.judge(ratios, drop)
+    if (latency := _latency(run)) is not None:
+        ratios["latency"] = latency
     return {
         **result,
         "ratios": ratios,
@@ -84,6 +89,13 @@ def _ratios(student: dict[str, Any], teacher: dict[str, Any]) -> tuple[dict[str,
     pairs = {"params": "params", "flops": basis, "bytes": "bytes"}
     ratios = {name: student[key] / teacher[key] if teacher[key] else None for name, key in pairs.items()}
     return ratios, basis
+
+
+def _latency(run: RunFolder) -> float | None:
+    """What `bench` found, if it has been there."""
+    if not run.holds(BENCH):
+        return None
+    return latency_ratio(json.loads((run / BENCH).read_text(encoding="utf-8")))
 
 
 def _drop(result: dict[str, Any], classes: list[str]) -> tuple[str, float | None]:

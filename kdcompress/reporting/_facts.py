@@ -1,0 +1,143 @@
+"""Everything a run holds, read once; each file is checked against the manifest, and what is not there yet is None."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.errors import RunError
+from kdcompress.recipe import read_resolved
+from kdcompress.run import EXPORTS, HISTORY, RECIPE, RunFolder
+from kdcompress.training.kept import Disagreements, TestOutputs, read_disagreements, read_outputs
+from kdcompress.training.pipeline import TEST_OUTPUTS
+from kdcompress.verification.metrics import answers, compare, headline, measure, probabilities
+
+ROLES = ("teacher", "student", "baseline")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A run at any stage. Documents are those that the commands wrote: their keys are promised in their docstrings."""
+
+    folder: str
+    manifest: dict[str, Any]
+    recipe: dict[str, Any]
+    recipe_text: str
+    history: list[dict[str, str]]
+    metrics: dict[str, Any] | None
+    verified: dict[str, Any] | None
+    exports: list[dict[str, Any]]
+    bench: dict[str, Any] | None
+    outputs: TestOutputs | None
+    disagreements: Disagreements | None
+
+    @property
+    def name(self) -> str:
+        """The run's name: its folder's."""
+        return self.folder.rstrip("/").rsplit("/", 1)[-1]
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes, in the order of the logits."""
+        return [str(name) for name in self.manifest.get("classes", [])]
+
+    @property
+    def roles(self) -> list[str]:
+        """The models whose answers on test are known: teacher, student, and the baseline if there is one."""
+        return [role for role in ROLES if self.outputs and role in self.outputs.logits]
+
+    @cached_property
+    def measures(self) -> dict[str, dict[str, Any]]:
+        """Metrics on test by role, from the kept logits: they need no verify."""
+        if self.outputs is None:
+            return {}
+        return {role: measure(self.outputs.logits[role], self.outputs.labels, self.classes) for role in self.roles}
+
+    @cached_property
+    def comparison(self) -> dict[str, Any]:
+        """Where student and teacher differ on test; only of a run with outputs."""
+        outputs = self.finished
+        return compare(outputs.logits["student"], outputs.logits["teacher"], outputs.labels, self.classes)
+
+    @property
+    def finished(self) -> TestOutputs:
+        """The outputs of a run that has come so far."""
+        if self.outputs is None:
+            raise RunError(f"run {self.folder} is not finished; give its `kdcompress distill` command again")
+        return self.outputs
+
+    @cached_property
+    def metric(self) -> str:
+        """The metric that figures speak of: AUC for two classes where it is defined, else accuracy."""
+        name = headline(len(self.classes))
+        return name if all(one.get(name) is not None for one in self.measures.values()) else "accuracy"
+
+    @property
+    def input_shape(self) -> list[int]:
+        """Height, width and channels of an image; empty of a run that has not come to its data yet."""
+        known: list[int] = self.manifest.get("input_shape") or self.costs("student").get("input_shape", [])
+        return known
+
+    def answers(self, role: str) -> NDArray[np.int64]:
+        """The top-1 class of every test image; -1 where the logits are not finite."""
+        return answers(self.finished.logits[role])
+
+    def confidence(self, role: str) -> NDArray[np.float64]:
+        """The largest probability of every test image; 0 where the logits are not finite."""
+        logits = self.finished.logits[role]
+        finite = np.asarray(np.isfinite(logits).all(axis=-1))
+        sureness = probabilities(np.where(finite[:, None], logits, 0)).max(axis=-1)
+        return np.asarray(np.where(finite, sureness, 0.0))
+
+    def class_name(self, index: int) -> str:
+        """The name of a class by its number; of -1, what stands for an answer that is none."""
+        return self.classes[index] if 0 <= index < len(self.classes) else "no answer"
+
+    def costs(self, role: str) -> dict[str, Any]:
+        """What is known of a model's cost: all of it after verify, parameters and FLOPs before."""
+        for document in (self.verified, self.metrics):
+            if document and role in document:
+                return {**document[role]}
+        return {}
+
+
+def gather(run: RunFolder) -> Facts:
+    """Read a run. Errors: RunError for a file that is not what the run wrote, or that cannot be read."""
+    recipe = run / RECIPE
+    return Facts(
+        folder=str(run.path),
+        manifest=run.manifest(),
+        recipe=read_resolved(recipe).to_dict() if recipe.exists() else {},
+        recipe_text=recipe.read_text(encoding="utf-8") if recipe.exists() else "",
+        history=_history(run),
+        metrics=_document(run, "metrics.json"),
+        verified=_document(run, "verify.json"),
+        exports=(_document(run, f"{EXPORTS}/exports.json") or {}).get("artefacts", []),
+        bench=_document(run, "bench.json"),
+        outputs=read_outputs(run) if run.holds(TEST_OUTPUTS) else None,
+        disagreements=read_disagreements(run),
+    )
+
+
+def _document(run: RunFolder, name: str) -> dict[str, Any] | None:
+    if not run.holds(name):
+        return None
+    try:
+        found: dict[str, Any] = json.loads((run / name).read_text(encoding="utf-8"))
+    except ValueError as exc:
+        raise RunError(f"{run / name} is damaged ({exc}); delete it, and give its command again") from exc
+    return found
+
+
+def _history(run: RunFolder) -> list[dict[str, str]]:
+    path = run / HISTORY
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as handle:
+        return list(csv.DictReader(handle))

@@ -1,0 +1,91 @@
+"""The page of one run, and the environment that every page is made in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kdcompress._version import __version__
+from kdcompress.reporting import _headline
+from kdcompress.reporting._facts import Facts
+from kdcompress.reporting._parts import Section
+from kdcompress.reporting._words import clean
+from kdcompress.reporting.sections import (
+    confusion,
+    curves,
+    disagreement,
+    latency,
+    parity,
+    per_class,
+    provenance,
+    reliability,
+    tradeoff,
+)
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_ORDER = (
+    curves.section,
+    tradeoff.section,
+    latency.section,
+    per_class.section,
+    confusion.section,
+    reliability.section,
+    disagreement.section,
+    parity.section,
+    provenance.recipe,
+    provenance.machine,
+    provenance.again,
+)
+
+
+def render(facts: Facts) -> str:
+    """The page of a run, one HTML document; the same run gives the same bytes."""
+    found = [section for build in _ORDER if (section := build(facts)) is not None]
+    return page(
+        title=clean(facts.name),
+        lead=lead(facts),
+        warnings=_warnings(facts),
+        tiles=_headline.tiles(facts) if facts.metrics else [],
+        verdict=_headline.verdict(facts) if facts.measures else "",
+        summary=_headline.table(facts) if facts.metrics else None,
+        sections=found,
+    )
+
+
+def page(*, sections: list[Section], **parts: Any) -> str:
+    """A document of our one look, from its parts."""
+    return environment().get_template("report.html.j2").render(sections=sections, version=__version__, **parts)
+
+
+def environment() -> Environment:
+    """Where templates are found; whatever they are given is text, and is escaped, but for our own SVG."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("kdcompress.reporting", "templates")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def lead(facts: Facts) -> str:
+    """What was distilled from what, on which data, in two sentences."""
+    if not facts.recipe:
+        return "A run that has hardly begun."
+    recipe, data = facts.recipe, facts.manifest.get("dataset", {})
+    method = ", ".join(f"{key} {value}" for key, value in recipe["method"].items() if key != "name")
+    told = f" ({method})" if method else ""
+    name, teacher = recipe["method"]["name"], recipe["teacher"]["model"]
+    how = "trained from the labels alone, beside" if name == "none" else "distilled from"
+    by = "" if name == "none" else f" by {name}{told}"
+    said = f"{recipe['student']['model']}, {how} {teacher} on {recipe['data']['name']}{by}, seed {recipe['seed']}."
+    if data:
+        said += (
+            f" {data['n_train']:,} images to train on, {data['n_val']:,} to choose epochs, {data['n_test']:,} to test."
+        )
+    return clean(said)
+
+
+def _warnings(facts: Facts) -> list[str]:
+    if facts.metrics is None:
+        command = f"kdcompress distill {facts.folder}/recipe.toml --out {facts.folder}"
+        return [f"This run is not finished: there is no result yet. `{command}` goes on with it."]
+    return [clean(warning) for warning in facts.metrics.get("warnings", [])]

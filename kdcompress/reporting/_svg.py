@@ -1,0 +1,110 @@
+"""Figures as SVG that takes its colours and its font from the page, so that one file is right in light and dark.
+
+Matplotlib draws with stand-in colours; each is then replaced by the page's variable of that name. Text stays text.
+Figures are drawn 360 units wide, a phone's width, so that their text is readable there, and grow from that.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
+
+from kdcompress.reporting._words import clean
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+INK, MUTED, GRID, PAPER = "#00fe01", "#00fe02", "#00fe03", "#00fe04"
+COLOURS = {"teacher": "#00fe05", "student": "#00fe06", "baseline": "#00fe07"}
+GOOD, BAD = "#00fe08", "#00fe09"
+_VARIABLES = {
+    INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper", GOOD: "good", BAD: "bad",
+    **{colour: role for role, colour in COLOURS.items()},
+}  # fmt: skip
+# A shape for each role, too: colour alone is not for every eye, nor for every printer
+MARKERS = {"teacher": "s", "student": "o", "baseline": "^"}
+LINES = {"teacher": "--", "student": "-", "baseline": ":"}
+WIDTH = 360.0
+_DPI = 72
+_STYLE = {
+    "axes.edgecolor": GRID,
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.axisbelow": True,
+    "figure.facecolor": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 11,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "kdcompress",
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.color": MUTED,
+    "ytick.labelcolor": INK,
+}
+
+
+def draw(name: str, title: str, height: float, paint: Callable[[Axes], None]) -> str:
+    """The SVG that `paint` draws, `height` units high; `name` is unique on the page, `title` is what is read aloud."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    out = io.StringIO()
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a class name in a script that the layout's font lacks: browsers have it
+        # The user's own style must not show; his backend is left alone, for no context gives it back
+        plain = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
+        matplotlib.rcParams.update({**plain, **_STYLE})
+        figure = Figure(figsize=(WIDTH / _DPI, height / _DPI), dpi=_DPI, layout="constrained")
+        paint(figure.add_subplot())
+        figure.savefig(out, format="svg", metadata={"Date": None})
+    return _themed(out.getvalue(), name, title)
+
+
+def legend(axes: Axes, columns: int = 3) -> None:
+    """A legend above the plot, where it covers nothing."""
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, handlelength=1.8, columnspacing=1.2)
+
+
+def plain_ticks(axis: Axis) -> None:
+    """Ticks of a logarithmic axis in plain numbers: 1, 2, 5, or powers of ten alone where they are many."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _themed(svg: str, name: str, title: str) -> str:
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    used = set(re.findall(r"""(?:href="#|url\(#)([^")]+)""", svg))
+    # Only tags are touched: a class may be called anything
+    svg = re.sub(r"<[^>]+>", lambda match: _themed_tag(match[0], name, used), svg)
+    text = escape(clean(title), {'"': "&quot;"})
+    height = float(re.findall(r'viewBox="0 0 [0-9.]+ ([0-9.]+)"', svg)[0])
+    head = f'<svg viewBox="0 0 {WIDTH:g} {height:g}" role="img" aria-label="{text}"><title>{text}</title>'
+    return re.sub(r"<svg[^>]*>", lambda match: head, svg, count=1)
+
+
+def _themed_tag(tag: str, name: str, used: set[str]) -> str:
+    """A tag with the page's colours and font, and with ids that are unique on the page; ids not in use are dropped."""
+    tag = tag.replace("xlink:href", "href").replace("font-family: 'DejaVu Sans'; ", "")
+    tag = re.sub(r"""font: ([0-9.]+)px 'DejaVu Sans'[^;"]*""", r"font-size: \1px", tag)  # as Matplotlib 3.9 has it
+    tag = re.sub(r' id="([^"]*)"', lambda match: f' id="{name}-{match[1]}"' if match[1] in used else "", tag)
+    tag = re.sub(r"""(href="#|url\(#)""", rf"\g<1>{name}-", tag)
+    for colour, variable in _VARIABLES.items():
+        tag = tag.replace(colour, f"var(--{variable})")
+    return re.sub(r"\s+", " ", tag)

@@ -1,0 +1,1 @@
+"""One file for each section of the page: its words, its figure, and the table of that figure."""

@@ -1,0 +1,109 @@
+"""What the figures show, worked out by hand."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up_bench import bench_of
+from made_up_run import logits_of, make
+from PIL import Image
+
+from kdcompress.reporting import _words
+from kdcompress.reporting._facts import gather
+from kdcompress.reporting._headline import tiles
+from kdcompress.reporting._pareto import front, measured, sized
+from kdcompress.reporting.sections.confusion import confusions
+from kdcompress.reporting.sections.disagreement import png_uri
+from kdcompress.reporting.sections.reliability import bins
+from kdcompress.run import RunFolder
+from kdcompress.verification.latency import latency_ratio
+from kdcompress.verification.metrics import calibration_error, probabilities
+
+
+def test_the_pareto_front() -> None:
+    fast, good, slow_and_worse, same_speed_but_worse = (1.0, 0.90), (3.0, 0.99), (2.0, 0.89), (1.0, 0.80)
+    assert front([fast, good, slow_and_worse, same_speed_but_worse]) == [0, 1]
+    assert front([slow_and_worse, same_speed_but_worse, good, fast]) == [2, 3]
+    assert front([(2.0, 0.9), (1.0, 0.9)]) == [1]
+    assert front([fast, fast]) == [0, 1]
+    assert front([]) == []
+
+
+def test_points_are_of_one_image_at_a_time_and_know_whether_they_passed(tmp_path: Path) -> None:
+    facts = gather(RunFolder(make(tmp_path / "run")))
+    points = {point.name: point for point in measured(facts)}
+    assert set(points) == {"teacher", "student-fp32", "student-int8", "student-int8.failed"}
+    assert points["student-fp32"].cost == pytest.approx(0.12)
+    assert points["teacher"].quality == facts.measures["teacher"]["accuracy"]
+    assert [name for name, point in points.items() if not point.passed] == ["student-int8.failed"]
+    assert [point.cost for point in sized(facts)] == [4000, 6100, 1700, 1600]
+
+
+def test_bins_of_reliability() -> None:
+    confidence = np.array([0.05, 0.55, 0.58, 0.99, 1.0])
+    right = np.array([False, True, False, True, True])
+    first, middle, last = bins(confidence, right, count=10)
+    assert (first.low, first.high, first.n, first.accuracy) == (0.0, 0.1, 1, 0.0)
+    assert (middle.low, middle.n, middle.accuracy) == (0.5, 2, 0.5)
+    assert middle.confidence == pytest.approx(0.565)
+    assert (last.high, last.n, last.accuracy) == (1.0, 2, 1.0)
+    assert last.confidence == pytest.approx(0.995)
+
+
+def test_bins_are_those_of_the_calibration_error() -> None:
+    labels, logits = logits_of(5, 500, 3)
+    student = logits["student"]
+    found = bins(probabilities(student).max(-1), student.argmax(-1) == labels)
+    error = sum(one.n * abs(one.accuracy - one.confidence) for one in found) / 500
+    assert error == pytest.approx(calibration_error(student, labels))
+
+
+def test_confusions_count_truth_by_answer(tmp_path: Path) -> None:
+    facts = gather(RunFolder(make(tmp_path / "run", "finished", classes=("a", "b", "c"))))
+    matrix = confusions(facts, "student")
+    labels, logits = logits_of(3, 400, 0)
+    assert matrix.sum() == 400
+    assert matrix[0, 2] == np.sum((labels == 0) & (logits["student"].argmax(-1) == 2))
+    assert matrix[:, 3].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((28, 28, 1), (28, 28)), ((28, 20, 3), (20, 28)), ((448, 224, 3), (56, 112))]
+)
+def test_images_are_kept_or_made_smaller(shape: tuple[int, int, int], size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    head, data = png_uri(pixels).split(",")
+    assert head == "data:image/png;base64"
+    picture = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert picture.size == size
+    if max(shape) == 28:
+        assert np.array_equal(np.asarray(picture).reshape(shape), pixels)
+
+
+def test_a_speedup_that_cannot_be_told_from_none_is_no_success(tmp_path: Path) -> None:
+    run = make(tmp_path / "run", "exported")
+    bench = bench_of(run)
+    bench["comparisons"][0]["distinguishable"] = False
+    facts = gather(RunFolder(run))
+    shown = tiles(facts.__class__(**{**vars(facts), "bench": bench}))[3]
+    assert (shown.mood, shown.verdict) == ("same", "no difference is shown")
+    assert latency_ratio(bench) == pytest.approx(0.1)
+    assert latency_ratio({"models": bench["models"][1:]}) is None
+
+
+def test_numbers_as_people_read_them() -> None:
+    assert [_words.digits(value) for value in (1234567.0, 81.25, 0.06, 1e-6, 0.0)] == [
+        "1.23e+06",
+        "81.2",
+        "0.0600",
+        "1.00e-06",
+        "0",
+    ]
+    assert [_words.size(value) for value in (999, 1268750, None)] == ["999 B", "1.27 MB", "–"]
+    assert [_words.points(value) for value in (0.006, -0.04, -1e-9)] == ["+0.60", "−4.00", "0.00"]
+    assert _words.short("abcdefghij", 5) == "ab…ij"
+    assert _words.clean("a\x00b\nc") == "a\ufffdb\ufffdc"
