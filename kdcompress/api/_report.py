@@ -41,7 +41,7 @@ def report(
 
 
 def _run_of(source: str | Path | Run) -> RunFolder:
-    path, run = source_of(source)
-    if run is None:
-        raise UsageError(f"report takes run folders, and {path} is none; `kdcompress distill` makes one")
-    return run
+    given = source_of(source)
+    if not isinstance(given, RunFolder):
+        raise UsageError(f"report takes run folders, and {source} is none; `kdcompress distill` makes one")
+    return given
