@@ -225,7 +225,7 @@ def test_a_file_that_is_not_what_the_run_wrote_is_refused(tmp_path: Path) -> Non
     (run / "verify.json").write_text("{}")
     with pytest.raises(RunError, match=r"verify\.json has changed"):
         kdcompress.report(run)
-    with pytest.raises(UsageError, match="report takes run folders"):
+    with pytest.raises(UsageError, match="is neither a run folder nor a model"):
         kdcompress.report(tmp_path)
     with pytest.raises(UsageError, match="at least one"):
         kdcompress.report()
