@@ -29,7 +29,7 @@ OUTPUTS = "outputs"
 EXPORTS = "exports"
 MODELS = ("teacher.keras", "student.keras", "baseline.keras")
 # What a run may have made before the manifest names it
-MADE = (CHECKPOINTS, OUTPUTS, EXPORTS, HISTORY, "metrics.json", "verify.json", *MODELS, RECIPE)
+MADE = (CHECKPOINTS, OUTPUTS, EXPORTS, HISTORY, "metrics.json", "verify.json", "bench.json", *MODELS, RECIPE)
 
 _ANEW = "`kdcompress distill --fresh` makes the run anew"
 

@@ -18,6 +18,7 @@ LAYERS = (
     ("cli",),
     ("api",),
     ("prediction",),
+    ("benchmarking",),
     ("exporting",),
     ("verification",),
     ("training",),

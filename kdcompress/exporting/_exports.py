@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kdcompress.data import Dataset, make_source, split_dataset
+from kdcompress.data import Dataset, split_dataset
 from kdcompress.errors import ModelError, RunError, UsageError
 from kdcompress.exporting._base import FP32
 from kdcompress.exporting._calibration import Calibration, from_folder, from_train, spread
@@ -21,7 +21,7 @@ from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe, read_resolved
 from kdcompress.run import EXPORTS, RECIPE, RunFolder
 from kdcompress.teachers import are_probabilities
-from kdcompress.training.kept import open_model, read_outputs
+from kdcompress.training.kept import open_data, open_model, read_outputs
 
 _RANDOM = 64  # images
 _SEED = 0
@@ -34,7 +34,7 @@ def export_run(run: RunFolder, request: Request, data_dir: Path | None, progress
     """
     start = time.perf_counter()
     student, recipe = open_model(run, "student"), read_resolved(run / RECIPE)
-    dataset = _data(run, recipe, data_dir, progress)
+    dataset = open_data(run, recipe, data_dir, progress)
     reference = _test(run, dataset, request.parity_samples)
     provenance = {"dataset": {key: dataset.facts[key] for key in ("name", "source")}, "recipe": recipe.digest}
     exporter = Exporter(
@@ -85,15 +85,6 @@ def export_model(
 def _result(what: dict[str, Any], made: list[dict[str, Any]], start: float) -> dict[str, Any]:
     passed = all(entry["passed"] for entry in made)
     return {**what, "artefacts": made, "passed": passed, "seconds": round(time.perf_counter() - start, 3)}
-
-
-def _data(run: RunFolder, recipe: Recipe, data_dir: Path | None, progress: Progress) -> Dataset:
-    settings = {**recipe.data, **({"dir": str(data_dir)} if data_dir else {})}
-    dataset = make_source(settings).load(progress)
-    run.check_data(dataset.facts)
-    if dataset.notice:
-        progress.note(dataset.notice)
-    return dataset
 
 
 def _test(run: RunFolder, dataset: Dataset, samples: int | None) -> Reference:
