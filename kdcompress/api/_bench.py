@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kdcompress.api._source import Run, source_of
 from kdcompress.errors import UsageError
 from kdcompress.files import write_json
 from kdcompress.progress import Progress
+from kdcompress.run import RunFolder
+
+if TYPE_CHECKING:
+    from kdcompress.benchmarking._request import Request
 
 
 def bench(
@@ -32,26 +37,29 @@ def bench(
 
     request, listener = make_request(threads, batch_sizes, **choices), progress or Progress()
     found = [source_of(source) for source in sources]
-    from kdcompress.benchmarking._bench import RESULT
-    from kdcompress.benchmarking._bench import bench as measure
-    from kdcompress.benchmarking._lineup import of_files, of_run
+    runs = [run for _, run in found if run is not None]
+    if len(found) == 1 and runs:
+        return _bench_run(runs[0], request, Path(data_dir) if data_dir else None, listener)
+    if runs or not found:
+        raise UsageError(f"bench takes one run, or model files, got {', '.join(map(str, sources)) or 'nothing'}")
+    from kdcompress.benchmarking._bench import measure
+    from kdcompress.benchmarking._lineup import of_files
 
-    path, run = found[0] if found else (None, None)
-    if len(found) != 1 or run is None or path is None:
-        if any(run for _, run in found) or not found:
-            raise UsageError(f"bench takes one run, or model files, got {', '.join(map(str, sources)) or 'nothing'}")
-        return measure(of_files([path for path, _ in found], request), request, listener)
+    return measure(of_files([path for path, _ in found], request), request, listener)
+
+
+def _bench_run(run: RunFolder, request: Request, data_dir: Path | None, progress: Progress) -> dict[str, Any]:
+    from kdcompress.benchmarking._bench import RESULT, measure
+    from kdcompress.benchmarking._lineup import of_run
+
     with run.locked():
-        lineup = of_run(run, request, Path(data_dir) if data_dir else None, listener)
-        result = {"run": str(path), **measure(lineup, request, listener)}
+        result = measure(of_run(run, request, data_dir, progress), request, progress)
         if not (result["interrupted"] and _whole(run / RESULT)):
-            write_json(run / RESULT, {key: value for key, value in result.items() if key != "run"})
+            write_json(run / RESULT, result)
             run.commit(RESULT)
-    return result
+    return {"run": str(run.path), **result}
 
 
 def _whole(path: Path) -> bool:
     """Whether an earlier result is there that was not interrupted."""
-    import json
-
     return path.exists() and not json.loads(path.read_text(encoding="utf-8"))["interrupted"]

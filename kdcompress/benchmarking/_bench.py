@@ -23,7 +23,7 @@ from kdcompress.progress import Progress
 RESULT = "bench.json"
 
 
-def bench(lineup: Lineup, request: Request, progress: Progress) -> dict[str, Any]:
+def measure(lineup: Lineup, request: Request, progress: Progress) -> dict[str, Any]:
     """Time all models of a line-up; Ctrl-C ends it with what was finished (`interrupted`), if anything was.
 
     Errors: ModelError for a model that cannot be run; DataError for image files that cannot be read.

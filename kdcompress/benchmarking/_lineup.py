@@ -14,7 +14,7 @@ from kdcompress.benchmarking import find_runtime, make_runtime
 from kdcompress.benchmarking._base import Images, Shape, Signature
 from kdcompress.benchmarking._request import Request
 from kdcompress.errors import RunError, UsageError
-from kdcompress.exporting import find_format
+from kdcompress.exporting import PRECISIONS, find_format
 from kdcompress.exporting._calibration import spread
 from kdcompress.exporting._pipeline import read_list
 from kdcompress.exporting._teacher import export_teacher
@@ -89,7 +89,7 @@ def of_run(run: RunFolder, request: Request, data_dir: Path | None, progress: Pr
             skipped.append(f"the teacher on {runtime}: its export fails parity ({'; '.join(teacher.reasons)})")
         students = [
             Subject("student", run / entry["path"], entry["path"], runtime, entry["precision"], images)
-            for entry in here
+            for entry in sorted(here, key=lambda one: PRECISIONS.index(one["precision"]))
         ]
         groups.append(Group(None if teacher.reasons else reference, students))
     return Lineup(groups, f"{len(images)} images of the run's test split", skipped)

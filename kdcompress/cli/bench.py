@@ -122,19 +122,16 @@ def _show(result: dict[str, Any], terminal: Terminal) -> None:
         shown = "".join(f"{form.format(model[key]):>{size}}" for _, key, size, form in _COLUMNS)
         terminal.result(f"{_name(model):<{width}}{shown}  {model['bytes'] / 1e6:7.3f}")
         if files := model["end_to_end"]:
-            terminal.result(
-                f"{'  from file':<{width}}{files['p50_ms']:>9.3f}{files['p90_ms']:>8.3f}{files['p99_ms']:>8.3f}"
-            )
+            times = "".join(f"{form.format(files[key]):>{size}}" for _, key, size, form in _COLUMNS[:5])
+            terminal.result(f"{'  from file':<{width}}{times}")
     terminal.result("")
     for pair in result["comparisons"]:
         terminal.result(_sentence(pair))
     for slow in result["slower_than_fp32"]:
         terminal.result(_slow(slow))
     for gate in result["gates"]:
-        verdict = "passed" if gate["passed"] else "FAILED"
-        terminal.result(
-            f"gate {gate['name']} {_pair(gate)}: {gate['value']:.3g} of at most {gate['limit']:g}: {verdict}"
-        )
+        verdict = f"{gate['value']:.3g} of at most {gate['limit']:g}: {'passed' if gate['passed'] else 'FAILED'}"
+        terminal.result(f"gate {gate['name']} {_pair(gate)}: {verdict}")
     _show_conditions(result, terminal)
 
 
@@ -171,19 +168,24 @@ def _sentence(pair: dict[str, Any]) -> str:
         whom += f" on {pair['teacher_runtime']}"
     text = f"{_pair(pair)}: {_speed(pair, whom)}"
     if files := pair["end_to_end"]:
-        text += f"; from file to answer {files['speedup']:.3g} times as fast"
+        text += f"; from file to answer {_digits(files['speedup'])} times as fast"
     return text
 
 
 def _speed(pair: dict[str, Any], whom: str) -> str:
     value, low, high = pair["speedup"], pair["speedup_low"], pair["speedup_high"]
     if low is None:
-        return f"{value:.3g} times as fast as {whom} (too few rounds for an interval)"
-    interval = f"(95 % {low:.3g} to {high:.3g})"
+        return f"{_digits(value)} times as fast as {whom} (too few rounds for an interval)"
+    interval = f"(95 % {_digits(low)} to {_digits(high)})"
     if not pair["distinguishable"]:
-        return f"not distinguishable from {whom}: {value:.3g} times as fast {interval}"
-    slower = "" if value > 1 else f", that is {1 / value:.3g} times SLOWER"
-    return f"{value:.3g} times as fast as {whom} {interval}{slower}"
+        return f"not distinguishable from {whom}: {_digits(value)} times as fast {interval}"
+    slower = "" if value > 1 else f": SLOWER, a call takes {_digits(1 / value)} times as long"
+    return f"{_digits(value)} times as fast as {whom} {interval}{slower}"
+
+
+def _digits(value: float) -> str:
+    """Three significant digits, zeros too."""
+    return f"{value:#.3g}".rstrip(".")
 
 
 def _slow(slow: dict[str, Any]) -> str:

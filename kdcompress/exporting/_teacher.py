@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kdcompress.cache import entry_lock
 from kdcompress.data import Dataset
 from kdcompress.errors import RunError
@@ -59,7 +61,7 @@ def export_teacher(
 
 def _exporter(run: RunFolder, dataset: Dataset, folder: Path) -> Exporter:
     model = open_model(run, "teacher")
-    some = dataset.test.take(spread(len(dataset.test), _COMPARED))
+    some = dataset.test.take(np.asarray(spread(len(dataset.test), _COMPARED), np.int64))
     # Its answers are taken anew: those that the run kept are logits, also of a teacher that ends in softmax
     logits = Forward(model)(some.images)
     reference = Reference("test", some.images, some.ids.tolist(), logits, some.labels, list(dataset.classes))
