@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import time
@@ -29,11 +30,9 @@ _INSTRUCTIONS = {
 
 def describe_machine(packages: list[str]) -> dict[str, Any]:
     """CPU, instruction sets, governor, memory, system and versions, of `packages` too; None for what cannot be read."""
-    import cpuinfo
-
     from kdcompress.run import versions
 
-    facts = cpuinfo.get_cpu_info()
+    facts = _cpu()
     memory = psutil.virtual_memory()
     return {
         "cpu": facts.get("brand_raw") or platform.processor() or None,
@@ -48,6 +47,13 @@ def describe_machine(packages: list[str]) -> dict[str, Any]:
         "os": platform.platform(),
         "versions": versions(*packages),
     }
+
+
+@functools.lru_cache(maxsize=1)  # py-cpuinfo takes a second
+def _cpu() -> dict[str, Any]:
+    import cpuinfo
+
+    return dict(cpuinfo.get_cpu_info())
 
 
 def instruction_sets(flags: list[str]) -> dict[str, bool]:

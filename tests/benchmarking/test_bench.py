@@ -2,35 +2,40 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import shutil
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from benchmarking.onnx_files import dense
 from conftest import Recorder
 from PIL import Image
 
 import kdcompress
-from kdcompress.benchmarking import _result, make_runtime
+from kdcompress import cache
+from kdcompress.benchmarking import _bench, _result, make_runtime
 from kdcompress.benchmarking._lineup import batches
 from kdcompress.benchmarking._request import make_request
 from kdcompress.errors import MissingExtraError, ModelError, RunError, UsageError
 from kdcompress.exporting._pipeline import Exporter
-from kdcompress.run import RunFolder
+from kdcompress.exporting._teacher import export_teacher
+from kdcompress.progress import Progress
+from kdcompress.recipe import read_resolved
+from kdcompress.run import RECIPE, RunFolder
+from kdcompress.training.kept import open_data
 
 QUICK = {"threads": [1], "duration": 0.03}
-MODEL_KEYS = (
-    "name path runtime precision threads batch_size n p50_ms p90_ms p99_ms mean_ms max_ms throughput_per_s load_ms "
-    "first_ms peak_rss_mb bytes quantiles_ms"
-).split()
-PAIR_KEYS = (
-    "student teacher runtime precision threads batch_size speedup speedup_low speedup_high distinguishable".split()
-)
+MODEL_KEYS = {
+    *("name", "path", "runtime", "precision", "threads", "batch_size", "n", "p50_ms", "p90_ms", "p99_ms", "mean_ms"),
+    *("max_ms", "throughput_per_s", "load_ms", "first_ms", "peak_rss_mb", "bytes", "quantiles_ms"),
+}
+PAIR_KEYS = {
+    *("student", "teacher", "runtime", "precision", "threads", "batch_size"),
+    *("speedup", "speedup_low", "speedup_high", "distinguishable"),
+}
 
 
 class Interrupting(Recorder):
@@ -46,27 +51,58 @@ class Interrupting(Recorder):
             raise KeyboardInterrupt
 
 
+@pytest.fixture(scope="session")
+def _exported(_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with exports, and a cache beside it that holds its teacher's."""
+    folder = tmp_path_factory.mktemp("exported")
+    run = shutil.copytree(_finished, folder / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KDCOMPRESS_CACHE_DIR", str(folder / "cache"))
+        kdcompress.export(run, ["onnx", "tflite", "saved-model"], ["fp32", "int8"])
+        dataset = open_data(RunFolder(run), read_resolved(run / RECIPE), None, Progress())
+        export_teacher(RunFolder(run), dataset, ["onnx", "tflite"], Progress())
+    return folder
+
+
 @pytest.fixture
-def exported(finished: Path) -> Path:
-    kdcompress.export(finished, ["onnx", "tflite", "saved-model"], ["fp32", "int8"])
-    return finished
+def exported(_exported: Path, tmp_path: Path) -> Path:
+    """A copy of them, to do with as one likes."""
+    shutil.copytree(_exported, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spares the fresh processes where they are not the point."""
+    monkeypatch.setattr(_bench, "measure_fresh", lambda *args: {"load_ms": 1.0, "first_ms": 1.0, "peak_rss_mb": 1.0})
+
+
+@pytest.fixture
+def one_runtime(exported: Path) -> Path:
+    """A run whose exports are for onnxruntime alone."""
+    path = exported / "exports/exports.json"
+    listed = json.loads(path.read_text())
+    listed["artefacts"] = [entry for entry in listed["artefacts"] if entry["format"] == "onnx"]
+    path.write_text(json.dumps(listed))
+    return exported
 
 
 def test_a_run_is_timed_runtime_by_runtime_against_its_teacher(
     exported: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    cache.clear()
     result = kdcompress.bench(exported, **QUICK, progress=recorder)
     named = [(model["runtime"], model["name"], model["precision"]) for model in result["models"]]
     each = [("teacher", "fp32"), ("student", "fp32"), ("student", "int8")]
     assert named == [(runtime, *one) for runtime in ("onnxruntime", "litert") for one in each]
     for model in result["models"]:
-        assert set(MODEL_KEYS) <= model.keys()
+        assert model.keys() >= MODEL_KEYS
         assert 0 < model["p50_ms"] <= model["p90_ms"] <= model["p99_ms"] <= model["max_ms"]
         assert model["n"] >= 60
         assert 0 < model["runtime_rss_mb"] < model["peak_rss_mb"]
     assert len(result["comparisons"]) == 4
     for pair in result["comparisons"]:
-        assert set(PAIR_KEYS) <= pair.keys()
+        assert pair.keys() >= PAIR_KEYS
         assert pair["speedup_low"] <= pair["speedup"] <= pair["speedup_high"]
     assert result["skipped"] == ["exports/student-fp32.saved_model: no runtime is for saved-model"]
     assert result["settings"]["inputs"] == "64 images of the run's test split"
@@ -76,12 +112,10 @@ def test_a_run_is_timed_runtime_by_runtime_against_its_teacher(
     assert json.loads((exported / "bench.json").read_text()) == {k: v for k, v in result.items() if k != "run"}
     assert sum("exporting teacher" in note for note in recorder.notes) == 2
     monkeypatch.setattr(Exporter, "execute", lambda *args: pytest.fail("the teacher lies in the cache"))
-    again = kdcompress.bench(exported, **QUICK, batch_sizes=[2], max_slowdown=1e6)
-    assert {model["batch_size"] for model in again["models"]} == {2}
-    assert [gate["passed"] for gate in again["gates"]] == [True] * 4
+    kdcompress.bench(exported, **QUICK, progress=Interrupting(1))
 
 
-def test_exports_that_are_missing_changed_or_failed(exported: Path, finished: Path) -> None:
+def test_exports_that_are_missing_changed_or_failed(exported: Path) -> None:
     onnx = exported / "exports/student-fp32.onnx"
     kept = onnx.read_bytes()
     onnx.write_bytes(kept + b" ")
@@ -116,20 +150,23 @@ def test_a_model_that_is_slower_by_far_is_found_slower(tmp_path: Path) -> None:
     assert "random images" in result["settings"]["inputs"]
 
 
+@pytest.mark.usefixtures("no_processes")
 def test_every_thread_count_meets_every_batch_size(tmp_path: Path) -> None:
     result = kdcompress.bench(dense(tmp_path / "a.onnx"), threads=[1, 2], batch_sizes=[1, 3], duration=0.03)
     settings = [(model["threads"], model["batch_size"]) for model in result["models"]]
     assert settings == [(1, 1), (1, 3), (2, 1), (2, 3)]
 
 
+@pytest.mark.usefixtures("no_processes")
 def test_no_thread_of_a_model_outlives_its_turn(tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/task")) if Path("/proc/self/task").exists() else threading.active_count()
+    before = psutil.Process().num_threads()
     kdcompress.bench(dense(tmp_path / "a.onnx"), dense(tmp_path / "b.onnx"), threads=[4], duration=0.03)
-    after = len(os.listdir("/proc/self/task")) if Path("/proc/self/task").exists() else threading.active_count()
-    assert after <= before + 4  # at most the last one's, and not those of 60 turns
+    assert psutil.Process().num_threads() <= before + 4  # at most the last one's, and not those of 60 turns
 
 
-def test_ctrl_c_keeps_the_finished_blocks_and_spares_a_whole_result(exported: Path) -> None:
+@pytest.mark.usefixtures("no_processes")
+def test_ctrl_c_keeps_the_finished_blocks_and_spares_a_whole_result(one_runtime: Path) -> None:
+    exported = one_runtime
     broken = kdcompress.bench(exported, **QUICK, progress=Interrupting(8))
     assert broken["interrupted"]
     assert [model["turns"] for model in broken["models"]] == [8, 8, 8]
@@ -138,11 +175,15 @@ def test_ctrl_c_keeps_the_finished_blocks_and_spares_a_whole_result(exported: Pa
     hardly = kdcompress.bench(exported, **QUICK, max_slowdown=1e6, progress=Interrupting(2))
     assert [pair["speedup_low"] for pair in hardly["comparisons"]] == [None, None]
     assert not hardly["passed"]  # nothing is shown by two rounds
-    assert not kdcompress.bench(exported, **QUICK)["interrupted"]
+    whole = kdcompress.bench(exported, **QUICK, batch_sizes=[2], max_slowdown=1e6)
+    assert not whole["interrupted"]
+    assert {model["batch_size"] for model in whole["models"]} == {2}
+    assert [gate["passed"] for gate in whole["gates"]] == [True] * 2
     assert kdcompress.bench(exported, **QUICK, progress=Interrupting(3))["interrupted"]
     assert not json.loads((exported / "bench.json").read_text())["interrupted"]
 
 
+@pytest.mark.usefixtures("no_processes")
 def test_from_image_file_to_answer(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -156,6 +197,7 @@ def test_from_image_file_to_answer(tmp_path: Path) -> None:
     assert files["speedup_low"] <= files["speedup"] <= files["speedup_high"]
 
 
+@pytest.mark.usefixtures("no_processes")
 def test_int8_that_is_slower_is_said_with_its_operators(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = _result.ratio
 

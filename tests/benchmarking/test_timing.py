@@ -113,7 +113,10 @@ def test_an_interrupt_keeps_what_was_finished() -> None:
                 raise KeyboardInterrupt
             yield 10
 
-    a, b = Contender(Model("A", clock, [], steady(10)).open, [0]), Contender(Model("B", clock, [], interrupted).open, [0])
+    a, b = (
+        Contender(Model("A", clock, [], steady(10)).open, [0]),
+        Contender(Model("B", clock, [], interrupted).open, [0]),
+    )
     with pytest.raises(KeyboardInterrupt):
         take_turns([a, b], Plan(rounds=30, turn_s=0.05), lambda done: None, clock)
     # B: 9 calls of warm-up, then 7 a turn (2 uncounted): the 31st falls in its fourth turn
