@@ -54,7 +54,9 @@ def _bench_run(run: RunFolder, request: Request, data_dir: Path | None, progress
 
     with run.locked():
         result = measure(of_run(run, request, data_dir, progress), request, progress)
-        if not (result["interrupted"] and _whole(run / RESULT)):
+        if result["interrupted"] and _whole(run / RESULT):
+            progress.note(f"{run / RESULT} keeps its earlier result, which is whole")
+        else:
             write_json(run / RESULT, result)
             run.commit(RESULT)
     return {"run": str(run.path), **result}

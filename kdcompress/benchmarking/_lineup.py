@@ -40,9 +40,14 @@ class Subject:
     images: Images
 
     @property
+    def model(self) -> str:
+        """The name without the precision that it may end in: the same for one model in several precisions."""
+        return self.name.removesuffix(f"-{self.precision}")
+
+    @property
     def label(self) -> str:
         """As sentences call it."""
-        return f"{self.name} {self.precision}" if self.precision else self.name
+        return f"{self.model} {self.precision}" if self.precision else self.name
 
 
 @dataclass
@@ -166,8 +171,8 @@ def _looked_at(path: Path) -> tuple[str, Signature]:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """The shortest of stem, file name and path that tells all files apart."""
+    """The shortest of stem, file name and path that tells the files of one runtime apart."""
     for choice in ([p.stem for p in paths], [p.name for p in paths], [str(p) for p in paths]):
-        if len(set(choice)) == len(choice):
+        if len(set(zip(choice, (p.suffix for p in paths), strict=True))) == len(paths):
             return choice
     return [f"{path} ({index})" for index, path in enumerate(paths, start=1)]

@@ -33,6 +33,12 @@ class Measured:
         """Whether the others of its group are compared with it."""
         return self.subject is self.group.reference
 
+    def is_int8_of(self, other: Measured) -> bool:
+        """Whether it is the int8 file of the model that `other` is the fp32 file of, and took turns with it."""
+        mine, its = self.subject, other.subject
+        same = (mine.model, mine.runtime) == (its.model, its.runtime)
+        return same and (mine.precision, its.precision) == ("int8", "fp32") and self.beside(other)
+
     def beside(self, other: Measured) -> bool:
         """Whether the two took turns."""
         same = (self.threads, self.batch_size) == (other.threads, other.batch_size)
@@ -80,6 +86,7 @@ def _comparison(one: Measured, reference: Measured) -> dict[str, Any]:
         "runtime": one.subject.runtime,
         "teacher_runtime": reference.subject.runtime,
         "precision": one.subject.precision,
+        "teacher_precision": reference.subject.precision,
         "threads": one.threads,
         "batch_size": one.batch_size,
         "speedup": found.value,
@@ -124,12 +131,10 @@ def slower_int8(measured: Sequence[Measured], instruction_sets: dict[str, bool])
     """Each int8 model that is slower than the fp32 one beyond doubt: by how much, why, and its heaviest operators."""
     found = []
     for small in measured:
-        for plain in measured:
-            named = small.subject.name == plain.subject.name and small.subject.runtime == plain.subject.runtime
-            if (small.subject.precision, plain.subject.precision) == ("int8", "fp32") and named and small.beside(plain):
-                times = ratio(small.inference.turns, plain.inference.turns)
-                if times.value > 1 and times.distinguishable:
-                    found.append(_explained(small, times.value, instruction_sets))
+        for plain in filter(small.is_int8_of, measured):
+            times = ratio(small.inference.turns, plain.inference.turns)
+            if times.value > 1 and times.distinguishable:
+                found.append(_explained(small, times.value, instruction_sets))
     return found
 
 
@@ -138,7 +143,7 @@ def _explained(small: Measured, slowdown: float, instruction_sets: dict[str, boo
     operators = make_runtime(subject.runtime).operators(subject.path, small.threads, small.batch)
     p50 = summarise(small.inference.turns, small.batch_size)["p50_ms"]
     return {
-        "name": subject.name,
+        "name": subject.model,
         "runtime": subject.runtime,
         "threads": small.threads,
         "batch_size": small.batch_size,

@@ -145,7 +145,12 @@ def _show_conditions(result: dict[str, Any], terminal: Terminal) -> None:
 
 
 def _name(model: dict[str, Any]) -> str:
-    return f"{model['name']} {model['precision'] or ''}".rstrip()
+    return _label(model["name"], model["precision"])
+
+
+def _label(name: str, precision: str | None) -> str:
+    """The name with its precision, once."""
+    return f"{name.removesuffix(f'-{precision}')} {precision}" if precision else name
 
 
 def _setting(model: dict[str, Any]) -> str:
@@ -157,13 +162,14 @@ def _threads(n: int) -> str:
 
 
 def _pair(pair: dict[str, Any]) -> str:
-    name = f"{pair['student']} {pair['precision'] or ''}".rstrip()
+    name = _label(pair["student"], pair["precision"])
     return f"{name} on {pair['runtime']}, {_threads(pair['threads'])}, batch {pair['batch_size']}"
 
 
 def _sentence(pair: dict[str, Any]) -> str:
     """`student int8 on onnxruntime, 1 thread, batch 1: 4.6 times as fast as the teacher (95 % 4.4 to 4.9)`."""
-    whom = f"the {pair['teacher']}" if pair["teacher"] == "teacher" else pair["teacher"]
+    teacher = _label(pair["teacher"], pair["teacher_precision"])
+    whom = "the teacher" if pair["teacher"] == "teacher" else teacher
     if pair["teacher_runtime"] != pair["runtime"]:
         whom += f" on {pair['teacher_runtime']}"
     text = f"{_pair(pair)}: {_speed(pair, whom)}"

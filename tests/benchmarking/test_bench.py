@@ -172,15 +172,20 @@ def test_ctrl_c_keeps_the_finished_blocks_and_spares_a_whole_result(one_runtime:
     assert [model["turns"] for model in broken["models"]] == [8, 8, 8]
     assert all(pair["speedup_low"] for pair in broken["comparisons"])
     assert json.loads((exported / "bench.json").read_text())["interrupted"]
-    hardly = kdcompress.bench(exported, **QUICK, max_slowdown=1e6, progress=Interrupting(2))
-    assert [pair["speedup_low"] for pair in hardly["comparisons"]] == [None, None]
-    assert not hardly["passed"]  # nothing is shown by two rounds
     whole = kdcompress.bench(exported, **QUICK, batch_sizes=[2], max_slowdown=1e6)
     assert not whole["interrupted"]
     assert {model["batch_size"] for model in whole["models"]} == {2}
     assert [gate["passed"] for gate in whole["gates"]] == [True] * 2
     assert kdcompress.bench(exported, **QUICK, progress=Interrupting(3))["interrupted"]
     assert not json.loads((exported / "bench.json").read_text())["interrupted"]
+
+
+@pytest.mark.usefixtures("no_processes")
+def test_a_few_rounds_give_no_interval_and_pass_no_gate(tmp_path: Path) -> None:
+    files = dense(tmp_path / "a.onnx"), dense(tmp_path / "b.onnx")
+    result = kdcompress.bench(*files, **QUICK, max_slowdown=1e6, progress=Interrupting(2))
+    assert [pair["speedup_low"] for pair in result["comparisons"]] == [None]
+    assert not result["passed"]
 
 
 @pytest.mark.usefixtures("no_processes")
@@ -212,6 +217,21 @@ def test_int8_that_is_slower_is_said_with_its_operators(exported: Path, monkeypa
     assert by_runtime["onnxruntime"]["operators"][0]["share"] > 0
     assert by_runtime["litert"]["operators"] is None
     assert all(slow["reasons"] for slow in by_runtime.values())
+
+
+@pytest.mark.usefixtures("no_processes")
+def test_files_are_named_as_shortly_as_tells_them_apart(tmp_path: Path) -> None:
+    folders = [tmp_path / "x", tmp_path / "y"]
+    for folder in folders:
+        folder.mkdir()
+        dense(folder / "a.onnx")
+        dense(folder / "b.onnx")
+
+    def names(*paths: Path) -> list[str]:
+        return [model["name"] for model in kdcompress.bench(*paths, **QUICK)["models"]]
+
+    assert names(folders[0] / "a.onnx", folders[0] / "b.onnx") == ["a", "b"]
+    assert names(*(folder / "a.onnx" for folder in folders)) == [str(folder / "a.onnx") for folder in folders]
 
 
 def test_batches_are_filled_up_from_the_start() -> None:
