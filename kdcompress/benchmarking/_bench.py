@@ -18,6 +18,7 @@ from kdcompress.benchmarking._result import Measured, comparisons, gates, model_
 from kdcompress.benchmarking._statistics import CONFIDENCE, RESAMPLES
 from kdcompress.benchmarking._timing import Call, Contender, Plan, take_turns
 from kdcompress.data import find_images, read_image
+from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
 
 RESULT = "bench.json"
@@ -26,9 +27,11 @@ RESULT = "bench.json"
 def measure(lineup: Lineup, request: Request, progress: Progress) -> dict[str, Any]:
     """Time all models of a line-up; Ctrl-C ends it with what was finished (`interrupted`), if anything was.
 
-    Errors: ModelError for a model that cannot be run; DataError for image files that cannot be read.
+    Errors: UsageError for a gate with one model, and for image files where models take no images; ModelError for a
+    model that cannot be run; DataError for image files that cannot be read.
     """
     start = time.perf_counter()
+    _check(lineup, request)
     runtimes = sorted({subject.runtime for group in lineup.groups for subject in group.subjects})
     machine = describe_machine([make_runtime(name).package for name in runtimes])
     work, load, interrupted = _Work(request, progress), OthersLoad(), False
@@ -42,7 +45,7 @@ def measure(lineup: Lineup, request: Request, progress: Progress) -> dict[str, A
             raise
     machine["load"] = load.facts()
     pairs = comparisons(work.finished)
-    verdicts = gates(pairs, request.max_slowdown)
+    verdicts = gates(pairs, work.finished, request.max_slowdown)
     said = [load_warning(machine["load"]), unsettled(work.finished), _too_many(request)]
     return {
         "machine": machine,
@@ -52,7 +55,8 @@ def measure(lineup: Lineup, request: Request, progress: Progress) -> dict[str, A
         "slower_than_fp32": [] if interrupted else slower_int8(work.finished, machine["instruction_sets"]),
         "skipped": lineup.skipped,
         "gates": verdicts,
-        "passed": all(verdict["passed"] for verdict in verdicts),
+        # A gate that was asked for is not kept by what was never measured
+        "passed": all(verdict["passed"] for verdict in verdicts) and not (interrupted and request.max_slowdown),
         "warnings": [text for text in said if text],
         "interrupted": interrupted,
         "seconds": round(time.perf_counter() - start, 3),
@@ -103,6 +107,19 @@ class _Work:
             take_turns(contenders, self.plan, lambda done: self.progress.step(done, {}))
         finally:
             self.progress.end()
+
+
+def _check(lineup: Lineup, request: Request) -> None:
+    subjects = [subject for group in lineup.groups for subject in group.subjects]
+    if request.max_slowdown is not None and len(subjects) < 2:
+        raise UsageError("--max-slowdown compares two models: name another file, the reference first, or a run")
+    for subject in subjects:
+        shape = subject.images.shape[1:]
+        if request.end_to_end and (len(shape) != 3 or shape[-1] not in (1, 3, 4)):
+            sizes = ", ".join(map(str, shape))
+            raise UsageError(
+                f"--end-to-end needs models of images (H, W, C), C 1, 3 or 4; {subject.path} takes {sizes}"
+            )
 
 
 def plural(n: int, word: str) -> str:

@@ -97,26 +97,36 @@ def _comparison(one: Measured, reference: Measured) -> dict[str, Any]:
     }
 
 
-def gates(pairs: Sequence[dict[str, Any]], max_slowdown: float | None) -> list[dict[str, Any]]:
-    """Whether each pair keeps --max-slowdown, a limit on student time / teacher time.
+def gates(
+    pairs: Sequence[dict[str, Any]], measured: Sequence[Measured], max_slowdown: float | None
+) -> list[dict[str, Any]]:
+    """Whether each student keeps --max-slowdown, a limit on student time / teacher time.
 
-    It fails where the whole 95 % interval lies above the limit, so that noise alone seldom fails it, and where there is
-    no interval.
+    It fails where the whole 95 % interval lies above the limit, so that noise alone seldom fails it, and where nothing
+    is known: without an interval, or without a teacher that may be timed.
     """
     if max_slowdown is None:
         return []
-    keys = ("student", "teacher", "runtime", "precision", "threads", "batch_size")
-    return [
-        {
-            "name": "max_slowdown",
-            "limit": max_slowdown,
-            "value": 1 / pair["speedup"],
-            "low": 1 / pair["speedup_high"] if pair["speedup_high"] else None,
-            "passed": pair["speedup_high"] is not None and 1 / pair["speedup_high"] <= max_slowdown,
-            **{key: pair[key] for key in keys},
-        }
-        for pair in pairs
-    ]
+    alone = [_without_teacher(one) for one in measured if one.group.reference is None]
+    return [_judged(pair, max_slowdown) for pair in (*pairs, *alone)]
+
+
+def _without_teacher(one: Measured) -> dict[str, Any]:
+    subject = one.subject
+    facts = {"student": subject.name, "teacher": None, "runtime": subject.runtime, "precision": subject.precision}
+    return {**facts, "threads": one.threads, "batch_size": one.batch_size, "speedup": None, "speedup_high": None}
+
+
+def _judged(pair: dict[str, Any], limit: float) -> dict[str, Any]:
+    low = 1 / pair["speedup_high"] if pair["speedup_high"] else None
+    return {
+        "name": "max_slowdown",
+        "limit": limit,
+        "value": 1 / pair["speedup"] if pair["speedup"] else None,
+        "low": low,
+        "passed": low is not None and low <= limit,
+        **{key: pair[key] for key in ("student", "teacher", "runtime", "precision", "threads", "batch_size")},
+    }
 
 
 def unsettled(measured: Sequence[Measured]) -> str | None:

@@ -89,10 +89,7 @@ def _say(result: dict[str, Any], terminal: Terminal) -> None:
         terminal.warn(warning)
     for gate in result["gates"]:
         if not gate["passed"]:
-            terminal.failure(
-                f"gate {gate['name']} fails: {_pair(gate)} takes {gate['value']:.3g} times the time of "
-                f"{gate['teacher']}, at most {gate['limit']:g} allowed"
-            )
+            terminal.failure(f"gate {gate['name']} fails: {_pair(gate)} takes {_slowdown(gate)}")
     if result["interrupted"]:
         terminal.failure("interrupted; this is what was finished, the same command starts anew")
 
@@ -130,9 +127,14 @@ def _show(result: dict[str, Any], terminal: Terminal) -> None:
     for slow in result["slower_than_fp32"]:
         terminal.result(_slow(slow))
     for gate in result["gates"]:
-        verdict = f"{gate['value']:.3g} of at most {gate['limit']:g}: {'passed' if gate['passed'] else 'FAILED'}"
-        terminal.result(f"gate {gate['name']} {_pair(gate)}: {verdict}")
+        verdict = "passed" if gate["passed"] else "FAILED"
+        terminal.result(f"gate {gate['name']} {_pair(gate)}: {_slowdown(gate)}: {verdict}")
     _show_conditions(result, terminal)
+
+
+def _slowdown(gate: dict[str, Any]) -> str:
+    value = f"{gate['value']:.3g} times" if gate["value"] else "an unknown number of times"
+    return f"{value} the time of {gate['teacher'] or 'the teacher'}, at most {gate['limit']:g} allowed"
 
 
 def _show_conditions(result: dict[str, Any], terminal: Terminal) -> None:

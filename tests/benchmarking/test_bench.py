@@ -20,6 +20,7 @@ from kdcompress.benchmarking import _bench, _result, make_runtime
 from kdcompress.benchmarking._lineup import batches
 from kdcompress.benchmarking._request import make_request
 from kdcompress.errors import MissingExtraError, ModelError, RunError, UsageError
+from kdcompress.exporting import _parity
 from kdcompress.exporting._pipeline import Exporter
 from kdcompress.exporting._teacher import export_teacher
 from kdcompress.progress import Progress
@@ -181,6 +182,20 @@ def test_ctrl_c_keeps_the_finished_blocks_and_spares_a_whole_result(one_runtime:
 
 
 @pytest.mark.usefixtures("no_processes")
+def test_a_teacher_that_fails_parity_is_not_timed_and_no_gate_passes(
+    one_runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.clear()
+    monkeypatch.setattr(_parity, "FP32_TOLERANCE", 1e-12)
+    result = kdcompress.bench(one_runtime, **QUICK, max_slowdown=1e6)
+    assert [model["name"] for model in result["models"]] == ["student", "student"]
+    assert result["comparisons"] == []
+    assert result["skipped"][0].startswith("the teacher on onnxruntime: its export fails parity (logits differ by")
+    assert [(gate["value"], gate["passed"]) for gate in result["gates"]] == [(None, False)] * 2
+    assert not result["passed"]
+
+
+@pytest.mark.usefixtures("no_processes")
 def test_a_few_rounds_give_no_interval_and_pass_no_gate(tmp_path: Path) -> None:
     files = dense(tmp_path / "a.onnx"), dense(tmp_path / "b.onnx")
     result = kdcompress.bench(*files, **QUICK, max_slowdown=1e6, progress=Interrupting(2))
@@ -261,6 +276,14 @@ def test_models_that_cannot_be_timed(tmp_path: Path, exported: Path, monkeypatch
     refused(UsageError, r"not for|is for model files", exported, input_shape=(28, 28, 1))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     refused(MissingExtraError, r"onnxruntime is not installed.*: pip install onnxruntime", single)
+    monkeypatch.undo()
+    refused(UsageError, r"--max-slowdown compares two models", single, max_slowdown=1)
+    flat = dense(tmp_path / "flat.onnx", sizes=("batch", 64))
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(photos / "a.png")
+    refused(UsageError, r"--end-to-end needs models of images .* takes 64", flat, end_to_end=photos)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match="pip install ai-edge-litert"):
         make_runtime("litert").require()
 
