@@ -15,6 +15,7 @@ demo: $(VENV)/.installed
 	$(BIN)/kdcompress distill mnist-demo --out runs/demo
 	$(BIN)/kdcompress verify runs/demo
 	$(BIN)/kdcompress export runs/demo --format all --precision all
+	$(BIN)/kdcompress bench runs/demo
 	$(BIN)/kdcompress report runs/demo
 
 test: $(VENV)/.installed lint

@@ -7,13 +7,25 @@ from typing import TYPE_CHECKING, Any
 from kdcompress._version import __version__
 
 if TYPE_CHECKING:
-    from kdcompress.api import Run, distill, export, predict, report, verify
+    from kdcompress.api import Run, bench, distill, export, predict, report, verify
     from kdcompress.errors import KDCompressError
     from kdcompress.recipe import Recipe
 
-__all__ = ["KDCompressError", "Recipe", "Run", "__version__", "distill", "export", "predict", "report", "verify"]
+__all__ = [
+    "KDCompressError",
+    "Recipe",
+    "Run",
+    "__version__",
+    "bench",
+    "distill",
+    "export",
+    "predict",
+    "report",
+    "verify",
+]
 
 _HOME = {
+    "bench": "kdcompress.api",
     "distill": "kdcompress.api",
     "export": "kdcompress.api",
     "predict": "kdcompress.api",

@@ -1,4 +1,4 @@
-"""Where kept work lies: downloaded data, target caches the zoo teachers that we trained, models given in memory."""
+"""Where kept work lies: data, target caches, zoo teachers we trained, models given in memory, exported teachers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from kdcompress.files import size_of
 from kdcompress.progress import Progress
 
-KINDS = ("data", "models", "teachers", "targets")
+KINDS = ("data", "models", "teachers", "targets", "exports")
 
 
 def cache_dir(kind: str = "") -> Path:

@@ -25,6 +25,7 @@ ROOMS = {
     "methods": ("methods", ".py", "method"),
     "datasets": ("data", ".py", "dataset"),
     "formats": ("exporting", ".py", "format"),
+    "runtimes": ("benchmarking", ".py", "runtime"),
 }
 # Rooms whose names are written with dashes, which the names of modules cannot have
 _DASHED = ("formats",)

@@ -36,6 +36,7 @@ MADE = (
     HISTORY,
     "metrics.json",
     "verify.json",
+    "bench.json",
     "report.html",
     "MODEL_CARD.md",
     *MODELS,

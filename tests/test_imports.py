@@ -18,6 +18,7 @@ LAYERS = (
     ("cli",),
     ("api",),
     ("prediction", "reporting"),
+    ("benchmarking",),
     ("exporting",),
     ("verification",),
     ("training",),

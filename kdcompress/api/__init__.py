@@ -1,5 +1,6 @@
 """The verbs: wiring only."""
 
+from kdcompress.api._bench import bench
 from kdcompress.api._distill import default_out, distill, distill_resolved, plan, recipe_of
 from kdcompress.api._predict import predict, predict_files
 from kdcompress.api._prove import export, verify
@@ -8,6 +9,7 @@ from kdcompress.api._source import Run
 
 __all__ = [
     "Run",
+    "bench",
     "default_out",
     "distill",
     "distill_resolved",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kdcompress.data import Dataset, make_source, split_dataset
+from kdcompress.data import Dataset, split_dataset
 from kdcompress.errors import RunError
 from kdcompress.exporting._calibration import Calibration, from_folder, from_train, spread
 from kdcompress.exporting._network import freeze
@@ -18,7 +18,7 @@ from kdcompress.exporting._request import Request
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe, read_resolved
 from kdcompress.run import EXPORTS, RECIPE, RunFolder
-from kdcompress.training.kept import open_model, read_outputs
+from kdcompress.training.kept import open_data, open_model, read_outputs
 
 
 def export_run(run: RunFolder, request: Request, data_dir: Path | None, progress: Progress) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def export_run(run: RunFolder, request: Request, data_dir: Path | None, progress
     """
     start = time.perf_counter()
     student, recipe = open_model(run, "student"), read_resolved(run / RECIPE)
-    dataset = _data(run, recipe, data_dir, progress)
+    dataset = open_data(run, recipe, data_dir, progress)
     reference = _test(run, dataset, request.parity_samples)
     provenance = {"dataset": {key: dataset.facts[key] for key in ("name", "source")}, "recipe": recipe.digest}
     exporter = Exporter(
@@ -49,15 +49,6 @@ def export_run(run: RunFolder, request: Request, data_dir: Path | None, progress
 
     result = exporter.execute(request, progress, commit)
     return {"run": str(run.path), **result, "seconds": round(time.perf_counter() - start, 3)}
-
-
-def _data(run: RunFolder, recipe: Recipe, data_dir: Path | None, progress: Progress) -> Dataset:
-    settings = {**recipe.data, **({"dir": str(data_dir)} if data_dir else {})}
-    dataset = make_source(settings).load(progress)
-    run.check_data(dataset.facts)
-    if dataset.notice:
-        progress.note(dataset.notice)
-    return dataset
 
 
 def _test(run: RunFolder, dataset: Dataset, samples: int | None) -> Reference:

@@ -57,7 +57,7 @@ class TFLite(Format):
         if len(inputs) != 1 or len(outputs) != 1 or len(shape) != 4 or min(shape[1:]) < 1:
             given = ", ".join(f"{value['name']} {value['shape_signature'].tolist()}" for value in inputs)
             raise ModelError(f"{path} takes {given}; it must take one image (batch, H, W, C) and give one output")
-        return Opened(_Runner(interpreter, inputs[0], outputs[0]), shape[1:], _metadata(path).get("classes"))
+        return Opened(_Runner(interpreter, inputs[0], outputs[0]), shape[1:], read_metadata(path).get("classes"))
 
 
 class _Runner:
@@ -141,7 +141,8 @@ def _with_metadata(content: bytes, metadata: dict[str, Any]) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def _metadata(path: Path) -> dict[str, Any]:
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The metadata that `export` put into a file, or nothing in a file that it did not write."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.Model.GetRootAs(path.read_bytes())

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.data import Dataset, make_source
 from kdcompress.errors import ModelError, RunError
 from kdcompress.models import load_model, load_saved_model
-from kdcompress.recipe import read_resolved
+from kdcompress.progress import Progress
+from kdcompress.recipe import Recipe, read_resolved
 from kdcompress.run import RECIPE, RunFolder
 from kdcompress.training.pipeline import DISAGREEMENTS, TEST_OUTPUTS
 
@@ -53,6 +56,16 @@ def open_model(run: RunFolder, role: str) -> Any:
         model = load_model(reference, tuple(manifest["input_shape"]), len(manifest["classes"]), role)
         model.load_weights(run / name)
         return model
+
+
+def open_data(run: RunFolder, recipe: Recipe, data_dir: Path | None, progress: Progress) -> Dataset:
+    """The data that a run was made of, from `data_dir` if it was moved; RunError if it has changed since; DataError."""
+    settings = {**recipe.data, **({"dir": str(data_dir)} if data_dir else {})}
+    dataset = make_source(settings).load(progress)
+    run.check_data(dataset.facts)
+    if dataset.notice:
+        progress.note(dataset.notice)
+    return dataset
 
 
 def read_outputs(run: RunFolder) -> TestOutputs:

@@ -1,0 +1,167 @@
+"""The whole benchmark: group by group and setting by setting, and what is kept of it when it is interrupted."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kdcompress.benchmarking import make_runtime
+from kdcompress.benchmarking._base import Images
+from kdcompress.benchmarking._fresh import measure_fresh
+from kdcompress.benchmarking._lineup import Group, Lineup, Subject, batches
+from kdcompress.benchmarking._machine import OthersLoad, describe_machine, load_warning
+from kdcompress.benchmarking._request import Request, cores
+from kdcompress.benchmarking._result import Measured, comparisons, gates, model_entry, slower_int8, unsettled
+from kdcompress.benchmarking._statistics import CONFIDENCE, RESAMPLES
+from kdcompress.benchmarking._timing import Call, Contender, Plan, take_turns
+from kdcompress.data import find_images, read_image
+from kdcompress.errors import UsageError
+from kdcompress.progress import Progress
+
+RESULT = "bench.json"
+
+
+def measure(lineup: Lineup, request: Request, progress: Progress) -> dict[str, Any]:
+    """Time all models of a line-up; Ctrl-C ends it with what was finished (`interrupted`), if anything was.
+
+    Errors: UsageError for a gate with one model, and for image files where models take no images; ModelError for a
+    model that cannot be run; DataError for image files that cannot be read.
+    """
+    start = time.perf_counter()
+    _check(lineup, request)
+    runtimes = sorted({subject.runtime for group in lineup.groups for subject in group.subjects})
+    machine = describe_machine([make_runtime(name).package for name in runtimes])
+    work, load, interrupted = _Work(request, progress), OthersLoad(), False
+    try:
+        for group in lineup.groups:
+            for threads, batch_size in request.settings:
+                work.time(group, threads, batch_size)
+    except KeyboardInterrupt:
+        interrupted = True
+        if not work.finished:
+            raise
+    machine["load"] = load.facts()
+    pairs = comparisons(work.finished)
+    verdicts = gates(pairs, work.finished, request.max_slowdown)
+    said = [load_warning(machine["load"]), unsettled(work.finished), _too_many(request)]
+    return {
+        "machine": machine,
+        "settings": {**_settings(request), "inputs": lineup.inputs, "runtimes": _told(runtimes)},
+        "models": [model_entry(measured) for measured in work.finished],
+        "comparisons": pairs,
+        "slower_than_fp32": [] if interrupted else slower_int8(work.finished, machine["instruction_sets"]),
+        "skipped": lineup.skipped,
+        "gates": verdicts,
+        # A gate that was asked for is not kept by what was never measured
+        "passed": all(verdict["passed"] for verdict in verdicts) and not (interrupted and request.max_slowdown),
+        "warnings": [text for text in said if text],
+        "interrupted": interrupted,
+        "seconds": round(time.perf_counter() - start, 3),
+    }
+
+
+@dataclass
+class _Work:
+    """What has been measured so far."""
+
+    request: Request
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        self.measured: list[Measured] = []
+        self.plan = Plan.of(self.request.duration_s)
+        folder = self.request.end_to_end
+        self.files = find_images([folder]) if folder else []
+
+    @property
+    def finished(self) -> list[Measured]:
+        """All models that had a turn."""
+        return [measured for measured in self.measured if measured.inference.turns]
+
+    def time(self, group: Group, threads: int, batch_size: int) -> None:
+        """Time a group's models against each other; what is finished is in `measured` at any moment."""
+        runtimes = "/".join(dict.fromkeys(subject.runtime for subject in group.subjects))
+        what = f"{runtimes}, {plural(threads, 'thread')}, batch {batch_size}"
+        now = [self._measured(group, subject, threads, batch_size) for subject in group.subjects]
+        self.measured += now
+        self._take_turns(what, [measured.inference for measured in now])
+        if self.files:
+            for measured in now:
+                measured.end_to_end = _end_to_end(measured, self.files)
+            self._take_turns(f"{what}, from files", [one.end_to_end for one in now if one.end_to_end])
+
+    def _measured(self, group: Group, subject: Subject, threads: int, batch_size: int) -> Measured:
+        given = batches(subject.images, batch_size)
+        fresh = measure_fresh(subject.runtime, subject.path, threads, given[0])
+        opened = make_runtime(subject.runtime).open(subject.path, threads, given[0].shape)
+        inputs = [opened.prepare(images) for images in given]
+        inference = Contender(_inference(subject, threads, given[0]), inputs)
+        return Measured(group, subject, threads, batch_size, given[0], fresh, inference)
+
+    def _take_turns(self, what: str, contenders: list[Contender]) -> None:
+        self.progress.begin(what, total=self.plan.rounds)
+        try:
+            take_turns(contenders, self.plan, lambda done: self.progress.step(done, {}))
+        finally:
+            self.progress.end()
+
+
+def _check(lineup: Lineup, request: Request) -> None:
+    subjects = [subject for group in lineup.groups for subject in group.subjects]
+    if request.max_slowdown is not None and len(subjects) < 2:
+        raise UsageError("--max-slowdown compares two models: name another file, the reference first, or a run")
+    for subject in subjects:
+        shape = subject.images.shape[1:]
+        if request.end_to_end and (len(shape) != 3 or shape[-1] not in (1, 3, 4)):
+            sizes = ", ".join(map(str, shape))
+            raise UsageError(
+                f"--end-to-end needs models of images (H, W, C), C 1, 3 or 4; {subject.path} takes {sizes}"
+            )
+
+
+def plural(n: int, word: str) -> str:
+    """`1 thread`, `2 threads`."""
+    return f"{n} {word}{'' if n == 1 else 's'}"
+
+
+def _inference(subject: Subject, threads: int, batch: Images) -> Any:
+    runtime = make_runtime(subject.runtime)
+    return lambda: runtime.open(subject.path, threads, batch.shape).invoke
+
+
+def _end_to_end(measured: Measured, files: list[Any]) -> Contender:
+    """Reading, decoding and fitting image files, making the file's input of them, and inference."""
+    subject, size, shape = measured.subject, measured.batch_size, measured.batch.shape
+    runtime = make_runtime(subject.runtime)
+
+    def open_model() -> Call:
+        opened = runtime.open(subject.path, measured.threads, shape)
+        return lambda paths: opened.invoke(opened.prepare(np.stack([read_image(p, shape[1:]) for p in paths])))
+
+    index = [part.tolist() for part in batches(np.arange(len(files)), size)]
+    return Contender(open_model, [[files[i] for i in part] for part in index])
+
+
+def _settings(request: Request) -> dict[str, Any]:
+    return {
+        "threads": list(request.threads),
+        "batch_sizes": list(request.batch_sizes),
+        "duration_s": request.duration_s,
+        **Plan.of(request.duration_s).facts,
+        "speedup": "median over rounds of (teacher's median time in its turn / student's median time in its turn)",
+        "interval": f"{100 * CONFIDENCE:.0f} % percentile bootstrap over rounds, {RESAMPLES} resamples",
+        "end_to_end": str(request.end_to_end) if request.end_to_end else None,
+    }
+
+
+def _told(runtimes: list[str]) -> dict[str, Any]:
+    return {name: make_runtime(name).settings() for name in runtimes}
+
+
+def _too_many(request: Request) -> str | None:
+    if max(request.threads) <= cores():
+        return None
+    return f"{max(request.threads)} threads are more than the {plural(cores(), 'core')} that this process may use"

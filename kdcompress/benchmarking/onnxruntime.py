@@ -1,0 +1,99 @@
+"""onnxruntime on the CPU: ONNX files."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from kdcompress.benchmarking._base import Images, Opened, Runtime, Shape, Signature
+from kdcompress.errors import ModelError, one_line
+
+# Spinning is onnxruntime's default and what a user gets; threads of a model that has had its turn are gone by the next
+_CONFIG = {"session.intra_op.allow_spinning": "1"}
+_OPTIONS = {"inter_op_num_threads": 1, "enable_cpu_mem_arena": True, "enable_mem_pattern": True}
+_NUMPY = {"float": "float32", "double": "float64", "float16": "float16"}
+_PROFILED = 20  # calls
+_MODEL_RUN = "Node"
+
+
+class OnnxRuntime(Runtime):
+    """A session a model, sequential execution, all graph optimizations, CPU provider alone."""
+
+    package = module = "onnxruntime"
+    suffix = ".onnx"
+
+    def settings(self) -> dict[str, Any]:
+        """See Runtime.settings."""
+        return {
+            "intra_op_num_threads": "as `threads` of each model",
+            **_OPTIONS,
+            "execution_mode": "sequential",
+            "graph_optimization_level": "all",
+            "allow_spinning": _CONFIG["session.intra_op.allow_spinning"] == "1",
+            "providers": ["CPUExecutionProvider"],
+        }
+
+    def signature(self, path: Path) -> Signature:
+        """See Runtime.signature."""
+        session = _session(path, 1)
+        given = session.get_inputs()
+        if len(given) != 1:
+            names = ", ".join(f"{value.name} {value.shape}" for value in given)
+            raise ModelError(f"{path} takes {len(given)} inputs ({names}); bench times models that take one image")
+        sizes = tuple(size if isinstance(size, int) and size > 0 else None for size in given[0].shape)
+        if len(sizes) < 2:
+            raise ModelError(f"{path} takes {given[0].name} of unknown rank; bench needs a batch of images")
+        return Signature(sizes, session.get_modelmeta().custom_metadata_map.get("precision"))
+
+    def open(self, path: Path, threads: int, shape: Shape) -> Opened:
+        """See Runtime.open; pixels go in as the type that the file takes."""
+        return _opened(_session(path, threads))
+
+    def operators(self, path: Path, threads: int, images: Images) -> dict[str, float]:
+        """See Runtime.operators; from onnxruntime's own profile of some calls."""
+        with tempfile.TemporaryDirectory() as folder:
+            session = _session(path, threads, str(Path(folder) / "profile"))
+            opened = _opened(session)
+            batch = opened.prepare(images)
+            for _ in range(_PROFILED):
+                opened.invoke(batch)
+            events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+        spent: Counter[str] = Counter()
+        for event in events:
+            if event.get("cat") == _MODEL_RUN and str(event["name"]).endswith("_kernel_time"):
+                spent[event["args"]["op_name"]] += event["dur"]
+        total = max(sum(spent.values()), 1)
+        return {name: time / total for name, time in spent.most_common()}
+
+
+def _session(path: Path, threads: int, profile: str | None = None) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    for name, value in _OPTIONS.items():
+        setattr(options, name, value)
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 3
+    for name, text in _CONFIG.items():
+        options.add_session_config_entry(name, text)
+    if profile:
+        options.enable_profiling, options.profile_file_prefix = True, profile
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as exc:
+        raise ModelError(f"{path} cannot be opened by onnxruntime: {one_line(exc)}") from exc
+
+
+def _opened(session: Any) -> Opened:
+    image, run = session.get_inputs()[0], session.run
+    kind = image.type.removeprefix("tensor(").removesuffix(")")
+    dtype = _NUMPY.get(kind, kind)
+    return Opened(lambda images: {image.name: images.astype(dtype)}, lambda feed: run(None, feed))
+
+
+RUNTIME = OnnxRuntime()

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarking.onnx_files import dense
+
+from kdcompress.benchmarking import make_runtime
+from kdcompress.benchmarking._machine import instruction_sets
+from kdcompress.benchmarking._slow import heaviest, reasons
+
+OLD, NEW = instruction_sets(["avx2"]), instruction_sets(["avx2", "avx_vnni"])
+
+
+def test_each_reason_is_given_where_it_applies_and_only_there() -> None:
+    (cpu,) = reasons(5.0, OLD, {"QLinearConv": 0.99})
+    assert cpu.startswith("the CPU has no ")
+    (converting,) = reasons(5.0, NEW, {"QLinearConv": 0.5, "DequantizeLinear": 0.3, "QuantizeLinear": 0.2})
+    assert converting.startswith("50 % of the time goes into conversions")
+    (floating,) = reasons(5.0, NEW, {"QLinearConv": 0.3, "Conv": 0.45, "Gemm": 0.2, "Add": 0.05})
+    assert floating == "Conv, Gemm compute in float, 65 % of the time"
+    (small,) = reasons(0.03, NEW, None)
+    assert "0.030 ms" in small
+    (nothing,) = reasons(5.0, NEW, {"QLinearConv": 1.0})
+    assert nothing.startswith("none of the usual ones")
+
+
+def test_onnxruntime_tells_the_operators_that_took_the_time(tmp_path: Path) -> None:
+    path = dense(tmp_path / "model.onnx", width=1000)
+    found = make_runtime("onnxruntime").operators(path, 1, np.zeros((4, 8, 8, 1), np.uint8))
+    assert found is not None
+    assert next(iter(found)) == "MatMul"
+    assert sum(found.values()) == pytest.approx(1)
+    assert [one["operator"] for one in heaviest(found) or []] == list(found)
+    assert list(tmp_path.iterdir()) == [path]  # the profile is not left behind

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kdcompress.benchmarking._statistics import LEAST_ROUNDS, Ratio, ratio, summarise
+
+MS = 1_000_000
+
+
+def turns(*medians: float) -> list[np.ndarray]:
+    """Turns of three calls each, around medians given in ms."""
+    return [np.array([0.9 * m * MS, m * MS, 5 * m * MS], np.int64) for m in medians]
+
+
+def test_percentiles_by_hand() -> None:
+    found = summarise([np.array([4, 1]) * MS, np.array([3, 2]) * MS], batch_size=2)
+    assert found["n"] == 4
+    assert found["p50_ms"] == pytest.approx(2.5)
+    assert found["p90_ms"] == pytest.approx(3.7)  # 1 + 0.9 * 3 steps: 0.7 of the way from 3 to 4
+    assert found["p99_ms"] == pytest.approx(3.97)
+    assert found["mean_ms"] == pytest.approx(2.5)
+    assert found["max_ms"] == 4
+    assert found["throughput_per_s"] == pytest.approx(800)  # 2 images in 2.5 ms
+    quantiles = found["quantiles_ms"]
+    assert (len(quantiles), quantiles[0], quantiles[50], quantiles[100]) == (101, 1, 2.5, 4)
+
+
+def test_nothing_is_clipped() -> None:
+    found = summarise([np.array([1] * 99 + [1000]) * MS], 1)
+    assert found["max_ms"] == 1000
+    assert found["mean_ms"] == pytest.approx(10.99)
+
+
+def test_a_ratio_is_the_median_over_rounds_of_the_ratio_of_medians() -> None:
+    found = ratio(turns(2, 4, 6), turns(1, 2, 2))
+    assert found == Ratio(2.0, None, None)  # of 2, 2, 3; three rounds are too few for an interval
+    assert not found.distinguishable
+
+
+def test_the_interval_of_rounds_that_agree_is_a_point() -> None:
+    found = ratio(turns(*[3] * LEAST_ROUNDS), turns(*[2] * LEAST_ROUNDS))
+    assert found == Ratio(1.5, 1.5, 1.5)
+    assert found.distinguishable
+
+
+def test_the_interval_of_two_kinds_of_rounds_holds_both() -> None:
+    found = ratio(turns(*[1, 3] * 5), turns(*[1] * 10))
+    # 1 and 3 each make up half: a resample's median is 1, 2 or 3, and P(all ones the majority) is 0.38 each
+    assert found == Ratio(2.0, 1.0, 3.0)
+    assert not found.distinguishable
+
+
+def test_an_unfinished_round_is_left_out() -> None:
+    assert ratio(turns(2, 2, 50), turns(1, 1)).value == 2
+
+
+def test_a_drift_that_meets_both_models_cancels() -> None:
+    drift = np.linspace(1, 3, 30)
+    found = ratio(turns(*(2 * drift)), turns(*drift))
+    assert (found.value, found.low, found.high) == pytest.approx((2, 2, 2))
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(1)
+
+    def series(mean: float) -> list[np.ndarray]:
+        level = mean * np.exp(rng.normal(0, 0.05, 30)) * np.where(rng.random(30) < 0.1, 1.5, 1)  # a neighbour at times
+        return [np.array([one * MS], np.int64) for one in level]
+
+    pairs = [ratio(series(1.1), series(1.0)) for _ in range(300)]
+    covered = np.mean([pair.low <= 1.1 <= pair.high for pair in pairs])
+    assert 0.92 <= covered <= 0.99
+    assert np.mean([pair.distinguishable for pair in pairs]) > 0.9  # and it is narrow enough to see 10 %
