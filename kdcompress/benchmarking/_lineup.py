@@ -91,7 +91,8 @@ def of_run(run: RunFolder, request: Request, data_dir: Path | None, progress: Pr
         runtime = here[0]["runtime"]
         reference = None
         if teacher.path is None or teacher.reasons:
-            skipped.append(f"the teacher on {runtime}: its export fails ({'; '.join(teacher.reasons)})")
+            what = "it cannot be exported" if teacher.path is None else "its export fails parity"
+            skipped.append(f"the teacher on {runtime}: {what} ({'; '.join(teacher.reasons)})")
         else:
             reference = Subject("teacher", teacher.path, str(teacher.path), runtime, teacher.precision, images)
         students = [

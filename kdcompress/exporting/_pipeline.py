@@ -60,7 +60,7 @@ class Exporter:
     ) -> dict[str, Any]:
         """{"artefacts", "failures", "passed"}: what the list says of the files made, and what could not be made.
 
-        `on_file` hears of each file when it is whole. Errors: ExportError if none could be made of several or of one.
+        `on_file` hears of each file when it is whole. Errors: ExportError if none could be made.
         """
         made: list[dict[str, Any]] = []
         failures: list[dict[str, str]] = []

@@ -14,7 +14,7 @@ import numpy as np
 
 from kdcompress.cache import entry_lock
 from kdcompress.data import Dataset
-from kdcompress.errors import RunError
+from kdcompress.errors import ExportError, RunError
 from kdcompress.exporting._base import FP32
 from kdcompress.exporting._calibration import spread
 from kdcompress.exporting._network import freeze
@@ -47,19 +47,23 @@ def export_teacher(
         raise RunError(f"run {run.path} has no teacher yet; give its `kdcompress distill` command again to finish it")
     digest = run.manifest()["files"]["teacher.keras"]["digest"]
     by = versions("tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
-    failures: list[dict[str, str]] = []
+    failures: dict[str, TeacherFile] = {}
     with entry_lock("exports", digest_of([digest, by]), progress) as folder:
         entries = _kept(folder)
         if missing := [name for name in formats if name not in entries]:
-            result = _exporter(run, dataset, folder).execute(make_request(missing, (FP32,)), progress)
-            entries |= {one["format"]: one for one in result["artefacts"]}
-            failures = result["failures"]
+            exporter = _exporter(run, dataset, folder)
+            for name in missing:
+                try:
+                    (entry,) = exporter.execute(make_request(name, (FP32,)), progress)["artefacts"]
+                    entries[name] = entry
+                except ExportError as exc:
+                    failures[name] = TeacherFile(None, FP32, [str(exc)])
     files = {
         name: TeacherFile(folder / entry["path"], entry["precision"], entry["reasons"])
         for name, entry in entries.items()
         if name in formats
     }
-    return files | {one["format"]: TeacherFile(None, FP32, [one["reason"]]) for one in failures}
+    return files | failures
 
 
 def _exporter(run: RunFolder, dataset: Dataset, folder: Path) -> Exporter:
