@@ -6,6 +6,7 @@ python -m kdcompress.benchmarking._fresh JOB.json     writes the answer to the f
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -35,12 +36,20 @@ def measure_fresh(runtime: str, path: Path, threads: int, images: Images) -> dic
         facts = {"runtime": runtime, "path": str(path.resolve()), "threads": threads}
         job.write_text(json.dumps({**facts, "images": str(images_file), "answer": str(answer)}), encoding="utf-8")
         command = [sys.executable, "-m", "kdcompress.benchmarking._fresh", str(job)]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        done = subprocess.run(
+            command, env=_environment(), capture_output=True, text=True, errors="replace", check=False
+        )
         if done.returncode != 0 or not answer.exists():
             said = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise ModelError(f"{path} cannot be run by {runtime} in a fresh process (exit {done.returncode}): {said}")
         found: dict[str, float] = json.loads(answer.read_text(encoding="utf-8"))
     return found
+
+
+def _environment() -> dict[str, str]:
+    """Ours, in which kdcompress is found also where only this process's sys.path leads to it."""
+    root = str(Path(__file__).resolve().parents[2])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
 
 
 def _measure(job: dict[str, Any]) -> dict[str, float]:
