@@ -43,7 +43,7 @@ def measured(facts: Facts) -> list[Point]:
         quality = _teachers(facts) if timed["name"] == "teacher" else _quality(facts, entry)
         if quality is not None:
             passed = entry is None or entry["passed"]
-            name = timed["name"]
+            name = f"{timed['name']} {timed['precision'] or ''}".strip()
             found.append(Point(name, timed["runtime"], timed["p50_ms"], quality, timed.get("bytes"), passed))
     return found
 

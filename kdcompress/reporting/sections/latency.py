@@ -59,7 +59,7 @@ def _distribution(axes: Axes, row: dict[str, Any], y: float) -> None:
         axes.plot([quantiles[25], quantiles[75]], [y, y], color=colour, linewidth=7, solid_capstyle="butt")
     axes.plot([last, last], [y - 0.14, y + 0.14], color=colour, linewidth=1.6)
     axes.plot(median, y, "o", markersize=4.5, color=PAPER, markeredgecolor=colour)
-    label = f"{short(row['name'], 26)}, {row['runtime']}, {ms(median)} ms"
+    label = f"{short(row['name'], 22)} {row['precision'] or ''}, {row['runtime']}, {ms(median)} ms"
     axes.text(0, y + 0.25, label, transform=axes.get_yaxis_transform(), fontsize=10, color=INK)
 
 
@@ -71,7 +71,8 @@ def _table(models: list[dict[str, Any]]) -> Table:
         rate, load = row.get("throughput_per_s"), row.get("load_ms")
         rows.append(
             [
-                short(row["name"], 40), row["runtime"], row["precision"], str(row["threads"]), str(row["batch_size"]),
+                short(row["name"], 40), row["runtime"], row["precision"] or MISSING, str(row["threads"]),
+                str(row["batch_size"]),
                 whole(row["n"]), *known, whole(rate), ms(load), MISSING if peak is None else f"{peak:,.0f}",
                 size(row.get("bytes")),
             ]
