@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,9 +37,7 @@ def measure(lineup: Lineup, request: Request, progress: Progress) -> dict[str, A
     machine = describe_machine([make_runtime(name).package for name in runtimes])
     work, load, interrupted = _Work(request, progress), OthersLoad(), False
     try:
-        for group in lineup.groups:
-            for threads, batch_size in request.settings:
-                work.time(group, threads, batch_size)
+        work.time(lineup.groups)
     except KeyboardInterrupt:
         interrupted = True
         if not work.finished:
@@ -81,17 +80,22 @@ class _Work:
         """All models that had a turn."""
         return [measured for measured in self.measured if measured.inference.turns]
 
-    def time(self, group: Group, threads: int, batch_size: int) -> None:
-        """Time a group's models against each other; what is finished is in `measured` at any moment."""
-        runtimes = "/".join(dict.fromkeys(subject.runtime for subject in group.subjects))
-        what = f"{runtimes}, {plural(threads, 'thread')}, batch {batch_size}"
-        now = [self._measured(group, subject, threads, batch_size) for subject in group.subjects]
-        self.measured += now
-        self._take_turns(what, [measured.inference for measured in now])
+    def time(self, groups: Sequence[Group]) -> None:
+        """Time all models at all settings; what is finished is in `measured` at any moment.
+
+        Every setting has its turns in every round, so that each is spread over the whole time of the benchmark: on a
+        shared machine, whose speed changes by the minute, seconds in a row would tell of those seconds alone.
+        """
+        settings = self.request.settings
+        places = [(group, one, *at) for group in groups for at in settings for one in group.subjects]
+        self.progress.note(f"opening {plural(len(places), 'model')}, each in a process of its own ...")
+        for place in places:
+            self.measured.append(self._measured(*place))
+        self._take_turns("timing", [measured.inference for measured in self.measured])
         if self.files:
-            for measured in now:
+            for measured in self.measured:
                 measured.end_to_end = _end_to_end(measured, self.files)
-            self._take_turns(f"{what}, from files", [one.end_to_end for one in now if one.end_to_end])
+            self._take_turns("from files", [one.end_to_end for one in self.measured if one.end_to_end])
 
     def _measured(self, group: Group, subject: Subject, threads: int, batch_size: int) -> Measured:
         given = batches(subject.images, batch_size)
@@ -151,7 +155,7 @@ def _settings(request: Request) -> dict[str, Any]:
         "batch_sizes": list(request.batch_sizes),
         "duration_s": request.duration_s,
         **Plan.of(request.duration_s).facts,
-        "speedup": "median over rounds of (teacher's median time in its turn / student's median time in its turn)",
+        "speedup": "geometric mean over rounds of (teacher's median time in its turn / student's in its turn)",
         "interval": f"{100 * CONFIDENCE:.0f} % percentile bootstrap over rounds, {RESAMPLES} resamples",
         "end_to_end": str(request.end_to_end) if request.end_to_end else None,
     }

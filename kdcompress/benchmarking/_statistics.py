@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 RESAMPLES = 5000
-# The whole range of n rounds covers their median with probability 1 - 2^(1-n): below 6 that is less than 0.95
+# Of fewer rounds a bootstrap knows too little of their spread
 LEAST_ROUNDS = 6
 _SEED = 0
 _NS_PER_MS = 1e6
@@ -54,16 +54,19 @@ def summarise(turns: Sequence[Times], batch_size: int) -> dict[str, Any]:
 def ratio(above: Sequence[Times], below: Sequence[Times]) -> Ratio:
     """How many times as long a call takes in the turns of `above` as in those of `below`, round by round.
 
-    The estimate is the median over the rounds of (median time of the one's turn / median time of the other's turn in
-    the same round); a drift of the machine that is slower than a round cancels in it. The interval is the bootstrap's
-    percentile interval over whole rounds (Efron and Tibshirani 1993, chapter 13), because calls within a turn are not
-    independent (Kalibera and Jones 2013). Rounds that only one of the two finished are left out.
+    The estimate is the geometric mean over the rounds of (median time of the one's turn / median time of the other's
+    turn in the same round); a drift of the machine that is slower than a round cancels in it. A mean, because shared
+    machines have a fast and a slow state, and a median would jump from one to the other as their shares change; of
+    ratios the geometric one, because it is the same whichever of the two is divided by the other (Fleming and Wallace
+    1986). The interval is the bootstrap's percentile interval over whole rounds (Efron and Tibshirani 1993, chapter
+    13), because calls within a turn are not independent (Kalibera and Jones 2013). Rounds that only one of the two
+    finished are left out.
     """
-    rounds = [np.median(a) / np.median(b) for a, b in zip(above, below, strict=False)]
-    value = float(np.median(rounds))
+    rounds = np.log([np.median(a) / np.median(b) for a, b in zip(above, below, strict=False)])
+    value = float(np.exp(rounds.mean()))
     if len(rounds) < LEAST_ROUNDS:
         return Ratio(value, None, None)
     chosen = np.random.default_rng(_SEED).integers(0, len(rounds), (RESAMPLES, len(rounds)))
-    medians = np.median(np.asarray(rounds)[chosen], axis=1)
-    low, high = np.quantile(medians, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    means = np.exp(rounds[chosen].mean(axis=1))
+    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Ratio(value, float(low), float(high))
