@@ -16,7 +16,7 @@ from kdcompress.benchmarking._lineup import Group, Lineup, Subject, batches
 from kdcompress.benchmarking._machine import OthersLoad, describe_machine, load_warning
 from kdcompress.benchmarking._request import Request, cores
 from kdcompress.benchmarking._result import Measured, comparisons, gates, model_entry, slower_int8, unsettled
-from kdcompress.benchmarking._statistics import CONFIDENCE, RESAMPLES
+from kdcompress.benchmarking._statistics import BLOCK, CONFIDENCE, RESAMPLES
 from kdcompress.benchmarking._timing import Call, Contender, Plan, take_turns
 from kdcompress.data import find_images, read_image
 from kdcompress.errors import UsageError
@@ -156,7 +156,7 @@ def _settings(request: Request) -> dict[str, Any]:
         "duration_s": request.duration_s,
         **Plan.of(request.duration_s).facts,
         "speedup": "geometric mean over rounds of (teacher's median time in its turn / student's in its turn)",
-        "interval": f"{100 * CONFIDENCE:.0f} % percentile bootstrap over rounds, {RESAMPLES} resamples",
+        "interval": f"{100 * CONFIDENCE:.0f} % block bootstrap, blocks of {BLOCK} rounds, {RESAMPLES} resamples",
         "end_to_end": str(request.end_to_end) if request.end_to_end else None,
     }
 

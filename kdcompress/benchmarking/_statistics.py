@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 RESAMPLES = 5000
-# Of fewer rounds a bootstrap knows too little of their spread
+BLOCK = 3  # rounds
+# Two blocks; of fewer rounds a bootstrap knows too little of their spread
 LEAST_ROUNDS = 6
 _SEED = 0
 _NS_PER_MS = 1e6
@@ -58,15 +60,28 @@ def ratio(above: Sequence[Times], below: Sequence[Times]) -> Ratio:
     turn in the same round); a drift of the machine that is slower than a round cancels in it. A mean, because shared
     machines have a fast and a slow state, and a median would jump from one to the other as their shares change; of
     ratios the geometric one, because it is the same whichever of the two is divided by the other (Fleming and Wallace
-    1986). The interval is the bootstrap's percentile interval over whole rounds (Efron and Tibshirani 1993, chapter
-    13), because calls within a turn are not independent (Kalibera and Jones 2013). Rounds that only one of the two
+    1986). The interval is the percentile interval of a circular block bootstrap (Politis and Romano 1992): blocks of
+    3 successive rounds are drawn, because neither calls within a turn (Kalibera and Jones 2013) nor rounds that follow
+    each other are independent. Its tails are those of Student's t for that many blocks (the expanded percentile
+    interval of Hesterberg 2015), without which few blocks make too narrow an interval. Rounds that only one of the two
     finished are left out.
     """
     rounds = np.log([np.median(a) / np.median(b) for a, b in zip(above, below, strict=False)])
-    value = float(np.exp(rounds.mean()))
-    if len(rounds) < LEAST_ROUNDS:
+    value, n = float(np.exp(rounds.mean())), len(rounds)
+    if n < LEAST_ROUNDS:
         return Ratio(value, None, None)
-    chosen = np.random.default_rng(_SEED).integers(0, len(rounds), (RESAMPLES, len(rounds)))
-    means = np.exp(rounds[chosen].mean(axis=1))
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    blocks = n // BLOCK
+    starts = np.random.default_rng(_SEED).integers(0, n, (RESAMPLES, blocks))
+    chosen = (starts[..., np.newaxis] + np.arange(BLOCK)) % n
+    means = np.exp(rounds[chosen].mean(axis=(1, 2)))
+    tail = _tail(blocks)
+    low, high = np.quantile(means, [tail, 1 - tail])
     return Ratio(value, float(low), float(high))
+
+
+def _tail(blocks: int) -> float:
+    """The part of the resamples that lies on either side of the interval."""
+    from scipy.stats import norm, t
+
+    reach = math.sqrt(blocks / (blocks - 1)) * t.ppf((1 + CONFIDENCE) / 2, blocks - 1)
+    return float(norm.cdf(-reach))

@@ -47,10 +47,28 @@ def test_the_interval_of_rounds_that_agree_is_a_point() -> None:
 
 
 def test_the_interval_of_two_kinds_of_rounds_by_hand() -> None:
-    found = ratio(turns(*[1, 4] * 8), turns(*[1] * 16))
-    # A resample's mean logarithm is log 4 * B / 16, B binomial(16, 1/2): P(B <= 3) = 0.011 and P(B <= 4) = 0.038,
-    # so its 2.5 % quantile is at B = 4, and its 97.5 % quantile at B = 12
-    assert (found.value, found.low, found.high) == pytest.approx((2, 4 ** (4 / 16), 4 ** (12 / 16)))
+    # Runs of three alike, in 24 rounds: 8 blocks; a block's mean logarithm is log 4 times 0, 1/3, 2/3 or 1 (two starts
+    # of six give 0 or 1, the others lie across an edge). The reach is sqrt(8/7) * t(7) = 2.528, the tails 0.0057.
+    found = ratio(turns(*[1, 1, 1, 4, 4, 4] * 4), turns(*[1] * 24))
+    assert found.value == pytest.approx(2)
+    shares = {0: 1 / 6, 1 / 3: 2 / 6, 2 / 3: 2 / 6, 1: 1 / 6}
+    mean, chance = np.array([0.0]), np.array([1.0])
+    for _ in range(8):
+        mean = np.add.outer(mean, np.array(list(shares))).ravel().round(9)
+        chance = np.outer(chance, list(shares.values())).ravel()
+        mean, where = np.unique(mean, return_inverse=True)
+        chance = np.bincount(where, weights=chance)
+    low, high = (mean[np.searchsorted(np.cumsum(chance), q)] / 8 for q in (0.0057, 1 - 0.0057))
+    # The means lie 1/24 apart, and a quantile may fall on either side of a step
+    assert np.log([found.low, found.high]) / np.log(4) == pytest.approx([low, high], abs=1 / 24 + 1e-9)
+
+
+def test_rounds_that_follow_each_other_alike_widen_the_interval() -> None:
+    slow_state = [1.0] * 15 + [1.3] * 15
+    mixed = [1.0, 1.3] * 15
+    drifting, alternating = (ratio(turns(*series), turns(*[1] * 30)) for series in (slow_state, mixed))
+    assert drifting.value == pytest.approx(alternating.value)
+    assert drifting.high - drifting.low > 1.5 * (alternating.high - alternating.low)
 
 
 def test_an_unfinished_round_is_left_out() -> None:
