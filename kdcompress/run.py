@@ -43,7 +43,8 @@ MADE = (
     RECIPE,
 )
 
-_ANEW = "`kdcompress distill --fresh` makes the run anew"
+# Which command writes a file again; all others are of `distill`, which makes a whole run
+_MAKERS = {"exports": "export", "verify.json": "verify", "bench.json": "bench", "report.html": "report"}
 
 
 class RunFolder:
@@ -181,9 +182,9 @@ class RunFolder:
         if entry is None:
             return False
         if not (self / name).is_file():
-            raise RunError(f"{self / name} is gone since the run wrote it; {_ANEW}")
+            raise RunError(f"{self / name} is gone since the run wrote it; {_remedy(name)}")
         if sha256_of(self / name) != entry["sha256"]:
-            raise RunError(f"{self / name} has changed since the run wrote it; {_ANEW}")
+            raise RunError(f"{self / name} has changed since the run wrote it; {_remedy(name)}")
         return True
 
     def clear(self) -> None:
@@ -201,6 +202,11 @@ class RunFolder:
             (self / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # the user's folder, with things in it
             self.path.rmdir()
+
+
+def _remedy(name: str) -> str:
+    maker = _MAKERS.get(name.split("/")[0])
+    return f"`kdcompress {maker}` makes it again" if maker else "`kdcompress distill --fresh` makes the run anew"
 
 
 def versions(*more: str) -> dict[str, str]:
