@@ -127,7 +127,7 @@ def _latency(facts: Facts) -> Tile:
     compared = next((one for one in facts.bench["comparisons"] if _is_of(one, student)), None)
     speedup = compared["speedup"] if compared else teacher["p50_ms"] / student["p50_ms"]
     detail = f"{ms(teacher['p50_ms'])} → {ms(student['p50_ms'])} ms for one image, one thread, ONNX Runtime, fp32"
-    if compared:
+    if compared and compared["speedup_low"] is not None:
         detail += f"; speedup {digits(compared['speedup_low'])} to {digits(compared['speedup_high'])}"
     if compared and not compared["distinguishable"]:
         return Tile("Latency", f"{digits(speedup)}×", "no difference is shown", detail, "same")

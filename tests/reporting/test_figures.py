@@ -16,6 +16,7 @@ from kdcompress.reporting import _words
 from kdcompress.reporting._facts import gather
 from kdcompress.reporting._headline import tiles
 from kdcompress.reporting._pareto import front, measured, sized
+from kdcompress.reporting.sections import latency
 from kdcompress.reporting.sections.confusion import confusions
 from kdcompress.reporting.sections.disagreement import png_uri
 from kdcompress.reporting.sections.reliability import bins
@@ -108,3 +109,19 @@ def test_numbers_as_people_read_them() -> None:
     assert [_words.points(value) for value in (0.006, -0.04, -1e-9)] == ["+0.60", "−4.00", "0.00"]
     assert _words.short("abcdefghij", 5) == "ab…ij"
     assert _words.clean("a\x00b\nc") == "a\ufffdb\ufffdc"
+
+
+def test_every_speedup_says_of_which_precision_it_is(tmp_path: Path) -> None:
+    run = make(tmp_path / "run")
+    section = latency.section(gather(RunFolder(run)))
+    names = [row[0] for table in section.tables for row in table.rows if table.caption.startswith("How much faster")]
+    assert names == ["student fp32"]
+
+
+def test_a_benchmark_broken_off_early_has_no_interval_to_show(tmp_path: Path) -> None:
+    facts = gather(RunFolder(make(tmp_path / "run")))
+    assert facts.bench is not None
+    facts.bench["comparisons"][0] |= {"speedup_low": None, "speedup_high": None, "distinguishable": False}
+    rows = [row for table in latency.section(facts).tables for row in table.rows if row[0] == "student fp32"]
+    assert rows[-1][-1] == _words.MISSING
+    assert tiles(facts)[-1].verdict == "no difference is shown"

@@ -85,9 +85,11 @@ def _table(models: list[dict[str, Any]]) -> Table:
 def _speedups(comparisons: list[dict[str, Any]]) -> Table:
     rows = []
     for one in comparisons:
-        interval = f"{digits(one['speedup_low'])} to {digits(one['speedup_high'])}"
+        known = one["speedup_low"] is not None  # a benchmark broken off early has no interval
+        interval = f"{digits(one['speedup_low'])} to {digits(one['speedup_high'])}" if known else MISSING
         verdict = "yes" if one["distinguishable"] else "no"
         setting = listed([f"{one['runtime']}", f"threads {one['threads']}", f"batch {one['batch_size']}"])
-        rows.append([short(one["student"], 40), setting, verdict, f"{digits(one['speedup'])}×", interval])
+        name = f"{short(one['student'], 36)} {one['precision'] or ''}".strip()
+        rows.append([name, setting, verdict, f"{digits(one['speedup'])}×", interval])
     head = ["student", "setting", "told apart", "speedup", "interval"]
     return Table("How much faster than the teacher", head, rows, names=3)
