@@ -45,6 +45,24 @@ class Cost:
     layers: tuple[LayerCost, ...]
     warnings: tuple[str, ...]
 
+    @classmethod
+    def of_file(
+        cls, layers: Sequence[LayerCost], weight_bytes: int, input_shape: Shape, warnings: Sequence[str]
+    ) -> Cost:
+        """The cost of a file whose operations have no FLOP statistics and that says nothing of training."""
+        return cls(
+            params=sum(layer.params for layer in layers),
+            trainable=None,
+            non_trainable=None,
+            macs=sum(layer.macs for layer in layers),
+            flops=None,
+            preprocessing_flops=None,
+            weight_bytes=weight_bytes,
+            input_shape=input_shape,
+            layers=tuple(layers),
+            warnings=tuple(warnings),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON; `share` is a layer's fraction of the FLOPs, or of the MACs where FLOPs are not known."""
         return {

@@ -42,18 +42,7 @@ def cost_of_onnx(path: Path, input_shape: Shape | None) -> Cost:
         weight_bytes += sum(weight.bytes for weight in weights)
         if params or macs:
             layers.append(LayerCost(node.name or node.output[0], node.op_type, params, macs, None))
-    return Cost(
-        params=sum(layer.params for layer in layers),
-        trainable=None,
-        non_trainable=None,
-        macs=sum(layer.macs for layer in layers),
-        flops=None,
-        preprocessing_flops=None,
-        weight_bytes=weight_bytes,
-        input_shape=shape,
-        layers=tuple(layers),
-        warnings=tuple(_not_counted(model.graph)),
-    )
+    return Cost.of_file(layers, weight_bytes, shape, _not_counted(model.graph))
 
 
 def _not_counted(graph: Any) -> list[str]:

@@ -42,18 +42,7 @@ def cost_of_tflite(path: Path, input_shape: Shape | None) -> Cost:
         if params or macs:
             layers.append(LayerCost(graph.tensors[op.outputs[0]].name.decode(), kind, params, macs, None))
     unknown = sorted({kind for kind, _ in named if any(word in kind for word in _UNKNOWN)})
-    return Cost(
-        params=sum(layer.params for layer in layers),
-        trainable=None,
-        non_trainable=None,
-        macs=sum(layer.macs for layer in layers),
-        flops=None,
-        preprocessing_flops=None,
-        weight_bytes=weight_bytes,
-        input_shape=shape,
-        layers=tuple(layers),
-        warnings=tuple(f"not counted: MACs of {kind}" for kind in unknown),
-    )
+    return Cost.of_file(layers, weight_bytes, shape, [f"not counted: MACs of {kind}" for kind in unknown])
 
 
 def _read(path: Path) -> Any:
