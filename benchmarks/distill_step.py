@@ -26,7 +26,7 @@ import numpy as np
 from kdcompress import registry
 from kdcompress.data import Samples
 from kdcompress.methods import make_method
-from kdcompress.recipe import ViewsSection
+from kdcompress.sections import ViewsSection
 from kdcompress.training.feed import Feed
 from kdcompress.training.fitting import supervise
 

@@ -1,4 +1,5 @@
-"""Where kept work lies: data, target caches, zoo teachers we trained, models given in memory, exported teachers."""
+"""Where kept work lies: data and what is known of image folders, target caches, zoo teachers we trained, models given
+in memory, exported teachers."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from filelock import FileLock, Timeout
 from kdcompress.files import size_of
 from kdcompress.progress import Progress
 
-KINDS = ("data", "models", "teachers", "targets", "exports")
+KINDS = ("data", "index", "models", "teachers", "targets", "exports")
 
 
 def cache_dir(kind: str = "") -> Path:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import tomli_w
 from pydantic import Field
@@ -13,7 +13,16 @@ from pydantic import Field
 from kdcompress import registry
 from kdcompress.errors import RecipeError
 from kdcompress.files import digest_of
+from kdcompress.references import file_endings, is_function, model_reference
 from kdcompress.section import Section, build
+from kdcompress.sections import (
+    SplitSection,
+    StudentSection,
+    TeacherSection,
+    TrainingSection,
+    UnlabelledSection,
+    ViewsSection,
+)
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,50 +32,6 @@ else:
 RECIPES = Path(__file__).parent / "recipes"
 # Sections that name one choice of a room and hold its settings: section -> (room, what its module defines)
 CHOSEN = {"data": ("datasets", "DATASET"), "method": ("methods", "METHOD")}
-
-
-class SplitSection(Section):
-    """How train is cut; the seed stands apart from the run's, so that a kept teacher never saw validation images."""
-
-    validation_fraction: float = Field(0.05, gt=0, lt=1)
-    seed: int = Field(0, ge=0, lt=2**32)
-    limit: int | None = Field(None, ge=1)
-
-
-class ViewsSection(Section):
-    """`count` views of every training image: view 0 is the image itself, the others are shifted and turned."""
-
-    count: int = Field(1, ge=1, le=64)
-    shift_px: float = Field(2.0, ge=0, le=64)
-    rotation_deg: float = Field(10.0, ge=0, le=180)
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What decides the images: with one view, how others would be drawn does not."""
-        return self.model_dump() if self.count > 1 else {"count": 1}
-
-
-class TrainingSection(Section):
-    """How a model is trained: Adam on shuffled batches, the last partial batch of an epoch dropped."""
-
-    epochs: int = Field(12, ge=1)
-    batch_size: int = Field(256, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
-
-
-class TeacherSection(Section):
-    """The teacher; a zoo model is trained by us (and kept), a file or function comes as it is."""
-
-    model: str
-    weights: Literal["train", "none"] = "train"
-    seed: int = Field(0, ge=0, lt=2**32)
-    training: TrainingSection = TrainingSection()
-
-
-class StudentSection(Section):
-    """The student, trained with and without the teacher."""
-
-    model: str
 
 
 class Recipe(Section):
@@ -81,6 +46,7 @@ class Recipe(Section):
     deterministic: bool = True
     data: dict[str, Any]
     split: SplitSection = SplitSection()
+    unlabelled: UnlabelledSection | None = None
     views: ViewsSection = ViewsSection()
     teacher: TeacherSection
     student: StudentSection
@@ -99,7 +65,11 @@ class Recipe(Section):
     def identity(self) -> dict[str, Any]:
         """What decides the result: all but where the data lies, for its fingerprint stands for it."""
         plain = self.to_dict()
-        return {**plain, "data": {k: v for k, v in plain["data"].items() if k != "dir"}}
+        places = {"data": kind_of("data", plain["data"]).PATHS, "unlabelled": UnlabelledSection.PATHS}
+        for section, keys in places.items():
+            if section in plain:
+                plain[section] = {key: value for key, value in plain[section].items() if key not in keys}
+        return plain
 
     @property
     def digest(self) -> str:
@@ -128,13 +98,18 @@ def choose(section: str, settings: Mapping[str, Any]) -> Any:
 
     `section` is one of CHOSEN. Errors: RecipeError with the choices, or with the key, the rule and what came.
     """
+    kind = kind_of(section, settings)
+    return build(kind, {key: value for key, value in settings.items() if key != "name"}, section)
+
+
+def kind_of(section: str, settings: Mapping[str, Any]) -> Any:
+    """The class that a recipe's section names; see `choose`."""
     room, attribute = CHOSEN[section]
     name = settings.get("name")
     if not isinstance(name, str):
         came = f"must be one of them, got {name!r}" if "name" in settings else "is missing"
         raise RecipeError(f"{section}.name {came}; choices: {', '.join(registry.choices(room))}")
-    kind = getattr(registry.load(room, name), attribute)
-    return build(kind, {key: value for key, value in settings.items() if key != "name"}, section)
+    return getattr(registry.load(room, name), attribute)
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -146,27 +121,6 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return key.strip(), value.strip()
-
-
-def model_reference(text: str, key: str) -> str:
-    """Check the form of a model reference: a zoo name, a .keras file that exists, or module:function."""
-    if text in registry.choices("models"):
-        return text
-    if text.endswith(".keras"):
-        path = Path(text).expanduser()
-        if not path.is_file():
-            raise RecipeError(f"{key}: model file {text} does not exist")
-        return str(path.resolve())
-    module, colon, function = text.partition(":")
-    if module.endswith(".py"):
-        raise RecipeError(f"{key}: name the module without .py: {module.removesuffix('.py')}:{function or 'function'}")
-    if colon and function.isidentifier() and all(part.isidentifier() for part in module.split(".")):
-        return text
-    names = registry.choices("models")
-    raise RecipeError(
-        f"{key}: unknown model {text!r}{registry.suggestion(text, names)}; "
-        f"give one of {', '.join(names)}, a .keras file, or module:function"
-    )
 
 
 def _read(recipe: str) -> dict[str, Any]:
@@ -196,13 +150,32 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    for section, key in (("data", "dir"), ("teacher", "model"), ("student", "model")):
-        part = values.get(section)
-        if not isinstance(part, dict) or not isinstance(text := part.get(key), str):
-            continue
-        if key == "dir" or text.endswith(".keras"):
-            part[key] = str(folder / Path(text).expanduser())
+    """Make the paths in a recipe file, which are relative to it, absolute."""
+
+    def place(text: Any) -> Any:
+        return str(folder / Path(text).expanduser()) if isinstance(text, str) else text
+
+    def model(text: Any) -> Any:
+        if not isinstance(text, str) or is_function(text) or text in registry.choices("models"):
+            return text
+        is_file = Path(text).suffix.lower() in file_endings("teacher")
+        return place(text) if is_file or "/" in text or (folder / text).is_dir() else text
+
+    data = values.get("data")
+    if isinstance(data, dict) and data.get("name") in registry.choices("datasets"):
+        _map_keys(data, kind_of("data", data).PATHS, place)
+    _map_keys(values.get("unlabelled"), UnlabelledSection.PATHS, place)
+    teacher = values.get("teacher")
+    members = teacher.get("members") if isinstance(teacher, dict) else None
+    for section in (teacher, values.get("student"), *(members if isinstance(members, list) else [])):
+        _map_keys(section, ("model",), model)
     return values
+
+
+def _map_keys(section: Any, keys: tuple[str, ...], change: Callable[[Any], Any]) -> None:
+    for key in keys if isinstance(section, dict) else ():
+        if key in section:
+            section[key] = change(section[key])
 
 
 def _override(values: dict[str, Any], key: str, value: Any) -> None:
@@ -231,8 +204,22 @@ def _check(values: dict[str, Any]) -> Recipe:
     for section in CHOSEN:
         chosen = choose(section, getattr(recipe, section))
         resolved[section] = {"name": resolved[section]["name"], **chosen.model_dump(exclude_none=True)}
-    if "dir" in resolved["data"]:
-        resolved["data"]["dir"] = str(Path(resolved["data"]["dir"]).expanduser().resolve())
-    for role in ("teacher", "student"):
-        resolved[role]["model"] = model_reference(resolved[role]["model"], f"{role}.model")
+    sections = [(resolved["data"], kind_of("data", resolved["data"]).PATHS)]
+    sections += [(resolved.get("unlabelled"), UnlabelledSection.PATHS)]
+    for section, keys in sections:
+        _map_keys(section, keys, lambda text: str(Path(text).expanduser().resolve()))
+    _check_models(resolved)
     return build(Recipe, resolved)
+
+
+def _check_models(resolved: dict[str, Any]) -> None:
+    teacher = resolved["teacher"]
+    if bool(teacher["model"]) == bool(teacher["members"]):
+        what = "both are there" if teacher["model"] else "neither is there"
+        raise RecipeError(f"a recipe has one teacher.model, or several teacher.members with a model each; {what}")
+    if teacher["members"]:
+        for index, member in enumerate(teacher["members"]):
+            member["model"] = model_reference(member["model"], f"teacher.members.{index}.model", "teacher")
+    else:
+        teacher["model"] = model_reference(teacher["model"], "teacher.model", "teacher")
+    resolved["student"]["model"] = model_reference(resolved["student"]["model"], "student.model", "student")

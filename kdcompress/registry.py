@@ -24,6 +24,7 @@ ROOMS = {
     "models": ("models", ".py", "model"),
     "methods": ("methods", ".py", "method"),
     "datasets": ("data", ".py", "dataset"),
+    "teachers": ("teachers", ".py", "kind of teacher"),
     "formats": ("exporting", ".py", "format"),
     "runtimes": ("benchmarking", ".py", "runtime"),
 }

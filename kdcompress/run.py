@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from kdcompress._version import __version__
 from kdcompress.errors import RunError
-from kdcompress.files import is_partial, sha256_of, write_json, write_text
+from kdcompress.files import content_digest, is_partial, remove, sha256_of, write_json, write_text
 from kdcompress.recipe import Recipe, read_resolved
 
 SCHEMA = 1
@@ -133,15 +132,16 @@ class RunFolder:
 
     def check_models(self, recipe: Recipe) -> None:
         """Remember the model files that a recipe names; RunError if one was replaced since the run used it."""
-        named = {role: Path(getattr(recipe, role).model) for role in ("teacher", "student")}
-        now = {role: sha256_of(path) for role, path in named.items() if path.suffix == ".keras" and path.is_file()}
+        named = {"student": recipe.student.model}
+        named |= {f"teacher-{number}": one.model for number, one in enumerate(recipe.teacher.each, start=1)}
+        now = {key: content_digest(Path(model)) for key, model in named.items() if Path(model).is_absolute()}
         manifest = self.manifest()
         before = manifest.get("model_files", {})
-        for role, digest in now.items():
-            used = role == "student" or "teacher.keras" in manifest["files"]
-            if used and before.get(role, digest) != digest:
+        for key, digest in now.items():
+            used = key == "student" or "teachers" in manifest
+            if used and before.get(key, digest) != digest:
                 raise RunError(
-                    f"{role} {named[role]} was replaced since run {self.path} began; "
+                    f"{key.partition('-')[0]} {named[key]} was replaced since run {self.path} began; "
                     "--fresh makes the run anew with it, another --out keeps both"
                 )
         self.note(model_files=now)
@@ -187,11 +187,17 @@ class RunFolder:
             raise RunError(f"{self / name} has changed since the run wrote it; {_remedy(name)}")
         return True
 
+    def check_held(self, name: str) -> None:
+        """RunError if a file that was committed, or one of a folder's, has changed or gone since."""
+        for held in self.manifest()["files"]:
+            if held == name or held.startswith(f"{name}/"):
+                self.holds(held)
+
     def clear(self) -> None:
         """Delete the run, and nothing else that may lie in its folder; the manifest goes last, to mark it as ours."""
-        for name in dict.fromkeys([*MADE, *self.manifest()["files"], MANIFEST]):
-            path = self / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        tops = [name.split("/")[0] for name in self.manifest()["files"]]
+        for name in dict.fromkeys([*MADE, *tops, MANIFEST]):
+            remove(self / name)
 
     def discard_if_hardly_begun(self) -> None:
         """Take away what a run leaves that failed before it had made anything worth keeping."""

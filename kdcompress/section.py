@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -40,21 +40,44 @@ def build(kind: type[S], values: dict[str, Any], prefix: str = "") -> S:
 
 def _first_problem(kind: type[Section], exc: ValidationError, prefix: str) -> str:
     problem = exc.errors()[0]
-    place = [str(part) for part in problem["loc"]]
+    place = _keys(kind, problem["loc"])
     name = ".".join([*([prefix] if prefix else []), *place])
     if problem["type"] == "extra_forbidden":
-        known = _keys_at(kind, place[:-1])
+        known = list(_section_at(kind, place[:-1]).model_fields)
         return f"unknown key {name!r}{suggestion(place[-1], known)}; choices: {', '.join(sorted(known)) or '(none)'}"
     if problem["type"] == "missing":
         return f"{name} is missing"
     rule = _RULES.get(problem["type"])
-    text = rule.format(**problem.get("ctx", {})) if rule else problem["msg"][0].lower() + problem["msg"][1:]
+    said = problem["msg"].removeprefix("Value error, ")
+    text = rule.format(**problem.get("ctx", {})) if rule else said[0].lower() + said[1:]
     return f"{name} {text}, got {problem['input']!r}"
 
 
-def _keys_at(kind: type[Section], place: list[str]) -> list[str]:
-    fields = kind.model_fields
-    for part in place:
-        annotation = fields[part].annotation
-        fields = annotation.model_fields if isinstance(annotation, type) and issubclass(annotation, Section) else {}
-    return list(fields)
+def _keys(kind: type[Section], loc: tuple[int | str, ...]) -> list[str]:
+    """The keys of a place in a recipe: what pydantic adds behind a key, the branch of a union, is no key."""
+    keys: list[str] = []
+    inside: type[Section] | None = kind
+    for part in loc:
+        if isinstance(part, int):  # a place in a list, whose items are what the key before it holds
+            keys.append(str(part))
+            continue
+        if inside is None:
+            break
+        keys.append(part)
+        field = inside.model_fields.get(part)
+        inside = _section_in(field.annotation) if field else None
+    return keys
+
+
+def _section_at(kind: type[Section], keys: list[str]) -> type[Section]:
+    for key in keys:
+        if not key.isdecimal():
+            kind = _section_in(kind.model_fields[key].annotation) or Section
+    return kind
+
+
+def _section_in(annotation: Any) -> type[Section] | None:
+    """The section that a field holds, be it alone, in a tuple, or missing at times."""
+    if isinstance(annotation, type):
+        return annotation if issubclass(annotation, Section) else None
+    return next((found for part in get_args(annotation) if (found := _section_in(part))), None)

@@ -85,8 +85,9 @@ def test_the_teacher_that_labelled_is_unchanged_when_all_is_trained(tmp_path: Pa
     run = RunFolder(tmp_path / "run")
     run.admit()
     outcome = Pipeline(resolve("mnist-demo", settings), run, Recorder()).execute()
-    assert len(outcome.teacher.weights) == 8
-    assert all(np.array_equal(a, b) for a, b in zip(outcome.teacher.get_weights(), teacher.get_weights(), strict=True))
+    (used,) = (one.model for one in outcome.teaching.teachers)
+    assert len(used.weights) == 8
+    assert all(np.array_equal(a, b) for a, b in zip(used.get_weights(), teacher.get_weights(), strict=True))
 
 
 def test_student_and_baseline_begin_alike(tmp_path: Path) -> None:
@@ -115,15 +116,30 @@ def test_plain_keras_opens_the_student(tmp_path: Path) -> None:
 def test_models_in_memory(tmp_path: Path) -> None:
     teacher, student = tiny_models.teacher(), tiny_models.student()
     teacher.compile("adam", loss="mse")
+    unchecked = {"teacher.check": False}  # it is untrained
     run = kdcompress.distill(
-        "mnist-demo", teacher=teacher, student=student, out=tmp_path / "run", epochs=1, limit=400, baseline=False
+        "mnist-demo",
+        teacher=teacher,
+        student=student,
+        out=tmp_path / "run",
+        epochs=1,
+        limit=400,
+        baseline=False,
+        settings=unchecked,
     )
     kept = keras.saving.load_model(run.path / "teacher.keras")
     assert all(np.array_equal(a, b) for a, b in zip(kept.get_weights(), teacher.get_weights(), strict=True))
     assert teacher.compiled
     assert not kept.compiled
     again = kdcompress.distill(
-        "mnist-demo", teacher=teacher, student=student, out=tmp_path / "run", epochs=1, limit=400, baseline=False
+        "mnist-demo",
+        teacher=teacher,
+        student=student,
+        out=tmp_path / "run",
+        epochs=1,
+        limit=400,
+        baseline=False,
+        settings=unchecked,
     )
     assert again.resumed
     with pytest.raises(ModelError, match="got 42"):

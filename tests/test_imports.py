@@ -23,9 +23,11 @@ LAYERS = (
     ("verification",),
     ("training",),
     ("methods", "teachers"),
-    ("models", "data"),
+    ("models",),
+    ("data",),
     ("run",),
     ("recipe",),
+    ("references", "sections"),
     ("section", "cache"),
     ("registry", "files", "progress"),
     ("errors", "_version", "recipes"),
@@ -78,7 +80,7 @@ def test_help_loads_nothing_heavy() -> None:
 def test_every_choice_and_every_setting_is_checked_without_the_heavy_libraries() -> None:
     out = in_new_process(
         "import sys\nfrom kdcompress import registry\nfrom kdcompress.recipe import resolve\n"
-        "[registry.load(room, name) for room in ('models', 'methods', 'datasets') for name in registry.choices(room)]\n"
+        "[registry.load(room, name) for room in ('models', 'methods', 'datasets', 'teachers') for name in registry.choices(room)]\n"
         f"[resolve(name) for name in registry.choices('recipes')]\n{LOADED}"
     )
     assert out == "[]\n"
@@ -87,7 +89,8 @@ def test_every_choice_and_every_setting_is_checked_without_the_heavy_libraries()
 def test_a_choice_is_a_file() -> None:
     assert registry.choices("methods") == ["hinton", "none"]
     assert registry.choices("models") == ["mnist_cnn", "mnist_mlp"]
-    assert registry.choices("datasets") == ["mnist"]
+    assert registry.choices("datasets") == ["arrays", "csv", "folder", "mnist"]
+    assert registry.choices("teachers") == ["keras", "logits", "onnx", "saved_model", "tflite"]
     assert registry.choices("recipes") == ["mnist", "mnist-demo"]
     for room in registry.ROOMS:
         for name in registry.choices(room):

@@ -51,7 +51,7 @@ def test_the_recipe_that_init_writes_is_valid_and_names_every_key() -> None:
         ("method.temprature", 4, "unknown key 'method.temprature' (did you mean 'temperature'?); choices: alpha"),
         ("method.name", "hintn", "unknown method 'hintn' (did you mean 'hinton'?); choices: hinton, none"),
         ("method.name", 5, "method.name must be one of them, got 5; choices: hinton, none"),
-        ("data.name", "cifar", "unknown dataset 'cifar'; choices: mnist"),
+        ("data.name", "cifar", "unknown dataset 'cifar'; choices: arrays, csv, folder, mnist"),
         ("data.source", "web", "data.source must be one of 'auto' or 'embedded', got 'web'"),
         ("training.epochs", 0, "training.epochs must be >= 1, got 0"),
         ("training.epochs", 2.5, "training.epochs must be a whole number, got 2.5"),

@@ -7,7 +7,12 @@ from typing import Any
 
 import kdcompress
 
-TINY = {"teacher.model": "tiny_models:teacher", "student.model": "tiny_models:student", "data.source": "embedded"}
+TINY = {
+    "teacher.model": "tiny_models:teacher",
+    "teacher.check": False,  # it is untrained: what it says does not matter here
+    "student.model": "tiny_models:student",
+    "data.source": "embedded",
+}
 
 
 def distill(out: Path, *, settings: dict[str, Any] | None = None, **choices: Any) -> kdcompress.Run:

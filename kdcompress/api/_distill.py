@@ -29,6 +29,7 @@ def recipe_of(
     data_dir: str | Path | None = None,
     teacher: str | Path | Any = None,
     student: str | Path | Any = None,
+    unlabelled: str | Path | None = None,
     method: str | None = None,
     temperature: float | None = None,
     alpha: float | None = None,
@@ -41,11 +42,13 @@ def recipe_of(
     """The recipe that these arguments ask for; the arguments win over `recipe`, `settings` (dotted keys) over both.
 
     `teacher` and `student` are a zoo name, a `.keras` file, `module:function`, or a Keras model in memory (of which the
-    cache then keeps a copy). Errors: RecipeError.
+    cache then keeps a copy); a teacher may also be an ONNX or TFLite file, a SavedModel folder, an npz file of logits,
+    or a list of teachers, which are averaged. `unlabelled` is a folder of further images. Errors: RecipeError.
     """
     given = {
         "data.dir": data_dir and str(data_dir),
-        "teacher.model": reference_of(teacher),
+        "unlabelled.dir": unlabelled and str(unlabelled),
+        **_teachers(teacher),
         "student.model": reference_of(student),
         "method.name": method,
         "method.temperature": temperature,
@@ -59,6 +62,16 @@ def recipe_of(
     overrides = {key: value for key, value in given.items() if value is not None}
     base = recipe.to_dict() if isinstance(recipe, Recipe) else recipe
     return resolve(base, {**overrides, **(settings or {})})
+
+
+def _teachers(given: Any) -> dict[str, Any]:
+    """What one teacher, or a list of them, sets in a recipe."""
+    if given is None or (isinstance(given, list | tuple) and not given):
+        return {}
+    references = [reference_of(one) for one in (given if isinstance(given, list | tuple) else [given])]
+    if len(references) == 1:
+        return {"teacher.model": references[0], "teacher.members": []}
+    return {"teacher.model": "", "teacher.members": [{"model": one} for one in references]}
 
 
 def default_out(recipe: Recipe) -> Path:
@@ -106,10 +119,11 @@ def plan(recipe: Recipe, out: Path, progress: Progress) -> dict[str, Any]:
     """What `distill` would do for `recipe` in `out`, with sizes: nothing is trained, and `out` is not touched."""
     from kdcompress.training.planning import plan_run
     from kdcompress.verification.flops import count_flops_or_none
+    from kdcompress.verification.teachers import brief_cost
 
-    planned, models, shape = plan_run(recipe, RunFolder(out), progress)
-    for role, model in models.items():
-        planned[role]["flops"] = count_flops_or_none(model, shape)
+    planned, teachers, student, shape = plan_run(recipe, RunFolder(out), progress)
+    planned["teacher"] |= brief_cost(teachers)
+    planned["student"] |= {"params": student.count_params(), "flops": count_flops_or_none(student, shape)}
     return planned
 
 
@@ -150,12 +164,19 @@ def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> Run:
 def _result(run: RunFolder, outcome: Outcome, seconds: float, progress: Progress) -> dict[str, Any]:
     from kdcompress.verification.flops import count_flops_or_none
     from kdcompress.verification.roles import swapped
+    from kdcompress.verification.teachers import brief_cost
 
     result: dict[str, Any] = {"dataset": run.manifest()["dataset"]}
-    for name, model in (("teacher", outcome.teacher), ("student", outcome.student)):
-        flops = count_flops_or_none(model, outcome.input_shape)
-        metrics = {"accuracy": outcome.accuracy[name]}
-        result[name] = {"params": model.count_params(), "flops": flops, "metrics": metrics}
+    student = outcome.student
+    costs = {
+        "teacher": brief_cost(outcome.teaching.teachers),
+        "student": {
+            "params": student.count_params(),
+            "flops": count_flops_or_none(student, outcome.input_shape),
+        },
+    }
+    for name, cost in costs.items():
+        result[name] = {**cost, "metrics": {"accuracy": outcome.accuracy[name]}}
     baseline = outcome.accuracy.get("baseline")
     result["baseline"] = None if baseline is None else {"metrics": {"accuracy": baseline}}
     targets = outcome.targets

@@ -118,7 +118,7 @@ def _check(lineup: Lineup, request: Request) -> None:
     if request.max_slowdown is not None and len(subjects) < 2:
         raise UsageError("--max-slowdown compares two models: name another file, the reference first, or a run")
     for subject in subjects:
-        shape = subject.images.shape[1:]
+        shape = subject.image_shape
         if request.end_to_end and (len(shape) != 3 or shape[-1] not in (1, 3, 4)):
             sizes = ", ".join(map(str, shape))
             raise UsageError(
@@ -138,15 +138,23 @@ def _inference(subject: Subject, threads: int, batch: Images) -> Any:
 
 def _end_to_end(measured: Measured, files: list[Any]) -> Contender:
     """Reading, decoding and fitting image files, making the file's input of them, and inference."""
-    subject, size, shape = measured.subject, measured.batch_size, measured.batch.shape
+    subject, shape = measured.subject, measured.batch.shape
     runtime = make_runtime(subject.runtime)
 
     def open_model() -> Call:
         opened = runtime.open(subject.path, measured.threads, shape)
-        return lambda paths: opened.invoke(opened.prepare(np.stack([read_image(p, shape[1:]) for p in paths])))
+        size = _image_size(subject)
+        return lambda paths: opened.invoke(
+            opened.prepare(subject.prepare(np.stack([read_image(path, size) for path in paths])))
+        )
 
-    index = [part.tolist() for part in batches(np.arange(len(files)), size)]
+    index = [part.tolist() for part in batches(np.arange(len(files)), measured.batch_size)]
     return Contender(open_model, [[files[i] for i in part] for part in index])
+
+
+def _image_size(subject: Subject) -> tuple[int, int, int]:
+    height, width, channels = subject.image_shape  # `_check` has seen that there are three
+    return height, width, channels
 
 
 def _settings(request: Request) -> dict[str, Any]:

@@ -17,11 +17,12 @@ from kdcompress.errors import RunError, UsageError
 from kdcompress.exporting import PRECISIONS, find_format
 from kdcompress.exporting._calibration import spread
 from kdcompress.exporting._pipeline import read_list
-from kdcompress.exporting._teacher import export_teacher
+from kdcompress.exporting._teacher import TeacherFiles, export_teacher
 from kdcompress.files import content_digest
 from kdcompress.progress import Progress
 from kdcompress.recipe import read_resolved
 from kdcompress.run import EXPORTS, RECIPE, RunFolder
+from kdcompress.teachers import Fit
 from kdcompress.training.kept import open_data
 
 _IMAGES = 64  # at least; calls go through them again and again
@@ -30,7 +31,10 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class Subject:
-    """A model file to time on raw `images` (n, ...); `shown` is its path in results."""
+    """A model file to time on `images` (n, ...); `shown` is its path in results.
+
+    `fit` makes such images of raw pixels, where the file does not do that itself: of a teacher from elsewhere.
+    """
 
     name: str
     path: Path
@@ -38,6 +42,16 @@ class Subject:
     runtime: str
     precision: str | None
     images: Images
+    fit: Fit | None = None
+
+    @property
+    def image_shape(self) -> Shape:
+        """The size of raw images that are to be read for it."""
+        return self.fit.input_shape if self.fit else self.images.shape[1:]
+
+    def prepare(self, pixels: Images) -> Images:
+        """Raw pixels (n, *image_shape) as the file takes them."""
+        return self.fit.prepare(pixels) if self.fit else pixels
 
     @property
     def model(self) -> str:
@@ -83,24 +97,43 @@ def of_run(run: RunFolder, request: Request, data_dir: Path | None, progress: Pr
     for runtime in {entry["runtime"] for entry in entries}:
         make_runtime(runtime).require()
     dataset = open_data(run, read_resolved(run / RECIPE), data_dir, progress)
-    images = dataset.test.images[spread(len(dataset.test), _wanted(request))]
+    rows = spread(len(dataset.test), _wanted(request))
+    images = dataset.test.images[rows]
     teachers = export_teacher(run, dataset, sorted({entry["format"] for entry in entries}), progress)
     groups = []
-    for name, teacher in teachers.items():
+    for name, teacher in teachers.files.items():
         here = [entry for entry in entries if entry["format"] == name]
         runtime = here[0]["runtime"]
         reference = None
         if teacher.path is None or teacher.reasons:
-            what = "it cannot be exported" if teacher.path is None else "its export fails parity"
+            what = "there is no such file" if teacher.path is None else "its export fails parity"
             skipped.append(f"the teacher on {runtime}: {what} ({'; '.join(teacher.reasons)})")
         else:
-            reference = Subject("teacher", teacher.path, str(teacher.path), runtime, teacher.precision, images)
+            reference = _teacher(teacher.path, runtime, teacher.precision, teachers.images(dataset, rows), teachers)
+            if said := _too_narrow(reference, request):
+                skipped.append(f"the teacher on {runtime}: {said}")
+                reference = None
         students = [
             Subject("student", run / entry["path"], entry["path"], runtime, entry["precision"], images)
             for entry in sorted(here, key=lambda one: PRECISIONS.index(one["precision"]))
         ]
         groups.append(Group(reference, students))
     return Lineup(groups, f"{len(images)} images of the run's test split", skipped)
+
+
+def _teacher(path: Path, runtime: str, precision: str | None, images: Images, teachers: TeacherFiles) -> Subject:
+    return Subject("teacher", path, str(path), runtime, precision, images, teachers.teacher.fit)
+
+
+def _too_narrow(subject: Subject, request: Request) -> str | None:
+    """Why a teacher's file cannot be timed at the batch sizes asked for, or None."""
+    signature = make_runtime(subject.runtime).signature(subject.path)
+    try:
+        for batch_size in request.batch_sizes:
+            signature.check_batch(subject.path, batch_size)
+    except UsageError as exc:
+        return str(exc)
+    return None
 
 
 def of_files(paths: Sequence[Path], request: Request) -> Lineup:

@@ -14,8 +14,13 @@ def distill(
     recipe: str = typer.Argument(..., help="A recipe file or the name of a built-in one (`kdcompress list recipes`)."),
     out: Path = typer.Option(None, help="The run folder. [default: runs/NAME-DIGEST]"),
     data_dir: Path = typer.Option(None, help="The data set's own folder; nothing else is searched then."),
-    teacher: str = typer.Option(None, help="A zoo name, a .keras file, or module:function that returns a model."),
-    student: str = typer.Option(None, help="As --teacher."),
+    teacher: list[str] = typer.Option(
+        None,
+        help="A zoo name, a model file or folder (Keras, ONNX, TFLite, SavedModel, logits), or module:function; "
+        "several are averaged.",
+    ),
+    student: str = typer.Option(None, help="A zoo name, a Keras file, or module:function that returns a model."),
+    unlabelled: Path = typer.Option(None, help="Further images, without labels: the teacher's answers are theirs."),
     method: str = typer.Option(None, help="The distillation method (`kdcompress list methods`)."),
     temperature: float = typer.Option(None, "-T", "--temperature", help="Softens both distributions; > 0."),
     alpha: float = typer.Option(None, help="Weight of the distillation loss, 0 to 1; the labels weigh the rest."),
@@ -41,6 +46,8 @@ def distill(
       kdcompress distill mnist -T 8 --alpha 0.7 --seed 1 --out runs/t8
     Your own models (raw pixels in, logits out), saved by Keras or built by a function in my_models.py:
       kdcompress distill mnist --teacher big.keras --student my_models:small
+    Your own images in class folders, and a teacher from PyTorch (what it expects of an image stands in the recipe):
+      kdcompress distill my-recipe.toml --data-dir photos/ --teacher big.onnx --unlabelled more-photos/
     What would it do, and how big is it all?
       kdcompress distill mnist --teacher big.keras --dry-run
     Any key of the recipe (`kdcompress init` writes one with comments):
@@ -55,6 +62,7 @@ def distill(
         data_dir=data_dir,
         teacher=teacher,
         student=student,
+        unlabelled=unlabelled,
         method=method,
         temperature=temperature,
         alpha=alpha,
@@ -87,7 +95,8 @@ def _show(result: dict[str, Any], terminal: Terminal) -> None:
     if baseline:
         gain = 100 * (student["metrics"]["accuracy"] - baseline["metrics"]["accuracy"])
         terminal.result(f"gain           {gain:+.2f} points from the teacher, in this one seed")
-    terminal.result(_ratio("parameters", student["params"], teacher["params"]))
+    if teacher["params"]:
+        terminal.result(_ratio("parameters", student["params"], teacher["params"]))
     if student["flops"] and teacher["flops"]:
         terminal.result(_ratio("FLOPs", student["flops"], teacher["flops"]))
     terminal.result(
@@ -102,11 +111,14 @@ def _ratio(name: str, student: int, teacher: int) -> str:
 def _show_plan(plan: dict[str, Any], terminal: Terminal) -> None:
     data, targets = plan["dataset"], plan["targets"]
     terminal.result(f"data      {data['name']} from {data['source']}")
-    terminal.result(f"          train {data['n_train']:,}, validation {data['n_val']:,}, test {data['n_test']:,}")
+    more = f", unlabelled {data['n_unlabelled']:,}" if "n_unlabelled" in data else ""
+    sizes = f"train {data['n_train']:,}, validation {data['n_val']:,}, test {data['n_test']:,}{more}"
+    terminal.result(f"          {sizes}")
     for role in ("teacher", "student"):
         part = plan[role]
         flops = f", {part['flops']:,} FLOPs" if part["flops"] else ""
-        terminal.result(f"{role:<9} {part['model']}: {part['params']:,} parameters{flops}; {part['todo']}")
+        params = "size not known" if part["params"] is None else f"{part['params']:,} parameters"
+        terminal.result(f"{role:<9} {part['model']}: {params}{flops}; {part['todo']}")
     method = ", ".join(f"{key} {value}" for key, value in plan["method"].items() if key != "name")
     terminal.result(f"method    {plan['method']['name']}{f' ({method})' if method else ''}")
     terminal.result(f"targets   {targets['bytes'] / 1e6:.1f} MB for {targets['views']} view(s); {targets['todo']}")

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kdcompress.data._base import Dataset, DatasetSource, Samples
-from kdcompress.data._images import find_images, image_size, read_image
+from kdcompress.data._base import UNLABELLED, Dataset, DatasetSource, Samples
+from kdcompress.data._images import Shape, find_images, image_size, read_image
+from kdcompress.data._npz import ArrayFile
 from kdcompress.data._splits import Split, split_dataset, stratified
-from kdcompress.data._views import apply_transforms, view_transforms
+from kdcompress.data._stores import FileImages, Images, LazyImages, MappedImages, batch_for, blocks, fitted
+from kdcompress.data._unlabelled import load_unlabelled
+from kdcompress.data._views import apply_transforms, chosen_transforms, scale_transforms, view_transforms
 from kdcompress.recipe import choose
 
 
@@ -19,15 +22,28 @@ def make_source(settings: Mapping[str, Any]) -> DatasetSource:
 
 
 __all__ = [
+    "UNLABELLED",
+    "ArrayFile",
     "Dataset",
     "DatasetSource",
+    "FileImages",
+    "Images",
+    "LazyImages",
+    "MappedImages",
     "Samples",
+    "Shape",
     "Split",
     "apply_transforms",
+    "batch_for",
+    "blocks",
+    "chosen_transforms",
     "find_images",
+    "fitted",
     "image_size",
+    "load_unlabelled",
     "make_source",
     "read_image",
+    "scale_transforms",
     "split_dataset",
     "stratified",
     "view_transforms",

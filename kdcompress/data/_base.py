@@ -5,38 +5,72 @@ from __future__ import annotations
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.cache import cache_dir
+from kdcompress.data._stores import Images, JoinedImages, content, take
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 from kdcompress.section import Section
 
+UNLABELLED = -1
+
 
 @dataclass(frozen=True)
 class Samples:
-    """Images (n, H, W, C) uint8, labels (n,) int64 counted from 0, and ids (n,) unique text."""
+    """Images (n, H, W, C) uint8, labels (n,) int64 counted from 0, and ids (n,) unique text.
 
-    images: NDArray[np.uint8]
+    An image without a label has UNLABELLED. `groups` (n,) name what must stay on one side of a split (a patient, a
+    scene), where the data say so.
+    """
+
+    images: Images
     labels: NDArray[np.int64]
     ids: NDArray[np.str_]
+    groups: NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, index: NDArray[np.int64]) -> Samples:
         """The samples at `index`, in that order."""
-        return Samples(self.images[index], self.labels[index], self.ids[index])
+        groups = None if self.groups is None else self.groups[index]
+        return Samples(take(self.images, index), self.labels[index], self.ids[index], groups)
+
+    def join(self, other: Samples) -> Samples:
+        """These samples with `other` behind them; groups are left out."""
+        images = JoinedImages(self.images, other.images)
+        return Samples(images, np.append(self.labels, other.labels), np.append(self.ids, other.ids))
+
+    def digest(self) -> str:
+        """SHA-256 over shapes, pixels and labels."""
+        return digest_of_samples([self])
+
+
+def digest_of_samples(parts: Iterable[Samples]) -> str:
+    """SHA-256 over shapes, pixels (of files: their bytes) and labels of all parts."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(repr(part.images.shape).encode())
+        for piece in content(part.images):
+            digest.update(piece)
+        digest.update(np.ascontiguousarray(part.labels).data)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set as loaded; `source` says in words where it came from, `notice` what to beware of."""
+    """A data set as loaded; `source` says in words where it came from, `notice` what to beware of.
+
+    `val` is the validation part of data that come with one; of others it is carved from train.
+    """
 
     name: str
     source: str
@@ -44,16 +78,20 @@ class Dataset:
     train: Samples
     test: Samples
     notice: str | None = None
+    val: Samples | None = None
 
     @property
+    def parts(self) -> dict[str, Samples]:
+        """The parts that there are, by name."""
+        return {"train": self.train, **({"val": self.val} if self.val else {}), "test": self.test}
+
+    @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over shapes, pixels and labels of both parts: equal data, equal fingerprint, whatever the file."""
-        digest = hashlib.sha256()
-        for part in (self.train, self.test):
-            digest.update(repr(part.images.shape).encode())
-            digest.update(np.ascontiguousarray(part.images).data)
-            digest.update(np.ascontiguousarray(part.labels).data)
-        return digest.hexdigest()
+        """SHA-256 over shapes, pixels and labels of all parts: equal data, equal fingerprint, whatever the file.
+
+        Of image files, their bytes stand for the pixels.
+        """
+        return digest_of_samples(self.parts.values())
 
     @property
     def facts(self) -> dict[str, str]:
@@ -70,24 +108,32 @@ class Dataset:
 class DatasetSource(Section, ABC):
     """Where a data set is looked for; a subclass knows how to read, check and get it."""
 
+    PATHS: ClassVar[tuple[str, ...]] = ("dir",)
+    """The settings that say where data lie: relative to the recipe's file, and no part of what decides a run."""
+
     dir: str | None = None
 
     @abstractmethod
     def load(self, progress: Progress) -> Dataset:
         """Find and read the whole data set; DataError says what is missing or damaged."""
 
-    @abstractmethod
     def download(self, progress: Progress) -> Path:
         """Fetch the published files into the user cache, checked; DataError says why not and what to do."""
+        raise DataError("these are your own images: there is nothing to download; name their place with --data-dir")
 
     def summary(self, dataset: Dataset) -> list[str]:
         """What `data check` says of a loaded data set, one fact a line."""
-        counts = [np.bincount(part.labels, minlength=len(dataset.classes)) for part in (dataset.train, dataset.test)]
+        parts = dataset.parts
         lines = [f"{dataset.name}: {dataset.source}", f"fingerprint {dataset.fingerprint}"]
         height, width, channels = dataset.input_shape
-        lines.append(f"train {len(dataset.train):,}, test {len(dataset.test):,}, images {height}x{width}x{channels}")
-        for name, train, test in zip(dataset.classes, *counts, strict=True):
-            lines.append(f"class {name}: train {train:,}, test {test:,}")
+        sizes = ", ".join(f"{name} {len(part):,}" for name, part in parts.items())
+        lines.append(f"{sizes}, images {height}x{width}x{channels}")
+        for name, part in parts.items():
+            if part.groups is not None:
+                lines.append(f"groups: {len(np.unique(part.groups)):,} in {name}")
+        counts = {name: np.bincount(part.labels, minlength=len(dataset.classes)) for name, part in parts.items()}
+        for index, label in enumerate(dataset.classes):
+            lines.append(f"class {label}: " + ", ".join(f"{name} {count[index]:,}" for name, count in counts.items()))
         return lines
 
     def folders(self, name: str) -> Iterator[Path]:

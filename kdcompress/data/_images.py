@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,15 @@ from kdcompress.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+Shape = tuple[int, int, int]
+# What Pillow calls pictures without colour
+_GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L")
+_DEEP = ("I", "I;16", "I;16B", "I;16L")
+
+
+def is_image(path: Path) -> bool:
+    """Whether a path is that of an image file, by its ending; hidden files (`.x.png`, `._x.png`) are none."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def find_images(paths: Iterable[Path]) -> list[Path]:
@@ -21,7 +32,7 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(item for item in path.rglob("*") if item.suffix.lower() in SUFFIXES and item.is_file())
+            inside = sorted(item for item in path.rglob("*") if is_image(item) and item.is_file())
             if not inside:
                 raise DataError(f"folder {path} holds no images ({', '.join(SUFFIXES)})")
             found += inside
@@ -34,24 +45,63 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
 
 def image_size(path: Path) -> tuple[int, int]:
     """Height and width of an image file, upright; DataError if it is none."""
-    with _upright(path) as image:
+    with _opened(path, path) as image:
         return image.height, image.width
 
 
-def read_image(path: Path, input_shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+def read_image(path: Path, input_shape: Shape) -> NDArray[np.uint8]:
     """An image file as (H, W, C) pixels, upright, converted and scaled to `input_shape`; DataError if it is none."""
-    height, width, channels = input_shape
-    with _upright(path) as image:
-        converted = image.convert(MODES[channels])
-        if converted.size != (width, height):
-            converted = converted.resize((width, height), Image.Resampling.BILINEAR)
-        return np.asarray(converted, np.uint8).reshape(input_shape)
+    with _opened(path, path) as image:
+        return _fitted(image, input_shape)
+
+
+def look_at(path: Path, data: bytes) -> tuple[int, int, bool]:
+    """Height and width, upright, of the image file with these bytes, and whether it is without colour.
+
+    The file is decoded whole: DataError if it is truncated, damaged, without pixels, or too large to be an image.
+    """
+    with _opened(io.BytesIO(data), path) as image:
+        image.load()
+        return image.height, image.width, image.mode in _GREY
+
+
+def fit_image(pixels: NDArray[np.uint8], shape: Shape) -> NDArray[np.uint8]:
+    """Pixels (H, W, C) with C 1, 3 or 4 as `shape`, converted and scaled as an image file is."""
+    return _fitted(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), shape)
+
+
+def _fitted(image: Image.Image, shape: Shape) -> NDArray[np.uint8]:
+    height, width, channels = shape
+    converted = (_shallow(image) if image.mode in _DEEP else image).convert(MODES[channels])
+    if converted.size != (width, height):
+        converted = converted.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(converted, np.uint8).reshape(shape)
+
+
+def _shallow(image: Image.Image) -> Image.Image:
+    """16 bits as 8: Pillow's own conversion would clip at 255."""
+    deep = np.asarray(image)
+    return Image.fromarray((np.clip(deep, 0, 65535) // 257).astype(np.uint8))
 
 
 @contextmanager
-def _upright(path: Path) -> Iterator[Image.Image]:
+def _opened(source: Path | IO[bytes], path: Path) -> Iterator[Image.Image]:
+    """An image file, upright; whatever is wrong with it is told by `path`."""
     try:
-        with Image.open(path) as image:
+        with Image.open(source) as image:
+            _refuse(image, path)
             yield ImageOps.exif_transpose(image)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as exc:
-        raise DataError(f"{path} is truncated, damaged or no image ({exc})") from exc
+        reason = "no image that Pillow knows" if isinstance(exc, UnidentifiedImageError) else exc
+        raise DataError(f"{path} is truncated, damaged or no image ({reason})") from exc
+
+
+def _refuse(image: Image.Image, path: Path) -> None:
+    """DataError for what opens but is no image to learn from; the header alone is looked at."""
+    width, height = image.size
+    if not width or not height:
+        raise DataError(f"{path} has no pixels ({height}x{width})")
+    if width * height > (limit := Image.MAX_IMAGE_PIXELS or 0) > 0:
+        raise DataError(f"{path} is {height}x{width}, above {limit:,} pixels: a decompression bomb, or not for a model")
+    if image.mode == "F":
+        raise DataError(f"{path} holds floating-point numbers, whose range is not known; save it with 8 or 16 bits")

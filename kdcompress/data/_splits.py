@@ -1,4 +1,4 @@
-"""Validation is carved from train, stratified, with a seed of its own; test is never touched."""
+"""Validation is carved from train, stratified or by group, with a seed of its own; test is never touched."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from numpy.typing import NDArray
 from kdcompress.data._base import Dataset, Samples
 from kdcompress.errors import DataError
 from kdcompress.files import digest_of
-from kdcompress.recipe import SplitSection
+from kdcompress.sections import SplitSection
+
+Index = NDArray[np.int64]
+# Ways of dividing the groups that are tried for one that leaves every class its share on both sides
+_DRAWS = 50
 
 
 @dataclass(frozen=True)
 class Split:
-    """Train and validation (both from the data set's train part) and test, with the key of what was chosen."""
+    """Train and validation (both from the data set's train part, unless it has its own) and test.
+
+    `fingerprint` is the key of what was chosen.
+    """
 
     train: Samples
     val: Samples
@@ -24,21 +31,25 @@ class Split:
 
 
 def split_dataset(dataset: Dataset, section: SplitSection) -> Split:
-    """Cut a stratified validation part from train, after taking a stratified `limit` of it.
+    """Cut a validation part from train, after taking a stratified `limit` of it; data with a validation part keep it.
 
-    Errors: DataError when a class would be left without a training or validation image.
+    The cut is stratified; of data with groups it goes between groups. Errors: DataError when a class would be left
+    without a training or validation image.
     """
-    index = np.arange(len(dataset.train))
+    whole = dataset.train
+    index = np.arange(len(whole))
     if section.limit is not None and section.limit < len(index):
-        index = stratified(index, dataset.train.labels, section.limit, section.seed)
-    n_val = max(len(dataset.classes), round(len(index) * section.validation_fraction))
-    train, val = _stratified(index, dataset.train.labels, len(index) - n_val, section.seed, dataset.classes)
-    key = {"data": dataset.fingerprint, "train": dataset.train.ids[train].tolist()}
-    key["val"] = dataset.train.ids[val].tolist()
-    return Split(dataset.train.take(train), dataset.train.take(val), dataset.test, digest_of(key))
+        index = stratified(index, whole.labels, section.limit, section.seed)
+    if dataset.val is not None:
+        train, val = whole.take(index), dataset.val
+    else:
+        first, second = carve(whole, index, section.validation_fraction, section.seed, dataset.classes, "validation")
+        train, val = whole.take(first), whole.take(second)
+    key = {"data": dataset.fingerprint, "train": train.ids.tolist(), "val": val.ids.tolist()}
+    return Split(train, val, dataset.test, digest_of(key))
 
 
-def stratified(index: NDArray[np.int64], labels: NDArray[np.int64], limit: int, seed: int) -> NDArray[np.int64]:
+def stratified(index: Index, labels: Index, limit: int, seed: int) -> Index:
     """`limit` of `index`, each class in its proportion, the largest remainders rounded up."""
     rng = np.random.default_rng(seed)
     names, counts = np.unique(labels[index], return_counts=True)
@@ -49,20 +60,72 @@ def stratified(index: NDArray[np.int64], labels: NDArray[np.int64], limit: int, 
     return np.sort(np.concatenate(chosen))
 
 
-def _stratified(
-    index: NDArray[np.int64], labels: NDArray[np.int64], n_first: int, seed: int, classes: tuple[str, ...]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    from sklearn.model_selection import train_test_split
+def carve(
+    samples: Samples, index: Index, fraction: float, seed: int, classes: tuple[str, ...], part: str
+) -> tuple[Index, Index]:
+    """(rest, carved): about `fraction` of `index` carved out as `part`, each class in its proportion.
 
-    n_second = len(index) - n_first
-    if min(n_first, n_second) < len(classes):
-        raise DataError(
-            f"{len(index)} images are too few for {len(classes)} classes in both train and validation; "
-            f"take more (--limit) or another split.validation_fraction"
-        )
-    try:
-        first, second = train_test_split(index, train_size=n_first, stratify=labels[index], random_state=seed)
-    except ValueError as exc:
-        raise DataError(f"train cannot be split with every class on both sides: {exc}") from exc
+    Samples of one group stay on one side. Errors: DataError when a class would be missing on one side.
+    """
+    cut = _stratified if samples.groups is None else _grouped
+    first, second = cut(samples, index, fraction, seed, classes, part)
     # Sorted, so that a sample's place says nothing about the split and disk reads go forward.
     return np.sort(first), np.sort(second)
+
+
+def _stratified(
+    samples: Samples, index: Index, fraction: float, seed: int, classes: tuple[str, ...], part: str
+) -> tuple[Index, Index]:
+    from sklearn.model_selection import train_test_split
+
+    n_second = max(len(classes), round(len(index) * fraction))
+    n_first = len(index) - n_second
+    if min(n_first, n_second) < len(classes):
+        raise DataError(
+            f"{len(index)} images are too few for {len(classes)} classes in both train and {part}; "
+            f"take more (--limit) or another {_key(part)}"
+        )
+    labels = samples.labels[index]
+    try:
+        first, second = train_test_split(index, train_size=n_first, stratify=labels, random_state=seed)
+    except ValueError as exc:
+        least = min(classes, key=lambda name: int(np.sum(labels == classes.index(name))))
+        count = int(np.sum(labels == classes.index(least)))
+        raise DataError(
+            f"train cannot be split with every class on both sides: class {least} has {count} images ({exc})"
+        ) from exc
+    return first, second
+
+
+def _grouped(
+    samples: Samples, index: Index, fraction: float, seed: int, classes: tuple[str, ...], part: str
+) -> tuple[Index, Index]:
+    """The best of some draws of whole groups: that whose classes and size come nearest to what was asked for."""
+    from sklearn.model_selection import GroupShuffleSplit
+
+    assert samples.groups is not None
+    labels = samples.labels[index]
+    _, groups = np.unique(samples.groups[index], return_inverse=True)
+    if groups.max() == 0:
+        raise DataError(f"all images are of one group, which cannot be on both sides of train and {part}")
+    wanted = np.bincount(labels, minlength=len(classes)) * fraction
+    n_second = max(1, round((groups.max() + 1) * fraction))
+    draws = GroupShuffleSplit(_DRAWS, test_size=n_second, random_state=seed).split(index, labels, groups)
+
+    def distance(draw: tuple[Index, Index]) -> float:
+        counts = [np.bincount(labels[side], minlength=len(classes)) for side in draw]
+        missing = sum(int(np.sum(count == 0)) for count in counts)
+        return float(missing * len(index) + np.abs(counts[1] - wanted).sum())
+
+    first, second = min(draws, key=distance)
+    for side, name in ((first, "train"), (second, part)):
+        if absent := sorted(set(range(len(classes))) - set(labels[side].tolist())):
+            raise DataError(
+                f"no way was found to put whole groups on both sides with every class: class {classes[absent[0]]} is "
+                f"missing in {name}; take another {_key(part)}, or look at what makes a group"
+            )
+    return index[first], index[second]
+
+
+def _key(part: str) -> str:
+    return "split.validation_fraction" if part == "validation" else "data.test_fraction"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.recipe import ViewsSection
+from kdcompress.sections import ViewsSection
 
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
 
@@ -18,12 +18,32 @@ def view_transforms(views: ViewsSection, ids: NDArray[np.str_], height: int, wid
 
     Shifts are uniform in +-shift_px (pixels) on each axis, turns in +-rotation_deg (degrees) about the centre.
     """
-    table = np.empty((len(ids), views.count, 8), np.float32)
-    table[:, 0] = _IDENTITY
-    for view in range(1, views.count):
-        for row, sample in enumerate(ids):
-            table[row, view] = _transform(views, str(sample), view, height, width)
-    return table
+    every = [chosen_transforms(views, ids, np.full(len(ids), view), height, width) for view in range(views.count)]
+    return np.stack(every, axis=1)
+
+
+def chosen_transforms(
+    views: ViewsSection, ids: NDArray[np.str_], chosen: NDArray[np.int64], height: int, width: int
+) -> NDArray[np.float32]:
+    """The transforms (n, 8) of one view of each sample, by its number; see `view_transforms`."""
+    rows = [_transform(views, str(sample), int(view), height, width) for sample, view in zip(ids, chosen, strict=True)]
+    return np.array(rows, np.float32).reshape(-1, 8)
+
+
+def scale_transforms(
+    transforms: NDArray[np.float32], before: tuple[int, int], after: tuple[int, int]
+) -> NDArray[np.float32]:
+    """The same turns and shifts (..., 8) for the images in another size: (H, W) `after` instead of `before`.
+
+    Pixel i of n is the interval from i to i + 1, so that both sizes have one centre.
+    """
+    if before == after:
+        return transforms
+    y, x = after[0] / before[0], after[1] / before[1]
+    scale = np.array([[x, 0, x / 2 - 0.5], [0, y, y / 2 - 0.5], [0, 0, 1]])
+    matrices = np.concatenate([transforms, np.ones((*transforms.shape[:-1], 1))], axis=-1)
+    moved = scale @ matrices.reshape(*transforms.shape[:-1], 3, 3) @ np.linalg.inv(scale)
+    return np.asarray(moved.reshape(*transforms.shape[:-1], 9)[..., :8], np.float32)
 
 
 def apply_transforms(images: Any, transforms: Any) -> Any:
@@ -49,6 +69,8 @@ def projective(angle: float, dx: float, dy: float, height: int, width: int) -> t
 
 
 def _transform(views: ViewsSection, sample: str, view: int, height: int, width: int) -> tuple[float, ...]:
+    if view == 0:
+        return _IDENTITY
     draw = hashlib.blake2b(f"{sample}\0{view}".encode(), digest_size=24).digest()
     dx, dy, turn = (int.from_bytes(draw[i : i + 8], "big") / 2**63 - 1 for i in (0, 8, 16))
     angle = float(np.deg2rad(turn * views.rotation_deg))

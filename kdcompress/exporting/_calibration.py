@@ -34,7 +34,7 @@ def from_train(train: Samples, size: int) -> Calibration:
     """`size` images of a run's training split (or all of a smaller one), each class in its proportion."""
     index = np.arange(len(train))
     chosen = train.take(stratified(index, train.labels, size, _SEED) if size < len(train) else index)
-    return Calibration("train", chosen.images, chosen.ids.tolist())
+    return Calibration("train", chosen.images[:], chosen.ids.tolist())
 
 
 def from_folder(folder: Path, input_shape: tuple[int, int, int], size: int, progress: Progress) -> Calibration:

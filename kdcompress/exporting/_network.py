@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kdcompress.errors import ModelError
+from kdcompress.models import model_digest
 
 INPUT, OUTPUT = "image", "logits"
 
@@ -18,11 +19,12 @@ INPUT, OUTPUT = "image", "logits"
 class Network:
     """A frozen graph, inference only, weights inside: no teacher, no optimizer, no training step.
 
-    `function` maps image (n, H, W, C) float32, 0 to 255, any n, to {"logits": (n, classes)}; `layers` are the names of
-    the model's layers, by which errors speak.
+    `function` maps image (n, H, W, C) float32, 0 to 255, any n, to {"logits": (n, classes)}; `digest` names the model;
+    `layers` are the names of its layers, by which errors speak.
     """
 
     model: Any
+    digest: str
     function: Any
     input_shape: tuple[int, int, int]
     layers: frozenset[str]
@@ -48,8 +50,12 @@ class Network:
         return node
 
 
-def freeze(model: Any, input_shape: tuple[int, int, int], what: str = "the model") -> Network:
+def freeze(
+    model: Any, input_shape: tuple[int, int, int], what: str = "the model", digest: str | None = None
+) -> Network:
     """The network of a Keras model for images of `input_shape`, in batches of any size.
+
+    `digest` is that of a model which is none of Keras's, but is called as one.
 
     Errors: ModelError, which speaks of the model by `what`, unless it gives one row of at least two logits an image.
     """
@@ -66,7 +72,7 @@ def freeze(model: Any, input_shape: tuple[int, int, int], what: str = "the model
         return {OUTPUT: tf.ensure_shape(output, (None, logits.shape[-1]))}
 
     function = tf.function(forward, input_signature=[_signature(input_shape)], jit_compile=False)
-    return Network(model, function, input_shape, frozenset(_names(model)))
+    return Network(model, digest or model_digest(model), function, input_shape, frozenset(_names(model)))
 
 
 def trace(model: Any, input_shape: tuple[int, int, int], what: str = "the model") -> Any:

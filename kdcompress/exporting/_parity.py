@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.data import LazyImages, blocks
 from kdcompress.exporting._base import FP32, Images, Logits, Opened
 from kdcompress.verification.metrics import answers, headline, measure, recall_change
 
@@ -23,7 +24,7 @@ class Reference:
     """Images (n, H, W, C), their ids, what the Keras model answers to them, and their labels where there are some."""
 
     source: str
-    images: Images
+    images: Images | LazyImages
     ids: list[str]
     logits: Logits
     labels: NDArray[np.int64] | None
@@ -81,8 +82,10 @@ def compare(opened: Opened, reference: Reference, precision: str, max_metric_dro
     return {**result, "passed": not reasons, "reasons": reasons}
 
 
-def _logits(opened: Opened, images: Images, batch: int) -> Logits:
-    return np.concatenate([opened.run(images[begin : begin + batch]) for begin in range(0, len(images), batch)])
+def _logits(opened: Opened, images: Images | LazyImages, batch: int) -> Logits:
+    """The answers in batches of one size; images on disk are read in larger ones."""
+    read = blocks(images, max(BATCHES))
+    return np.concatenate([opened.run(block[i : i + batch]) for block in read for i in range(0, len(block), batch)])
 
 
 def _difference(logits: Logits, reference: Logits) -> float:

@@ -26,7 +26,6 @@ from kdcompress.files import (
     size_of,
     write_json,
 )
-from kdcompress.models import model_digest
 from kdcompress.progress import Progress
 from kdcompress.run import versions
 
@@ -53,7 +52,7 @@ class Exporter:
     ) -> None:
         self.network, self.stem, self.root, self.folder = network, stem, root, root / folder
         self.references, self.calibration, self.provenance = references, calibration, provenance
-        self.digest = model_digest(network.model)
+        self.digest = network.digest
 
     def execute(
         self, request: Request, progress: Progress, on_file: Callable[[Path], None] = lambda path: None

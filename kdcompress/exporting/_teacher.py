@@ -1,11 +1,11 @@
-"""The teacher of a run as files to time: exported once in fp32, compared, and kept in the cache.
+"""The teacher of a run as files to time: its own, or exported once in fp32, compared, and kept in the cache.
 
 In the cache and not in the run's exports/, because those are the files to ship, and because runs share teachers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,49 +14,87 @@ import numpy as np
 
 from kdcompress.cache import entry_lock
 from kdcompress.data import Dataset
-from kdcompress.errors import ExportError, RunError
-from kdcompress.exporting._base import FP32
+from kdcompress.errors import ExportError, ModelError, RunError
+from kdcompress.exporting import make_format
+from kdcompress.exporting._base import FP32, Images
 from kdcompress.exporting._calibration import spread
-from kdcompress.exporting._network import freeze
+from kdcompress.exporting._network import Network, freeze
 from kdcompress.exporting._parity import Reference
 from kdcompress.exporting._pipeline import Exporter, read_list
 from kdcompress.exporting._request import make_request
 from kdcompress.files import content_digest, digest_of
-from kdcompress.models import Forward
 from kdcompress.progress import Progress
-from kdcompress.run import RunFolder, versions
-from kdcompress.training.kept import open_model
+from kdcompress.recipe import read_resolved
+from kdcompress.run import RECIPE, RunFolder, versions
+from kdcompress.teachers import Teacher
+from kdcompress.teachers.keras import KerasTeacher
+from kdcompress.teachers.saved_model import SavedModelTeacher
+from kdcompress.training.teaching import reopen_teaching
 
 _COMPARED = 200  # test images
 
 
 @dataclass(frozen=True)
 class TeacherFile:
-    """An exported teacher; `reasons` say why it failed parity, or (`path` is None then) why it could not be made."""
+    """A teacher as a file; `reasons` say why it failed parity, or (`path` is None then) why it could not be made."""
 
     path: Path | None
-    precision: str
+    precision: str | None
     reasons: list[str]
 
 
-def export_teacher(
-    run: RunFolder, dataset: Dataset, formats: Iterable[str], progress: Progress
-) -> dict[str, TeacherFile]:
-    """The run's teacher in each of `formats`, from the cache where it lies there; RunError where there is none yet."""
-    if not run.holds("teacher.keras"):
+@dataclass(frozen=True)
+class TeacherFiles:
+    """The teacher's file in each format, and what makes the input of these files of images of the data."""
+
+    files: dict[str, TeacherFile]
+    teacher: Teacher
+
+    def images(self, dataset: Dataset, rows: Sequence[int]) -> Images:
+        """Test images as the files take them: of the teacher's size, scale and layout."""
+        return self.teacher.fit.prepare(self.teacher.images(dataset.test.images)[rows])
+
+
+def export_teacher(run: RunFolder, dataset: Dataset, formats: Iterable[str], progress: Progress) -> TeacherFiles:
+    """The run's teacher in each of `formats`; RunError where there is none yet.
+
+    A Keras model or SavedModel is exported, unless it lies in the cache; another file is timed as it is, in its own
+    format alone.
+    """
+    teaching = reopen_teaching(run, read_resolved(run / RECIPE))
+    if not teaching.teachers:
         raise RunError(f"run {run.path} has no teacher yet; give its `kdcompress distill` command again to finish it")
-    digest = run.manifest()["files"]["teacher.keras"]["digest"]
+    (teacher, *more), names = teaching.teachers, list(formats)
+    if more:
+        reason = f"{len(teaching.teachers)} teachers answer together: there is no one file to time"
+        return TeacherFiles({name: TeacherFile(None, None, [reason]) for name in names}, teacher)
+    if isinstance(teacher, KerasTeacher | SavedModelTeacher):
+        return TeacherFiles(_exported(teacher, dataset, names, progress), teacher)
+    return TeacherFiles({name: _as_it_is(teacher, name) for name in names}, teacher)
+
+
+def _as_it_is(teacher: Teacher, name: str) -> TeacherFile:
+    if teacher.path is not None and teacher.path.suffix.lower() == make_format(name).suffix:
+        return TeacherFile(teacher.path, None, [])
+    what = f"a {teacher.path.suffix} file" if teacher.path else "logits without a model"
+    return TeacherFile(None, None, [f"{teacher.what} is {what}"])
+
+
+def _exported(
+    teacher: KerasTeacher | SavedModelTeacher, dataset: Dataset, formats: Sequence[str], progress: Progress
+) -> dict[str, TeacherFile]:
     by = versions("tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
+    key = digest_of([teacher.digest, teacher.fit.input_shape, by])
     failures: dict[str, TeacherFile] = {}
-    with entry_lock("exports", digest_of([digest, by]), progress) as folder:
+    with entry_lock("exports", key, progress) as folder:
         entries = _kept(folder)
         if missing := [name for name in formats if name not in entries]:
-            exporter = _exporter(run, dataset, folder)
             for name in missing:
                 try:
+                    exporter = _exporter(teacher, dataset, folder)
                     (entry,) = exporter.execute(make_request(name, (FP32,)), progress)["artefacts"]
                     entries[name] = entry
-                except ExportError as exc:
+                except (ExportError, ModelError) as exc:
                     failures[name] = TeacherFile(None, FP32, [str(exc)])
     files = {
         name: TeacherFile(folder / entry["path"], entry["precision"], entry["reasons"])
@@ -66,13 +104,26 @@ def export_teacher(
     return files | failures
 
 
-def _exporter(run: RunFolder, dataset: Dataset, folder: Path) -> Exporter:
-    model = open_model(run, "teacher")
-    some = dataset.test.take(np.asarray(spread(len(dataset.test), _COMPARED), np.int64))
+def _exporter(teacher: KerasTeacher | SavedModelTeacher, dataset: Dataset, folder: Path) -> Exporter:
+    rows = spread(len(dataset.test), _COMPARED)
+    some = dataset.test.take(np.asarray(rows, np.int64))
+    images = teacher.fit.prepare(teacher.images(some.images)[:])
     # Its answers are taken anew: those that the run kept are logits, also of a teacher that ends in softmax
-    logits = Forward(model)(some.images)
-    reference = Reference("test", some.images, some.ids.tolist(), logits, some.labels, list(dataset.classes))
-    return Exporter(freeze(model, dataset.input_shape), "teacher", folder, "", lambda precision: reference, None, {})
+    logits, classes = teacher.run(images), [str(number) for number in range(teacher.width())]
+    reference = Reference("test", images, some.ids.tolist(), logits, None, classes)
+    return Exporter(_network(teacher), "teacher", folder, "", lambda precision: reference, None, {})
+
+
+def _network(teacher: KerasTeacher | SavedModelTeacher) -> Network:
+    if isinstance(teacher, KerasTeacher):
+        return freeze(teacher.model, teacher.fit.input_shape, teacher.what)
+    if teacher.fit.nchw:
+        raise ModelError(f"{teacher.what} takes NCHW images, and is not exported")
+
+    def call(image: Any, training: bool) -> Any:
+        return teacher.call(image)
+
+    return freeze(call, teacher.fit.input_shape, teacher.what, teacher.digest)
 
 
 def _kept(folder: Path) -> dict[str, dict[str, Any]]:

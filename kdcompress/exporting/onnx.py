@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from kdcompress.errors import ExportError, ModelError, one_line
+from kdcompress.errors import ExportError, ModelError
 from kdcompress.exporting._base import FP16, FP32, INT8, Format, Images, Logits, Opened, Options
 from kdcompress.exporting._network import INPUT, OUTPUT, Network
 from kdcompress.exporting._quantize_onnx import halve_weights, quantize
 from kdcompress.exporting._tidy_onnx import tidy
+from kdcompress.models import open_session
 
 
 class Onnx(Format):
@@ -51,15 +52,7 @@ class Onnx(Format):
 
     def open(self, path: Path, threads: int = 1) -> Opened:
         """See Format.open; runs by onnxruntime's CPU provider."""
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as exc:
-            raise ModelError(f"{path} is damaged or no model that onnxruntime runs: {one_line(exc)}") from exc
+        session = open_session(path, threads)
         shape = _image_shape(session, path)
         name = session.get_inputs()[0].name
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from kdcompress.errors import ModelError, one_line
+from kdcompress.errors import ModelError
 from kdcompress.exporting._base import FP32, Format, Images, Logits, Opened, Options
 from kdcompress.exporting._network import Network, trace
+from kdcompress.models import open_signature
 
 _METADATA = "assets.extra/kdcompress.json"  # the place that the format leaves to its users
 
@@ -48,11 +49,7 @@ class SavedModel(Format):
         """See Format.open; runs by TensorFlow, whose threads are those of the process."""
         import tensorflow as tf
 
-        try:
-            loaded = tf.saved_model.load(str(path))
-            signature = loaded.signatures["serving_default"]
-        except Exception as exc:
-            raise ModelError(f"{path} cannot be opened as a SavedModel that serves: {one_line(exc)}") from exc
+        signature = open_signature(path)
         inputs = signature.structured_input_signature[1]
         shapes = [spec.shape for spec in inputs.values()]
         if len(shapes) != 1 or shapes[0].rank != 4 or None in shapes[0][1:] or len(signature.structured_outputs) != 1:
@@ -64,7 +61,6 @@ class SavedModel(Format):
             (logits,) = signature(**{name: tf.constant(images.astype(np.float32))}).values()
             return np.asarray(logits)
 
-        run.loaded = loaded  # type: ignore[attr-defined]  # a signature does not keep its model alive
         extra = path / _METADATA
         metadata = json.loads(extra.read_text(encoding="utf-8")) if extra.is_file() else {}
         height, width, channels = shapes[0][1:]

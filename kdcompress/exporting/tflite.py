@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from kdcompress.errors import ExportError, ModelError, one_line
-from kdcompress.exporting._base import DYNAMIC, FP16, FP32, INT8, Format, Images, Logits, Opened, Options
+from kdcompress.exporting._base import DYNAMIC, FP16, FP32, INT8, Format, Images, Opened, Options
 from kdcompress.exporting._network import Network
+from kdcompress.models import LiteRunner, open_interpreter
 
 _METADATA = "kdcompress"
 
@@ -46,54 +47,13 @@ class TFLite(Format):
 
     def open(self, path: Path, threads: int = 1) -> Opened:
         """See Format.open; runs by LiteRT's interpreter."""
-        from ai_edge_litert.interpreter import Interpreter
-
-        try:
-            interpreter = Interpreter(model_path=str(path), num_threads=threads)
-            inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-        except Exception as exc:
-            raise ModelError(f"{path} is damaged or no model that LiteRT runs: {one_line(exc)}") from exc
+        interpreter = open_interpreter(path, threads)
+        inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         shape = tuple(int(size) for size in inputs[0]["shape_signature"])
         if len(inputs) != 1 or len(outputs) != 1 or len(shape) != 4 or min(shape[1:]) < 1:
             given = ", ".join(f"{value['name']} {value['shape_signature'].tolist()}" for value in inputs)
             raise ModelError(f"{path} takes {given}; it must take one image (batch, H, W, C) and give one output")
-        return Opened(_Runner(interpreter, inputs[0], outputs[0]), shape[1:], read_metadata(path).get("classes"))
-
-
-class _Runner:
-    """Calls an interpreter with raw pixels; integers of the file's scale go in and out where it asks for them."""
-
-    def __init__(self, interpreter: Any, image: dict[str, Any], logits: dict[str, Any]) -> None:
-        self._interpreter, self._image, self._logits = interpreter, image, logits
-        self._any_batch = image["shape_signature"][0] == -1
-        self._batch = 0
-
-    def __call__(self, images: Images) -> Logits:
-        step = len(images) if self._any_batch else 1
-        blocks = [self._invoke(images[begin : begin + step]) for begin in range(0, len(images), step)]
-        return np.concatenate(blocks)
-
-    def _invoke(self, images: Images) -> Logits:
-        if len(images) != self._batch:
-            self._interpreter.resize_tensor_input(self._image["index"], images.shape)
-            self._interpreter.allocate_tensors()
-            self._batch = len(images)
-        self._interpreter.set_tensor(self._image["index"], self._quantized(images.astype(np.float32)))
-        self._interpreter.invoke()
-        return self._real(self._interpreter.get_tensor(self._logits["index"]))
-
-    def _quantized(self, images: Logits) -> Images:
-        dtype, (scale, zero_point) = self._image["dtype"], self._image["quantization"]
-        if dtype == np.float32:
-            return images
-        limits = np.iinfo(dtype)
-        return np.asarray(np.clip(np.round(images / scale) + zero_point, limits.min, limits.max), dtype)
-
-    def _real(self, logits: Images) -> Logits:
-        scale, zero_point = self._logits["quantization"]
-        if self._logits["dtype"] == np.float32:
-            return logits.astype(np.float32)
-        return np.asarray((logits.astype(np.float32) - zero_point) * scale, np.float32)
+        return Opened(LiteRunner(interpreter, inputs[0], outputs[0]), shape[1:], read_metadata(path).get("classes"))
 
 
 def _converter(network: Network, precision: str, input_type: str, calibration: Images | None) -> Any:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_BATCH = 256
+from kdcompress.data import Images, batch_for, blocks
 
 
 class Forward:
     """A Keras model as a function from raw pixels (n, H, W, C), 0 to 255, to its outputs (n, classes).
 
     Inference mode: weights, BatchNorm statistics and the seeds of random layers stay as they are. Images arrive in the
-    model as float32, as in training. Whatever n is, they go through in batches of 256, so results do not depend on it.
+    model as float32, as in training. Whatever n is, they go through in batches of one size (256 of small images, fewer
+    of large ones), so results do not depend on it; images on disk are read batch by batch.
     """
 
     def __init__(self, model: Any) -> None:
@@ -23,10 +25,25 @@ class Forward:
         # Batches of all sizes share a trace.
         self._run = tf.function(lambda images: model(images, training=False), jit_compile=False, reduce_retracing=True)
 
-    def __call__(self, images: NDArray[np.generic]) -> NDArray[np.float32]:
+    def __call__(self, images: Images | NDArray[np.generic]) -> NDArray[np.float32]:
         """The outputs of all images."""
         import tensorflow as tf
 
-        blocks = [images[begin : begin + _BATCH] for begin in range(0, len(images), _BATCH)]
-        outputs = [self._run(tf.cast(tf.convert_to_tensor(block), tf.float32)) for block in blocks]
-        return np.concatenate([np.asarray(output, dtype=np.float32) for output in outputs])
+        def run(block: NDArray[np.generic]) -> NDArray[np.float32]:
+            return np.asarray(self._run(tf.cast(tf.convert_to_tensor(block), tf.float32)), dtype=np.float32)
+
+        return np.concatenate([run(block) for block in blocks(images, batch_for(images.shape[1:]))])
+
+
+def in_batches(
+    run: Callable[[NDArray[Any]], NDArray[np.float32]], images: NDArray[Any], size: int | None
+) -> NDArray[np.float32]:
+    """run(images) in batches of `size`, the last one filled up; with None in batches that memory can hold."""
+    step = size or batch_for(images.shape[1:])
+    found = []
+    for begin in range(0, len(images), step):
+        block = images[begin : begin + step]
+        missing = size - len(block) if size else 0
+        filled = np.concatenate([block, np.repeat(block[:1], missing, axis=0)]) if missing else block
+        found.append(run(filled)[: len(block)])
+    return np.concatenate(found)

@@ -17,6 +17,7 @@ from kdcompress.cache import cache_dir
 from kdcompress.errors import ModelError, one_line
 from kdcompress.files import write_atomically
 from kdcompress.models._digest import model_digest
+from kdcompress.references import is_function
 
 
 def seed_everything(seed: int) -> None:
@@ -35,17 +36,24 @@ def load_model(reference: str, input_shape: tuple[int, int, int], classes: int, 
 
 
 def load_saved_model(path: Path) -> Any:
-    """A Keras model from a `.keras` file, uncompiled, without running code from the file; ModelError if it is none."""
+    """A Keras model from a `.keras` or `.h5` file, uncompiled, without running code from the file.
+
+    Errors: ModelError if it is none, or one of weights alone.
+    """
     import keras
 
     if not path.is_file():
         raise ModelError(f"model file {path} does not exist")
-    if not zipfile.is_zipfile(path):
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
         raise ModelError(f"{path} cannot be loaded as a Keras model: it is truncated, damaged or no .keras file")
+    if path.suffix != ".keras":
+        _refuse_weights_alone(path)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as exc:
-        raise ModelError(f"{path} cannot be loaded as a Keras model: {_reason(exc)}") from exc
+        older = " (of Keras 2? tf_keras opens it, and its model.export(FOLDER) makes a SavedModel teacher of it)"
+        hint = older if path.suffix != ".keras" else ""
+        raise ModelError(f"{path} cannot be loaded as a Keras model: {_reason(exc)}{hint}") from exc
 
 
 def own_shape(model: Any, what: str) -> tuple[int | None, ...] | None:
@@ -104,17 +112,10 @@ def keep_model(model: Any) -> Path:
 
 def prepare_model(model: Any, input_shape: tuple[int, int, int], classes: int, what: str) -> Any:
     """Return `model` after building it on one blank image; ModelError unless it gives (1, classes) from it."""
-    import keras
-
     expected = own_shape(model, what)
     if expected and not _fits(expected, input_shape):
         raise ModelError(f"{what} takes images of {_size(expected)}, the data has {_size(input_shape)}")
-    try:
-        if isinstance(model, keras.Sequential) and not model.built:
-            model.build((None, *input_shape))  # else the probe's batch of 1 would stay in its signature
-        output = model(np.zeros((1, *input_shape), np.float32), training=False)
-    except Exception as exc:
-        raise ModelError(f"{what} fails on an image of {_size(input_shape)}: {_reason(exc)}") from exc
+    output = _first_answer(model, input_shape, what)
     shape = tuple(getattr(output, "shape", ()))
     if shape != (1, classes):
         got = f"{shape[1]} classes" if len(shape) == 2 else f"an output of shape {shape or type(output).__name__}"
@@ -122,10 +123,27 @@ def prepare_model(model: Any, input_shape: tuple[int, int, int], classes: int, w
     return model
 
 
+def build_model(model: Any, input_shape: tuple[int, int, int], what: str) -> Any:
+    """Return `model` with its weights made, whatever it gives; ModelError if it fails on a blank image."""
+    _first_answer(model, input_shape, what)
+    return model
+
+
+def _first_answer(model: Any, input_shape: tuple[int, int, int], what: str) -> Any:
+    import keras
+
+    try:
+        if isinstance(model, keras.Sequential) and not model.built:
+            model.build((None, *input_shape))  # else the probe's batch of 1 would stay in its signature
+        return model(np.zeros((1, *input_shape), np.float32), training=False)
+    except Exception as exc:
+        raise ModelError(f"{what} fails on an image of {_size(input_shape)}: {_reason(exc)}") from exc
+
+
 def _load(reference: str, input_shape: tuple[int, int, int], classes: int, role: str) -> Any:
     if reference in registry.choices("models"):
         return registry.load("models", reference).build(input_shape, classes)
-    if ":" in reference and not reference.endswith(".keras"):
+    if is_function(reference):
         return call_function(reference, role)
     return load_saved_model(Path(reference))
 
@@ -152,6 +170,19 @@ def call_function(reference: str, role: str) -> Any:
     if not isinstance(model, keras.Model):
         raise ModelError(f"{role} {reference} returns {type(model).__name__}; it must return a Keras 3 model")
     return model
+
+
+def _refuse_weights_alone(path: Path) -> None:
+    import h5py
+
+    if not h5py.is_hdf5(path):
+        raise ModelError(f"{path} cannot be loaded as a Keras model: it is truncated, damaged or no .h5 file")
+    with h5py.File(path) as tree:
+        if "model_config" not in tree.attrs:
+            raise ModelError(
+                f"{path} holds weights alone, no model; give it as module:function that builds the model and calls "
+                "model.load_weights"
+            )
 
 
 def _reason(exc: BaseException) -> str:

@@ -1,6 +1,52 @@
-"""One file per kind of teacher; the cache of their outputs in the underscored part."""
+"""One file per kind of teacher, each defining TEACHER; the cache of their outputs in the underscored part."""
 
-from kdcompress.teachers._base import LOOK_AT, Teacher, are_probabilities
+from __future__ import annotations
+
+from pathlib import Path
+
+from kdcompress import registry
+from kdcompress.errors import ModelError
+from kdcompress.sections import OneTeacherSection
+from kdcompress.teachers._base import (
+    LOOK_AT,
+    Question,
+    TargetRows,
+    Teacher,
+    are_probabilities,
+    check_answer,
+)
+from kdcompress.teachers._check import agreement, check_before, complain
+from kdcompress.teachers._ensemble import EnsembleRows, JoinedRows, combine
+from kdcompress.teachers._fit import Fit
 from kdcompress.teachers._targets import Targets, label, labelled, target_key
 
-__all__ = ["LOOK_AT", "Targets", "Teacher", "are_probabilities", "label", "labelled", "target_key"]
+
+def open_teacher(path: Path, section: OneTeacherSection, question: Question, what: str) -> Teacher:
+    """The teacher in a file or folder, of whatever kind; ModelError if it is of none, or does not answer."""
+    kinds: list[type[Teacher]] = [registry.load("teachers", name).TEACHER for name in registry.choices("teachers")]
+    kind = next((one for one in kinds if one.owns(path)), None)
+    if kind is None:
+        raise ModelError(f"{what} is no model: it is neither a SavedModel folder nor a file with a known ending")
+    return kind.open(path, section, question, what)
+
+
+__all__ = [
+    "LOOK_AT",
+    "EnsembleRows",
+    "Fit",
+    "JoinedRows",
+    "Question",
+    "TargetRows",
+    "Targets",
+    "Teacher",
+    "agreement",
+    "are_probabilities",
+    "check_answer",
+    "check_before",
+    "combine",
+    "complain",
+    "label",
+    "labelled",
+    "open_teacher",
+    "target_key",
+]

@@ -3,44 +3,186 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.data import Images, Samples, Shape, batch_for, blocks, fitted
+from kdcompress.errors import KDCompressError, ModelError, one_line
+from kdcompress.sections import OneTeacherSection
+from kdcompress.teachers._fit import Fit
+
 # Rows of probabilities sum to 1 within this, in float32 or float16.
 _SUM_TOLERANCE = 1e-3
 # Images whose outputs are looked at to tell probabilities from logits
-LOOK_AT = 256
+LOOK_AT = 64
+
+
+Place: TypeAlias = "tuple[NDArray[np.int64] | slice, NDArray[np.int64] | int]"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a teacher is asked about: images (H, W, C) of these classes."""
+
+    shape: Shape
+    classes: tuple[str, ...]
+
+
+class TargetRows(Protocol):
+    """Targets (samples, views, classes) that are read when they are asked for: rows[samples, views]."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(samples, views, classes)."""
+
+    def __getitem__(self, place: Place) -> NDArray[np.float32]:
+        """The targets (n, classes) of these samples in these views, or in one view."""
 
 
 class Teacher(ABC):
-    """A teacher from any framework: only its numbers are needed."""
+    """A teacher from any framework: only its numbers are needed.
 
+    `what` names it in messages; `digest` names who answers; `step` is the distance of two neighbouring outputs of one
+    that answers in integers, else 0.
+    """
+
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """The endings of the files that are teachers of this kind."""
+    kept_as: ClassVar[str | None] = None
+    """The ending of the copy that a run keeps; None for a kind of which nothing can be kept."""
+
+    what: str
     digest: str
+    fit: Fit
+    path: Path | None = None
+    """The model file or folder that is run; None of a model in memory, and where there is no model."""
     outputs: str = "logits"
+    step: float = 0.0
+
+    @classmethod
+    def owns(cls, path: Path) -> bool:
+        """Whether a file or folder is a teacher of this kind, by its name."""
+        return path.suffix.lower() in cls.suffixes
+
+    @classmethod
+    @abstractmethod
+    def open(cls, path: Path, section: OneTeacherSection, question: Question, what: str) -> Teacher:
+        """Open a file of this kind; ModelError if it is none, cannot be run, or does not answer the question."""
 
     @abstractmethod
-    def raw(self, images: NDArray[np.generic]) -> NDArray[np.float32]:
-        """The model's own outputs (n, classes) for raw pixels (n, H, W, C)."""
+    def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """The model's own outputs for its own input, in its own order of classes."""
 
-    def logits(self, images: NDArray[np.generic]) -> NDArray[np.float32]:
-        """Logits (n, classes); a teacher that ends in probabilities gives their logarithms."""
+    @abstractmethod
+    def keep(self, path: Path) -> None:
+        """Write a copy to `path`, which ends in `kept_as`, whole or not at all."""
+
+    def width(self) -> int:
+        """How many numbers it gives for an image, found out with a blank one; ModelError if it gives no row of them."""
+        blank = np.zeros((1, *self.fit.input_shape), np.uint8)
+        shown = "x".join(map(str, self.fit.input_shape))
+        try:
+            outputs = self.run(self.fit.prepare(blank))
+        except KDCompressError:
+            raise
+        except Exception as exc:
+            raise ModelError(
+                f"{self.what} fails on an image of {shown}: {one_line(exc)}; "
+                "teacher.preprocessing.size and layout say what it takes"
+            ) from exc
+        if outputs.ndim != 2 or len(outputs) != 1:
+            raise ModelError(
+                f"{self.what} has an output of shape {outputs.shape} for one image; it must be (1, classes)"
+            )
+        return int(outputs.shape[1])
+
+    @property
+    def files(self) -> list[Path]:
+        """All that belongs to the model file: itself, and what lies beside it."""
+        return [self.path] if self.path else []
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Who answers, and how: what a cached answer depends on beside the image."""
+        return {"teacher": self.digest, "outputs": self.outputs, "preprocessing": self.fit.identity}
+
+    def raw(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Outputs (n, classes) in the data's order for pixels (n, H, W, C), 0 to 255, of the teacher's own size."""
+        return self.fit.arrange(self.run(self.fit.prepare(images)))
+
+    def logits(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """As `raw`, as logits: a teacher that ends in probabilities gives their logarithms."""
         return self.to_logits(self.raw(images))
 
+    def images(self, images: Images) -> Images:
+        """Images of the data in the size and colours that this teacher takes."""
+        return fitted(images, self.fit.input_shape)
+
+    def answer(self, samples: Samples) -> NDArray[np.float32]:
+        """The logits (n, classes) of all samples, read and asked batch by batch."""
+        images = self.images(samples.images)
+        return np.concatenate([self.logits(block) for block in blocks(images, batch_for(images.shape[1:]))])
+
+    def known(self, samples: Samples) -> TargetRows | None:
+        """The answers to samples that a teacher knows without being asked; None of one that must look at them."""
+        return None
+
     def to_logits(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Turn the model's own outputs (..., classes) into logits."""
+        """Turn the model's own outputs (..., classes) into logits; a 0 of one that counts in steps is half a step."""
         if self.outputs == "probabilities":
-            return np.log(np.maximum(raw, np.finfo(np.float32).tiny))
+            least = np.float32(max(float(np.finfo(np.float32).tiny), self.step / 2))
+            return np.asarray(np.log(np.maximum(raw, least)), np.float32)
         return raw
 
-    def notice_outputs(self, images: NDArray[np.generic]) -> bool:
+    def notice_outputs(self, images: NDArray[Any]) -> bool:
         """Look at the outputs for some images; returns whether they are probabilities, to be turned into logits."""
-        probabilities = are_probabilities(self.raw(images))
+        probabilities = are_probabilities(self.raw(images), self.step)
         self.outputs = "probabilities" if probabilities else "logits"
         return probabilities
 
+    def decide_outputs(self, section: OneTeacherSection, samples: Samples) -> None:
+        """Take the outputs for what the recipe says they are, or for what they look like."""
+        if section.outputs == "auto":
+            self.notice_outputs(self.images(samples.images)[:LOOK_AT])
+        else:
+            self.outputs = section.outputs
 
-def are_probabilities(outputs: NDArray[np.floating[Any]]) -> bool:
-    """Whether outputs (n, classes) are probabilities, not logits: none is negative and every row sums to 1."""
-    return bool((outputs >= 0).all() and (np.abs(outputs.sum(axis=-1) - 1) < _SUM_TOLERANCE).all())
+
+def are_probabilities(outputs: NDArray[np.floating[Any]], step: float = 0.0) -> bool:
+    """Whether outputs (n, classes) are probabilities, not logits: none is negative and every row sums to 1.
+
+    Outputs that are rounded to `step` may miss 1 by half a step each.
+    """
+    tolerance = _SUM_TOLERANCE + outputs.shape[-1] * step / 2
+    return bool((outputs >= 0).all() and (np.abs(outputs.sum(axis=-1) - 1) < tolerance).all())
+
+
+def check_answer(teacher: Teacher, question: Question) -> None:
+    """ModelError unless the teacher gives a row of numbers for an image, one for each class."""
+    what, found, classes = teacher.what, teacher.width(), len(question.classes)
+    named = teacher.fit.section.classes
+    if named is not None and len(named) != found:
+        raise ModelError(f"{what} has {found} classes, teacher.preprocessing.classes names {len(named)}")
+    if named is None and found != classes:
+        more = "; name its outputs in teacher.preprocessing.classes" if found > classes else ""
+        raise ModelError(
+            f"{what} has {found} classes, the data has {classes} classes; "
+            f"it must end in (batch, {classes}) logits{more}"
+        )
+
+
+def pick(names: Sequence[str], asked: str | None, what: str, key: str) -> str:
+    """The one of `names` that is asked for, or the only one; ModelError lists them, with the key that names one."""
+    side = "inputs" if key == "teacher.input" else "outputs"
+    if asked is not None:
+        if asked not in names:
+            raise ModelError(f"{key}: {what} has no {asked!r} among its {side}; it has {', '.join(names)}")
+        return asked
+    if len(names) != 1:
+        raise ModelError(f"{what} has {len(names)} {side} ({', '.join(names)}); name the one to use with {key}")
+    return names[0]

@@ -7,6 +7,7 @@ training. While labelling, rows are appended to a part file, so that a killed ru
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import time
@@ -19,40 +20,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.cache import cache_dir, entry_lock
-from kdcompress.data import Samples, apply_transforms, view_transforms
+from kdcompress.data import Samples, apply_transforms, batch_for, blocks, scale_transforms, view_transforms
 from kdcompress.errors import TargetsError
 from kdcompress.files import digest_of, sha256_of, sync, write_json
 from kdcompress.progress import Progress
-from kdcompress.recipe import ViewsSection
-from kdcompress.teachers._base import Teacher
+from kdcompress.sections import ViewsSection
+from kdcompress.teachers._base import TargetRows, Teacher
 
-SCHEMA = 1
-# Fixed, so that a row's bits do not depend on the batch size of training, nor on where labelling was broken off.
-_BATCH = 256
+SCHEMA = 2
 # Samples that a teacher is asked again before its cached answers are believed
 _PROBED = 16
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Logits (samples, views, classes), memory-mapped; whether they were found ready, and the seconds it took."""
+    """Logits (samples, views, classes), on disk; whether they were found ready, and the seconds it took."""
 
-    logits: NDArray[np.float32]
+    logits: TargetRows
     cached: bool
     seconds: float
     key: str
 
 
-def target_key(digest: str, outputs: str, split_fingerprint: str, views: ViewsSection) -> dict[str, Any]:
-    """What a target depends on, and nothing else: who labels (by digest, and the kind of its outputs), and what."""
-    return {
-        "schema": SCHEMA,
-        "teacher": digest,
-        "outputs": outputs,
-        "preprocessing": "none",
-        "split": split_fingerprint,
-        "views": views.identity,
-    }
+def target_key(teacher: Teacher, split_fingerprint: str, views: ViewsSection) -> dict[str, Any]:
+    """What a target depends on, and nothing else: who labels (by digest, and how it is asked), and what."""
+    return {"schema": SCHEMA, **teacher.identity, "split": split_fingerprint, "views": views.identity}
 
 
 def label(
@@ -64,8 +56,10 @@ def label(
     entry do not label twice. Errors: TargetsError names the sample whose outputs are not finite.
     """
     start = time.perf_counter()
-    key = target_key(teacher.digest, teacher.outputs, split_fingerprint, views)
+    key = target_key(teacher, split_fingerprint, views)
     name = digest_of(key)
+    if (rows := teacher.known(samples)) is not None:
+        return Targets(rows, True, time.perf_counter() - start, name)
     with entry_lock("targets", name, progress) as folder:
         cached = _valid(folder, key, teacher, samples, progress)
         if not cached:
@@ -99,7 +93,7 @@ def _valid(folder: Path, key: dict[str, Any], teacher: Teacher, samples: Samples
 
 def _same_answers(kept: NDArray[np.float32], teacher: Teacher, samples: Samples) -> bool:
     """Whether the teacher still answers as it did: what a subclassed model computes is not all in its digest."""
-    few = samples.images[:_PROBED]
+    few = teacher.images(samples.images)[:_PROBED]
     return np.allclose(teacher.logits(few), kept[:_PROBED, 0], rtol=1e-2, atol=1e-2)
 
 
@@ -110,35 +104,45 @@ def _make(
         shutil.rmtree(folder)
     part = folder.with_name(f"{folder.name}.part")
     part.mkdir(parents=True, exist_ok=True)
-    classes = teacher.logits(samples.images[:1]).shape[-1]
+    classes = teacher.logits(teacher.images(samples.images)[:1]).shape[-1]
+    shape = (len(samples), views.count, classes)
     try:
-        _append_rows(part / "rows", classes, teacher, samples, views, progress)
+        _append_rows(part / "logits.npy", shape, teacher, samples, views, progress)
     except TargetsError:
         shutil.rmtree(part)
         raise
-    rows = np.fromfile(part / "rows", "<f4").reshape(len(samples), views.count, classes)
-    np.save(part / "logits.npy", rows, allow_pickle=False)
-    (part / "rows").unlink()
     sync(part / "logits.npy")
-    meta = {"key": key, "ids": _ids_digest(samples), "sha256": sha256_of(part / "logits.npy"), "shape": rows.shape}
+    meta = {"key": key, "ids": _ids_digest(samples), "sha256": sha256_of(part / "logits.npy"), "shape": shape}
     write_json(part / "meta.json", meta)
     part.rename(folder)
     sync(folder.parent)
 
 
 def _append_rows(
-    path: Path, classes: int, teacher: Teacher, samples: Samples, views: ViewsSection, progress: Progress
+    path: Path,
+    shape: tuple[int, int, int],
+    teacher: Teacher,
+    samples: Samples,
+    views: ViewsSection,
+    progress: Progress,
 ) -> None:
-    """Append the rows that are not there yet, batch by batch; plain writes, for a full disk then is an error, not a
-    crash as with a memory map."""
-    batch_bytes = 4 * _BATCH * views.count * classes
-    batches = -(-len(samples) // _BATCH)
-    progress.begin("labelling", batches)
+    """Append the rows that are not there yet, batch by batch, behind the header of a npy file of `shape`.
+
+    Plain writes, for a full disk then is an error, not a crash as with a memory map.
+    """
+    # Of one size for all of an entry, so that a row's bits do not depend on where labelling was broken off
+    batch = batch_for(teacher.fit.input_shape)
+    batch_bytes = 4 * batch * views.count * shape[-1]
+    progress.begin("labelling", -(-len(samples) // batch))
     try:
         with path.open("ab") as out:
-            done = out.tell() // batch_bytes
-            out.truncate(done * batch_bytes)
-            for number, logits in enumerate(_batches(teacher, samples, views, done), start=done + 1):
+            header = _header(shape)
+            if out.tell() < len(header):
+                out.truncate(0)
+                out.write(header)
+            done = (out.tell() - len(header)) // batch_bytes
+            out.truncate(len(header) + done * batch_bytes)
+            for number, logits in enumerate(_batches(teacher, samples, views, batch, done), start=done + 1):
                 out.write(logits.astype("<f4").tobytes())
                 out.flush()
                 progress.step(number, {})
@@ -146,17 +150,27 @@ def _append_rows(
         progress.end()
 
 
-def _batches(teacher: Teacher, samples: Samples, views: ViewsSection, skip: int) -> Iterator[NDArray[np.float32]]:
-    height, width = samples.images.shape[1:3]
-    for begin in range(skip * _BATCH, len(samples), _BATCH):
-        images, ids = samples.images[begin : begin + _BATCH], samples.ids[begin : begin + _BATCH]
-        transforms = view_transforms(views, ids, height, width)
-        logits = [teacher.logits(images)]
-        for view in range(1, views.count):
-            logits.append(teacher.logits(np.asarray(apply_transforms(images, transforms[:, view]))))
-        block = np.stack(logits, axis=1)
-        _refuse_non_finite(block, ids)
-        yield block
+def _header(shape: tuple[int, ...]) -> bytes:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return header.getvalue()
+
+
+def _batches(
+    teacher: Teacher, samples: Samples, views: ViewsSection, batch: int, skip: int
+) -> Iterator[NDArray[np.float32]]:
+    size, its_size = samples.images.shape[1:3], teacher.fit.input_shape[:2]
+    images = teacher.images(samples.images)
+    for place, block in enumerate(blocks(images, batch, skip * batch), start=skip):
+        ids = samples.ids[place * batch : place * batch + len(block)]
+        logits = [teacher.logits(block)]
+        if views.count > 1:
+            transforms = scale_transforms(view_transforms(views, ids, *size), size, its_size)
+            for view in range(1, views.count):
+                logits.append(teacher.logits(np.asarray(apply_transforms(block, transforms[:, view]))))
+        rows = np.stack(logits, axis=1)
+        _refuse_non_finite(rows, ids)
+        yield rows
 
 
 def _refuse_non_finite(block: NDArray[np.float32], ids: NDArray[np.str_]) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.data import Samples, apply_transforms, view_transforms
-from kdcompress.recipe import ViewsSection
+from kdcompress.data import UNLABELLED, Samples, apply_transforms, chosen_transforms
+from kdcompress.sections import ViewsSection
+from kdcompress.teachers import TargetRows
 
 
 @dataclass(frozen=True)
@@ -18,14 +19,19 @@ class Feed:
     """Training data in shuffled batches, the last partial batch of an epoch dropped.
 
     `targets` is (samples, views, classes), row i for sample i, or None when the teacher is not asked. Nothing is
-    carried from epoch to epoch, so that a run may go on at any epoch as if it had never stopped.
+    carried from epoch to epoch, so that a run may go on at any epoch as if it had never stopped. Images that are not in
+    memory are read batch by batch, while the one before is trained on. `draws` is how many samples an epoch has: all of
+    them, or more, going through them several times. `unlabelled_weight` is what the distillation loss of an image
+    without label weighs beside that of one with a label.
     """
 
     samples: Samples
     views: ViewsSection
-    targets: NDArray[np.float32] | None
+    targets: TargetRows | None
     batch_size: int
     seed: int
+    draws: int | None = None
+    unlabelled_weight: float = 1.0
 
     @property
     def batch(self) -> int:
@@ -35,21 +41,28 @@ class Feed:
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches in an epoch."""
-        return len(self.samples) // self.batch
+        return (self.draws or len(self.samples)) // self.batch
+
+    @property
+    def has_unlabelled(self) -> bool:
+        """Whether some samples have no label: batches then say what each sample weighs in each loss."""
+        return bool((self.samples.labels == UNLABELLED).any())
 
     def order(self, epoch: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """The (sample indices, view numbers) of each batch of `epoch`, counted from 0."""
         rng = np.random.default_rng([self.seed, epoch])
-        order = rng.permutation(len(self.samples))
-        drawn = rng.integers(0, self.views.count, len(self.samples))
+        n = self.draws or len(self.samples)
+        order = np.concatenate([rng.permutation(len(self.samples)) for _ in range(-(-n // len(self.samples)))])
+        drawn = rng.integers(0, self.views.count, len(order))
         for step in range(self.steps_per_epoch):
-            index = order[step * self.batch : (step + 1) * self.batch]
-            yield index, drawn[index]
+            rows = slice(step * self.batch, (step + 1) * self.batch)
+            yield order[rows], drawn[rows]
 
     def dataset(self, first_epoch: int, epochs: int) -> Any:
         """A tf.data.Dataset of all batches of the epochs from `first_epoch` up to, not including, `epochs`.
 
-        Elements are (images float32 0 to 255, {"label": int64, "targets": float32}), "targets" only if there are some.
+        Elements are (images float32 0 to 255, {"label": int64, "targets": float32}), "targets" only if there are some,
+        and with unlabelled samples a third: {"label", "targets"}, the weight of each sample in each loss.
         """
         import tensorflow as tf
 
@@ -63,11 +76,10 @@ class Feed:
         if self.views.count > 1:
             signature["transform"] = tf.TensorSpec((self.batch, 8), tf.float32)
         batches = tf.data.Dataset.from_generator(lambda: self._batches(first_epoch, epochs), output_signature=signature)
-        return batches.map(_to_inputs).prefetch(2)
+        return batches.map(self._weighted if self.has_unlabelled else _to_inputs).prefetch(2)
 
     def _batches(self, first_epoch: int, epochs: int) -> Iterator[dict[str, NDArray[Any]]]:
         height, width = self.samples.images.shape[1:3]
-        table = view_transforms(self.views, self.samples.ids, height, width) if self.views.count > 1 else None
         for epoch in range(first_epoch, epochs):
             for index, view in self.order(epoch):
                 batch: dict[str, NDArray[Any]] = {
@@ -76,9 +88,18 @@ class Feed:
                 }
                 if self.targets is not None:
                     batch["targets"] = self.targets[index, view]
-                if table is not None:
-                    batch["transform"] = table[index, view]
+                if self.views.count > 1:
+                    batch["transform"] = chosen_transforms(self.views, self.samples.ids[index], view, height, width)
                 yield batch
+
+    def _weighted(self, batch: dict[str, Any]) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+        import tensorflow as tf
+
+        image, truth = _to_inputs(batch)
+        known = tf.cast(truth["label"] != UNLABELLED, tf.float32)
+        weights = {"label": known, "targets": known + (1 - known) * self.unlabelled_weight}
+        # Any class will do where the weight is 0, but one that is none gives NaN
+        return image, {**truth, "label": tf.maximum(truth["label"], 0)}, weights
 
 
 def _to_inputs(batch: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 from kdcompress.data import Samples
 from kdcompress.methods import Method
 from kdcompress.progress import Progress
-from kdcompress.recipe import TrainingSection
+from kdcompress.sections import TrainingSection
 from kdcompress.training.checkpoints import Row, TrainingState, assign
 from kdcompress.training.feed import Feed
 
@@ -61,7 +61,7 @@ def supervise(student: Any, method: Method, learning_rate: float, input_shape: t
         optimizer=keras.optimizers.Adam(learning_rate),
         loss=losses,
         loss_weights=weights,
-        metrics={"label": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]},
+        weighted_metrics={"label": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]},
         jit_compile=False,  # on CPU, XLA doubles to quadruples a convolutional step and gains nothing for dense ones
     )
     return supervised

@@ -8,29 +8,28 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress import registry
-from kdcompress.data import Dataset, Split, make_source, split_dataset
-from kdcompress.errors import ModelError
+from kdcompress.data import Dataset, Split
+from kdcompress.errors import ModelError, RecipeError
 from kdcompress.files import digest_of, write_npz
 from kdcompress.methods import Method, make_method
-from kdcompress.models import Forward, load_model, load_saved_model, model_digest, save_model, seed_everything
+from kdcompress.models import Forward, load_model, model_digest, save_model, seed_everything
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
 from kdcompress.run import CHECKPOINTS, HISTORY, OUTPUTS, RunFolder
-from kdcompress.teachers import LOOK_AT, Targets, are_probabilities, label
-from kdcompress.teachers.keras import KerasTeacher
+from kdcompress.teachers import LOOK_AT, JoinedRows, Targets, are_probabilities
+from kdcompress.teachers.logits import LogitsTeacher
 from kdcompress.training.checkpoints import TrainingState, assign, values_of
 from kdcompress.training.evaluation import accuracy, disagreements
 from kdcompress.training.feed import Feed
 from kdcompress.training.fitting import Phase, run_phase, use_determinism
 from kdcompress.training.history import History
-from kdcompress.training.zoo import trained_teacher
+from kdcompress.training.material import Material
+from kdcompress.training.teaching import Teaching, keep_teaching, kept_teachers, open_teaching
 
 TEST_OUTPUTS = f"{OUTPUTS}/test.npz"
 DISAGREEMENTS = f"{OUTPUTS}/disagreements.npz"
@@ -41,7 +40,7 @@ _SHOWN = 24  # images, for a report that has no data set at hand
 class Outcome:
     """The trained models, the targets that were used (None if the teacher was not asked), and accuracies on test."""
 
-    teacher: Any
+    teaching: Teaching
     student: Any
     targets: Targets | None
     accuracy: dict[str, float]
@@ -57,19 +56,17 @@ class Pipeline:
         self.method: Method = make_method(recipe.method)
         self.history = History(run / HISTORY)
         self.warnings: list[str] = []
+        self.material = Material(recipe, progress)
 
-    @cached_property
+    @property
     def dataset(self) -> Dataset:
-        """The data set, with its notice said aloud."""
-        dataset = make_source(self.recipe.data).load(self.progress)
-        if dataset.notice:
-            self._warn(dataset.notice)
-        return dataset
+        """The data set."""
+        return self.material.dataset
 
-    @cached_property
+    @property
     def split(self) -> Split:
         """Train, validation and test."""
-        return split_dataset(self.dataset, self.recipe.split)
+        return self.material.split
 
     def execute(self) -> Outcome:
         """Do every step that is not done yet and return what came out."""
@@ -81,19 +78,17 @@ class Pipeline:
         if self.method.needs_targets and self.method.distillation_weight == 0:
             self._warn("alpha is 0: the teacher's outputs weigh nothing, the student learns from the labels alone")
         student = self._student()  # before the teacher is trained for minutes: a student that does not fit is told now
-        teacher = KerasTeacher(self._teacher())
-        if teacher.notice_outputs(self.split.train.images[:LOOK_AT]):
-            self._warn("the teacher ends in probabilities: their logarithms are taken as logits")
-        targets = self._targets(teacher) if self.method.needs_targets else None
-        if not self.run.holds("teacher.keras"):
-            self._keep(teacher.model, "teacher")  # its labels are sound; nothing later depends on the original
+        teaching = self._teaching()
+        targets = self._targets(teaching) if self.method.needs_targets else None
+        if not kept_teachers(self.run):
+            keep_teaching(teaching, self.run)  # its labels are sound; nothing later depends on the original
         self._train("student", student, self.method, targets)
         baseline = None
         if self.recipe.baseline and self.method.needs_targets:
             baseline = self._student()
             self._train("baseline", baseline, make_method({"name": "none"}), None)
-        scores = self._evaluate(teacher, student, baseline)
-        return Outcome(teacher.model, student, targets, scores, self.dataset.input_shape, self.warnings)
+        scores = self._evaluate(teaching, student, baseline)
+        return Outcome(teaching, student, targets, scores, self.dataset.input_shape, self.warnings)
 
     def clean_up(self) -> None:
         """Delete the checkpoints; only for a run whose result is committed."""
@@ -104,32 +99,49 @@ class Pipeline:
         self.progress.warn(text)
 
     def _record_data(self) -> None:
-        split, facts = self.split, self.dataset.facts
+        if self.dataset.notice:
+            self._warn(self.dataset.notice)
+        self._refuse_in_vain()
+        facts = self.material.facts
         self.run.check_data(facts)
         if (limit := self.recipe.split.limit) and limit > len(self.dataset.train):
             self.progress.note(f"limit {limit:,}: there are only {len(self.dataset.train):,} images to train on")
-        sizes = {"n_train": len(split.train), "n_val": len(split.val), "n_test": len(split.test)}
         self.run.note(
-            dataset={**facts, **sizes},
+            dataset=facts,
             classes=list(self.dataset.classes),
             input_shape=list(self.dataset.input_shape),
-            split=split.fingerprint,
+            split=self.split.fingerprint,
         )
 
-    def _teacher(self) -> Any:
-        section, shape, classes = self.recipe.teacher, self.dataset.input_shape, len(self.dataset.classes)
-        held = self.run.holds("teacher.keras")
-        if held and section.model.endswith(".keras"):
-            return load_saved_model(self.run / "teacher.keras")  # the original may have gone or changed since
-        if section.model in registry.choices("models") and section.weights == "train" and not held:
-            return trained_teacher(
-                self.recipe, self.split, classes, self.progress, lambda rows: self.history.replace("teacher", rows)
+    def _refuse_in_vain(self) -> None:
+        """RecipeError for images without labels from which nothing would be learned."""
+        if self.recipe.unlabelled and not (self.method.needs_targets and self.method.distillation_weight):
+            raise RecipeError(
+                "unlabelled images teach nothing without the teacher's outputs: take another method than "
+                f"{self.recipe.method['name']} or alpha > 0, or leave `unlabelled` out"
             )
-        seed_everything(section.seed)
-        model = load_model(section.model, shape, classes, "teacher")
-        if held:
-            model.load_weights(self.run / "teacher.keras")
-        return model
+
+    def _teaching(self) -> Teaching:
+        """The teachers, each shown to answer and to know the labelled images."""
+        recipe = self.recipe
+        teaching = open_teaching(recipe, self.run, self.split, self.dataset, self.progress, self.history.replace)
+        for teacher in teaching.teachers:
+            if teacher.outputs == "probabilities":
+                self._warn(f"{teacher.what} ends in probabilities: their logarithms are taken as logits")
+            if teacher.fit.input_shape != self.dataset.input_shape:
+                theirs, ours = ("x".join(map(str, one)) for one in (teacher.fit.input_shape, self.dataset.input_shape))
+                self.progress.note(
+                    f"{teacher.what} takes images of {theirs}: those of the data ({ours}) are fitted to it"
+                )
+            if isinstance(teacher, LogitsTeacher):
+                parts = [
+                    *self.dataset.parts.values(),
+                    *([self.material.unlabelled] if self.material.unlabelled else []),
+                ]
+                teacher.check_ids(np.concatenate([part.ids for part in parts]), recipe.views)
+        if self.method.needs_targets:
+            teaching.check(self.split, self.dataset.classes, recipe.views)
+        return teaching
 
     def _student(self) -> Any:
         """A student with its initial weights: the same for student and baseline, and after every interruption."""
@@ -148,15 +160,26 @@ class Pipeline:
             assign(model.variables, initial.variables)
         return model
 
-    def _targets(self, teacher: KerasTeacher) -> Targets:
-        targets = label(teacher, self.split.train, self.split.fingerprint, self.recipe.views, self.progress)
-        agree = accuracy(np.asarray(targets.logits[:, 0]), self.split.train.labels)
+    def _targets(self, teaching: Teaching) -> Targets:
+        targets = teaching.label(self.split.train, self.split.fingerprint, self.recipe.views, self.progress)
+        agree = teaching.check_labels(targets, self.split, self.dataset.classes)
         how = "from the cache" if targets.cached else f"labelled in {targets.seconds:.1f} s"
         self.progress.note(
             f"targets: {targets.logits.shape[0]:,} samples x {targets.logits.shape[1]} views, {how}; "
             f"the teacher agrees with {100 * agree:.2f} % of the training labels"
         )
-        return targets
+        if self.material.unlabelled is None:
+            return targets
+        more = teaching.label(
+            self.material.unlabelled, self.material.unlabelled_fingerprint, self.recipe.views, self.progress
+        )
+        self.progress.note(f"targets: {more.logits.shape[0]:,} unlabelled images beside them")
+        return Targets(
+            JoinedRows(targets.logits, more.logits),
+            targets.cached and more.cached,
+            targets.seconds + more.seconds,
+            digest_of([targets.key, more.key]),
+        )
 
     def _train(self, name: str, model: Any, method: Method, targets: Targets | None) -> None:
         """Train `model` in place, or load what was trained and kept before."""
@@ -164,8 +187,6 @@ class Pipeline:
             model.load_weights(self.run / f"{name}.keras")  # works for custom classes too, unlike loading the model
             return
         recipe, training = self.recipe, self.recipe.training
-        logits = None if targets is None else targets.logits
-        feed = Feed(self.split.train, recipe.views, logits, training.batch_size, recipe.seed)
         key = digest_of(
             {
                 "recipe": recipe.digest,
@@ -176,19 +197,38 @@ class Pipeline:
         )
         phase = Phase(name, key, method, training, self.run / CHECKPOINTS / f"{name}.npz")
         state = run_phase(
-            phase, model, feed, self.split.val, self.progress, lambda rows: self.history.replace(name, rows)
+            phase,
+            model,
+            self._feed(method, targets),
+            self.split.val,
+            self.progress,
+            lambda rows: self.history.replace(name, rows),
         )
         self._keep(model, name, best_epoch=state.best_epoch)
+
+    def _feed(self, method: Method, targets: Targets | None) -> Feed:
+        """What a model is trained on: images without labels only with targets, but always in as many steps."""
+        recipe, transfer = self.recipe, self.material.transfer
+        if targets is None:
+            samples, logits, weight = self.split.train, None, 1.0
+        else:
+            # An image without label has no other loss: alpha is 1 on it
+            samples, logits, weight = (
+                transfer,
+                targets.logits,
+                1 / method.distillation_weight if method.distillation_weight else 1.0,
+            )
+        return Feed(samples, recipe.views, logits, recipe.training.batch_size, recipe.seed, len(transfer), weight)
 
     def _keep(self, model: Any, name: str, **facts: Any) -> None:
         save_model(model, self.run / f"{name}.keras")
         self.run.commit(f"{name}.keras", digest=model_digest(model), **facts)
 
-    def _evaluate(self, teacher: KerasTeacher, student: Any, baseline: Any) -> dict[str, float]:
+    def _evaluate(self, teaching: Teaching, student: Any, baseline: Any) -> dict[str, float]:
         """Accuracies on test, the one time that test is looked at; logits, and images they differ on, stay."""
         start, test = time.perf_counter(), self.split.test
         logits: dict[str, NDArray[np.float32]] = {
-            "teacher": teacher.logits(test.images),
+            "teacher": teaching.answer(test),
             "student": Forward(student)(test.images),
         }
         if baseline is not None:

@@ -5,53 +5,59 @@ from __future__ import annotations
 from typing import Any
 
 from kdcompress import registry
-from kdcompress.data import Split, make_source, split_dataset
+from kdcompress.data import Split
 from kdcompress.methods import make_method
 from kdcompress.models import load_model, seed_everything
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe, read_resolved
 from kdcompress.run import RECIPE, RunFolder
-from kdcompress.teachers import LOOK_AT, labelled, target_key
-from kdcompress.teachers.keras import KerasTeacher
+from kdcompress.sections import OneTeacherSection
+from kdcompress.teachers import Question, Teacher, check_answer, labelled, target_key
+from kdcompress.training.material import Material
+from kdcompress.training.teaching import open_one
 from kdcompress.training.zoo import kept_digest, zoo_key
 
 
 def plan_run(
     recipe: Recipe, run: RunFolder, progress: Progress
-) -> tuple[dict[str, Any], dict[str, Any], tuple[int, int, int]]:
-    """What is there and what would be done, in words and numbers; the two models (a teacher that is not trained yet
-    stands there untrained); the size of an image."""
-    dataset = make_source(recipe.data).load(progress)
+) -> tuple[dict[str, Any], list[Teacher], Any, tuple[int, int, int]]:
+    """What is there and what would be done, in words and numbers; the teachers (one that is not trained yet stands
+    there untrained) and the student; the size of an image."""
+    material = Material(recipe, progress)
+    dataset, split = material.dataset, material.split
     if dataset.notice:
         progress.warn(dataset.notice)
-    split = split_dataset(dataset, recipe.split)
-    shape, classes = dataset.input_shape, len(dataset.classes)
+    question = Question(dataset.input_shape, dataset.classes)
+    teachers = [_untrained(section, question) for section in recipe.teacher.each]
     seed_everything(recipe.seed)
-    models = {role: load_model(getattr(recipe, role).model, shape, classes, role) for role in ("teacher", "student")}
+    student = load_model(recipe.student.model, question.shape, len(question.classes), "student")
     method = make_method(recipe.method)
-    training = recipe.training
-    steps = training.epochs * (len(split.train) // min(training.batch_size, len(split.train)))
-    sizes = {"n_train": len(split.train), "n_val": len(split.val), "n_test": len(split.test)}
+    training, n = recipe.training, len(material.transfer)
+    steps = training.epochs * (n // min(training.batch_size, n))
+    facts = {key: value for key, value in material.facts.items() if "fingerprint" not in key}
+    numbers = 4 * n * recipe.views.count * len(question.classes) * len(teachers)
     planned: dict[str, Any] = {
         "run": str(run.path),
         "state": _state(run, recipe),
-        "dataset": {"name": dataset.name, "source": dataset.source, **sizes},
+        "dataset": facts,
         "method": recipe.method,
         "baseline": "trained beside the student" if recipe.baseline and method.needs_targets else "none",
         "targets": {
             "views": recipe.views.count,
-            "bytes": 4 * len(split.train) * recipe.views.count * classes if method.needs_targets else 0,
+            "bytes": numbers if method.needs_targets else 0,
             "todo": "the teacher is not asked",
         },
+        "student": {
+            "model": recipe.student.model,
+            "todo": f"{training.epochs} epochs, {steps:,} steps of {training.batch_size}",
+        },
     }
-    teacher_todo, digest, outputs = _teacher(recipe, split, models["teacher"])
+    todos, ready = zip(*[_todo(recipe, one, split, t) for one, t in zip(recipe.teacher.each, teachers, strict=True)],
+                       strict=True)  # fmt: skip
+    planned["teacher"] = {"model": recipe.teacher.shown, "todo": "; ".join(todos)}
     if method.needs_targets:
-        key = target_key(digest, outputs, split.fingerprint, recipe.views) if digest else None
-        planned["targets"]["todo"] = "in the cache" if key and labelled(key) else "the teacher labels them once"
-    todo = {"teacher": teacher_todo, "student": f"{training.epochs} epochs, {steps:,} steps of {training.batch_size}"}
-    for role, model in models.items():
-        planned[role] = {"model": getattr(recipe, role).model, "params": model.count_params(), "todo": todo[role]}
-    return planned, models, shape
+        planned["targets"]["todo"] = "in the cache" if all(ready) else "the teacher labels them once"
+    return planned, teachers, student, question.shape
 
 
 def _state(run: RunFolder, recipe: Recipe) -> str:
@@ -64,15 +70,21 @@ def _state(run: RunFolder, recipe: Recipe) -> str:
     return "finished already" if "metrics.json" in run.manifest()["files"] else "goes on where it stopped"
 
 
-def _teacher(recipe: Recipe, split: Split, model: Any) -> tuple[str, str | None, str]:
-    """(what will be done, the digest of the teacher that will be used if it is known yet, the kind of its outputs)."""
-    section = recipe.teacher
+def _untrained(section: OneTeacherSection, question: Question) -> Teacher:
+    teacher = open_one(section, question)
+    check_answer(teacher, question)
+    return teacher
+
+
+def _todo(recipe: Recipe, section: OneTeacherSection, split: Split, teacher: Teacher) -> tuple[str, bool]:
+    """What will be done with a teacher, and whether its answers are known already."""
     if section.model not in registry.choices("models"):
-        teacher = KerasTeacher(model)
-        teacher.notice_outputs(split.train.images[:LOOK_AT])
-        return "used as it is", teacher.digest, teacher.outputs
+        teacher.decide_outputs(section, split.train)
+        known = teacher.known(split.train) is not None
+        return "used as it is", known or labelled(target_key(teacher, split.fingerprint, recipe.views))
     if section.weights == "none":
-        return "used untrained", None, "logits"
-    if digest := kept_digest(zoo_key(recipe, split)):
-        return "trained before, in the cache", digest, "logits"
-    return f"trained first, {section.training.epochs} epochs", None, "logits"
+        return "used untrained", False
+    if digest := kept_digest(zoo_key(recipe, section, split)):
+        teacher.digest = digest  # of the trained one, which lies in the cache
+        return "trained before, in the cache", labelled(target_key(teacher, split.fingerprint, recipe.views))
+    return f"trained first, {section.training.epochs} epochs", False

@@ -16,18 +16,20 @@ from kdcompress.methods import make_method
 from kdcompress.models import load_model, load_saved_model, model_digest, save_model, seed_everything
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
+from kdcompress.sections import OneTeacherSection, ViewsSection
+from kdcompress.teachers import Question
 from kdcompress.training.checkpoints import Row, TrainingState
 from kdcompress.training.feed import Feed
 from kdcompress.training.fitting import Phase, run_phase
 
-SCHEMA = 1
+SCHEMA = 2
 
 
-def zoo_key(recipe: Recipe, split: Split) -> dict[str, Any]:
+def zoo_key(recipe: Recipe, section: OneTeacherSection, split: Split) -> dict[str, Any]:
     """What a teacher trained by us depends on, and nothing else."""
     return {
         "schema": SCHEMA,
-        "teacher": recipe.teacher.model_dump(),
+        "teacher": section.model_dump(include={"model", "weights", "seed", "training"}),
         "split": split.fingerprint,
         "views": recipe.views.identity,
         "deterministic": recipe.deterministic,
@@ -45,22 +47,23 @@ def kept_digest(key: dict[str, Any]) -> str | None:
 
 def trained_teacher(
     recipe: Recipe,
+    section: OneTeacherSection,
     split: Split,
-    classes: int,
+    question: Question,
     progress: Progress,
     on_rows: Callable[[list[Row]], None],
 ) -> Any:
-    """The trained zoo teacher of `recipe`, from the cache or trained now (and then kept).
+    """The trained zoo teacher of one section of `recipe`, from the cache or trained now (and then kept).
 
     A broken-off training goes on at its last whole epoch, whichever run asks for it next. `on_rows` gets its history.
     """
-    key = zoo_key(recipe, split)
+    key = zoo_key(recipe, section, split)
     with entry_lock("teachers", digest_of(key), progress) as folder:
         if (rows := _kept_rows(folder, key, progress)) is not None:
-            progress.note(f"teacher {recipe.teacher.model}: trained before, taken from the cache ({len(rows)} epochs)")
+            progress.note(f"teacher {section.model}: trained before, taken from the cache ({len(rows)} epochs)")
             on_rows(rows)
         else:
-            _train(folder, key, recipe, split, classes, progress, on_rows)
+            _train(folder, key, section, recipe.views, split, question, progress, on_rows)
         return load_saved_model(folder / "teacher.keras")
 
 
@@ -92,19 +95,19 @@ def _drop_if_damaged(phase: Phase, progress: Progress) -> None:
 def _train(
     folder: Path,
     key: dict[str, Any],
-    recipe: Recipe,
+    section: OneTeacherSection,
+    views: ViewsSection,
     split: Split,
-    classes: int,
+    question: Question,
     progress: Progress,
     on_rows: Callable[[list[Row]], None],
 ) -> None:
     part = folder.with_name(f"{folder.name}.part")
     part.mkdir(parents=True, exist_ok=True)
-    teacher, training = recipe.teacher, recipe.teacher.training
-    height, width, channels = split.train.images.shape[1:]
-    seed_everything(teacher.seed)
-    model = load_model(teacher.model, (height, width, channels), classes, "teacher")
-    feed = Feed(split.train, recipe.views, None, training.batch_size, teacher.seed)
+    training = section.training
+    seed_everything(section.seed)
+    model = load_model(section.model, question.shape, len(question.classes), "teacher")
+    feed = Feed(split.train, views, None, training.batch_size, section.seed)
     phase = Phase("teacher", digest_of(key), make_method({"name": "none"}), training, part / "checkpoint.npz")
     _drop_if_damaged(phase, progress)
     state = run_phase(phase, model, feed, split.val, progress, on_rows)

@@ -9,13 +9,16 @@ from typing import Any
 from kdcompress.errors import UsageError
 from kdcompress.models import load_saved_model
 from kdcompress.progress import Progress
-from kdcompress.run import RunFolder
+from kdcompress.recipe import read_resolved
+from kdcompress.run import RECIPE, RunFolder
 from kdcompress.training.kept import TestOutputs, open_model, read_outputs
+from kdcompress.training.teaching import reopen_teaching
 from kdcompress.verification.costs import cost_of_file, cost_of_model
 from kdcompress.verification.gates import Gates
 from kdcompress.verification.latency import latency_ratio
 from kdcompress.verification.metrics import compare, headline, measure
 from kdcompress.verification.sizes import model_bytes, saved_bytes
+from kdcompress.verification.teachers import cost_of_teachers
 
 RESULT = "verify.json"
 BENCH = "bench.json"
@@ -51,10 +54,11 @@ def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress
     Errors: RunError where the run is not finished or a file of it has changed; ModelError.
     """
     outputs, classes = read_outputs(run), list(run.manifest()["classes"])
-    costs = {}
-    for role in ("teacher", "student"):
-        progress.note(f"counting the {role} ...")
-        costs[role] = _cost(run, role, input_shape)
+    progress.note("counting the teacher ...")
+    teaching = reopen_teaching(run, read_resolved(run / RECIPE))
+    costs = {"teacher": cost_of_teachers(teaching.teachers, teaching.names)}
+    progress.note("counting the student ...")
+    costs["student"] = _cost(run, "student", input_shape)
     result: dict[str, Any] = {"run": str(run.path), "classes": classes}
     for role, logits in outputs.logits.items():
         metrics = measure(logits, outputs.labels, classes)

@@ -17,6 +17,7 @@ from kdcompress.cli._app import app
 from kdcompress.models import save_model
 
 TINY = ["--teacher", "tiny_models:teacher", "--student", "tiny_models:student", "--limit", "400", "--epochs", "1"]
+TINY += ["--set", "teacher.check=false"]
 
 
 def run(*arguments: object) -> Any:
@@ -59,7 +60,8 @@ def test_init_writes_a_recipe_that_works_and_spares_what_is_there(tmp_path: Path
         (["mnist", "--alpha", "1.2"], "method.alpha must be <= 1, got 1.2"),
         (["mnist", "--set", "training.epoch=3"], "unknown key 'training.epoch' (did you mean 'epochs'?)"),
         (["mnist", "--set", "nonsense"], "--set takes KEY=VALUE"),
-        (["mnist", "--teacher", "big.onnx"], "unknown model 'big.onnx'"),
+        (["mnist", "--teacher", "big.onnx"], "teacher.model: model file big.onnx does not exist"),
+        (["mnist", "--teacher", "big.pt"], "unknown model 'big.pt'"),
         (["mnist", "--teacher", "big.keras"], "teacher.model: model file big.keras does not exist"),
         (["mnist", "--epochs", "0"], "training.epochs must be >= 1, got 0"),
         (["mnist", "--limit", "0"], "split.limit must be >= 1, got 0"),

@@ -5,7 +5,7 @@ import pytest
 
 from kdcompress.data import Dataset, split_dataset
 from kdcompress.errors import DataError
-from kdcompress.recipe import SplitSection
+from kdcompress.sections import SplitSection
 
 
 def test_validation_comes_from_train_stratified_and_test_stays_whole(digits: Dataset) -> None:

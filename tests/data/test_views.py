@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from kdcompress.data import Samples, apply_transforms, view_transforms
-from kdcompress.recipe import ViewsSection
+from kdcompress.sections import ViewsSection
 
 
 def test_view_0_is_the_image_itself(small: Samples) -> None:

@@ -17,17 +17,18 @@ from kdcompress.data import Samples, apply_transforms, view_transforms
 from kdcompress.errors import TargetsError
 from kdcompress.models import model_digest, seed_everything
 from kdcompress.progress import Progress
-from kdcompress.recipe import ViewsSection
-from kdcompress.teachers import Targets, label
+from kdcompress.sections import PreprocessingSection, ViewsSection
+from kdcompress.teachers import Fit, Targets, label
 from kdcompress.teachers.keras import KerasTeacher
 
 ONE = ViewsSection()
+FIT = Fit((28, 28, 1), PreprocessingSection())
 THREE = ViewsSection(count=3)
 
 
 def make_teacher(name: str = "teacher", seed: int = 0) -> KerasTeacher:
     seed_everything(seed)
-    return KerasTeacher(getattr(tiny_models, name)())
+    return KerasTeacher(getattr(tiny_models, name)(), FIT)
 
 
 def entry(targets: Targets) -> Path:
@@ -145,8 +146,8 @@ LABEL = """
     from kdcompress.data import Samples
     from kdcompress.models import seed_everything
     from kdcompress.progress import Progress
-    from kdcompress.recipe import ViewsSection
-    from kdcompress.teachers import label
+    from kdcompress.sections import PreprocessingSection, ViewsSection
+    from kdcompress.teachers import Fit, label
     from kdcompress.teachers.keras import KerasTeacher
 
     class Killer(Progress):
@@ -156,7 +157,8 @@ LABEL = """
 
     part = np.load(sys.argv[1])
     seed_everything(0)
-    targets = label(KerasTeacher(tiny_models.teacher()), Samples(**part), "split", ViewsSection(count=2), Killer())
+    teacher = KerasTeacher(tiny_models.teacher(), Fit((28, 28, 1), PreprocessingSection()))
+    targets = label(teacher, Samples(**part), "split", ViewsSection(count=2), Killer())
     print(targets.cached)
 """
 
@@ -176,8 +178,8 @@ def test_a_killed_labelling_leaves_no_entry_and_goes_on(tmp_path: Path, digits: 
     left = [path.name for path in cache_dir("targets").iterdir() if path.is_dir()]
     assert len(left) == 1
     assert left[0].endswith(".part")
-    rows = cache_dir("targets") / left[0] / "rows"
-    assert rows.stat().st_size == 3 * 256 * 2 * 10 * 4
+    rows = cache_dir("targets") / left[0] / "logits.npy"
+    assert rows.stat().st_size == 128 + 3 * 256 * 2 * 10 * 4
     asked: list[int] = []
     teacher = make_teacher()
     answer = teacher.raw

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from kdcompress.data import Samples
-from kdcompress.recipe import ViewsSection
+from kdcompress.sections import ViewsSection
 from kdcompress.training.feed import Feed
 
 N, VIEWS = 300, 3

@@ -14,7 +14,7 @@ from kdcompress.errors import RunError, TrainingError
 from kdcompress.methods import make_method
 from kdcompress.models import seed_everything
 from kdcompress.progress import Progress
-from kdcompress.recipe import TrainingSection, ViewsSection
+from kdcompress.sections import TrainingSection, ViewsSection
 from kdcompress.training.checkpoints import TrainingState, values_of
 from kdcompress.training.feed import Feed
 from kdcompress.training.fitting import Phase, run_phase, supervise

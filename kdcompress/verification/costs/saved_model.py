@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.errors import ModelError, one_line
-from kdcompress.models import image_shape
+from kdcompress.models import image_shape, open_signature
 from kdcompress.verification.costs._base import Cost, LayerCost, Shape
 from kdcompress.verification.costs._statistics import MAC_OPS, profile, uncounted
 
@@ -25,8 +25,7 @@ def cost_of_saved_model(path: Path, input_shape: Shape | None) -> Cost:
     Preprocessing is arithmetic between the raw pixels and constants. Rows follow name scopes. Errors: ModelError.
     """
     what = f"SavedModel {path}"
-    loaded = _load(path)  # held, since its variables live as long as it does
-    signature, name, spec = _signature(loaded, what)
+    signature, name, spec = _signature(path, what)
     shape = image_shape(_sizes(spec, what), input_shape, what)
     try:
         graph = _freeze(signature, name, (1, *shape), spec.dtype)
@@ -52,21 +51,9 @@ def cost_of_saved_model(path: Path, input_shape: Shape | None) -> Cost:
     )
 
 
-def _load(path: Path) -> Any:
-    import tensorflow as tf
-
-    try:
-        return tf.saved_model.load(str(path))
-    except Exception as exc:
-        raise ModelError(f"{path} cannot be loaded as a SavedModel: {one_line(exc)}") from exc
-
-
-def _signature(loaded: Any, what: str) -> tuple[Any, str, Any]:
+def _signature(path: Path, what: str) -> tuple[Any, str, Any]:
     """The serving signature, the name of its one input, and its spec."""
-    signatures = dict(loaded.signatures)
-    signature = signatures.get("serving_default")
-    if signature is None:
-        raise ModelError(f"{what} must have a signature serving_default, got {', '.join(signatures) or 'none'}")
+    signature = open_signature(path)
     inputs = signature.structured_input_signature[1]
     if len(inputs) != 1:
         raise ModelError(f"{what} must serve one input, a batch of images, got {', '.join(sorted(inputs)) or 'none'}")

@@ -1,0 +1,191 @@
+"""Images that stay where they are until they are asked for: in files, in memory maps, one set behind another."""
+
+from __future__ import annotations
+
+import functools
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.data._images import Shape, fit_image, read_image
+
+Pixels: TypeAlias = NDArray[np.uint8]
+Rows: TypeAlias = "slice | Sequence[int] | NDArray[np.int64]"
+# Pixels of a batch: 256 images of 28x28, 32 of 224x224x3, which holds a big network's activations to a few GB
+_BATCH_PIXELS = 5_000_000
+_LARGEST_BATCH = 256
+
+
+class LazyImages(ABC):
+    """Images (n, H, W, C) uint8, indexed as an array is (by slices and by whole numbers), read at that moment."""
+
+    shape: tuple[int, int, int, int]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @abstractmethod
+    def __getitem__(self, rows: Rows) -> Pixels:
+        """The images at `rows`, in that order."""
+
+    @abstractmethod
+    def take(self, index: NDArray[np.int64]) -> LazyImages:
+        """The images at `index`, still unread."""
+
+    @property
+    def content(self) -> Iterator[bytes | memoryview]:
+        """What tells these images from others, piece by piece: their pixels, unless files can be told apart sooner."""
+        for block in blocks(self, batch_for(self.shape[1:])):
+            yield np.ascontiguousarray(block).data
+
+
+Images: TypeAlias = "Pixels | LazyImages"
+
+
+class FileImages(LazyImages):
+    """Image files `names` below `root`, decoded in parallel when asked for, upright, as `shape` (H, W, C).
+
+    `digests` (n,) are the SHA-256 of the files. Errors at reading: DataError with the file's path.
+    """
+
+    def __init__(self, root: Path, names: NDArray[np.str_], shape: Shape, digests: NDArray[np.bytes_]) -> None:
+        self.root, self.names, self.digests = root, names, digests
+        self.shape = (len(names), *shape)
+
+    def __getitem__(self, rows: Rows) -> Pixels:
+        names, shape = self.names[rows], self.shape[1:]
+        read = in_parallel(lambda name: read_image(self.root / str(name), shape), names)
+        return np.stack(read) if read else np.empty((0, *shape), np.uint8)
+
+    def take(self, index: NDArray[np.int64]) -> FileImages:
+        """See LazyImages.take."""
+        return FileImages(self.root, self.names[index], self.shape[1:], self.digests[index])
+
+    def at(self, shape: Shape) -> FileImages:
+        """The same files decoded to another size and number of channels: not a scaled copy of a scaled copy."""
+        return FileImages(self.root, self.names, shape, self.digests)
+
+    @property
+    def content(self) -> Iterator[bytes | memoryview]:
+        """The digests of the files."""
+        yield b"files"
+        yield np.ascontiguousarray(self.digests).data
+
+
+class MappedImages(LazyImages):
+    """Rows of an array (n, H, W) or (n, H, W, C) of uint8 that a file is mapped to."""
+
+    def __init__(self, array: Pixels, index: NDArray[np.int64] | None = None) -> None:
+        self.array, self.index = array, index
+        height, width, channels = (*array.shape[1:], 1)[:3]
+        self.shape = (len(array) if index is None else len(index), height, width, channels)
+
+    def __getitem__(self, rows: Rows) -> Pixels:
+        chosen = rows if self.index is None else self.index[rows]
+        found: Pixels = np.asarray(self.array[chosen])
+        return found.reshape(-1, *self.shape[1:])
+
+    def take(self, index: NDArray[np.int64]) -> MappedImages:
+        """See LazyImages.take."""
+        return MappedImages(self.array, index if self.index is None else self.index[index])
+
+
+class FittedImages(LazyImages):
+    """Other images in another size and number of channels, fitted when asked for."""
+
+    def __init__(self, images: Images, shape: Shape) -> None:
+        self.images, self.shape = images, (len(images), *shape)
+
+    def __getitem__(self, rows: Rows) -> Pixels:
+        fitted = in_parallel(lambda image: fit_image(image, self.shape[1:]), self.images[rows])
+        return np.stack(fitted) if fitted else np.empty((0, *self.shape[1:]), np.uint8)
+
+    def take(self, index: NDArray[np.int64]) -> FittedImages:
+        """See LazyImages.take."""
+        return FittedImages(take(self.images, index), self.shape[1:])
+
+
+class JoinedImages(LazyImages):
+    """One set of images behind another, of the same size."""
+
+    def __init__(self, first: Images, second: Images) -> None:
+        self.first, self.second = first, second
+        self.shape = (len(first) + len(second), *first.shape[1:])
+
+    def __getitem__(self, rows: Rows) -> Pixels:
+        index = np.arange(len(self))[rows]
+        found = np.empty((len(index), *self.shape[1:]), np.uint8)
+        behind = index >= len(self.first)
+        found[~behind] = self.first[index[~behind]]
+        found[behind] = self.second[index[behind] - len(self.first)]
+        return found
+
+    def take(self, index: NDArray[np.int64]) -> LazyImages:
+        """See LazyImages.take; the order of `index` must be that of the two sets."""
+        behind = index >= len(self.first)
+        second = take(self.second, index[behind] - len(self.first))
+        return JoinedImages(take(self.first, index[~behind]), second)
+
+
+def take(images: Images, index: NDArray[np.int64]) -> Images:
+    """The images at `index`: copied if they are in memory, unread if they are not."""
+    return images.take(index) if isinstance(images, LazyImages) else images[index]
+
+
+def fitted(images: Images, shape: Shape) -> Images:
+    """The images as (H, W, C) = `shape`: files are decoded to it, others converted and scaled when asked for."""
+    if tuple(images.shape[1:]) == tuple(shape):
+        return images
+    return images.at(shape) if isinstance(images, FileImages) else FittedImages(images, shape)
+
+
+def content(images: Images) -> Iterator[bytes | memoryview]:
+    """What tells images from others, piece by piece; the same whether they are in memory or mapped."""
+    if isinstance(images, LazyImages):
+        yield from images.content
+    else:
+        yield np.ascontiguousarray(images).data
+
+
+def batch_for(shape: Sequence[int]) -> int:
+    """How many images (H, W, C) go through a network at once: a power of two up to 256, fewer of large ones."""
+    height, width, channels = shape
+    most = max(1, _BATCH_PIXELS // (height * width * channels))
+    return min(_LARGEST_BATCH, 1 << (most.bit_length() - 1))
+
+
+def blocks(images: LazyImages | NDArray[Any], size: int, begin: int = 0) -> Iterator[NDArray[Any]]:
+    """The images from `begin` on in blocks of `size`; of those that are not in memory, the next is read meanwhile."""
+    bounds = [slice(start, start + size) for start in range(begin, len(images), size)]
+    if not isinstance(images, LazyImages):
+        yield from (images[rows] for rows in bounds)
+        return
+    with ThreadPoolExecutor(1) as ahead:
+        waiting: Future[Pixels] | None = None
+        for rows in bounds:
+            following = ahead.submit(images.__getitem__, rows)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = following
+        if waiting is not None:
+            yield waiting.result()
+
+
+def in_parallel(function: Callable[[Any], Any], items: Sequence[Any] | NDArray[Any]) -> list[Any]:
+    """[function(item) for item in items], in as many threads as there are cores.
+
+    Worth it because Pillow decodes and scales without holding Python's lock.
+    """
+    return list(_pool().map(function, items))
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return ThreadPoolExecutor(cores, thread_name_prefix="kdcompress-read")

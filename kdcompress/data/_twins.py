@@ -1,0 +1,69 @@
+"""The same image twice: in train and in test, or under two labels."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.data._base import Dataset, Samples
+from kdcompress.data._stores import FileImages, batch_for, blocks
+
+_TOLD = 3  # pairs that a notice names
+
+
+def notice_of(dataset: Dataset) -> str | None:
+    """What is wrong with a data set whose images appear twice, or whose groups stand on both sides; None if nothing."""
+    train, test = dataset.train, dataset.test
+    mine, theirs = image_digests(train), image_digests(test)
+    said = []
+    if pairs := _shared(train, mine, test, theirs):
+        said.append(f"{_count(pairs, 'image')} in train and in test: {_told(pairs)}: figures on test will be too good")
+    if pairs := _contradictions(train, mine):
+        said.append(f"{_count(pairs, 'image')} in train under two labels: {_told(pairs)}")
+    if train.groups is not None and test.groups is not None:
+        both = sorted(set(train.groups.tolist()) & set(test.groups.tolist()))
+        if both:
+            verb = "groups have" if len(both) > 1 else "group has"
+            said.append(f"{len(both)} {verb} images in train and in test: {', '.join(both[:_TOLD])}{_more(both)}")
+    return "; ".join(said) or None
+
+
+def image_digests(samples: Samples) -> NDArray[np.bytes_]:
+    """What tells each image from others (n,): the SHA-256 of its file, or a digest of its pixels."""
+    images = samples.images
+    if isinstance(images, FileImages):
+        return images.digests
+    found = [
+        hashlib.blake2b(image.data, digest_size=16).digest()
+        for block in blocks(images, batch_for(images.shape[1:]))
+        for image in np.ascontiguousarray(block)
+    ]
+    return np.array([digest.hex() for digest in found], "S32")
+
+
+def _shared(
+    train: Samples, mine: NDArray[np.bytes_], test: Samples, theirs: NDArray[np.bytes_]
+) -> list[tuple[str, str]]:
+    _, ours, others = np.intersect1d(mine, theirs, return_indices=True)
+    return [(str(train.ids[a]), str(test.ids[b])) for a, b in sorted(zip(ours, others, strict=True))]
+
+
+def _contradictions(train: Samples, digests: NDArray[np.bytes_]) -> list[tuple[str, str]]:
+    order = np.argsort(digests, kind="stable")
+    same = digests[order][1:] == digests[order][:-1]
+    pairs = [(order[i], order[i + 1]) for i in np.flatnonzero(same)]
+    return [(str(train.ids[a]), str(train.ids[b])) for a, b in pairs if train.labels[a] != train.labels[b]]
+
+
+def _count(pairs: list[tuple[str, str]], word: str) -> str:
+    return f"1 {word} is" if len(pairs) == 1 else f"{len(pairs):,} {word}s are"
+
+
+def _told(pairs: list[tuple[str, str]]) -> str:
+    return ", ".join(f"{a} = {b}" for a, b in pairs[:_TOLD]) + _more(pairs)
+
+
+def _more(found: list[tuple[str, str]] | list[str]) -> str:
+    return f" and {len(found) - _TOLD} more" if len(found) > _TOLD else ""

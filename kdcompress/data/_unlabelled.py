@@ -1,0 +1,62 @@
+"""Further images without labels: a folder of image files, or an array of pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.data._base import UNLABELLED, Dataset, Samples
+from kdcompress.data._images import find_images
+from kdcompress.data._index import look_through
+from kdcompress.data._npz import ArrayFile
+from kdcompress.data._stores import FileImages, Images, MappedImages, fitted
+from kdcompress.data._twins import image_digests
+from kdcompress.errors import DataError
+from kdcompress.progress import Progress
+from kdcompress.sections import UnlabelledSection
+
+_TOLD = 3  # images that a warning names
+
+
+def load_unlabelled(section: UnlabelledSection, dataset: Dataset, progress: Progress) -> Samples:
+    """The images in `section.dir` in the size and colours of the data set, without labels (UNLABELLED).
+
+    Image files are found in all folders below; an npz file, or a folder of npy files, has its images in `x`. Images
+    that are in test, too, are warned about: the student would learn what the teacher says of them. Errors: DataError.
+    """
+    path = Path(section.dir).expanduser()
+    if not path.exists():
+        raise DataError(f"unlabelled.dir: {path} does not exist")
+    samples = (
+        _mapped(path, dataset) if path.is_file() or (path / "x.npy").is_file() else _files(path, dataset, progress)
+    )
+    if section.limit is not None:
+        samples = samples.take(np.arange(min(section.limit, len(samples))))
+    shared = np.flatnonzero(np.isin(image_digests(samples), image_digests(dataset.test)))
+    if len(shared):
+        names = ", ".join(samples.ids[shared[:_TOLD]].tolist())
+        more = f" and {len(shared) - _TOLD} more" if len(shared) > _TOLD else ""
+        progress.warn(f"{len(shared):,} unlabelled images are in test, too: {names}{more}")
+    return samples
+
+
+def _files(root: Path, dataset: Dataset, progress: Progress) -> Samples:
+    ids = np.array([path.relative_to(root).as_posix() for path in find_images([root])], np.str_)
+    rows = look_through(root, ids, progress)
+    return _unlabelled(FileImages(root, ids, dataset.input_shape, rows["sha256"]), ids)
+
+
+def _mapped(path: Path, dataset: Dataset) -> Samples:
+    array = ArrayFile(path)["x"]
+    if array.dtype != np.uint8 or array.ndim not in (3, 4):
+        raise DataError(
+            f"{path}: x must be pixels of uint8, (n, H, W) or (n, H, W, C), got {array.dtype} {array.shape}"
+        )
+    ids = np.arange(len(array)).astype(str)
+    return _unlabelled(fitted(MappedImages(array), dataset.input_shape), ids)
+
+
+def _unlabelled(images: Images, ids: NDArray[np.str_]) -> Samples:
+    return Samples(images, np.full(len(ids), UNLABELLED, np.int64), np.char.add("unlabelled/", ids))

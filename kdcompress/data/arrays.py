@@ -1,0 +1,141 @@
+"""Your own images as NumPy arrays: x and y, or x_train, y_train, x_test, y_test, in an npz file or in npy files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from kdcompress.data._base import Dataset, DatasetSource, Samples, readable_folder
+from kdcompress.data._npz import ArrayFile
+from kdcompress.data._splits import carve
+from kdcompress.data._stores import Images, MappedImages
+from kdcompress.data._twins import notice_of
+from kdcompress.errors import DataError
+from kdcompress.progress import Progress
+
+
+class Arrays(DatasetSource):
+    """`dir` is a folder of npy files or an npz file; what lies there uncompressed stays on disk.
+
+    x is (n, H, W) or (n, H, W, C) uint8, y (n,) whole numbers from 0, or names. Optional: `ids` and `groups` (n,), and
+    `classes`, the names of the classes; with a part's ending (x_train, ids_train) where the arrays have one.
+    `test_fraction` and `split_seed` count where there is one part alone.
+    """
+
+    dir: str
+    test_fraction: float = Field(0.2, gt=0, lt=1)
+    split_seed: int = Field(0, ge=0, lt=2**32)
+
+    def load(self, progress: Progress) -> Dataset:
+        """Map the arrays and check them; see the class."""
+        path = Path(self.dir).expanduser()
+        file = ArrayFile(path if path.is_file() else readable_folder(path))
+        endings = [f"_{part}" for part in ("train", "val", "test") if f"x_{part}" in file] or [""]
+        if endings != [""] and not {"_train", "_test"} <= set(endings):
+            raise DataError(f"{path} must have x_train and x_test, or x alone; it has {', '.join(file.names)}")
+        labels = {ending: _labels(file, ending) for ending in endings}
+        classes = _classes(file, list(labels.values()))
+        parts = {ending: _samples(file, ending, labels[ending], classes) for ending in endings}
+        if endings == [""]:
+            index = np.arange(len(parts[""]))
+            train, test = carve(parts[""], index, self.test_fraction, self.split_seed, classes, "test")
+            progress.note(f"no test part is given: {len(test):,} of {len(index):,} images are kept for it")
+            parts = {"_train": parts[""].take(train), "_test": parts[""].take(test)}
+        shapes = {part.images.shape[1:] for part in parts.values()}
+        if len(shapes) > 1:
+            sizes = " and ".join("x".join(map(str, shape)) for shape in sorted(shapes))
+            raise DataError(f"{path}: the parts hold images of {sizes}; they must agree")
+        train_part, test_part, val = parts["_train"], parts["_test"], parts.get("_val")
+        dataset = Dataset("arrays", str(path), classes, train_part, test_part, val=val)
+        return replace(dataset, notice=notice_of(dataset))
+
+
+DATASET = Arrays
+
+
+def _labels(file: ArrayFile, ending: str) -> NDArray[np.generic]:
+    name = f"y{ending}"
+    found = np.asarray(file[name])
+    if found.ndim == 2 and found.shape[1] == 1:
+        found = found[:, 0]
+    if found.ndim != 1 or found.dtype.kind not in "iuU":
+        raise DataError(
+            f"{file.path}: {name} must be (n,) whole numbers from 0 or names, got {found.dtype} {found.shape}"
+            + ("; of one-hot rows take argmax(axis=1)" if found.ndim == 2 else "")
+        )
+    return found
+
+
+def _classes(file: ArrayFile, labels: list[NDArray[np.generic]]) -> tuple[str, ...]:
+    present = np.unique(np.concatenate(labels))
+    if "classes" in file:
+        names = tuple(str(name) for name in file["classes"])
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise DataError(f"{file.path}: two classes have the same name {twice!r}")
+    elif present.dtype.kind == "U":
+        names = tuple(present.tolist())
+    else:
+        names = tuple(str(number) for number in range(max(int(present.max()), 0) + 1))
+    if len(names) < 2:
+        raise DataError(f"{file.path} holds one class alone; a classifier needs two or more")
+    return names
+
+
+def _samples(file: ArrayFile, ending: str, labels: NDArray[np.generic], classes: tuple[str, ...]) -> Samples:
+    images = _images(file, f"x{ending}")
+    if len(images) != len(labels):
+        raise DataError(f"{file.path}: {len(images):,} images in x{ending}, but {len(labels):,} labels in y{ending}")
+    numbers = _numbers(file, ending, labels, classes)
+    if len(missing := np.flatnonzero(np.bincount(numbers, minlength=len(classes)) == 0)) and ending in ("", "_train"):
+        raise DataError(f"{file.path}: y{ending} has no image of class {classes[missing[0]]}")
+    part = ending.removeprefix("_") or "x"
+    ids = _texts(file, f"ids{ending}", len(labels))
+    if ids is None:
+        ids = np.char.add(f"{part}/", np.arange(len(labels)).astype(str))
+    elif len(np.unique(ids)) < len(ids):
+        raise DataError(f"{file.path}: ids{ending} names an image twice; ids must be unique")
+    return Samples(images, numbers, ids, _texts(file, f"groups{ending}", len(labels)))
+
+
+def _images(file: ArrayFile, name: str) -> Images:
+    array = file[name]
+    channels = array.shape[3] if array.ndim == 4 else 1
+    if array.dtype != np.uint8 or array.ndim not in (3, 4) or channels not in (1, 3, 4) or not array.size:
+        remedy = "; make pixels of them: (x * 255).round().astype('uint8')" if array.dtype.kind == "f" else ""
+        raise DataError(
+            f"{file.path}: {name} must be pixels of uint8, (n, H, W) or (n, H, W, C) with C 1, 3 or 4, "
+            f"got {array.dtype} {array.shape}{remedy}"
+        )
+    if isinstance(array, np.memmap):
+        return MappedImages(array)
+    return array.reshape(*array.shape[:3], channels)
+
+
+def _numbers(file: ArrayFile, ending: str, labels: NDArray[np.generic], classes: tuple[str, ...]) -> NDArray[np.int64]:
+    if labels.dtype.kind == "U":
+        place = {name: index for index, name in enumerate(classes)}
+        unknown = next((name for name in labels.tolist() if name not in place), None)
+        if unknown is not None:
+            raise DataError(f"{file.path}: label {unknown!r} in y{ending} is none of the classes")
+        return np.array([place[name] for name in labels.tolist()], np.int64)
+    numbers = labels.astype(np.int64)
+    if len(bad := np.flatnonzero((numbers < 0) | (numbers >= len(classes)))):
+        raise DataError(
+            f"{file.path}: label {numbers[bad[0]]} of image {bad[0]:,} in y{ending} is out of range, "
+            f"must be 0 to {len(classes) - 1}"
+        )
+    return numbers
+
+
+def _texts(file: ArrayFile, name: str, n: int) -> NDArray[np.str_] | None:
+    if name not in file:
+        return None
+    found = np.asarray(file[name]).astype(str)
+    if found.shape != (n,):
+        raise DataError(f"{file.path}: {name} must be ({n},), one for each image, got {found.shape}")
+    return found

@@ -1,0 +1,86 @@
+"""Your own images in class folders: DIR/train/CLASS/x.png and DIR/test/CLASS/y.png, or DIR/CLASS/x.png, then split."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pydantic import field_validator
+
+from kdcompress.data._base import readable_folder
+from kdcompress.data._images import SUFFIXES, find_images, is_image
+from kdcompress.data._listing import PARTS, ImageFiles, Listing
+from kdcompress.errors import DataError
+from kdcompress.progress import Progress
+
+
+class Folder(ImageFiles):
+    """A folder of class folders, in train/ and test/ (and val/) or not; a sample's id is its path below the folder.
+
+    `group` is a regular expression that is searched in each id; what its first bracket (or all of it) matches names the
+    group, whose images stay on one side of every split we make: "([^/]+)/[^/]+$" is the folder an image lies in,
+    "([^/-]+)-[^/]*$" the part of its name before the first dash.
+    """
+
+    dir: str
+    group: str | None = None
+
+    @field_validator("group")
+    @classmethod
+    def _compiles(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as exc:
+            raise ValueError(f"must be a regular expression ({exc})") from exc
+        return value
+
+    def listing(self, progress: Progress) -> Listing:
+        """See ImageFiles.listing."""
+        root = readable_folder(Path(self.dir).expanduser())
+        listed = Listing(root, [], [], [], None if self.group is None else [])
+        for part, folder in _parts(root):
+            for kind in _class_folders(folder):
+                for path in _images(kind):
+                    listed.names.append(path.relative_to(root).as_posix())
+                    listed.labels.append(kind.name)
+                    listed.parts.append(part)
+        if listed.groups is not None and self.group is not None:
+            listed.groups.extend(_group(self.group, name) for name in listed.names)
+        return listed
+
+
+DATASET = Folder
+
+
+def _parts(root: Path) -> list[tuple[str, Path]]:
+    """(part, its folder); the folder itself if there is no train/ in it."""
+    named = [(PARTS[item.name.casefold()], item) for item in _folders(root) if item.name.casefold() in PARTS]
+    return named if any(part == "train" for part, _ in named) else [("", root)]
+
+
+def _class_folders(folder: Path) -> list[Path]:
+    found = _folders(folder)
+    if not found:
+        loose = "images, but " if any(is_image(item) for item in folder.iterdir()) else ""
+        raise DataError(
+            f"{folder} holds {loose}no class folders: put the images of each class into a folder of its own"
+        )
+    return found
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(item for item in folder.iterdir() if item.is_dir() and not item.name.startswith((".", "__")))
+
+
+def _images(kind: Path) -> list[Path]:
+    try:
+        return find_images([kind])
+    except DataError as exc:
+        raise DataError(f"class folder {kind} holds no images ({', '.join(SUFFIXES)}); fill it or delete it") from exc
+
+
+def _group(pattern: str, name: str) -> str:
+    found = re.search(pattern, name)
+    if found is None:
+        raise DataError(f"data.group: {pattern!r} matches nothing in {name!r}, so the group of that image is not known")
+    return found[1] if found.re.groups and found[1] is not None else found[0]

@@ -1,0 +1,45 @@
+"""How a recipe names a model: a zoo name, a file, or module:function; nothing is opened here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kdcompress import registry
+from kdcompress.errors import RecipeError
+
+
+def model_reference(text: str, key: str, role: str) -> str:
+    """Check the form of a model reference: a zoo name, a file of a kind that `role` may have, or module:function.
+
+    A student is a Keras model; a teacher may be a file of any kind in teachers/.
+    """
+    if text in registry.choices("models"):
+        return text
+    path, endings = Path(text).expanduser(), file_endings(role)
+    if path.suffix.lower() in endings or (role == "teacher" and path.is_dir()):
+        if not path.exists():
+            raise RecipeError(f"{key}: model file {text} does not exist")
+        return str(path.resolve())
+    module, _, function = text.partition(":")
+    if module.endswith(".py"):
+        raise RecipeError(f"{key}: name the module without .py: {module.removesuffix('.py')}:{function or 'function'}")
+    if is_function(text):
+        return text
+    names = registry.choices("models")
+    files = f"a {', '.join(endings)} file{', a SavedModel folder' if role == 'teacher' else ''}"
+    raise RecipeError(
+        f"{key}: unknown model {text!r}{registry.suggestion(text, names)}; "
+        f"give one of {', '.join(names)}, {files}, or module:function"
+    )
+
+
+def file_endings(role: str) -> tuple[str, ...]:
+    """The endings of the files that a teacher or student may be."""
+    kinds = registry.choices("teachers") if role == "teacher" else ["keras"]
+    return tuple(ending for kind in kinds for ending in registry.load("teachers", kind).TEACHER.suffixes)
+
+
+def is_function(text: str) -> bool:
+    """Whether `text` has the form module:function."""
+    module, colon, function = text.partition(":")
+    return bool(colon) and function.isidentifier() and all(part.isidentifier() for part in module.split("."))

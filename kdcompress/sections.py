@@ -1,0 +1,134 @@
+"""The parts of a recipe, each a section of its TOML file: what may be asked for, and within which limits."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, PositiveInt, field_validator
+
+from kdcompress.section import Section
+
+
+class SplitSection(Section):
+    """How train is cut; the seed stands apart from the run's, so that a kept teacher never saw validation images."""
+
+    validation_fraction: float = Field(0.05, gt=0, lt=1)
+    seed: int = Field(0, ge=0, lt=2**32)
+    limit: int | None = Field(None, ge=1)
+
+
+class ViewsSection(Section):
+    """`count` views of every training image: view 0 is the image itself, the others are shifted and turned."""
+
+    count: int = Field(1, ge=1, le=64)
+    shift_px: float = Field(2.0, ge=0, le=64)
+    rotation_deg: float = Field(10.0, ge=0, le=180)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the images: with one view, how others would be drawn does not."""
+        return self.model_dump() if self.count > 1 else {"count": 1}
+
+
+class TrainingSection(Section):
+    """How a model is trained: Adam on shuffled batches, the last partial batch of an epoch dropped."""
+
+    epochs: int = Field(12, ge=1)
+    batch_size: int = Field(256, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+
+
+class PreprocessingSection(Section):
+    """What a teacher expects of an image, as far as it does not do it itself: (pixel * scale - mean) / std.
+
+    Pixels are 0 to 255; `mean` and `std` are one number or one for each channel, in the teacher's order of channels.
+    `size` (H or H, W) is needed where the teacher leaves it open; `classes` are its outputs, in its order, by name.
+    """
+
+    scale: float = Field(1.0, gt=0)
+    mean: float | tuple[float, ...] = 0.0
+    std: float | tuple[float, ...] = 1.0
+    layout: Literal["auto", "nhwc", "nchw"] = "auto"
+    channel_order: Literal["rgb", "bgr"] = "rgb"
+    size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
+    classes: tuple[str, ...] | None = None
+
+    @field_validator("scale", mode="before")
+    @classmethod
+    def _fraction(cls, value: Any) -> Any:
+        """1/255 has no short decimal: a fraction is read from text."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return float(Fraction(value.replace(" ", "")))
+        except (ValueError, ZeroDivisionError):
+            raise ValueError("is a number above 0, or a fraction such as '1/255'") from None
+
+    @field_validator("std")
+    @classmethod
+    def _above_0(cls, value: float | tuple[float, ...]) -> float | tuple[float, ...]:
+        if min(value if isinstance(value, tuple) else (value,), default=0.0) <= 0:
+            raise ValueError("must be > 0 for every channel")
+        return value
+
+
+class OneTeacherSection(Section):
+    """One teacher; a zoo model is trained by us (and kept), a file or function comes as it is.
+
+    `input` and `output` name what to use of a file that has several; `constants` are what its other inputs are given.
+    """
+
+    model: str
+    weights: Literal["train", "none"] = "train"
+    seed: int = Field(0, ge=0, lt=2**32)
+    training: TrainingSection = TrainingSection()
+    input: str | None = None
+    output: str | None = None
+    constants: dict[str, bool | int | float] = Field(default_factory=dict)
+    outputs: Literal["auto", "logits", "probabilities"] = "auto"
+    preprocessing: PreprocessingSection = PreprocessingSection()
+
+
+class MemberSection(OneTeacherSection):
+    """One teacher of several, and what it weighs beside the others."""
+
+    weight: float = Field(1.0, gt=0)
+
+
+class TeacherSection(OneTeacherSection):
+    """The teacher, or several `members` whose answers are averaged.
+
+    `check` stops a teacher that knows the labelled training images no better than chance, or answers in another order
+    of classes.
+    """
+
+    model: str = ""
+    members: tuple[MemberSection, ...] = ()
+    combine: Literal["probabilities", "logits"] = "probabilities"
+    check: bool = True
+
+    @property
+    def each(self) -> tuple[OneTeacherSection, ...]:
+        """The teachers, one or several."""
+        return self.members or (self,)
+
+    @property
+    def shown(self) -> str:
+        """What the recipe calls it."""
+        return ", ".join(one.model for one in self.each)
+
+
+class UnlabelledSection(Section):
+    """Further images without labels, from which the student learns what the teacher makes of them."""
+
+    PATHS: ClassVar[tuple[str, ...]] = ("dir",)
+
+    dir: str
+    limit: int | None = Field(None, ge=1)
+
+
+class StudentSection(Section):
+    """The student, trained with and without the teacher."""
+
+    model: str

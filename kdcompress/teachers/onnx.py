@@ -1,0 +1,133 @@
+"""An ONNX file (from PyTorch, say), run by onnxruntime: NCHW or NHWC, batch of any size or a fixed one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.errors import ModelError, one_line
+from kdcompress.files import digest_of, move_into_place, scratch_folder, sha256_of, write_atomically
+from kdcompress.models import in_batches, open_session
+from kdcompress.sections import OneTeacherSection
+from kdcompress.teachers._base import Question, Teacher, pick
+from kdcompress.teachers._fit import Fit, fit_of
+
+_NUMPY = {"float": "float32", "double": "float64"}
+
+
+class OnnxTeacher(Teacher):
+    """Runs a session on the CPU; external data files beside the model are read with it."""
+
+    suffixes = (".onnx",)
+    kept_as = ".onnx"
+
+    def __init__(self, path: Path, session: Any, section: OneTeacherSection, fit: Fit, what: str) -> None:
+        self.path: Path = path
+        self.fit, self.what, self._session = fit, what, session
+        self._image = image_of(session, section, what)
+        self._output = pick([one.name for one in session.get_outputs()], section.output, what, "teacher.output")
+        self._constants = _constants(session, self._image.name, section, what)
+        self._external = external_files(path, what)
+        self.digest = digest_of(
+            [[sha256_of(file) for file in self.files], self._image.name, self._output, section.constants]
+        )
+
+    @property
+    def files(self) -> list[Path]:
+        """See Teacher.files; weights may lie in files of their own."""
+        return [self.path, *(self.path.parent / name for name in self._external)]
+
+    @classmethod
+    def open(cls, path: Path, section: OneTeacherSection, question: Question, what: str) -> OnnxTeacher:
+        """See Teacher.open."""
+        session = open_session(path, None)
+        own = sizes_of(image_of(session, section, what), what)[1:]
+        return cls(path, session, section, fit_of(section.preprocessing, own, *_asked(question), what), what)
+
+    def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """See Teacher.run."""
+        kind = _dtype(self._image)
+
+        def call(images: NDArray[Any]) -> NDArray[np.float32]:
+            feed = {self._image.name: images.astype(kind), **self._constants}
+            return np.asarray(self._session.run([self._output], feed)[0], np.float32)
+
+        return in_batches(call, batch, sizes_of(self._image, self.what)[0])
+
+    def keep(self, path: Path) -> None:
+        """See Teacher.keep; what lies in several external files goes into one, `path`.data."""
+        if not self._external:
+            write_atomically(path, lambda part: shutil.copyfile(self.path, part))
+            return
+        import onnx
+
+        with scratch_folder(path.parent) as scratch:
+            data = f"{path.name}.data"
+            onnx.save(onnx.load(str(self.path)), str(scratch / path.name), save_as_external_data=True, location=data)
+            move_into_place(scratch / data, path.with_name(data))
+            move_into_place(scratch / path.name, path)
+
+
+TEACHER = OnnxTeacher
+
+
+def image_of(session: Any, section: OneTeacherSection, what: str) -> Any:
+    """The input that takes the images; ModelError if there are several and none is named."""
+    inputs = {one.name: one for one in session.get_inputs()}
+    return inputs[pick(list(inputs), section.input, what, "teacher.input")]
+
+
+def sizes_of(value: Any, what: str) -> tuple[int | None, ...]:
+    """The sizes of an input, None where they are open, the batch first; ModelError unless it is a batch of images."""
+    shape = value.shape or []
+    if len(shape) != 4:
+        raise ModelError(f"{what} takes {value.name} of shape {shape}; a teacher takes a batch of images, of rank 4")
+    return tuple(size if isinstance(size, int) and size > 0 else None for size in shape)
+
+
+def external_files(path: Path, what: str) -> list[str]:
+    """The files beside an ONNX file that hold its weights, by their names relative to it."""
+    return list(dict.fromkeys(_locations(path, what)))
+
+
+def _locations(path: Path, what: str) -> Iterator[str]:
+    import onnx
+
+    try:
+        graph = onnx.load(str(path), load_external_data=False).graph
+    except Exception as exc:
+        raise ModelError(f"{what} cannot be loaded as an ONNX model: {one_line(exc)}") from exc
+    for tensor in graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            yield next(entry.value for entry in tensor.external_data if entry.key == "location")
+
+
+def _constants(session: Any, image: str, section: OneTeacherSection, what: str) -> dict[str, NDArray[Any]]:
+    """What the inputs beside the image are given."""
+    others = {one.name: one for one in session.get_inputs() if one.name != image}
+    for name in section.constants:
+        if name not in others:
+            raise ModelError(f"teacher.constants.{name}: {what} has no such input beside {image}")
+    for name, one in others.items():
+        if name not in section.constants:
+            raise ModelError(f"{what} also takes {name} ({one.type}); give it a value with teacher.constants.{name}")
+    return {
+        name: np.full(
+            [size if isinstance(size, int) else 1 for size in one.shape], section.constants[name], _dtype(one)
+        )
+        for name, one in others.items()
+    }
+
+
+def _dtype(value: Any) -> str:
+    kind = str(value.type).removeprefix("tensor(").removesuffix(")")
+    return _NUMPY.get(kind, kind)
+
+
+def _asked(question: Question) -> tuple[tuple[int, int, int], tuple[str, ...]]:
+    return question.shape, question.classes

@@ -1,0 +1,52 @@
+"""What a run learns from: its data set, the split of it, and further images without labels."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from kdcompress.data import Dataset, Samples, Split, load_unlabelled, make_source, split_dataset
+from kdcompress.progress import Progress
+from kdcompress.recipe import Recipe
+
+
+class Material:
+    """Everything is loaded when it is first asked for."""
+
+    def __init__(self, recipe: Recipe, progress: Progress) -> None:
+        self.recipe, self._progress = recipe, progress
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data set."""
+        return make_source(self.recipe.data).load(self._progress)
+
+    @cached_property
+    def split(self) -> Split:
+        """Train, validation and test."""
+        return split_dataset(self.dataset, self.recipe.split)
+
+    @cached_property
+    def unlabelled(self) -> Samples | None:
+        """The images without labels, if the recipe names some."""
+        section = self.recipe.unlabelled
+        return load_unlabelled(section, self.dataset, self._progress) if section else None
+
+    @cached_property
+    def unlabelled_fingerprint(self) -> str:
+        """SHA-256 over the images without labels."""
+        return self.unlabelled.digest() if self.unlabelled else ""
+
+    @cached_property
+    def transfer(self) -> Samples:
+        """What the student is distilled on: train, and behind it the images without labels."""
+        return self.split.train.join(self.unlabelled) if self.unlabelled else self.split.train
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a run remembers of it: name, source, fingerprint and sizes."""
+        split, more = self.split, {}
+        if self.unlabelled is not None:
+            more = {"n_unlabelled": len(self.unlabelled), "unlabelled_fingerprint": self.unlabelled_fingerprint}
+        sizes = {"n_train": len(split.train), "n_val": len(split.val), "n_test": len(split.test)}
+        return {**self.dataset.facts, **sizes, **more}

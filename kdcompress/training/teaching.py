@@ -1,0 +1,220 @@
+"""The teachers of a run, opened, asked and kept: one, or several whose answers are averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress import registry
+from kdcompress.data import Dataset, Samples, Split
+from kdcompress.files import digest_of
+from kdcompress.models import call_function, load_model, seed_everything
+from kdcompress.progress import Progress
+from kdcompress.recipe import Recipe
+from kdcompress.references import is_function
+from kdcompress.run import RunFolder
+from kdcompress.sections import MemberSection, OneTeacherSection, ViewsSection
+from kdcompress.teachers import (
+    EnsembleRows,
+    Question,
+    Targets,
+    Teacher,
+    agreement,
+    check_answer,
+    check_before,
+    combine,
+    complain,
+    label,
+    labelled,
+    open_teacher,
+    target_key,
+)
+from kdcompress.teachers.keras import KerasTeacher
+from kdcompress.training.checkpoints import Row
+from kdcompress.training.zoo import trained_teacher
+
+KEPT = "teachers"  # the manifest's key of what a run keeps of its teachers
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a run keeps of a teacher: its name, its copy (None of one that is no model), its digest and image size."""
+
+    name: str
+    file: str | None
+    digest: str
+    input_shape: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """One teacher, or several that answer as one."""
+
+    teachers: tuple[Teacher, ...]
+    sections: tuple[OneTeacherSection, ...]
+    recipe: Recipe
+
+    @property
+    def names(self) -> list[str]:
+        """`teacher`, or `teacher-1`, `teacher-2`, ..."""
+        return names_of(len(self.teachers))
+
+    def answer(self, samples: Samples) -> NDArray[np.float32]:
+        """The logits (n, classes) of all samples."""
+        return self._combined([teacher.answer(samples) for teacher in self.teachers])
+
+    def label(self, samples: Samples, fingerprint: str, views: ViewsSection, progress: Progress) -> Targets:
+        """The logits of all views of `samples`, each teacher's from the cache or computed now."""
+        found = [label(teacher, samples, fingerprint, views, progress) for teacher in self.teachers]
+        if len(found) == 1:
+            return found[0]
+        rows = EnsembleRows([one.logits for one in found], self._weights, self.recipe.teacher.combine)
+        key = digest_of([[one.key for one in found], self._weights, self.recipe.teacher.combine])
+        cached, seconds = all(one.cached for one in found), sum(one.seconds for one in found)
+        return Targets(rows, cached, seconds, key)
+
+    def check(self, split: Split, classes: Sequence[str], views: ViewsSection) -> None:
+        """Try each teacher that must label on some images; TargetsError if one knows them no better than chance."""
+        for teacher, section in zip(self.teachers, self.sections, strict=True):
+            if not self.recipe.teacher.check or section.weights == "none":
+                continue
+            ready = teacher.known(split.train) is not None
+            if not ready and not labelled(target_key(teacher, split.fingerprint, views)):
+                check_before(teacher, split.train, classes)
+
+    def check_labels(self, targets: Targets, split: Split, classes: Sequence[str]) -> float:
+        """How many training labels the targets agree with, a fraction; TargetsError as for `check`."""
+        agree, verdict = agreement(targets.logits, split.train, classes)
+        asked = self.recipe.teacher.check and all(section.weights != "none" for section in self.sections)
+        if asked and not verdict.sound:
+            raise complain(self.teachers[0], verdict, classes, None)
+        return agree
+
+    def _combined(self, logits: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        if len(logits) == 1:
+            return logits[0]
+        return combine(logits, self._weights, self.recipe.teacher.combine)
+
+    @property
+    def _weights(self) -> list[float]:
+        return [section.weight if isinstance(section, MemberSection) else 1.0 for section in self.sections]
+
+
+def names_of(count: int) -> list[str]:
+    """What the teachers of a run are called."""
+    return ["teacher"] if count == 1 else [f"teacher-{number}" for number in range(1, count + 1)]
+
+
+def open_teaching(
+    recipe: Recipe,
+    run: RunFolder,
+    split: Split,
+    dataset: Dataset,
+    progress: Progress,
+    on_rows: Callable[[str, list[Row]], None],
+) -> Teaching:
+    """The teachers that a recipe names; zoo models are trained first, or come from the cache.
+
+    What the run kept already takes the place of the original, which may have gone or changed since. `on_rows` gets the
+    name and history of each that was trained. Errors: ModelError, RecipeError.
+    """
+    question = Question(dataset.input_shape, dataset.classes)
+    sections, kept = recipe.teacher.each, kept_teachers(run)
+    teachers = []
+    for name, section in zip(names_of(len(sections)), sections, strict=True):
+
+        def rows(found: list[Row], name: str = name) -> None:
+            on_rows(name, found)
+
+        def train(section: OneTeacherSection = section, rows: Callable[[list[Row]], None] = rows) -> Any:
+            return trained_teacher(recipe, section, split, question, progress, rows)
+
+        copy = kept.get(name)
+        teacher = open_one(section, question, path_of(run, copy), train)
+        if copy:
+            teacher.digest = copy.digest  # of the original: a copy may be written otherwise
+        check_answer(teacher, question)
+        teacher.decide_outputs(section, split.train)
+        teachers.append(teacher)
+    return Teaching(tuple(teachers), sections, recipe)
+
+
+def reopen_teaching(run: RunFolder, recipe: Recipe) -> Teaching:
+    """The teachers that a run kept; only of a run that came so far."""
+    manifest = run.manifest()
+    question = Question(tuple(manifest["input_shape"]), tuple(manifest["classes"]))
+    kept = kept_teachers(run)
+    found = []
+    for section, one in zip(recipe.teacher.each, kept.values(), strict=True):
+        found.append(open_one(section, question, path_of(run, one)))
+    return Teaching(tuple(found), recipe.teacher.each, recipe)
+
+
+def keep_teaching(teaching: Teaching, run: RunFolder) -> None:
+    """Put a copy of each teacher into the run, so that nothing later depends on the originals."""
+    entries = []
+    for name, teacher in zip(teaching.names, teaching.teachers, strict=True):
+        file = f"{name}{teacher.kept_as}" if teacher.kept_as else None
+        if file is not None:
+            teacher.keep(run / file)
+            for path in files_of(run, file):
+                run.commit(path, digest=teacher.digest)
+        shape = list(teacher.fit.input_shape)
+        entries.append({"name": name, "file": file, "digest": teacher.digest, "input_shape": shape})
+    run.note(**{KEPT: entries})
+
+
+def kept_teachers(run: RunFolder) -> dict[str, Kept]:
+    """What a run keeps of its teachers, by name, in the recipe's order; RunError if a copy has changed or gone."""
+    found = {}
+    for entry in run.manifest().get(KEPT, []):
+        if entry["file"] is not None:
+            run.check_held(entry["file"])
+        height, width, channels = entry["input_shape"]
+        found[entry["name"]] = Kept(entry["name"], entry["file"], entry["digest"], (height, width, channels))
+    return found
+
+
+def path_of(run: RunFolder, kept: Kept | None) -> Path | None:
+    """The copy of a teacher that a run keeps, if it does."""
+    return run / kept.file if kept and kept.file else None
+
+
+def files_of(run: RunFolder, file: str) -> list[str]:
+    """The files of a kept teacher, by their names in the run: one, one and its weights beside it, or a folder's."""
+    if (run / file).is_dir():
+        inside = sorted(path for path in (run / file).rglob("*") if path.is_file())
+        return [path.relative_to(run.path).as_posix() for path in inside]
+    return [name for name in (file, f"{file}.data") if (run / name).is_file()]
+
+
+def open_one(
+    section: OneTeacherSection,
+    question: Question,
+    copy: Path | None = None,
+    train: Callable[[], Any] | None = None,
+) -> Teacher:
+    """The teacher of one section, from the `copy` that a run keeps if there is one.
+
+    `train` gives a zoo model that is to be trained; without it, that stands there untrained. Errors: ModelError.
+    """
+    what = f"teacher {section.model}"
+    is_zoo = section.model in registry.choices("models")
+    if not is_zoo and not is_function(section.model):
+        return open_teacher(copy or Path(section.model), section, question, what)
+    if is_zoo and section.weights == "train" and not copy and train is not None:
+        return KerasTeacher.of_model(train(), section, question, what)
+    seed_everything(section.seed)
+    if is_zoo:
+        model = load_model(section.model, question.shape, len(question.classes), "teacher")
+    else:
+        model = call_function(section.model, "teacher")
+    if copy:
+        KerasTeacher.of_model(model, section, question, what)  # makes the weights that are then loaded
+        model.load_weights(copy)
+    return KerasTeacher.of_model(model, section, question, what)
