@@ -88,6 +88,20 @@ def resolve(recipe: str | Path | Mapping[str, Any], overrides: Mapping[str, Any]
     return _check(values)
 
 
+def data_settings(source: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a data set by its name, or of that in a recipe file, with dotted `overrides` (data.size) over it.
+
+    Nothing else of the recipe is looked at: its models need not be there yet. Errors: RecipeError.
+    """
+    values = {"data": {"name": source}} if source in registry.choices("datasets") else _read(source)
+    for key, value in overrides.items():
+        if not key.startswith("data."):
+            raise RecipeError(f"only the data are looked at: --set takes data.KEY=VALUE here, got {key!r}")
+        _override(values, key, value)
+    found: dict[str, Any] = values.get("data", {})
+    return found
+
+
 def read_resolved(path: Path) -> Recipe:
     """The recipe that a run was begun with, as it stands in the run: its files need not be there any more."""
     return build(Recipe, _parse(path))

@@ -54,6 +54,11 @@ class PreprocessingSection(Section):
     size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
     classes: tuple[str, ...] | None = None
 
+    @property
+    def untouched(self) -> bool:
+        """Whether pixels are given as they are."""
+        return (self.scale, self.mean, self.std, self.channel_order) == (1.0, 0.0, 1.0, "rgb")
+
     @field_validator("scale", mode="before")
     @classmethod
     def _fraction(cls, value: Any) -> Any:

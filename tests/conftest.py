@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,14 @@ def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def digits() -> Dataset:
     """The 5,000 embedded digits."""
     return make_source({"name": "mnist", "source": "embedded"}).load(Progress())
+
+
+@pytest.fixture(scope="session")
+def network(digits: Dataset) -> Any:
+    """A small CNN on pixels in [0, 1] that knows the digits."""
+    import other_models
+
+    return other_models.trained(digits)
 
 
 @pytest.fixture

@@ -80,7 +80,8 @@ def test_help_loads_nothing_heavy() -> None:
 def test_every_choice_and_every_setting_is_checked_without_the_heavy_libraries() -> None:
     out = in_new_process(
         "import sys\nfrom kdcompress import registry\nfrom kdcompress.recipe import resolve\n"
-        "[registry.load(room, name) for room in ('models', 'methods', 'datasets', 'teachers') for name in registry.choices(room)]\n"
+        "rooms = ('models', 'methods', 'datasets', 'teachers')\n"
+        "[registry.load(room, name) for room in rooms for name in registry.choices(room)]\n"
         f"[resolve(name) for name in registry.choices('recipes')]\n{LOADED}"
     )
     assert out == "[]\n"

@@ -12,7 +12,7 @@ from kdcompress.benchmarking._lineup import Group, Subject
 from kdcompress.benchmarking._slow import heaviest, reasons
 from kdcompress.benchmarking._statistics import ratio, summarise
 from kdcompress.benchmarking._timing import Contender
-from kdcompress.files import size_of
+from kdcompress.verification.sizes import model_bytes
 
 
 @dataclass
@@ -57,7 +57,7 @@ def model_entry(measured: Measured) -> dict[str, Any]:
         "batch_size": measured.batch_size,
         **summarise(measured.inference.turns, measured.batch_size),
         **measured.fresh,
-        "bytes": size_of(subject.path),
+        "bytes": model_bytes(subject.path),
         "turns": len(measured.inference.turns),
         "warm_up": measured.inference.warm_up,
         "end_to_end": summarise(files.turns, measured.batch_size) if files and files.turns else None,

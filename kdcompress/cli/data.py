@@ -26,18 +26,31 @@ def get(name: str = _NAME) -> None:
 
 @app.command("check")
 def check(
-    name: str = _NAME,
+    source: str = typer.Argument(..., metavar="NAME|RECIPE", help="A data set, or a recipe file, whose [data] counts."),
     data_dir: Path = typer.Option(None, help="The data set's own folder; nothing else is searched then."),
+    settings: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Any key of the recipe; repeatable."),
+    ids: Path = typer.Option(None, help="Write the id, part and label of every image to this CSV file."),
 ) -> None:
-    """Read a data set whole and say what is in it, or what is wrong with it."""
-    from kdcompress.data import make_source
+    """Read a data set whole and say what is in it, or what is wrong with it.
 
-    source = make_source({"name": name, **({"dir": str(data_dir)} if data_dir else {})})
+    \b
+    kdcompress data check mnist
+    kdcompress data check folder --data-dir photos/ --set data.size=96
+    kdcompress data check my-recipe.toml --ids ids.csv
+    """
+    from kdcompress.data import make_source, write_ids
+    from kdcompress.recipe import data_settings, parse_setting
+
+    given = {"data.dir": str(data_dir)} if data_dir else {}
+    loader = make_source(data_settings(source, {**given, **dict(parse_setting(text) for text in settings)}))
     with working() as terminal:
-        dataset = source.load(terminal)
+        dataset = loader.load(terminal)
         _say(terminal, dataset.notice)
-        for line in source.summary(dataset):
+        for line in loader.summary(dataset):
             terminal.result(line)
+        if ids is not None:
+            write_ids(ids, dataset)
+            terminal.note(f"ids of {sum(len(part) for part in dataset.parts.values()):,} images written to {ids}")
 
 
 def _say(terminal: Terminal, notice: str | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kdcompress.data._base import UNLABELLED, Dataset, DatasetSource, Samples
+from kdcompress.data._base import UNLABELLED, Dataset, DatasetSource, Samples, write_ids
 from kdcompress.data._images import Shape, find_images, image_size, read_image
 from kdcompress.data._npz import ArrayFile
 from kdcompress.data._splits import Split, split_dataset, stratified
@@ -47,4 +47,5 @@ __all__ = [
     "split_dataset",
     "stratified",
     "view_transforms",
+    "write_ids",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from kdcompress.cache import cache_dir
 from kdcompress.data._stores import Images, JoinedImages, content, take
 from kdcompress.errors import DataError
+from kdcompress.files import write_text
 from kdcompress.progress import Progress
 from kdcompress.section import Section
 
@@ -103,6 +106,17 @@ class Dataset:
         """Height, width and channels of an image."""
         _, height, width, channels = self.train.images.shape
         return height, width, channels
+
+
+def write_ids(path: Path, dataset: Dataset) -> None:
+    """Write id, part and label of every image to a CSV file, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "part", "label"])
+    for name, part in dataset.parts.items():
+        labels = [dataset.classes[label] for label in part.labels]
+        writer.writerows([one, name, label] for one, label in zip(part.ids.tolist(), labels, strict=True))
+    write_text(path, text.getvalue())
 
 
 class DatasetSource(Section, ABC):

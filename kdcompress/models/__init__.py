@@ -15,7 +15,7 @@ from kdcompress.models._loading import (
     save_model,
     seed_everything,
 )
-from kdcompress.models._onnx import open_session
+from kdcompress.models._onnx import external_files, open_session
 from kdcompress.models._saved_model import open_signature
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "LiteRunner",
     "build_model",
     "call_function",
+    "external_files",
     "image_shape",
     "in_batches",
     "keep_model",

@@ -1,4 +1,4 @@
-"""Opening an ONNX file to run it on the CPU."""
+"""ONNX files: opening one to run it on the CPU, and the files beside it that hold its weights."""
 
 from __future__ import annotations
 
@@ -20,3 +20,16 @@ def open_session(path: Path, threads: int | None) -> Any:
     except Exception as exc:
         remedy = "; export it again with a lower opset" if "opset" in str(exc).lower() else ""
         raise ModelError(f"{path} is damaged or no model that onnxruntime runs: {one_line(exc)}{remedy}") from exc
+
+
+def external_files(path: Path) -> list[Path]:
+    """The files beside an ONNX file that hold its weights, if it does not itself; ModelError if it is none."""
+    import onnx
+
+    try:
+        graph = onnx.load(str(path), load_external_data=False).graph
+    except Exception as exc:
+        raise ModelError(f"{path} cannot be loaded as an ONNX model: {one_line(exc)}") from exc
+    outside = [tensor for tensor in graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL]
+    names = [entry.value for tensor in outside for entry in tensor.external_data if entry.key == "location"]
+    return [path.parent / name for name in dict.fromkeys(names)]

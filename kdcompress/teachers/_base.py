@@ -102,11 +102,6 @@ class Teacher(ABC):
         return int(outputs.shape[1])
 
     @property
-    def files(self) -> list[Path]:
-        """All that belongs to the model file: itself, and what lies beside it."""
-        return [self.path] if self.path else []
-
-    @property
     def identity(self) -> dict[str, Any]:
         """Who answers, and how: what a cached answer depends on beside the image."""
         return {"teacher": self.digest, "outputs": self.outputs, "preprocessing": self.fit.identity}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ _MARGIN = 0.1  # of the way from chance to certainty, below which a teacher know
 _GOOD = 0.5  # of that way, from which on another preprocessing is worth proposing
 _OF_EACH_CLASS, _OF_ALL = 20, 400  # images that a teacher is tried on before it labels
 _SURE = 5  # images of a class, below which nothing is said of its place
+_SURPRISE = 0.05  # nats that another preprocessing must gain to be worth a word
 _BLOCK = 65536  # rows of targets that are read at once
 # What people's teachers expect most often: (what a recipe says, what it does)
 _USUAL: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -26,7 +27,10 @@ _USUAL: tuple[tuple[str, dict[str, Any]], ...] = (
         "scale = '1/255', mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225]",
         {"scale": 1 / 255, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
     ),
-    ("channel_order = 'bgr', mean = [103.939, 116.779, 123.68]", {"mean": (103.939, 116.779, 123.68)}),
+    (
+        "channel_order = 'bgr', mean = [103.939, 116.779, 123.68]",
+        {"channel_order": "bgr", "mean": (103.939, 116.779, 123.68)},
+    ),
     ("scale = 1, mean = 0, std = 1", {}),
 )
 
@@ -77,15 +81,24 @@ def judge(confusion: NDArray[np.int64]) -> Verdict:
     return Verdict(int(counts.sum()), right, 1 / len(confusion), order, ordered)
 
 
-def check_before(teacher: Teacher, train: Samples, classes: Sequence[str]) -> None:
-    """Try a teacher on some labelled images before it labels all. Errors: TargetsError, see `complain`."""
-    probe = train.take(_probe(train.labels))
+def check_before(teacher: Teacher, train: Samples, classes: Sequence[str]) -> str | None:
+    """Try a teacher on some labelled images before it labels all; returns a warning, or None.
+
+    Most networks of rectifiers hardly mind a wrong scale of pixels: they answer rightly, but far too surely, and teach
+    little. A teacher for which nothing was set is therefore tried with what is usual, too. Errors: TargetsError, see
+    `complain`.
+    """
+    probe = train.take(_probe(train.labels, _OF_ALL))
     logits = teacher.answer(probe)
     if not np.isfinite(logits).all():
-        return  # labelling names the sample
+        return None  # labelling names the sample
     verdict = judge(_confusion(logits, probe.labels, len(classes)))
     if not verdict.sound:
         raise complain(teacher, verdict, classes, None if verdict.order else _better(teacher, probe, classes))
+    if not teacher.fit.section.untouched:
+        return None
+    few = train.take(_probe(train.labels, _OF_ALL // 4))
+    return _surer(teacher, few)
 
 
 def agreement(targets: TargetRows, train: Samples, classes: Sequence[str]) -> tuple[float, Verdict]:
@@ -132,23 +145,46 @@ def _classes(teacher: Teacher, order: tuple[int, ...], classes: Sequence[str]) -
 
 def _better(teacher: Teacher, probe: Samples, classes: Sequence[str]) -> tuple[str, Verdict] | None:
     """The usual preprocessing with which the teacher knows the images, if there is one."""
-    fit, outputs, found = teacher.fit, teacher.outputs, []
+    tried = _usual_answers(teacher, probe)
+    found = [(said, judge(_confusion(logits, probe.labels, len(classes)))) for said, logits in tried]
+    best = max(found, key=lambda one: one[1].ordered, default=None)
+    return best if best and best[1].good else None
+
+
+def _surer(teacher: Teacher, probe: Samples) -> str | None:
+    """A warning if the labels are far likelier to the teacher with a usual preprocessing than without."""
+    now = teacher.answer(probe)
+    found = [(_surprise(logits, probe.labels), said) for said, logits in _usual_answers(teacher, probe)]
+    best, before = min(found, default=(np.inf, "")), _surprise(now, probe.labels)
+    if before - best[0] < _SURPRISE or best[0] > before / 2:
+        return None
+    return (
+        f"{teacher.what} gets pixels of 0 to 255; with teacher.preprocessing: {best[1]} its cross-entropy on "
+        f"{len(probe):,} labelled training images is {best[0]:.3g} instead of {before:.3g}: was it trained so?"
+    )
+
+
+def _usual_answers(teacher: Teacher, probe: Samples) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """(what a recipe says, the finite answers) with each of the usual preprocessings that fit the teacher."""
+    fit, channels = teacher.fit, teacher.fit.input_shape[2]
     try:
         for said, changes in _USUAL:
-            if "bgr" in said and fit.input_shape[2] != 3:
-                continue
-            order = "bgr" if "bgr" in said else "rgb"
-            plain = {"scale": 1.0, "mean": 0.0, "std": 1.0, "channel_order": order, **changes}
-            if any(isinstance(value, tuple) and len(value) != fit.input_shape[2] for value in plain.values()):
+            plain = {"scale": 1.0, "mean": 0.0, "std": 1.0, "channel_order": "rgb", **changes}
+            if channels != 3 and any(isinstance(value, tuple) for value in plain.values()):
                 continue
             teacher.fit = fit.with_preprocessing(**plain)
             logits = teacher.answer(probe)
             if np.isfinite(logits).all():
-                found.append((said, judge(_confusion(logits, probe.labels, len(classes)))))
+                yield said, logits
     finally:
-        teacher.fit, teacher.outputs = fit, outputs
-    best = max(found, key=lambda one: one[1].ordered, default=None)
-    return best if best and best[1].good else None
+        teacher.fit = fit
+
+
+def _surprise(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """The mean of -log softmax(logits)[label], in nats."""
+    wide = logits.astype(np.float64)
+    wide -= wide.max(axis=-1, keepdims=True)
+    return float(np.mean(np.log(np.exp(wide).sum(axis=-1)) - wide[np.arange(len(labels)), labels]))
 
 
 def _confusion(logits: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
@@ -156,10 +192,10 @@ def _confusion(logits: NDArray[np.float32], labels: NDArray[np.int64], classes: 
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
-def _probe(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+def _probe(labels: NDArray[np.int64], of_all: int) -> NDArray[np.int64]:
     """Some images of every class, spread over the data, as far as there are so many."""
     kinds = np.unique(labels)
-    most = max(1, min(_OF_EACH_CLASS, _OF_ALL // len(kinds)))
+    most = max(1, min(_OF_EACH_CLASS, of_all // len(kinds)))
     places = [np.flatnonzero(labels == kind) for kind in kinds]
     return np.sort(
         np.concatenate([one[np.linspace(0, len(one) - 1, min(most, len(one))).astype(int)] for one in places])

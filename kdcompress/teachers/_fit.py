@@ -42,7 +42,7 @@ class Fit:
         given = self.section
         if given.channel_order == "bgr":
             images = images[..., ::-1]
-        if (given.scale, given.mean, given.std) != (1.0, 0.0, 1.0):
+        if not given.untouched:
             mean, std = np.asarray(given.mean, np.float32), np.asarray(given.std, np.float32)
             images = (images.astype(np.float32) * np.float32(given.scale) - mean) / std
         return np.ascontiguousarray(np.moveaxis(images, -1, 1)) if self.nchw else images

@@ -28,7 +28,9 @@ class KerasTeacher(Teacher):
     @classmethod
     def open(cls, path: Path, section: OneTeacherSection, question: Question, what: str) -> KerasTeacher:
         """See Teacher.open."""
-        return cls.of_model(load_saved_model(path), section, question, what)
+        teacher = cls.of_model(load_saved_model(path), section, question, what)
+        teacher.path = path
+        return teacher
 
     @classmethod
     def of_model(cls, model: Any, section: OneTeacherSection, question: Question, what: str) -> KerasTeacher:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.errors import ModelError, one_line
+from kdcompress.errors import ModelError
 from kdcompress.files import digest_of, move_into_place, scratch_folder, sha256_of, write_atomically
-from kdcompress.models import in_batches, open_session
+from kdcompress.models import external_files, in_batches, open_session
 from kdcompress.sections import OneTeacherSection
 from kdcompress.teachers._base import Question, Teacher, pick
 from kdcompress.teachers._fit import Fit, fit_of
@@ -32,15 +31,14 @@ class OnnxTeacher(Teacher):
         self._image = image_of(session, section, what)
         self._output = pick([one.name for one in session.get_outputs()], section.output, what, "teacher.output")
         self._constants = _constants(session, self._image.name, section, what)
-        self._external = external_files(path, what)
         self.digest = digest_of(
-            [[sha256_of(file) for file in self.files], self._image.name, self._output, section.constants]
+            [
+                [sha256_of(file) for file in (path, *external_files(path))],
+                self._image.name,
+                self._output,
+                section.constants,
+            ]
         )
-
-    @property
-    def files(self) -> list[Path]:
-        """See Teacher.files; weights may lie in files of their own."""
-        return [self.path, *(self.path.parent / name for name in self._external)]
 
     @classmethod
     def open(cls, path: Path, section: OneTeacherSection, question: Question, what: str) -> OnnxTeacher:
@@ -61,7 +59,7 @@ class OnnxTeacher(Teacher):
 
     def keep(self, path: Path) -> None:
         """See Teacher.keep; what lies in several external files goes into one, `path`.data."""
-        if not self._external:
+        if not external_files(self.path):
             write_atomically(path, lambda part: shutil.copyfile(self.path, part))
             return
         import onnx
@@ -88,23 +86,6 @@ def sizes_of(value: Any, what: str) -> tuple[int | None, ...]:
     if len(shape) != 4:
         raise ModelError(f"{what} takes {value.name} of shape {shape}; a teacher takes a batch of images, of rank 4")
     return tuple(size if isinstance(size, int) and size > 0 else None for size in shape)
-
-
-def external_files(path: Path, what: str) -> list[str]:
-    """The files beside an ONNX file that hold its weights, by their names relative to it."""
-    return list(dict.fromkeys(_locations(path, what)))
-
-
-def _locations(path: Path, what: str) -> Iterator[str]:
-    import onnx
-
-    try:
-        graph = onnx.load(str(path), load_external_data=False).graph
-    except Exception as exc:
-        raise ModelError(f"{what} cannot be loaded as an ONNX model: {one_line(exc)}") from exc
-    for tensor in graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            yield next(entry.value for entry in tensor.external_data if entry.key == "location")
 
 
 def _constants(session: Any, image: str, section: OneTeacherSection, what: str) -> dict[str, NDArray[Any]]:

@@ -140,7 +140,8 @@ class Pipeline:
                 ]
                 teacher.check_ids(np.concatenate([part.ids for part in parts]), recipe.views)
         if self.method.needs_targets:
-            teaching.check(self.split, self.dataset.classes, recipe.views)
+            for warning in teaching.check(self.split, self.dataset.classes, recipe.views):
+                self._warn(warning)
         return teaching
 
     def _student(self) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kdcompress import registry
 from kdcompress.data import Dataset, Samples, Split
+from kdcompress.errors import TargetsError
 from kdcompress.files import digest_of
 from kdcompress.models import call_function, load_model, seed_everything
 from kdcompress.progress import Progress
@@ -21,6 +22,7 @@ from kdcompress.run import RunFolder
 from kdcompress.sections import MemberSection, OneTeacherSection, ViewsSection
 from kdcompress.teachers import (
     EnsembleRows,
+    Fit,
     Question,
     Targets,
     Teacher,
@@ -78,14 +80,19 @@ class Teaching:
         cached, seconds = all(one.cached for one in found), sum(one.seconds for one in found)
         return Targets(rows, cached, seconds, key)
 
-    def check(self, split: Split, classes: Sequence[str], views: ViewsSection) -> None:
-        """Try each teacher that must label on some images; TargetsError if one knows them no better than chance."""
+    def check(self, split: Split, classes: Sequence[str], views: ViewsSection) -> Iterator[str]:
+        """Try each teacher that must label on some images, and give the warnings.
+
+        Errors: TargetsError if one knows them no better than chance.
+        """
         for teacher, section in zip(self.teachers, self.sections, strict=True):
             if not self.recipe.teacher.check or section.weights == "none":
                 continue
             ready = teacher.known(split.train) is not None
             if not ready and not labelled(target_key(teacher, split.fingerprint, views)):
-                check_before(teacher, split.train, classes)
+                warning = check_before(teacher, split.train, classes)
+                if warning:
+                    yield warning
 
     def check_labels(self, targets: Targets, split: Split, classes: Sequence[str]) -> float:
         """How many training labels the targets agree with, a fraction; TargetsError as for `check`."""
@@ -151,8 +158,29 @@ def reopen_teaching(run: RunFolder, recipe: Recipe) -> Teaching:
     kept = kept_teachers(run)
     found = []
     for section, one in zip(recipe.teacher.each, kept.values(), strict=True):
-        found.append(open_one(section, question, path_of(run, one)))
+        copy = path_of(run, one)
+        found.append(open_one(section, question, copy) if copy else Forgotten(section, question))
     return Teaching(tuple(found), recipe.teacher.each, recipe)
+
+
+class Forgotten(Teacher):
+    """A teacher of which a run keeps no copy, since it is no model: its answers are in the run, and nothing else."""
+
+    def __init__(self, section: OneTeacherSection, question: Question) -> None:
+        self.what, self.digest = f"teacher {section.model}", ""
+        self.fit = Fit(question.shape, section.preprocessing)
+
+    @classmethod
+    def open(cls, path: Path, section: OneTeacherSection, question: Question, what: str) -> Forgotten:
+        """See Teacher.open."""
+        return cls(section, question)
+
+    def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """See Teacher.run."""
+        raise TargetsError(f"{self.what} is no model that could be asked again")
+
+    def keep(self, path: Path) -> None:
+        """See Teacher.keep."""
 
 
 def keep_teaching(teaching: Teaching, run: RunFolder) -> None:
@@ -217,4 +245,6 @@ def open_one(
     if copy:
         KerasTeacher.of_model(model, section, question, what)  # makes the weights that are then loaded
         model.load_weights(copy)
-    return KerasTeacher.of_model(model, section, question, what)
+    teacher = KerasTeacher.of_model(model, section, question, what)
+    teacher.path = copy
+    return teacher

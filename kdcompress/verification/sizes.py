@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.files import size_of
-from kdcompress.models import save_model
+from kdcompress.models import external_files, save_model
 
 
 def model_bytes(path: Path, model: Any = None) -> int:
     """The bytes of a model file or folder; of a `.keras` file with an optimizer in it, those it has without.
 
-    `model` is what the `.keras` file holds, opened.
+    The weights that an ONNX file keeps in files beside it count. `model` is what the `.keras` file holds, opened.
     """
+    if path.suffix == ".onnx":
+        return sum(size_of(file) for file in (path, *external_files(path)))
     if path.suffix != ".keras" or not _has_optimizer(path):
         return size_of(path)
     return saved_bytes(model)

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from kdcompress.errors import KDCompressError
-from kdcompress.files import size_of
 from kdcompress.teachers import Teacher
 from kdcompress.teachers.keras import KerasTeacher
 from kdcompress.verification.costs import Cost, cost_of_file, cost_of_model
 from kdcompress.verification.flops import count_flops_or_none
-from kdcompress.verification.sizes import saved_bytes
+from kdcompress.verification.sizes import model_bytes, saved_bytes
 
 logger = logging.getLogger(__name__)
 _TRAINED = ("trainable_params", "non_trainable_params")
@@ -62,11 +61,13 @@ def _brief(teacher: Teacher) -> dict[str, int | None]:
 def _cost(teacher: Teacher) -> dict[str, Any]:
     shape = teacher.fit.input_shape
     if isinstance(teacher, KerasTeacher):
-        return {**cost_of_model(teacher.model, shape, teacher.what).to_dict(), "bytes": saved_bytes(teacher.model)}
+        model, path = teacher.model, teacher.path
+        size = model_bytes(path, model) if path else saved_bytes(model)
+        return {**cost_of_model(model, shape, teacher.what).to_dict(), "bytes": size}
     if teacher.path is None:
         return {**dict.fromkeys(_SUMS), "input_shape": list(shape), "layers": [], "warnings": []}
     cost: Cost = cost_of_file(teacher.path, shape)
-    return {**cost.to_dict(), "bytes": sum(size_of(file) for file in teacher.files)}
+    return {**cost.to_dict(), "bytes": model_bytes(teacher.path)}
 
 
 def _sum(values: Sequence[int | None]) -> int | None:
