@@ -22,6 +22,7 @@ _BLOCK = 65536  # rows of targets that are read at once
 # What people's teachers expect most often: (what a recipe says, what it does)
 _USUAL: tuple[tuple[str, dict[str, Any]], ...] = (
     ("scale = '1/255'", {"scale": 1 / 255}),
+    ("scale = '1/255', mean = 0.1307, std = 0.3081", {"scale": 1 / 255, "mean": 0.1307, "std": 0.3081}),
     ("scale = '1/127.5', mean = 1", {"scale": 1 / 127.5, "mean": 1.0}),
     (
         "scale = '1/255', mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225]",
@@ -85,7 +86,7 @@ def check_before(teacher: Teacher, train: Samples, classes: Sequence[str]) -> st
     """Try a teacher on some labelled images before it labels all; returns a warning, or None.
 
     Most networks of rectifiers hardly mind a wrong scale of pixels: they answer rightly, but far too surely, and teach
-    little. A teacher for which nothing was set is therefore tried with what is usual, too. Errors: TargetsError, see
+    little. A teacher that gets unscaled pixels is therefore tried with what is usual, too. Errors: TargetsError, see
     `complain`.
     """
     probe = train.take(_probe(train.labels, _OF_ALL))
@@ -95,7 +96,7 @@ def check_before(teacher: Teacher, train: Samples, classes: Sequence[str]) -> st
     verdict = judge(_confusion(logits, probe.labels, len(classes)))
     if not verdict.sound:
         raise complain(teacher, verdict, classes, None if verdict.order else _better(teacher, probe, classes))
-    if not teacher.fit.section.untouched:
+    if teacher.fit.section.scale != 1:
         return None
     few = train.take(_probe(train.labels, _OF_ALL // 4))
     return _surer(teacher, few)
@@ -168,9 +169,11 @@ def _usual_answers(teacher: Teacher, probe: Samples) -> Iterator[tuple[str, NDAr
     """(what a recipe says, the finite answers) with each of the usual preprocessings that fit the teacher."""
     fit, channels = teacher.fit, teacher.fit.input_shape[2]
     try:
-        for said, changes in _USUAL:
+        theirs = {"scale": 1 / 255, "mean": fit.section.mean, "std": fit.section.std}
+        beside = [] if fit.section.untouched else [("scale = '1/255' beside what is set", theirs)]
+        for said, changes in (*beside, *_USUAL):
             plain = {"scale": 1.0, "mean": 0.0, "std": 1.0, "channel_order": "rgb", **changes}
-            if channels != 3 and any(isinstance(value, tuple) for value in plain.values()):
+            if any(isinstance(value, tuple) and len(value) not in (1, channels) for value in plain.values()):
                 continue
             teacher.fit = fit.with_preprocessing(**plain)
             logits = teacher.answer(probe)

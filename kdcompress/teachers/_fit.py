@@ -75,7 +75,10 @@ def fit_of(
         sizes = (*asked, sizes[2])
     height, width, channels = (size or mine for size, mine in zip(sizes, data, strict=True))
     if channels not in _CHANNELS:
-        raise ModelError(f"{what} takes images of {channels} channels; there are images of 1, 3 and 4")
+        raise ModelError(
+            f"{what} takes images of {channels} channels; there are images of 1, 3 and 4 "
+            "(teacher.preprocessing.layout says which axis holds them)"
+        )
     for name in ("mean", "std"):
         value = getattr(section, name)
         if isinstance(value, tuple) and len(value) not in (1, channels):
