@@ -20,6 +20,7 @@ Rows: TypeAlias = "slice | Sequence[int] | NDArray[np.int64]"
 # Pixels of a batch: 256 images of 28x28, 32 of 224x224x3, which holds a big network's activations to a few GB
 _BATCH_PIXELS = 5_000_000
 _LARGEST_BATCH = 256
+_AT_A_TIME = 4  # images that a thread reads before it asks for more
 
 
 class LazyImages(ABC):
@@ -60,8 +61,7 @@ class FileImages(LazyImages):
 
     def __getitem__(self, rows: Rows) -> Pixels:
         names, shape = self.names[rows], self.shape[1:]
-        read = in_parallel(lambda name: read_image(self.root / str(name), shape), names)
-        return np.stack(read) if read else np.empty((0, *shape), np.uint8)
+        return _filled(lambda place: read_image(self.root / str(names[place]), shape), len(names), shape)
 
     def take(self, index: NDArray[np.int64]) -> FileImages:
         """See LazyImages.take."""
@@ -103,8 +103,8 @@ class FittedImages(LazyImages):
         self.images, self.shape = images, (len(images), *shape)
 
     def __getitem__(self, rows: Rows) -> Pixels:
-        fitted = in_parallel(lambda image: fit_image(image, self.shape[1:]), self.images[rows])
-        return np.stack(fitted) if fitted else np.empty((0, *self.shape[1:]), np.uint8)
+        images, shape = self.images[rows], self.shape[1:]
+        return _filled(lambda place: fit_image(images[place], shape), len(images), shape)
 
     def take(self, index: NDArray[np.int64]) -> FittedImages:
         """See LazyImages.take."""
@@ -183,6 +183,18 @@ def in_parallel(function: Callable[[Any], Any], items: Sequence[Any] | NDArray[A
     Worth it because Pillow decodes and scales without holding Python's lock.
     """
     return list(_pool().map(function, items))
+
+
+def _filled(read: Callable[[int], Pixels], n: int, shape: Shape) -> Pixels:
+    """The images read(0), read(1), ... in one array, filled by all cores, a few images at a time."""
+    found = np.empty((n, *shape), np.uint8)
+
+    def fill(begin: int) -> None:
+        for place in range(begin, min(begin + _AT_A_TIME, n)):
+            found[place] = read(place)
+
+    in_parallel(fill, range(0, n, _AT_A_TIME))
+    return found
 
 
 @functools.cache
