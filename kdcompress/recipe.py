@@ -45,6 +45,7 @@ class Recipe(Section):
     baseline: bool = True
     deterministic: bool = True
     data: dict[str, Any]
+    superclasses: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     split: SplitSection = SplitSection()
     unlabelled: UnlabelledSection | None = None
     views: ViewsSection = ViewsSection()

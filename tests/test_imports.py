@@ -88,11 +88,11 @@ def test_every_choice_and_every_setting_is_checked_without_the_heavy_libraries()
 
 
 def test_a_choice_is_a_file() -> None:
-    assert registry.choices("methods") == ["hinton", "none"]
+    assert registry.choices("methods") == ["hinton", "none", "subclass"]
     assert registry.choices("models") == ["mnist_cnn", "mnist_mlp"]
     assert registry.choices("datasets") == ["arrays", "csv", "folder", "mnist"]
     assert registry.choices("teachers") == ["keras", "logits", "onnx", "saved_model", "tflite"]
-    assert registry.choices("recipes") == ["mnist", "mnist-demo"]
+    assert registry.choices("recipes") == ["mnist", "mnist-demo", "mnist-subclass"]
     for room in registry.ROOMS:
         for name in registry.choices(room):
             assert registry.describe(room, name), f"{room}/{name} does not say what it is"

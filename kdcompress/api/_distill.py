@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdcompress.api._source import Run, reference_of
-from kdcompress.data import make_source
+from kdcompress.data import load_data
 from kdcompress.errors import KDCompressError
 from kdcompress.files import write_json
 from kdcompress.progress import Progress
@@ -133,7 +133,7 @@ def _finished(run: RunFolder, recipe: Recipe, progress: Progress) -> Run:
         run.holds(name)
     result = json.loads((run / METRICS).read_text(encoding="utf-8"))
     if "dir" in recipe.data:
-        run.check_data(make_source(recipe.data).load(progress).facts)
+        run.check_data(load_data(recipe, progress).facts)
     for warning in result["warnings"]:
         progress.warn(warning)
     progress.note(f"{run.path} is finished already; --fresh makes it anew, say after a change of your code")

@@ -82,9 +82,8 @@ class Terminal(Progress):
     def epoch(self, phase: str, epoch: int, epochs: int, row: Mapping[str, float]) -> None:
         """A line for each epoch."""
         super().epoch(phase, epoch, epochs, row)
-        parts = f"label {row['label_loss']:.4f}"
-        if "targets_loss" in row:
-            parts += f", targets {row['targets_loss']:.4f}"
+        losses = [name for name in row if name.endswith("_loss") and not name.startswith("val_")]
+        parts = ", ".join(f"{name.removesuffix('_loss')} {row[name]:.4f}" for name in losses)
         self._say(
             f"{phase:<9} epoch {epoch:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.4f} ({parts})  "
             f"val accuracy {100 * row['val_accuracy']:.2f} %  {row['seconds']:.1f} s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from kdcompress.data._base import UNLABELLED, Dataset, DatasetSource, Samples, write_ids
@@ -10,9 +11,17 @@ from kdcompress.data._images import Shape, find_images, image_size, read_image
 from kdcompress.data._npz import ArrayFile
 from kdcompress.data._splits import Split, split_dataset, stratified
 from kdcompress.data._stores import FileImages, Images, LazyImages, MappedImages, batch_for, blocks, fitted
+from kdcompress.data._subclasses import merged
 from kdcompress.data._unlabelled import load_unlabelled
 from kdcompress.data._views import apply_transforms, chosen_transforms, scale_transforms, view_transforms
-from kdcompress.recipe import choose
+from kdcompress.progress import Progress
+from kdcompress.recipe import Recipe, choose
+
+
+def load_data(recipe: Recipe, progress: Progress, folder: Path | None = None) -> Dataset:
+    """The data set of a recipe, from another folder if it was moved, its classes merged as the recipe asks."""
+    settings = {**recipe.data, **({"dir": str(folder)} if folder else {})}
+    return merged(make_source(settings).load(progress), recipe.superclasses)
 
 
 def make_source(settings: Mapping[str, Any]) -> DatasetSource:
@@ -40,6 +49,7 @@ __all__ = [
     "find_images",
     "fitted",
     "image_size",
+    "load_data",
     "load_unlabelled",
     "make_source",
     "read_image",

@@ -31,13 +31,14 @@ class Samples:
     """Images (n, H, W, C) uint8, labels (n,) int64 counted from 0, and ids (n,) unique text.
 
     An image without a label has UNLABELLED. `groups` (n,) name what must stay on one side of a split (a patient, a
-    scene), where the data say so.
+    scene), `subclasses` (n,) are finer labels, counted through all classes, where the data say so.
     """
 
     images: Images
     labels: NDArray[np.int64]
     ids: NDArray[np.str_]
     groups: NDArray[np.str_] | None = None
+    subclasses: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -45,10 +46,11 @@ class Samples:
     def take(self, index: NDArray[np.int64]) -> Samples:
         """The samples at `index`, in that order."""
         groups = None if self.groups is None else self.groups[index]
-        return Samples(take(self.images, index), self.labels[index], self.ids[index], groups)
+        subclasses = None if self.subclasses is None else self.subclasses[index]
+        return Samples(take(self.images, index), self.labels[index], self.ids[index], groups, subclasses)
 
     def join(self, other: Samples) -> Samples:
-        """These samples with `other` behind them; groups are left out."""
+        """These samples with `other` behind them; groups and subclasses are left out."""
         images = JoinedImages(self.images, other.images)
         return Samples(images, np.append(self.labels, other.labels), np.append(self.ids, other.ids))
 
@@ -65,6 +67,9 @@ def digest_of_samples(parts: Iterable[Samples]) -> str:
         for piece in content(part.images):
             digest.update(piece)
         digest.update(np.ascontiguousarray(part.labels).data)
+        if part.subclasses is not None:
+            digest.update(b"subclasses")
+            digest.update(np.ascontiguousarray(part.subclasses).data)
     return digest.hexdigest()
 
 
@@ -72,7 +77,8 @@ def digest_of_samples(parts: Iterable[Samples]) -> str:
 class Dataset:
     """A data set as loaded; `source` says in words where it came from, `notice` what to beware of.
 
-    `val` is the validation part of data that come with one; of others it is carved from train.
+    `val` is the validation part of data that come with one; of others it is carved from train. `subclasses` are the
+    names of finer classes by class, where there are such.
     """
 
     name: str
@@ -82,6 +88,7 @@ class Dataset:
     test: Samples
     notice: str | None = None
     val: Samples | None = None
+    subclasses: tuple[tuple[str, ...], ...] | None = None
 
     @property
     def parts(self) -> dict[str, Samples]:

@@ -18,6 +18,7 @@ from kdcompress.data._images import Shape
 from kdcompress.data._index import look_through, size_in_words
 from kdcompress.data._splits import carve
 from kdcompress.data._stores import FileImages
+from kdcompress.data._subclasses import number_subclasses
 from kdcompress.data._twins import notice_of
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
@@ -33,13 +34,15 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Listing:
-    """Image files below `root` by name, each with the name of its class, its part ("" where none is said) and group."""
+    """Image files below `root` by name, each with the name of its class, its part ("" where none is said), group and
+    subclass."""
 
     root: Path
     names: list[str]
     labels: list[str]
     parts: list[str]
     groups: list[str] | None
+    subclasses: list[str] | None = None
 
 
 class ImageFiles(DatasetSource):
@@ -68,10 +71,15 @@ class ImageFiles(DatasetSource):
         rows = look_through(listed.root, names, progress)
         images = FileImages(listed.root, names, self._shape(rows), rows["sha256"])
         groups = None if listed.groups is None else np.array(listed.groups, np.str_)[chosen]
-        samples = Samples(images, labels[chosen], names, groups)
+        finer, named = None, None
+        if listed.subclasses is not None:
+            fine = np.array(listed.subclasses, np.str_)[chosen]
+            finer, named = number_subclasses(labels[chosen], fine, classes, str(listed.root))
+        samples = Samples(images, labels[chosen], names, groups, finer)
         parts = self._divide(samples, np.array(listed.parts, np.str_)[chosen], classes, progress)
         name = type(self).__module__.rpartition(".")[2]
-        dataset = Dataset(name, str(listed.root), classes, parts["train"], parts["test"], val=parts.get("val"))
+        train, test, val = parts["train"], parts["test"], parts.get("val")
+        dataset = Dataset(name, str(listed.root), classes, train, test, val=val, subclasses=named)
         return replace(dataset, notice=notice_of(dataset))
 
     def _labels(self, listed: Listing) -> tuple[tuple[str, ...], NDArray[np.int64]]:

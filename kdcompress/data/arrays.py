@@ -13,6 +13,7 @@ from kdcompress.data._base import Dataset, DatasetSource, Samples, readable_fold
 from kdcompress.data._npz import ArrayFile
 from kdcompress.data._splits import carve
 from kdcompress.data._stores import Images, MappedImages
+from kdcompress.data._subclasses import Names, number_subclasses
 from kdcompress.data._twins import notice_of
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
@@ -21,8 +22,9 @@ from kdcompress.progress import Progress
 class Arrays(DatasetSource):
     """`dir` is a folder of npy files or an npz file; what lies there uncompressed stays on disk.
 
-    x is (n, H, W) or (n, H, W, C) uint8, y (n,) whole numbers from 0, or names. Optional: `ids` and `groups` (n,), and
-    `classes`, the names of the classes; with a part's ending (x_train, ids_train) where the arrays have one.
+    x is (n, H, W) or (n, H, W, C) uint8, y (n,) whole numbers from 0, or names. Optional: `ids`, `groups` and
+    `subclasses` (n,), and `classes`, the names of the classes; with a part's ending (x_train, ids_train) where the arrays
+    have one.
     `test_fraction` and `split_seed` count where there is one part alone.
     """
 
@@ -40,6 +42,7 @@ class Arrays(DatasetSource):
         labels = {ending: _labels(file, ending) for ending in endings}
         classes = _classes(file, list(labels.values()))
         parts = {ending: _samples(file, ending, labels[ending], classes) for ending in endings}
+        parts, named = _with_subclasses(file, parts, classes)
         if endings == [""]:
             index = np.arange(len(parts[""]))
             train, test = carve(parts[""], index, self.test_fraction, self.split_seed, classes, "test")
@@ -50,11 +53,28 @@ class Arrays(DatasetSource):
             sizes = " and ".join("x".join(map(str, shape)) for shape in sorted(shapes))
             raise DataError(f"{path}: the parts hold images of {sizes}; they must agree")
         train_part, test_part, val = parts["_train"], parts["_test"], parts.get("_val")
-        dataset = Dataset("arrays", str(path), classes, train_part, test_part, val=val)
+        dataset = Dataset("arrays", str(path), classes, train_part, test_part, val=val, subclasses=named)
         return replace(dataset, notice=notice_of(dataset))
 
 
 DATASET = Arrays
+
+
+def _with_subclasses(
+    file: ArrayFile, parts: dict[str, Samples], classes: tuple[str, ...]
+) -> tuple[dict[str, Samples], Names | None]:
+    """The parts with their subclasses, if there are arrays of them."""
+    found = {ending: _texts(file, f"subclasses{ending}", len(part)) for ending, part in parts.items()}
+    there = [fine for fine in found.values() if fine is not None]
+    if not there:
+        return parts, None
+    if len(there) < len(parts):
+        raise DataError(f"{file.path}: every part must have subclasses, or none")
+    labels = np.concatenate([part.labels for part in parts.values()])
+    numbers, named = number_subclasses(labels, np.concatenate(there), classes, str(file.path))
+    ends = np.cumsum([len(part) for part in parts.values()])[:-1]
+    pieces = zip(parts.items(), np.split(numbers, ends), strict=True)
+    return {ending: replace(part, subclasses=finer) for (ending, part), finer in pieces}, named
 
 
 def _labels(file: ArrayFile, ending: str) -> NDArray[np.generic]:

@@ -19,7 +19,7 @@ _TOLD = 5  # missing files that an error names
 class Csv(ImageFiles):
     """A CSV file with a header; paths are relative to `dir`, by default the file's own folder, and stay inside it.
 
-    `path`, `label`, `partition` and `group` name its columns; the last two count where there are such columns.
+    `path`, `label`, `partition`, `group` and `subclass` name its columns; the last three count where there are such.
     Without `file`, `dir` must hold one CSV file.
     """
 
@@ -30,6 +30,7 @@ class Csv(ImageFiles):
     label: str = "label"
     partition: str = "partition"
     group: str = "group"
+    subclass: str = "subclass"
 
     def listing(self, progress: Progress) -> Listing:
         """See ImageFiles.listing."""
@@ -37,12 +38,15 @@ class Csv(ImageFiles):
         root = readable_folder(Path(self.dir).expanduser() if self.dir else table.parent).resolve()
         listed, lines = Listing(root, [], [], [], None), []
         groups: list[str] = []
+        finer: list[str] = []
         for line, row in self._rows(table):
             listed.names.append(_inside(root, row[self.path], f"{table}, line {line}"))
             listed.labels.append(_filled(row[self.label], self.label, f"{table}, line {line}"))
             listed.parts.append(_part(row.get(self.partition), f"{table}, line {line}"))
             if self.group in row:
                 groups.append(_filled(row[self.group], self.group, f"{table}, line {line}"))
+            if self.subclass in row:
+                finer.append(_filled(row[self.subclass], self.subclass, f"{table}, line {line}"))
             lines.append(line)
         if not lines:
             raise DataError(f"{table} has a header and no rows")
@@ -51,7 +55,7 @@ class Csv(ImageFiles):
         if "" in (parts := set(listed.parts)) and len(parts) > 1:
             where = lines[listed.parts.index("")]
             raise DataError(f"{table}, line {where}: column {self.partition!r} is empty, and is filled in other rows")
-        return Listing(root, listed.names, listed.labels, listed.parts, groups or None)
+        return Listing(root, listed.names, listed.labels, listed.parts, groups or None, finer or None)
 
     def _table(self) -> Path:
         if self.file is not None:
@@ -77,7 +81,7 @@ class Csv(ImageFiles):
         reader = csv.DictReader(text.splitlines(keepends=True), delimiter=max(",;\t", key=first.count))
         header = [name.strip() for name in reader.fieldnames or []]
         asked = {"path": self.path, "label": self.label}
-        asked |= {key: getattr(self, key) for key in ("partition", "group") if key in self.model_fields_set}
+        asked |= {key: getattr(self, key) for key in ("partition", "group", "subclass") if key in self.model_fields_set}
         for key, column in asked.items():
             if column not in header:
                 raise DataError(

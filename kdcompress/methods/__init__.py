@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kdcompress.methods._base import Method
+from kdcompress.methods._base import Method, Task
 from kdcompress.recipe import choose
 
 
@@ -15,4 +15,4 @@ def make_method(settings: Mapping[str, Any]) -> Method:
     return method
 
 
-__all__ = ["Method", "make_method"]
+__all__ = ["Method", "Task", "make_method"]

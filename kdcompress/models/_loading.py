@@ -27,12 +27,13 @@ def seed_everything(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
-def load_model(reference: str, input_shape: tuple[int, int, int], classes: int, role: str) -> Any:
-    """The Keras model behind `reference`, checked to map images of `input_shape` to `classes` logits.
+def load_model(reference: str, input_shape: tuple[int, int, int], outputs: int, role: str, why: str = "") -> Any:
+    """The Keras model behind `reference`, checked to map images of `input_shape` to `outputs` numbers.
 
-    `role` (teacher or student) names the model in errors. Errors: ModelError.
+    `role` (teacher or student) names the model in errors, `why` says why it must be so many. Errors: ModelError.
     """
-    return prepare_model(_load(reference, input_shape, classes, role), input_shape, classes, f"{role} {reference}")
+    model = _load(reference, input_shape, outputs, role)
+    return prepare_model(model, input_shape, outputs, f"{role} {reference}", why)
 
 
 def load_saved_model(path: Path) -> Any:
@@ -110,16 +111,17 @@ def keep_model(model: Any) -> Path:
     return path
 
 
-def prepare_model(model: Any, input_shape: tuple[int, int, int], classes: int, what: str) -> Any:
-    """Return `model` after building it on one blank image; ModelError unless it gives (1, classes) from it."""
+def prepare_model(model: Any, input_shape: tuple[int, int, int], outputs: int, what: str, why: str = "") -> Any:
+    """Return `model` after building it on one blank image; ModelError unless it gives (1, outputs) from it."""
     expected = own_shape(model, what)
     if expected and not _fits(expected, input_shape):
         raise ModelError(f"{what} takes images of {_size(expected)}, the data has {_size(input_shape)}")
     output = _first_answer(model, input_shape, what)
     shape = tuple(getattr(output, "shape", ()))
-    if shape != (1, classes):
+    if shape != (1, outputs):
         got = f"{shape[1]} classes" if len(shape) == 2 else f"an output of shape {shape or type(output).__name__}"
-        raise ModelError(f"{what} has {got}, the data has {classes} classes; it must end in (batch, {classes}) logits")
+        reason = why or f"the data has {outputs} classes"
+        raise ModelError(f"{what} has {got}, {reason}; it must end in (batch, {outputs}) logits")
     return model
 
 
@@ -140,9 +142,9 @@ def _first_answer(model: Any, input_shape: tuple[int, int, int], what: str) -> A
         raise ModelError(f"{what} fails on an image of {_size(input_shape)}: {_reason(exc)}") from exc
 
 
-def _load(reference: str, input_shape: tuple[int, int, int], classes: int, role: str) -> Any:
+def _load(reference: str, input_shape: tuple[int, int, int], outputs: int, role: str) -> Any:
     if reference in registry.choices("models"):
-        return registry.load("models", reference).build(input_shape, classes)
+        return registry.load("models", reference).build(input_shape, outputs)
     if is_function(reference):
         return call_function(reference, role)
     return load_saved_model(Path(reference))

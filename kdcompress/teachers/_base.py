@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.data import Images, Samples, Shape, batch_for, blocks, fitted
-from kdcompress.errors import KDCompressError, ModelError, one_line
+from kdcompress.errors import KDCompressError, ModelError, RecipeError, one_line
 from kdcompress.sections import OneTeacherSection
 from kdcompress.teachers._fit import Fit
 
@@ -27,10 +27,19 @@ Place: TypeAlias = "tuple[NDArray[np.int64] | slice, NDArray[np.int64] | int]"
 
 @dataclass(frozen=True)
 class Question:
-    """What a teacher is asked about: images (H, W, C) of these classes."""
+    """What a teacher is asked about: images (H, W, C) of these classes, and how many numbers it gives for each.
+
+    That is one for each class, unless a method wants another head.
+    """
 
     shape: Shape
     classes: tuple[str, ...]
+    head: int = 0
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a teacher gives for an image."""
+        return self.head or len(self.classes)
 
 
 class TargetRows(Protocol):
@@ -161,6 +170,15 @@ def check_answer(teacher: Teacher, question: Question) -> None:
     """ModelError unless the teacher gives a row of numbers for an image, one for each class."""
     what, found, classes = teacher.what, teacher.width(), len(question.classes)
     named = teacher.fit.section.classes
+    if question.outputs != classes:
+        if found != question.outputs:
+            raise ModelError(
+                f"{what} has {found} outputs, and a subclass student learns from {question.outputs} subclass logits; "
+                "take a teacher that is trained for it (teacher.model = a zoo name), or another method"
+            )
+        if named is not None:
+            raise RecipeError("teacher.preprocessing.classes orders classes, and the method wants subclasses")
+        return
     if named is not None and len(named) != found:
         raise ModelError(f"{what} has {found} classes, teacher.preprocessing.classes names {len(named)}")
     if named is None and found != classes:

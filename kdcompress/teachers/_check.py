@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from kdcompress.data import Samples
 from kdcompress.errors import TargetsError
 from kdcompress.teachers._base import TargetRows, Teacher
 
+Read = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 _MARGIN = 0.1  # of the way from chance to certainty, below which a teacher knows nothing
 _GOOD = 0.5  # of that way, from which on another preprocessing is worth proposing
 _OF_EACH_CLASS, _OF_ALL = 20, 400  # images that a teacher is tried on before it labels
@@ -82,32 +83,32 @@ def judge(confusion: NDArray[np.int64]) -> Verdict:
     return Verdict(int(counts.sum()), right, 1 / len(confusion), order, ordered)
 
 
-def check_before(teacher: Teacher, train: Samples, classes: Sequence[str]) -> str | None:
+def check_before(teacher: Teacher, train: Samples, classes: Sequence[str], read: Read) -> str | None:
     """Try a teacher on some labelled images before it labels all; returns a warning, or None.
 
     Most networks of rectifiers hardly mind a wrong scale of pixels: they answer rightly, but far too surely, and teach
-    little. A teacher that gets unscaled pixels is therefore tried with what is usual, too. Errors: TargetsError, see
-    `complain`.
+    little. A teacher that gets unscaled pixels is therefore tried with what is usual, too. `read` makes class logits of
+    its outputs. Errors: TargetsError, see `complain`.
     """
     probe = train.take(_probe(train.labels, _OF_ALL))
-    logits = teacher.answer(probe)
+    logits = read(teacher.answer(probe))
     if not np.isfinite(logits).all():
         return None  # labelling names the sample
     verdict = judge(_confusion(logits, probe.labels, len(classes)))
     if not verdict.sound:
-        raise complain(teacher, verdict, classes, None if verdict.order else _better(teacher, probe, classes))
+        raise complain(teacher, verdict, classes, None if verdict.order else _better(teacher, probe, classes, read))
     if teacher.fit.section.scale != 1:
         return None
     few = train.take(_probe(train.labels, _OF_ALL // 4))
-    return _surer(teacher, few)
+    return _surer(teacher, few, read)
 
 
-def agreement(targets: TargetRows, train: Samples, classes: Sequence[str]) -> tuple[float, Verdict]:
+def agreement(targets: TargetRows, train: Samples, classes: Sequence[str], read: Read) -> tuple[float, Verdict]:
     """The fraction of the training labels that targets agree with, and the verdict on them."""
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     for begin in range(0, len(train), _BLOCK):
         rows = slice(begin, begin + _BLOCK)
-        confusion += _confusion(np.asarray(targets[rows, 0]), train.labels[rows], len(classes))
+        confusion += _confusion(read(np.asarray(targets[rows, 0])), train.labels[rows], len(classes))
     return float(np.trace(confusion) / confusion.sum()), judge(confusion)
 
 
@@ -144,18 +145,18 @@ def _classes(teacher: Teacher, order: tuple[int, ...], classes: Sequence[str]) -
     return f"teacher.preprocessing.classes = [{listed}]"
 
 
-def _better(teacher: Teacher, probe: Samples, classes: Sequence[str]) -> tuple[str, Verdict] | None:
+def _better(teacher: Teacher, probe: Samples, classes: Sequence[str], read: Read) -> tuple[str, Verdict] | None:
     """The usual preprocessing with which the teacher knows the images, if there is one."""
-    tried = _usual_answers(teacher, probe)
+    tried = _usual_answers(teacher, probe, read)
     found = [(said, judge(_confusion(logits, probe.labels, len(classes)))) for said, logits in tried]
     best = max(found, key=lambda one: one[1].ordered, default=None)
     return best if best and best[1].good else None
 
 
-def _surer(teacher: Teacher, probe: Samples) -> str | None:
+def _surer(teacher: Teacher, probe: Samples, read: Read) -> str | None:
     """A warning if the labels are far likelier to the teacher with a usual preprocessing than without."""
-    now = teacher.answer(probe)
-    found = [(_surprise(logits, probe.labels), said) for said, logits in _usual_answers(teacher, probe)]
+    now = read(teacher.answer(probe))
+    found = [(_surprise(logits, probe.labels), said) for said, logits in _usual_answers(teacher, probe, read)]
     best, before = min(found, default=(np.inf, "")), _surprise(now, probe.labels)
     if before - best[0] < _SURPRISE or best[0] > before / 2:
         return None
@@ -165,7 +166,7 @@ def _surer(teacher: Teacher, probe: Samples) -> str | None:
     )
 
 
-def _usual_answers(teacher: Teacher, probe: Samples) -> Iterator[tuple[str, NDArray[np.float32]]]:
+def _usual_answers(teacher: Teacher, probe: Samples, read: Read) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """(what a recipe says, the finite answers) with each of the usual preprocessings that fit the teacher."""
     fit, channels = teacher.fit, teacher.fit.input_shape[2]
     try:
@@ -176,7 +177,7 @@ def _usual_answers(teacher: Teacher, probe: Samples) -> Iterator[tuple[str, NDAr
             if any(isinstance(value, tuple) and len(value) not in (1, channels) for value in plain.values()):
                 continue
             teacher.fit = fit.with_preprocessing(**plain)
-            logits = teacher.answer(probe)
+            logits = read(teacher.answer(probe))
             if np.isfinite(logits).all():
                 yield said, logits
     finally:

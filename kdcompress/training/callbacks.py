@@ -53,6 +53,7 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(
         self,
         student: Any,
+        final: Any,
         val: Samples,
         state: TrainingState,
         path: Path,
@@ -63,7 +64,7 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self.student, self.val, self.state, self.path = student, val, state, path
         self.progress, self.phase, self.on_row = progress, phase, on_row
-        self.forward = Forward(student)
+        self.forward = Forward(final)
         self.started = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
@@ -105,9 +106,10 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
 def _parts(logs: dict[str, Any]) -> Row:
     """The loss and its parts by one set of names: Keras leaves the output's name out when there is only one."""
     parts = {name: float(value) for name, value in logs.items()}
+    further = {name: value for name, value in parts.items() if name.endswith("_loss") and name != "label_loss"}
     return {
         "loss": parts["loss"],
         "label_loss": parts.get("label_loss", parts["loss"]),
-        **({"targets_loss": parts["targets_loss"]} if "targets_loss" in parts else {}),
+        **further,
         "accuracy": parts.get("label_accuracy", parts.get("accuracy", math.nan)),
     }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ class Feed:
     carried from epoch to epoch, so that a run may go on at any epoch as if it had never stopped. Images that are not in
     memory are read batch by batch, while the one before is trained on. `draws` is how many samples an epoch has: all of
     them, or more, going through them several times. `unlabelled_weight` is what the distillation loss of an image
-    without label weighs beside that of one with a label.
+    without label weighs beside that of one with a label. `further` are the labels of a method's own losses, by name.
     """
 
     samples: Samples
@@ -32,6 +32,7 @@ class Feed:
     seed: int
     draws: int | None = None
     unlabelled_weight: float = 1.0
+    further: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
 
     @property
     def batch(self) -> int:
@@ -73,6 +74,7 @@ class Feed:
         }
         if self.targets is not None:
             signature["targets"] = tf.TensorSpec((self.batch, self.targets.shape[-1]), tf.float32)
+        signature |= {name: tf.TensorSpec((self.batch,), tf.int64) for name in self.further}
         if self.views.count > 1:
             signature["transform"] = tf.TensorSpec((self.batch, 8), tf.float32)
         batches = tf.data.Dataset.from_generator(lambda: self._batches(first_epoch, epochs), output_signature=signature)
@@ -88,6 +90,7 @@ class Feed:
                 }
                 if self.targets is not None:
                     batch["targets"] = self.targets[index, view]
+                batch |= {name: labels[index] for name, labels in self.further.items()}
                 if self.views.count > 1:
                     batch["transform"] = chosen_transforms(self.views, self.samples.ids[index], view, height, width)
                 yield batch

@@ -44,18 +44,20 @@ def use_determinism() -> bool:
 
 
 def supervise(student: Any, method: Method, learning_rate: float, input_shape: tuple[int, ...]) -> Any:
-    """The student as a compiled model with an output for the labels and, if the method asks the teacher, for targets.
+    """The student as a compiled model with an output for each loss: of labels, of targets, of the method's own.
 
-    Keras weighs, sums and logs both losses by name: loss = (1 - w) * label_loss + w * targets_loss.
+    Keras weighs, sums and logs the losses by name: loss = (1 - w) * label_loss + w * targets_loss (+ the method's own).
     """
     import keras
 
     image = keras.Input(input_shape, name="image")
-    logits = student(image)
-    weight = method.distillation_weight
-    outputs, losses, weights = {"label": logits}, {"label": _label_loss()}, {"label": 1.0 - weight}
+    raw = student(image)
+    outputs, losses, weights = {"label": method.class_logits(raw)}, {"label": _label_loss()}, {}
+    weights["label"] = method.label_weight
     if method.needs_targets:
-        outputs["targets"], losses["targets"], weights["targets"] = logits, method.targets_loss, weight
+        outputs["targets"], losses["targets"], weights["targets"] = raw, method.targets_loss, method.distillation_weight
+    for name, part in method.further.items():
+        outputs[name], losses[name], weights[name] = raw, part.loss, part.weight
     supervised = keras.Model(image, outputs)
     supervised.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
@@ -65,6 +67,18 @@ def supervise(student: Any, method: Method, learning_rate: float, input_shape: t
         jit_compile=False,  # on CPU, XLA doubles to quadruples a convolutional step and gains nothing for dense ones
     )
     return supervised
+
+
+def finalise(model: Any, method: Method, input_shape: tuple[int, ...]) -> Any:
+    """The model as it is saved and shipped: ending in class logits. It shares its weights with `model`."""
+    import keras
+
+    if method.plain:
+        return model
+    if getattr(model, "inputs", None):
+        return keras.Model(model.inputs, method.class_logits(model.outputs[0]), name=model.name)
+    image = keras.Input(input_shape, name="image")
+    return keras.Model(image, method.class_logits(model(image)), name=model.name)
 
 
 def run_phase(
@@ -82,7 +96,8 @@ def run_phase(
     from kdcompress.training.callbacks import EpochEnd, StopOnDivergence
 
     epochs, steps = phase.training.epochs, feed.steps_per_epoch
-    supervised = supervise(model, phase.method, phase.training.learning_rate, feed.samples.images.shape[1:])
+    shape = feed.samples.images.shape[1:]
+    supervised = supervise(model, phase.method, phase.training.learning_rate, shape)
     supervised.optimizer.build(supervised.trainable_variables)
     state = TrainingState.load(phase.checkpoint, phase.key) or TrainingState(phase.key)
     if state.epoch:
@@ -92,7 +107,8 @@ def run_phase(
         progress.note(f"{phase.name}: going on after epoch {state.epoch} of {epochs}")
     if state.epoch < epochs:
         progress.begin(phase.name, epochs * steps, state.epoch * steps)
-        end = EpochEnd(model, val, state, phase.checkpoint, progress, phase.name, on_rows)
+        final = finalise(model, phase.method, shape)
+        end = EpochEnd(model, final, val, state, phase.checkpoint, progress, phase.name, on_rows)
         try:
             supervised.fit(
                 feed.dataset(state.epoch, epochs),

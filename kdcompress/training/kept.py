@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.data import Dataset, make_source
+from kdcompress.data import Dataset, load_data
 from kdcompress.errors import ModelError, RunError
 from kdcompress.models import load_model, load_saved_model
 from kdcompress.progress import Progress
@@ -60,8 +60,7 @@ def open_model(run: RunFolder, role: str) -> Any:
 
 def open_data(run: RunFolder, recipe: Recipe, data_dir: Path | None, progress: Progress) -> Dataset:
     """The data that a run was made of, from `data_dir` if it was moved; RunError if it has changed since; DataError."""
-    settings = {**recipe.data, **({"dir": str(data_dir)} if data_dir else {})}
-    dataset = make_source(settings).load(progress)
+    dataset = load_data(recipe, progress, data_dir)
     run.check_data(dataset.facts)
     if dataset.notice:
         progress.note(dataset.notice)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from kdcompress.data import Dataset, Samples, Split, load_unlabelled, make_source, split_dataset
+from kdcompress.data import Dataset, Samples, Split, load_data, load_unlabelled, split_dataset
+from kdcompress.methods import Method, Task
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
 
@@ -19,7 +20,7 @@ class Material:
     @cached_property
     def dataset(self) -> Dataset:
         """The data set."""
-        return make_source(self.recipe.data).load(self._progress)
+        return load_data(self.recipe, self._progress)
 
     @cached_property
     def split(self) -> Split:
@@ -43,6 +44,12 @@ class Material:
         return self.split.train.join(self.unlabelled) if self.unlabelled else self.split.train
 
     @property
+    def task(self) -> Task:
+        """What is learned."""
+        finer = self.dataset.subclasses
+        return Task(len(self.dataset.classes), tuple(len(names) for names in finer) if finer else None)
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What a run remembers of it: name, source, fingerprint and sizes."""
         split, more = self.split, {}
@@ -50,3 +57,9 @@ class Material:
             more = {"n_unlabelled": len(self.unlabelled), "unlabelled_fingerprint": self.unlabelled_fingerprint}
         sizes = {"n_train": len(split.train), "n_val": len(split.val), "n_test": len(split.test)}
         return {**self.dataset.facts, **sizes, **more}
+
+
+def head_in_words(method: Method, task: Task) -> str:
+    """Why a student ends in so many numbers, for an error; nothing where there is one for each class."""
+    outputs = method.head(task)
+    return "" if outputs == task.classes else f"the method wants {outputs} subclass logits for {task.classes} classes"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,9 @@ from kdcompress.teachers.logits import LogitsTeacher
 from kdcompress.training.checkpoints import TrainingState, assign, values_of
 from kdcompress.training.evaluation import accuracy, disagreements
 from kdcompress.training.feed import Feed
-from kdcompress.training.fitting import Phase, run_phase, use_determinism
+from kdcompress.training.fitting import Phase, finalise, run_phase, use_determinism
 from kdcompress.training.history import History
-from kdcompress.training.material import Material
+from kdcompress.training.material import Material, head_in_words
 from kdcompress.training.teaching import Teaching, keep_teaching, kept_teachers, open_teaching
 
 TEST_OUTPUTS = f"{OUTPUTS}/test.npz"
@@ -53,10 +54,14 @@ class Pipeline:
 
     def __init__(self, recipe: Recipe, run: RunFolder, progress: Progress) -> None:
         self.recipe, self.run, self.progress = recipe, run, progress
-        self.method: Method = make_method(recipe.method)
         self.history = History(run / HISTORY)
         self.warnings: list[str] = []
         self.material = Material(recipe, progress)
+
+    @cached_property
+    def method(self) -> Method:
+        """The method, bound to the data's classes."""
+        return make_method(self.recipe.method).bind(self.material.task)
 
     @property
     def dataset(self) -> Dataset:
@@ -86,9 +91,10 @@ class Pipeline:
         baseline = None
         if self.recipe.baseline and self.method.needs_targets:
             baseline = self._student()
-            self._train("baseline", baseline, make_method({"name": "none"}), None)
+            self._train("baseline", baseline, self.method.for_baseline(), None)
         scores = self._evaluate(teaching, student, baseline)
-        return Outcome(teaching, student, targets, scores, self.dataset.input_shape, self.warnings)
+        shape = self.dataset.input_shape
+        return Outcome(teaching, finalise(student, self.method, shape), targets, scores, shape, self.warnings)
 
     def clean_up(self) -> None:
         """Delete the checkpoints; only for a run whose result is committed."""
@@ -109,6 +115,7 @@ class Pipeline:
         self.run.note(
             dataset=facts,
             classes=list(self.dataset.classes),
+            subclasses=self.dataset.subclasses,
             input_shape=list(self.dataset.input_shape),
             split=self.split.fingerprint,
         )
@@ -124,7 +131,9 @@ class Pipeline:
     def _teaching(self) -> Teaching:
         """The teachers, each shown to answer and to know the labelled images."""
         recipe = self.recipe
-        teaching = open_teaching(recipe, self.run, self.split, self.dataset, self.progress, self.history.replace)
+        teaching = open_teaching(
+            recipe, self.run, self.split, self.dataset, self.method, self.progress, self.history.replace
+        )
         for teacher in teaching.teachers:
             if teacher.outputs == "probabilities":
                 self._warn(f"{teacher.what} ends in probabilities: their logarithms are taken as logits")
@@ -147,7 +156,14 @@ class Pipeline:
     def _student(self) -> Any:
         """A student with its initial weights: the same for student and baseline, and after every interruption."""
         seed_everything(self.recipe.seed)
-        model = load_model(self.recipe.student.model, self.dataset.input_shape, len(self.dataset.classes), "student")
+        task = self.material.task
+        model = load_model(
+            self.recipe.student.model,
+            self.dataset.input_shape,
+            self.method.head(task),
+            "student",
+            head_in_words(self.method, task),
+        )
         if are_probabilities(Forward(model)(self.split.train.images[:LOOK_AT])):
             raise ModelError(
                 f"student {self.recipe.student.model} ends in probabilities (softmax); it must end in logits: "
@@ -184,8 +200,9 @@ class Pipeline:
 
     def _train(self, name: str, model: Any, method: Method, targets: Targets | None) -> None:
         """Train `model` in place, or load what was trained and kept before."""
+        final = finalise(model, method, self.dataset.input_shape)
         if self.run.holds(f"{name}.keras"):
-            model.load_weights(self.run / f"{name}.keras")  # works for custom classes too, unlike loading the model
+            final.load_weights(self.run / f"{name}.keras")  # works for custom classes too, unlike loading the model
             return
         recipe, training = self.recipe, self.recipe.training
         key = digest_of(
@@ -205,7 +222,7 @@ class Pipeline:
             self.progress,
             lambda rows: self.history.replace(name, rows),
         )
-        self._keep(model, name, best_epoch=state.best_epoch)
+        self._keep(final, name, best_epoch=state.best_epoch)
 
     def _feed(self, method: Method, targets: Targets | None) -> Feed:
         """What a model is trained on: images without labels only with targets, but always in as many steps."""
@@ -228,13 +245,13 @@ class Pipeline:
     def _evaluate(self, teaching: Teaching, student: Any, baseline: Any) -> dict[str, float]:
         """Accuracies on test, the one time that test is looked at; logits, and images they differ on, stay."""
         start, test = time.perf_counter(), self.split.test
+        outputs = {"teacher": teaching.answer(test), "student": Forward(student)(test.images)}
         logits: dict[str, NDArray[np.float32]] = {
-            "teacher": teaching.answer(test),
-            "student": Forward(student)(test.images),
+            "teacher": teaching.read(outputs["teacher"]),
+            "student": np.asarray(self.method.class_logits(outputs["student"]), np.float32),
         }
         if baseline is not None:
-            logits["baseline"] = Forward(baseline)(test.images)
-
+            logits["baseline"] = np.asarray(self.method.for_baseline().class_logits(Forward(baseline)(test.images)))
         arrays = {"ids": test.ids, "labels": test.labels, **{f"{k}_logits": v for k, v in logits.items()}}
         write_npz(self.run / TEST_OUTPUTS, arrays)
         self.run.commit(TEST_OUTPUTS)

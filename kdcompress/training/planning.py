@@ -6,14 +6,14 @@ from typing import Any
 
 from kdcompress import registry
 from kdcompress.data import Split
-from kdcompress.methods import make_method
+from kdcompress.methods import Method, make_method
 from kdcompress.models import load_model, seed_everything
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe, read_resolved
 from kdcompress.run import RECIPE, RunFolder
 from kdcompress.sections import OneTeacherSection
 from kdcompress.teachers import Question, Teacher, check_answer, labelled, target_key
-from kdcompress.training.material import Material
+from kdcompress.training.material import Material, head_in_words
 from kdcompress.training.teaching import open_one
 from kdcompress.training.zoo import kept_digest, zoo_key
 
@@ -27,15 +27,17 @@ def plan_run(
     dataset, split = material.dataset, material.split
     if dataset.notice:
         progress.warn(dataset.notice)
-    question = Question(dataset.input_shape, dataset.classes)
+    method = make_method(recipe.method).bind(material.task)
+    question = Question(dataset.input_shape, dataset.classes, method.head(material.task))
     teachers = [_untrained(section, question) for section in recipe.teacher.each]
     seed_everything(recipe.seed)
-    student = load_model(recipe.student.model, question.shape, len(question.classes), "student")
-    method = make_method(recipe.method)
+    student = load_model(
+        recipe.student.model, question.shape, question.outputs, "student", head_in_words(method, material.task)
+    )
     training, n = recipe.training, len(material.transfer)
     steps = training.epochs * (n // min(training.batch_size, n))
     facts = {key: value for key, value in material.facts.items() if "fingerprint" not in key}
-    numbers = 4 * n * recipe.views.count * len(question.classes) * len(teachers)
+    numbers = 4 * n * recipe.views.count * question.outputs * len(teachers)
     planned: dict[str, Any] = {
         "run": str(run.path),
         "state": _state(run, recipe),
@@ -52,8 +54,8 @@ def plan_run(
             "todo": f"{training.epochs} epochs, {steps:,} steps of {training.batch_size}",
         },
     }
-    todos, ready = zip(*[_todo(recipe, one, split, t) for one, t in zip(recipe.teacher.each, teachers, strict=True)],
-                       strict=True)  # fmt: skip
+    pairs = zip(recipe.teacher.each, teachers, strict=True)
+    todos, ready = zip(*[_todo(recipe, method, section, split, one) for section, one in pairs], strict=True)
     planned["teacher"] = {"model": recipe.teacher.shown, "todo": "; ".join(todos)}
     if method.needs_targets:
         planned["targets"]["todo"] = "in the cache" if all(ready) else "the teacher labels them once"
@@ -76,7 +78,9 @@ def _untrained(section: OneTeacherSection, question: Question) -> Teacher:
     return teacher
 
 
-def _todo(recipe: Recipe, section: OneTeacherSection, split: Split, teacher: Teacher) -> tuple[str, bool]:
+def _todo(
+    recipe: Recipe, method: Method, section: OneTeacherSection, split: Split, teacher: Teacher
+) -> tuple[str, bool]:
     """What will be done with a teacher, and whether its answers are known already."""
     if section.model not in registry.choices("models"):
         teacher.decide_outputs(section, split.train)
@@ -84,7 +88,7 @@ def _todo(recipe: Recipe, section: OneTeacherSection, split: Split, teacher: Tea
         return "used as it is", known or labelled(target_key(teacher, split.fingerprint, recipe.views))
     if section.weights == "none":
         return "used untrained", False
-    if digest := kept_digest(zoo_key(recipe, section, split)):
+    if digest := kept_digest(zoo_key(recipe, section, split, method)):
         teacher.digest = digest  # of the trained one, which lies in the cache
         return "trained before, in the cache", labelled(target_key(teacher, split.fingerprint, recipe.views))
     return f"trained first, {section.training.epochs} epochs", False

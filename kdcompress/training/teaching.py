@@ -14,6 +14,7 @@ from kdcompress import registry
 from kdcompress.data import Dataset, Samples, Split
 from kdcompress.errors import TargetsError
 from kdcompress.files import digest_of
+from kdcompress.methods import Method, Task, make_method
 from kdcompress.models import call_function, load_model, seed_everything
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
@@ -60,6 +61,7 @@ class Teaching:
     teachers: tuple[Teacher, ...]
     sections: tuple[OneTeacherSection, ...]
     recipe: Recipe
+    method: Method
 
     @property
     def names(self) -> list[str]:
@@ -67,8 +69,13 @@ class Teaching:
         return names_of(len(self.teachers))
 
     def answer(self, samples: Samples) -> NDArray[np.float32]:
-        """The logits (n, classes) of all samples."""
+        """The outputs (n, head) for all samples: class logits, or what the method's class logits are made of."""
         return self._combined([teacher.answer(samples) for teacher in self.teachers])
+
+    def read(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The class logits (n, classes) that outputs stand for."""
+        reading = self.method.for_teacher()
+        return outputs if self.method.plain else np.asarray(reading.class_logits(outputs), np.float32)
 
     def label(self, samples: Samples, fingerprint: str, views: ViewsSection, progress: Progress) -> Targets:
         """The logits of all views of `samples`, each teacher's from the cache or computed now."""
@@ -90,13 +97,13 @@ class Teaching:
                 continue
             ready = teacher.known(split.train) is not None
             if not ready and not labelled(target_key(teacher, split.fingerprint, views)):
-                warning = check_before(teacher, split.train, classes)
+                warning = check_before(teacher, split.train, classes, self.read)
                 if warning:
                     yield warning
 
     def check_labels(self, targets: Targets, split: Split, classes: Sequence[str]) -> float:
         """How many training labels the targets agree with, a fraction; TargetsError as for `check`."""
-        agree, verdict = agreement(targets.logits, split.train, classes)
+        agree, verdict = agreement(targets.logits, split.train, classes, self.read)
         asked = self.recipe.teacher.check and all(section.weights != "none" for section in self.sections)
         if asked and not verdict.sound:
             raise complain(self.teachers[0], verdict, classes, None)
@@ -122,6 +129,7 @@ def open_teaching(
     run: RunFolder,
     split: Split,
     dataset: Dataset,
+    method: Method,
     progress: Progress,
     on_rows: Callable[[str, list[Row]], None],
 ) -> Teaching:
@@ -130,7 +138,7 @@ def open_teaching(
     What the run kept already takes the place of the original, which may have gone or changed since. `on_rows` gets the
     name and history of each that was trained. Errors: ModelError, RecipeError.
     """
-    question = Question(dataset.input_shape, dataset.classes)
+    question = Question(dataset.input_shape, dataset.classes, method.head(Task(len(dataset.classes))))
     sections, kept = recipe.teacher.each, kept_teachers(run)
     teachers = []
     for name, section in zip(names_of(len(sections)), sections, strict=True):
@@ -139,7 +147,7 @@ def open_teaching(
             on_rows(name, found)
 
         def train(section: OneTeacherSection = section, rows: Callable[[list[Row]], None] = rows) -> Any:
-            return trained_teacher(recipe, section, split, question, progress, rows)
+            return trained_teacher(recipe, section, split, question, method, progress, rows)
 
         copy = kept.get(name)
         teacher = open_one(section, question, path_of(run, copy), train)
@@ -148,19 +156,28 @@ def open_teaching(
         check_answer(teacher, question)
         teacher.decide_outputs(section, split.train)
         teachers.append(teacher)
-    return Teaching(tuple(teachers), sections, recipe)
+    return Teaching(tuple(teachers), sections, recipe, method)
 
 
 def reopen_teaching(run: RunFolder, recipe: Recipe) -> Teaching:
     """The teachers that a run kept; only of a run that came so far."""
     manifest = run.manifest()
-    question = Question(tuple(manifest["input_shape"]), tuple(manifest["classes"]))
-    kept = kept_teachers(run)
+    kept, method = kept_teachers(run), bound_method(run, recipe)
+    classes = tuple(manifest["classes"])
+    question = Question(tuple(manifest["input_shape"]), classes, method.head(Task(len(classes))))
     found = []
     for section, one in zip(recipe.teacher.each, kept.values(), strict=True):
         copy = path_of(run, one)
         found.append(open_one(section, question, copy) if copy else Forgotten(section, question))
-    return Teaching(tuple(found), recipe.teacher.each, recipe)
+    return Teaching(tuple(found), recipe.teacher.each, recipe, method)
+
+
+def bound_method(run: RunFolder, recipe: Recipe) -> Method:
+    """The method of a run, bound to what its data were when it began."""
+    manifest = run.manifest()
+    finer = manifest.get("subclasses")
+    task = Task(len(manifest["classes"]), tuple(len(names) for names in finer) if finer else None)
+    return make_method(recipe.method).bind(task)
 
 
 class Forgotten(Teacher):
@@ -239,7 +256,7 @@ def open_one(
         return KerasTeacher.of_model(train(), section, question, what)
     seed_everything(section.seed)
     if is_zoo:
-        model = load_model(section.model, question.shape, len(question.classes), "teacher")
+        model = load_model(section.model, question.shape, question.outputs, "teacher")
     else:
         model = call_function(section.model, "teacher")
     if copy:

@@ -12,7 +12,7 @@ from kdcompress.cache import cache_dir, entry_lock
 from kdcompress.data import Split
 from kdcompress.errors import RunError
 from kdcompress.files import digest_of, is_partial, sha256_of, sync, write_json
-from kdcompress.methods import make_method
+from kdcompress.methods import Method
 from kdcompress.models import load_model, load_saved_model, model_digest, save_model, seed_everything
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
@@ -25,14 +25,16 @@ from kdcompress.training.fitting import Phase, run_phase
 SCHEMA = 2
 
 
-def zoo_key(recipe: Recipe, section: OneTeacherSection, split: Split) -> dict[str, Any]:
-    """What a teacher trained by us depends on, and nothing else."""
+def zoo_key(recipe: Recipe, section: OneTeacherSection, split: Split, method: Method) -> dict[str, Any]:
+    """What a teacher trained by us, for the students of `method`, depends on, and nothing else."""
+    special = {} if method.plain else {"method": method.for_teacher().model_dump(mode="json"), "head": method.identity}
     return {
         "schema": SCHEMA,
         "teacher": section.model_dump(include={"model", "weights", "seed", "training"}),
         "split": split.fingerprint,
         "views": recipe.views.identity,
         "deterministic": recipe.deterministic,
+        **special,
     }
 
 
@@ -50,6 +52,7 @@ def trained_teacher(
     section: OneTeacherSection,
     split: Split,
     question: Question,
+    method: Method,
     progress: Progress,
     on_rows: Callable[[list[Row]], None],
 ) -> Any:
@@ -57,13 +60,13 @@ def trained_teacher(
 
     A broken-off training goes on at its last whole epoch, whichever run asks for it next. `on_rows` gets its history.
     """
-    key = zoo_key(recipe, section, split)
+    key = zoo_key(recipe, section, split, method)
     with entry_lock("teachers", digest_of(key), progress) as folder:
         if (rows := _kept_rows(folder, key, progress)) is not None:
             progress.note(f"teacher {section.model}: trained before, taken from the cache ({len(rows)} epochs)")
             on_rows(rows)
         else:
-            _train(folder, key, section, recipe.views, split, question, progress, on_rows)
+            _train(folder, key, section, recipe.views, split, question, method.for_teacher(), progress, on_rows)
         return load_saved_model(folder / "teacher.keras")
 
 
@@ -99,6 +102,7 @@ def _train(
     views: ViewsSection,
     split: Split,
     question: Question,
+    method: Method,
     progress: Progress,
     on_rows: Callable[[list[Row]], None],
 ) -> None:
@@ -106,9 +110,10 @@ def _train(
     part.mkdir(parents=True, exist_ok=True)
     training = section.training
     seed_everything(section.seed)
-    model = load_model(section.model, question.shape, len(question.classes), "teacher")
-    feed = Feed(split.train, views, None, training.batch_size, section.seed)
-    phase = Phase("teacher", digest_of(key), make_method({"name": "none"}), training, part / "checkpoint.npz")
+    model = load_model(section.model, question.shape, question.outputs, "teacher")
+    further = method.further_labels(split.train.labels, split.train.subclasses)
+    feed = Feed(split.train, views, None, training.batch_size, section.seed, further=further)
+    phase = Phase("teacher", digest_of(key), method, training, part / "checkpoint.npz")
     _drop_if_damaged(phase, progress)
     state = run_phase(phase, model, feed, split.val, progress, on_rows)
     save_model(model, part / "teacher.keras")
