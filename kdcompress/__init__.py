@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kdcompress._version import __version__
 
 if TYPE_CHECKING:
-    from kdcompress.api import Run, bench, distill, export, predict, report, verify
+    from kdcompress.api import Run, bench, distill, export, predict, report, sweep, verify
     from kdcompress.errors import KDCompressError
     from kdcompress.recipe import Recipe
 
@@ -21,6 +21,7 @@ __all__ = [
     "export",
     "predict",
     "report",
+    "sweep",
     "verify",
 ]
 
@@ -30,6 +31,7 @@ _HOME = {
     "export": "kdcompress.api",
     "predict": "kdcompress.api",
     "report": "kdcompress.api",
+    "sweep": "kdcompress.api",
     "verify": "kdcompress.api",
     "Run": "kdcompress.api",
     "Recipe": "kdcompress.recipe",

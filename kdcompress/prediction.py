@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.data import read_image
+from kdcompress.data import MODES, read_image
 from kdcompress.errors import DataError, ModelError
 from kdcompress.exporting import Opened, find_format, open_exported
 from kdcompress.files import write_text
@@ -25,7 +25,13 @@ _BATCH = 64
 def open_model(path: Path) -> Opened:
     """A model to run, from a .keras file, a run folder (its student), or a file that `export` wrote."""
     if find_format(path):
-        return open_exported(path)
+        opened = open_exported(path)
+        if opened.input_shape[2] not in MODES:
+            taken = "x".join(map(str, opened.input_shape))
+            raise ModelError(
+                f"{path} takes images of {taken}; predict runs models that take raw pixels as H x W x C, C 1, 3 or 4"
+            )
+        return opened
     if path.is_dir():
         if not RunFolder(path).begun():
             raise ModelError(f"{path} is a folder, but neither a run nor a SavedModel; name a model file or a run")

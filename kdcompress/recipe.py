@@ -16,6 +16,7 @@ from kdcompress.files import digest_of
 from kdcompress.references import file_endings, is_function, model_reference
 from kdcompress.section import Section, build
 from kdcompress.sections import (
+    OneTeacherSection,
     SplitSection,
     StudentSection,
     TeacherSection,
@@ -51,7 +52,7 @@ class Recipe(Section):
     views: ViewsSection = ViewsSection()
     teacher: TeacherSection
     student: StudentSection
-    method: dict[str, Any]
+    method: dict[str, Any] = Field(default_factory=lambda: {"name": "hinton"})
     training: TrainingSection = TrainingSection()
 
     def to_dict(self) -> dict[str, Any]:
@@ -214,6 +215,7 @@ def _keep_shared_settings(method: dict[str, Any], name: str) -> None:
 
 
 def _check(values: dict[str, Any]) -> Recipe:
+    _inherit(values.get("teacher"))
     recipe = build(Recipe, values)
     resolved = recipe.to_dict()
     for section in CHOSEN:
@@ -225,6 +227,15 @@ def _check(values: dict[str, Any]) -> Recipe:
         _map_keys(section, keys, lambda text: str(Path(text).expanduser().resolve()))
     _check_models(resolved)
     return build(Recipe, resolved)
+
+
+def _inherit(teacher: Any) -> None:
+    """What stands in [teacher] counts for each of its members that does not say otherwise."""
+    if isinstance(teacher, dict) and isinstance(teacher.get("members"), list | tuple):
+        shared = {
+            key: value for key, value in teacher.items() if key in OneTeacherSection.model_fields and key != "model"
+        }
+        teacher["members"] = [{**shared, **one} if isinstance(one, dict) else one for one in teacher["members"]]
 
 
 def _check_models(resolved: dict[str, Any]) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from kdcompress import registry
 from kdcompress.errors import RecipeError
 
+_FOREIGN = (".pt", ".pth", ".ckpt", ".safetensors")
+
 
 def model_reference(text: str, key: str, role: str) -> str:
     """Check the form of a model reference: a zoo name, a file of a kind that `role` may have, or module:function.
@@ -25,6 +27,15 @@ def model_reference(text: str, key: str, role: str) -> str:
         raise RecipeError(f"{key}: name the module without .py: {module.removesuffix('.py')}:{function or 'function'}")
     if is_function(text):
         return text
+    ending = path.suffix.lower()
+    if ending in _FOREIGN:
+        raise RecipeError(
+            f"{key}: {text} is a file of PyTorch; export it first: torch.onnx.export(model, ..., 'big.onnx')"
+        )
+    if role == "student" and ending in file_endings("teacher"):
+        raise RecipeError(
+            f"{key}: {text} cannot be trained; a student is a Keras model, other files can only be teachers"
+        )
     names = registry.choices("models")
     files = f"a {', '.join(endings)} file{', a SavedModel folder' if role == 'teacher' else ''}"
     raise RecipeError(

@@ -107,13 +107,12 @@ class RunFolder:
             self.note()
             write_text(path, recipe.to_toml())
             return True
-        before, now = _flat(read_resolved(path).identity), _flat(recipe.identity)
-        for key in sorted(before.keys() | now.keys()):
-            if before.get(key) != now.get(key):
-                raise RunError(
-                    f"run folder {self.path} belongs to another recipe: {key} is {before.get(key)!r} there, "
-                    f"{now.get(key)!r} here; choose another --out, or --fresh to make it anew"
-                )
+        if found := difference(read_resolved(path).identity, recipe.identity):
+            key, before, now = found
+            raise RunError(
+                f"run folder {self.path} belongs to another recipe: {key} is {before!r} there, "
+                f"{now!r} here; choose another --out, or --fresh to make it anew"
+            )
         return False
 
     def manifest(self) -> dict[str, Any]:
@@ -150,9 +149,10 @@ class RunFolder:
         """RunError if the run was begun with other data than `facts` (source, fingerprint) tell of."""
         before = self.manifest().get("dataset")
         if before is not None and before["fingerprint"] != facts["fingerprint"]:
+            moved = "" if before["source"] == facts["source"] else f" (was {before['source']}, is {facts['source']})"
             raise RunError(
-                f"the data changed since run {self.path} began (was {before['source']}, is {facts['source']}); "
-                "name the former data with --data-dir, or start anew with --fresh"
+                f"the data changed since run {self.path} began{moved}: images or labels are other ones; "
+                "bring the former back, name their place with --data-dir, or start anew with --fresh"
             )
 
     def note(self, **facts: Any) -> None:
@@ -221,6 +221,19 @@ def versions(*more: str) -> dict[str, str]:
 
     names = ("tensorflow", "keras", "numpy", "scikit-learn", *more)
     return {"kdcompress": __version__, "python": sys.version.split()[0], **{name: version(name) for name in names}}
+
+
+def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
+    """The first dotted key in which two recipes differ, with both values; None where they agree."""
+    one, other = _flat(before), _flat(now)
+    return next(
+        (
+            (key, one.get(key), other.get(key))
+            for key in sorted(one.keys() | other.keys())
+            if one.get(key) != other.get(key)
+        ),
+        None,
+    )
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import BeforeValidator, Field, PositiveInt, field_validator
 
 from kdcompress.section import Section
+
+# PyTorch's older exporter numbers what it names
+Name = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)]
 
 
 class SplitSection(Section):
@@ -66,7 +68,8 @@ class PreprocessingSection(Section):
         if not isinstance(value, str):
             return value
         try:
-            return float(Fraction(value.replace(" ", "")))
+            above, _, below = value.partition("/")
+            return float(above) / float(below or 1)
         except (ValueError, ZeroDivisionError):
             raise ValueError("is a number above 0, or a fraction such as '1/255'") from None
 
@@ -88,8 +91,8 @@ class OneTeacherSection(Section):
     weights: Literal["train", "none"] = "train"
     seed: int = Field(0, ge=0, lt=2**32)
     training: TrainingSection = TrainingSection()
-    input: str | None = None
-    output: str | None = None
+    input: Name | None = None
+    output: Name | None = None
     constants: dict[str, bool | int | float] = Field(default_factory=dict)
     outputs: Literal["auto", "logits", "probabilities"] = "auto"
     preprocessing: PreprocessingSection = PreprocessingSection()

@@ -161,7 +161,7 @@ def test_several_teachers_are_labelled_once_each_and_averaged(
         (
             {"dark": True},
             {},
-            r"right on .* % with teacher\.preprocessing: scale = '1/255'; teacher\.check = false goes on",
+            r"with teacher\.preprocessing: scale = '1/255' it is right on 9.* %, .*; teacher\.check = false goes",
         ),
         (
             {"order": SHUFFLED},
@@ -190,6 +190,49 @@ def test_a_teacher_that_knows_nothing_is_stopped_with_what_to_set(
         distill(tmp_path / "run", path, settings)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_teacher_that_answers_in_certainties_is_warned_about(
+    network: Any, tmp_path: Path, recorder: Recorder
+) -> None:
+    """A wrong scale of pixels leaves most answers right, but nothing soft in them."""
+    path = other_models.onnx_file(network, tmp_path / "t.onnx")
+    run = distill(tmp_path / "run", path, {}, progress=recorder)
+    (warning,) = [text for text in recorder.warnings if "t.onnx" in text]
+    assert "answers in certainties" in warning
+    assert "with teacher.preprocessing: scale = '1/255' it is right on 9" in warning
+    assert warning in run.result["warnings"]
+    again = Recorder()
+    distill(tmp_path / "second", path, {}, progress=again, seed=1)  # the targets are in the cache
+    assert warning in again.warnings
+    right = Recorder()
+    distill(tmp_path / "right", path, PIXELS, progress=right)
+    assert not [text for text in right.warnings if "t.onnx" in text]
+
+
+def test_logits_of_other_images_are_warned_about(
+    network: Any, digits: Dataset, tmp_path: Path, recorder: Recorder
+) -> None:
+    every = [digits.train, digits.test]
+    logits = np.concatenate([np.asarray(network(part.images / 255.0)) for part in every])
+    logits[4000:] = np.roll(logits[4000:], 137, axis=0)
+    np.savez(tmp_path / "t.npz", logits=logits, ids=np.concatenate([part.ids for part in every]))
+    distill(tmp_path / "run", tmp_path / "t.npz", {}, progress=recorder)
+    assert any("on test the teacher is right on" in warning for warning in recorder.warnings)
+
+
+def test_a_second_run_finds_targets_of_a_teacher_with_its_own_order(
+    network: Any, tmp_path: Path, recorder: Recorder
+) -> None:
+    path = other_models.onnx_file(network, tmp_path / "t.onnx", order=SHUFFLED)
+    settings = {**PIXELS, "teacher.preprocessing.classes": IN_ORDER}
+    distill(tmp_path / "one", path, settings, progress=recorder)
+    distill(tmp_path / "other", path, settings, progress=recorder, seed=1)
+    assert recorder.phases.count("labelling") == 1
+    # Members of an ensemble are fed as [teacher.preprocessing] says
+    twice = distill(tmp_path / "twice", [path, path], settings, progress=recorder, seed=2)
+    assert recorder.phases.count("labelling") == 1
+    assert len(twice.result["warnings"]) == 1
 
 
 def test_an_untrained_teacher_is_stopped_unless_told_otherwise(tmp_path: Path, recorder: Recorder) -> None:

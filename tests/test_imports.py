@@ -18,6 +18,7 @@ LAYERS = (
     ("cli",),
     ("api",),
     ("prediction", "reporting"),
+    ("sweeping",),
     ("benchmarking",),
     ("exporting",),
     ("verification",),
@@ -33,7 +34,7 @@ LAYERS = (
     ("errors", "_version", "recipes"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
-HEAVY = ("tensorflow", "keras", "onnx", "onnxruntime", "ai_edge_litert", "matplotlib", "jinja2")
+HEAVY = ("tensorflow", "keras", "onnx", "onnxruntime", "ai_edge_litert", "matplotlib", "jinja2", "optuna")
 
 
 def imports(path: Path) -> set[str]:

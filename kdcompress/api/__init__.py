@@ -6,11 +6,13 @@ from kdcompress.api._predict import predict, predict_files
 from kdcompress.api._prove import export, verify
 from kdcompress.api._report import report
 from kdcompress.api._source import Run
+from kdcompress.api._sweep import default_sweep, sweep
 
 __all__ = [
     "Run",
     "bench",
     "default_out",
+    "default_sweep",
     "distill",
     "distill_resolved",
     "export",
@@ -19,5 +21,6 @@ __all__ = [
     "predict_files",
     "recipe_of",
     "report",
+    "sweep",
     "verify",
 ]

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from kdcompress._version import __version__
-from kdcompress.cli import bench, cache, data, distill, export, init, list, predict, report, verify
+from kdcompress.cli import bench, cache, data, distill, export, init, list, predict, report, sweep, verify
 from kdcompress.errors import KDCompressError
 
 _OS_RULES = {
@@ -95,6 +95,7 @@ app.command("verify")(verify.verify)
 app.command("export")(export.export)
 app.command("bench")(bench.bench)
 app.command("report")(report.report)
+app.command("sweep")(sweep.sweep)
 app.command("predict")(predict.predict)
 app.command("list")(list.list_choices)
 app.command("init")(init.init)

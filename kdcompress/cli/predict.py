@@ -12,7 +12,9 @@ from kdcompress.errors import DataError
 
 
 def predict(
-    model: Path = typer.Argument(..., help="A .keras file, or a run folder (its student then)."),
+    model: Path = typer.Argument(
+        ..., help="A model file of any kind that export writes, or a run folder (its student then)."
+    ),
     images: list[Path] = typer.Argument(..., help="Image files, and folders that are searched for them."),
     csv_file: Path = typer.Option(None, "--csv", help="Also write the predictions to this CSV file."),
     as_json: bool = typer.Option(False, "--json", help="The predictions as one JSON document on stdout."),

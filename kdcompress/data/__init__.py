@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.data._base import UNLABELLED, Dataset, DatasetSource, Samples, write_ids
-from kdcompress.data._images import Shape, find_images, image_size, read_image
+from kdcompress.data._images import MODES, Shape, find_images, image_size, read_image
 from kdcompress.data._npz import ArrayFile
 from kdcompress.data._splits import Split, split_dataset, stratified
 from kdcompress.data._stores import FileImages, Images, LazyImages, MappedImages, batch_for, blocks, fitted
@@ -31,6 +31,7 @@ def make_source(settings: Mapping[str, Any]) -> DatasetSource:
 
 
 __all__ = [
+    "MODES",
     "UNLABELLED",
     "ArrayFile",
     "Dataset",

@@ -106,7 +106,8 @@ def _refuse(reasons: list[str]) -> None:
         return
     more = f"; and {len(reasons) - _TOLD} more" if len(reasons) > _TOLD else ""
     count = f"{len(reasons)} images cannot be used: " if len(reasons) > 1 else ""
-    raise DataError(f"{count}{'; '.join(reasons[:_TOLD])}{more}; mend or delete them")
+    them = "them" if len(reasons) > 1 else "it"
+    raise DataError(f"{count}{'; '.join(reasons[:_TOLD])}{more}; mend {them} or delete {them}")
 
 
 def _read(path: Path) -> dict[str, NDArray[np.void]]:

@@ -94,7 +94,10 @@ class ImageFiles(DatasetSource):
                     f"it has {', '.join(found)}"
                 )
         if len(classes) < 2:
-            raise DataError(f"{listed.root} holds one class alone ({classes[0]}); a classifier needs two or more")
+            inside = listed.root / classes[0]
+            deeper = inside.is_dir() and any(item.is_dir() for item in inside.iterdir())
+            hint = f"; is it {inside} that is meant?" if deeper else "; a classifier needs two or more"
+            raise DataError(f"{listed.root} holds one class alone ({classes[0]}){hint}")
         number = {name: index for index, name in enumerate(classes)}
         return classes, np.array([number.get(label, -1) for label in listed.labels], np.int64)
 

@@ -30,7 +30,8 @@ class ArrayFile:
             self.names = sorted(item.stem for item in path.glob("*.npy"))
             return
         if not zipfile.is_zipfile(path):
-            raise DataError(f"{path} is truncated, damaged or no npz file")
+            hint = "; of npy files name the folder, which holds x.npy and y.npy" if path.suffix == ".npy" else ""
+            raise DataError(f"{path} is truncated, damaged or no npz file{hint}")
         with zipfile.ZipFile(path) as archive:
             self.names = sorted(name.removesuffix(".npy") for name in archive.namelist())
 

@@ -86,14 +86,13 @@ def _stratified(
             f"take more (--limit) or another {_key(part)}"
         )
     labels = samples.labels[index]
-    try:
-        first, second = train_test_split(index, train_size=n_first, stratify=labels, random_state=seed)
-    except ValueError as exc:
-        least = min(classes, key=lambda name: int(np.sum(labels == classes.index(name))))
-        count = int(np.sum(labels == classes.index(least)))
+    counts = np.bincount(labels, minlength=len(classes))
+    if counts.min() < 2:
         raise DataError(
-            f"train cannot be split with every class on both sides: class {least} has {count} images ({exc})"
-        ) from exc
+            f"class {classes[int(counts.argmin())]} has {counts.min()} images; it needs two or more, "
+            f"one to train on and one for {part}"
+        )
+    first, second = train_test_split(index, train_size=n_first, stratify=labels, random_state=seed)
     return first, second
 
 

@@ -1,4 +1,4 @@
-"""The same image twice: in train and in test, or under two labels."""
+"""What to beware of in data: the same image in train and in test or under two labels, classes without a test image."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ _TOLD = 3  # pairs that a notice names
 
 
 def notice_of(dataset: Dataset) -> str | None:
-    """What is wrong with a data set whose images appear twice, or whose groups stand on both sides; None if nothing."""
+    """What is wrong with a data set: images that appear twice, groups on both sides, classes that test lacks."""
     train, test = dataset.train, dataset.test
     mine, theirs = image_digests(train), image_digests(test)
     said = []
+    missing = [name for index, name in enumerate(dataset.classes) if index not in set(test.labels.tolist())]
+    if missing:
+        names = f"{', '.join(missing[:_TOLD])}{_more(missing)}"
+        said.append(f"test has no image of class {names}: nothing will be known of it")
     if pairs := _shared(train, mine, test, theirs):
         said.append(f"{_count(pairs, 'image')} in train and in test: {_told(pairs)}: figures on test will be too good")
     if pairs := _contradictions(train, mine):

@@ -38,7 +38,10 @@ def load_unlabelled(section: UnlabelledSection, dataset: Dataset, progress: Prog
     if len(shared):
         names = ", ".join(samples.ids[shared[:_TOLD]].tolist())
         more = f" and {len(shared) - _TOLD} more" if len(shared) > _TOLD else ""
-        progress.warn(f"{len(shared):,} unlabelled images are in test, too: {names}{more}")
+        progress.warn(
+            f"{len(shared):,} unlabelled images are in test, too: {names}{more}: the student learns what the teacher "
+            "says of them, and figures on test may be too good; take them out"
+        )
     return samples
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from kdcompress.data._base import Dataset, DatasetSource, Samples, readable_folder
 from kdcompress.data._npz import ArrayFile
 from kdcompress.data._splits import carve
-from kdcompress.data._stores import Images, MappedImages
+from kdcompress.data._stores import Images, MappedImages, fitted
 from kdcompress.data._subclasses import Names, number_subclasses
 from kdcompress.data._twins import notice_of
 from kdcompress.errors import DataError
@@ -23,12 +24,15 @@ class Arrays(DatasetSource):
     """`dir` is a folder of npy files or an npz file; what lies there uncompressed stays on disk.
 
     x is (n, H, W) or (n, H, W, C) uint8, y (n,) whole numbers from 0, or names. Optional: `ids`, `groups` and
-    `subclasses` (n,), and `classes`, the names of the classes; with a part's ending (x_train, ids_train) where the arrays
-    have one.
-    `test_fraction` and `split_seed` count where there is one part alone.
+    `subclasses` (n,), and `classes`, the names of the classes; with a part's ending (x_train, ids_train) where the
+    arrays have one.
+
+    `size` (H or H, W) is what images are scaled to, if not their own; `test_fraction` and `split_seed` count where
+    there is one part alone.
     """
 
     dir: str
+    size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
     test_fraction: float = Field(0.2, gt=0, lt=1)
     split_seed: int = Field(0, ge=0, lt=2**32)
 
@@ -42,6 +46,8 @@ class Arrays(DatasetSource):
         labels = {ending: _labels(file, ending) for ending in endings}
         classes = _classes(file, list(labels.values()))
         parts = {ending: _samples(file, ending, labels[ending], classes) for ending in endings}
+        if self.size is not None:
+            parts = {ending: _scaled(part, self.size) for ending, part in parts.items()}
         parts, named = _with_subclasses(file, parts, classes)
         if endings == [""]:
             index = np.arange(len(parts[""]))
@@ -75,6 +81,11 @@ def _with_subclasses(
     ends = np.cumsum([len(part) for part in parts.values()])[:-1]
     pieces = zip(parts.items(), np.split(numbers, ends), strict=True)
     return {ending: replace(part, subclasses=finer) for (ending, part), finer in pieces}, named
+
+
+def _scaled(samples: Samples, size: int | tuple[int, int]) -> Samples:
+    height, width = size if isinstance(size, tuple) else (size, size)
+    return replace(samples, images=fitted(samples.images, (height, width, samples.images.shape[3])))
 
 
 def _labels(file: ArrayFile, ending: str) -> NDArray[np.generic]:
@@ -112,7 +123,8 @@ def _samples(file: ArrayFile, ending: str, labels: NDArray[np.generic], classes:
         raise DataError(f"{file.path}: {len(images):,} images in x{ending}, but {len(labels):,} labels in y{ending}")
     numbers = _numbers(file, ending, labels, classes)
     if len(missing := np.flatnonzero(np.bincount(numbers, minlength=len(classes)) == 0)) and ending in ("", "_train"):
-        raise DataError(f"{file.path}: y{ending} has no image of class {classes[missing[0]]}")
+        hint = "; labels count from 0" if missing[0] == 0 and labels.dtype.kind != "U" else ""
+        raise DataError(f"{file.path}: y{ending} has no image of class {classes[missing[0]]}{hint}")
     part = ending.removeprefix("_") or "x"
     ids = _texts(file, f"ids{ending}", len(labels))
     if ids is None:
@@ -126,7 +138,7 @@ def _images(file: ArrayFile, name: str) -> Images:
     array = file[name]
     channels = array.shape[3] if array.ndim == 4 else 1
     if array.dtype != np.uint8 or array.ndim not in (3, 4) or channels not in (1, 3, 4) or not array.size:
-        remedy = "; make pixels of them: (x * 255).round().astype('uint8')" if array.dtype.kind == "f" else ""
+        remedy = _remedy(array)
         raise DataError(
             f"{file.path}: {name} must be pixels of uint8, (n, H, W) or (n, H, W, C) with C 1, 3 or 4, "
             f"got {array.dtype} {array.shape}{remedy}"
@@ -134,6 +146,17 @@ def _images(file: ArrayFile, name: str) -> Images:
     if isinstance(array, np.memmap):
         return MappedImages(array)
     return array.reshape(*array.shape[:3], channels)
+
+
+def _remedy(array: NDArray[Any]) -> str:
+    """What makes pixels (n, H, W, C) of an array that is none, as far as a look at its first images tells."""
+    if array.ndim == 4 and array.shape[1] in (1, 3, 4) and array.shape[3] not in (1, 3, 4):
+        return "; put the channels last: x.transpose(0, 2, 3, 1)"
+    few = np.asarray(array[:100])
+    if array.ndim not in (3, 4) or array.dtype.kind not in "fiu" or not few.size or few.min() < 0 or few.max() > 255:
+        return ""
+    scaled = array.dtype.kind == "f" and few.max() <= 1
+    return f"; make pixels of them: {'(x * 255)' if scaled else 'x'}.round().astype('uint8')"
 
 
 def _numbers(file: ArrayFile, ending: str, labels: NDArray[np.generic], classes: tuple[str, ...]) -> NDArray[np.int64]:

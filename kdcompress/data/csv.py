@@ -61,7 +61,11 @@ class Csv(ImageFiles):
         if self.file is not None:
             path = Path(self.file).expanduser()
             if not path.is_file():
-                raise DataError(f"data.file: {path} does not exist" if not path.exists() else f"{path} is a folder")
+                raise DataError(
+                    f"data.file: {path} does not exist"
+                    if not path.exists()
+                    else f"data.file: {path} is a folder; name the file in it"
+                )
             return path
         if self.dir is None:
             raise DataError("name the CSV file with data.file, or its folder with data.dir or --data-dir")
@@ -77,6 +81,8 @@ class Csv(ImageFiles):
             text = table.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as exc:
             raise DataError(f"{table} is not UTF-8 text ({exc.reason} at byte {exc.start})") from exc
+        if not text.strip():
+            raise DataError(f"{table} is empty; it needs a header with the columns {self.path} and {self.label}")
         first = text.partition("\n")[0]
         reader = csv.DictReader(text.splitlines(keepends=True), delimiter=max(",;\t", key=first.count))
         header = [name.strip() for name in reader.fieldnames or []]
@@ -135,4 +141,4 @@ def _refuse_missing(table: Path, root: Path, names: list[str], lines: list[int])
     if missing:
         told = ", ".join(f"{name} (line {line})" for name, line in missing[:_TOLD])
         more = f" and {len(missing) - _TOLD} more" if len(missing) > _TOLD else ""
-        raise DataError(f"{table} lists images that are not below {root}: {told}{more}")
+        raise DataError(f"{table} lists images that do not exist below {root}: {told}{more}")

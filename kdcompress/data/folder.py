@@ -38,7 +38,9 @@ class Folder(ImageFiles):
         """See ImageFiles.listing."""
         root = readable_folder(Path(self.dir).expanduser())
         listed = Listing(root, [], [], [], None if self.group is None else [])
-        for part, folder in _parts(root):
+        parts = _parts(root)
+        _note_ignored(root, parts, progress)
+        for part, folder in parts:
             for kind in _class_folders(folder):
                 for path in _images(kind):
                     listed.names.append(path.relative_to(root).as_posix())
@@ -55,7 +57,20 @@ DATASET = Folder
 def _parts(root: Path) -> list[tuple[str, Path]]:
     """(part, its folder); the folder itself if there is no train/ in it."""
     named = [(PARTS[item.name.casefold()], item) for item in _folders(root) if item.name.casefold() in PARTS]
-    return named if any(part == "train" for part, _ in named) else [("", root)]
+    if named and not any(part == "train" for part, _ in named):
+        there = ", ".join(item.name for item in _folders(root))
+        raise DataError(f"{root} holds {named[0][1].name}/ but no train/ (there: {there}); is train/ spelt otherwise?")
+    return named or [("", root)]
+
+
+def _note_ignored(root: Path, parts: list[tuple[str, Path]], progress: Progress) -> None:
+    """Say what of a folder is not looked at."""
+    places = [folder for _, folder in parts]
+    others = [] if root in places else [f"{item.name}/" for item in _folders(root) if item not in places]
+    loose = [item for folder in {root, *places} for item in folder.iterdir() if is_image(item) and item.is_file()]
+    others += [f"{len(loose):,} images beside the class folders, such as {loose[0].name}"] if loose else []
+    if others:
+        progress.note(f"not used of {root}: {', '.join(others)}")
 
 
 def _class_folders(folder: Path) -> list[Path]:

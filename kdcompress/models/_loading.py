@@ -115,7 +115,10 @@ def prepare_model(model: Any, input_shape: tuple[int, int, int], outputs: int, w
     """Return `model` after building it on one blank image; ModelError unless it gives (1, outputs) from it."""
     expected = own_shape(model, what)
     if expected and not _fits(expected, input_shape):
-        raise ModelError(f"{what} takes images of {_size(expected)}, the data has {_size(input_shape)}")
+        raise ModelError(
+            f"{what} takes images of {_size(expected)}, the data has {_size(input_shape)}; "
+            "own images are scaled by data.size, and made grey or RGB by data.colour"
+        )
     output = _first_answer(model, input_shape, what)
     shape = tuple(getattr(output, "shape", ()))
     if shape != (1, outputs):

@@ -18,8 +18,19 @@ def open_session(path: Path, threads: int | None) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as exc:
+        _refuse_missing(path)
         remedy = "; export it again with a lower opset" if "opset" in str(exc).lower() else ""
         raise ModelError(f"{path} is damaged or no model that onnxruntime runs: {one_line(exc)}{remedy}") from exc
+
+
+def _refuse_missing(path: Path) -> None:
+    """ModelError if a file that holds weights of an ONNX file has been left behind."""
+    try:
+        missing = [file for file in external_files(path) if not file.is_file()]
+    except ModelError:
+        return  # it is none: that is told elsewhere
+    if missing:
+        raise ModelError(f"{path} keeps weights in {missing[0].name}, which is not beside it; put it there")
 
 
 def external_files(path: Path) -> list[Path]:

@@ -93,7 +93,7 @@ _COSTS = (
     ("parameters", "params"),
     ("MACs", "macs"),
     ("FLOPs", "flops"),
-    ("bytes of the Keras file", "bytes"),
+    ("bytes of the model file", "bytes"),
     ("bytes of the weights", "weight_bytes"),
 )
 _METRICS = (("accuracy", "accuracy"), ("F1", "f1"), ("AUC", "auc"))

@@ -15,7 +15,7 @@ from kdcompress.teachers._base import (
     are_probabilities,
     check_answer,
 )
-from kdcompress.teachers._check import agreement, check_before, complain
+from kdcompress.teachers._check import NOTHING, agreement, check_before, complain, confusion_of, judge
 from kdcompress.teachers._ensemble import EnsembleRows, JoinedRows, combine
 from kdcompress.teachers._fit import Fit
 from kdcompress.teachers._targets import Targets, label, labelled, target_key
@@ -32,6 +32,7 @@ def open_teacher(path: Path, section: OneTeacherSection, question: Question, wha
 
 __all__ = [
     "LOOK_AT",
+    "NOTHING",
     "EnsembleRows",
     "Fit",
     "JoinedRows",
@@ -45,6 +46,8 @@ __all__ = [
     "check_before",
     "combine",
     "complain",
+    "confusion_of",
+    "judge",
     "label",
     "labelled",
     "open_teacher",

@@ -1,8 +1,8 @@
-"""Whether a teacher knows the labelled images at all: the guard against distilling noise without noticing."""
+"""Whether a teacher knows the labelled images, and says so softly: the guard against distilling noise unnoticed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,34 +12,22 @@ from numpy.typing import NDArray
 from kdcompress.data import Samples
 from kdcompress.errors import TargetsError
 from kdcompress.teachers._base import TargetRows, Teacher
+from kdcompress.teachers._usual import usual_answers
 
-Read = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-_MARGIN = 0.1  # of the way from chance to certainty, below which a teacher knows nothing
-_GOOD = 0.5  # of that way, from which on another preprocessing is worth proposing
+Logits = NDArray[np.float32]
+# Makes class logits of a teacher's outputs
+Read = Callable[[Logits], Logits]
+NOTHING, _LITTLE = 0.1, 0.5  # of the way from chance to certainty: below it a teacher knows nothing, or little
+_SATURATED = 40.0  # between the first two logits of half of the images: nothing soft is left at any usual temperature
 _OF_EACH_CLASS, _OF_ALL = 20, 400  # images that a teacher is tried on before it labels
 _SURE = 5  # images of a class, below which nothing is said of its place
-_SURPRISE = 0.05  # nats that another preprocessing must gain to be worth a word
+_GAIN = 0.05  # nats of cross-entropy that another preprocessing must gain to be worth a word
 _BLOCK = 65536  # rows of targets that are read at once
-# What people's teachers expect most often: (what a recipe says, what it does)
-_USUAL: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("scale = '1/255'", {"scale": 1 / 255}),
-    ("scale = '1/255', mean = 0.1307, std = 0.3081", {"scale": 1 / 255, "mean": 0.1307, "std": 0.3081}),
-    ("scale = '1/127.5', mean = 1", {"scale": 1 / 127.5, "mean": 1.0}),
-    (
-        "scale = '1/255', mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225]",
-        {"scale": 1 / 255, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
-    ),
-    (
-        "channel_order = 'bgr', mean = [103.939, 116.779, 123.68]",
-        {"channel_order": "bgr", "mean": (103.939, 116.779, 123.68)},
-    ),
-    ("scale = 1, mean = 0, std = 1", {}),
-)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How often a teacher is right on n images, on the mean over classes, and by chance; and its order of classes.
+    """How often a teacher is right on n images, in the mean over classes, and by chance; and its order of classes.
 
     `order` has the place of each class among the answers, where another than the data's fits them plainly; `ordered`
     is how often it is right in that order. All in [0, 1].
@@ -51,20 +39,38 @@ class Verdict:
     order: tuple[int, ...] | None
     ordered: float
 
-    @property
-    def near_chance(self) -> bool:
-        """Whether the teacher knows no more than chance does."""
-        return self.right < self.chance + _MARGIN * (1 - self.chance)
+    def above(self, part: float, ordered: bool = False) -> bool:
+        """Whether it is right more often than that part of the way from chance to certainty."""
+        return (self.ordered if ordered else self.right) >= self.chance + part * (1 - self.chance)
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is wrong with the teacher."""
-        return not self.near_chance and self.order is None
+        """Whether the teacher knows more than chance, in the order of the data's classes."""
+        return self.above(NOTHING) and self.order is None
 
     @property
-    def good(self) -> bool:
-        """Whether it knows the images well, in whatever order."""
-        return self.ordered >= self.chance + _GOOD * (1 - self.chance)
+    def weak(self) -> bool:
+        """Whether it knows little of what it was trained to know."""
+        return not self.above(_LITTLE)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """How a teacher does on the images that it is tried on."""
+
+    verdict: Verdict
+    gap: float
+    surprise: float
+
+    @property
+    def saturated(self) -> bool:
+        """Whether half of the answers are certainties."""
+        return self.gap > _SATURATED
+
+    @property
+    def worth_proposing(self) -> bool:
+        """Whether a preprocessing that gives this is likely the teacher's own."""
+        return self.verdict.above(_LITTLE, ordered=True) and not self.saturated
 
 
 def judge(confusion: NDArray[np.int64]) -> Verdict:
@@ -86,21 +92,25 @@ def judge(confusion: NDArray[np.int64]) -> Verdict:
 def check_before(teacher: Teacher, train: Samples, classes: Sequence[str], read: Read) -> str | None:
     """Try a teacher on some labelled images before it labels all; returns a warning, or None.
 
-    Most networks of rectifiers hardly mind a wrong scale of pixels: they answer rightly, but far too surely, and teach
-    little. A teacher that gets unscaled pixels is therefore tried with what is usual, too. `read` makes class logits of
-    its outputs. Errors: TargetsError, see `complain`.
+    Most networks of rectifiers hardly mind a wrong scale of pixels: they answer rightly, but as certainties, and teach
+    little. So answers are looked at for softness too, and a teacher that gets unscaled pixels is tried with what is
+    usual. `read` makes class logits of its outputs. Errors: TargetsError, see `complain`.
     """
     probe = train.take(_probe(train.labels, _OF_ALL))
     logits = read(teacher.answer(probe))
     if not np.isfinite(logits).all():
         return None  # labelling names the sample
-    verdict = judge(_confusion(logits, probe.labels, len(classes)))
-    if not verdict.sound:
-        raise complain(teacher, verdict, classes, None if verdict.order else _better(teacher, probe, classes, read))
-    if teacher.fit.section.scale != 1:
+    now = _tried(logits, probe.labels, len(classes))
+    if not now.verdict.sound:
+        proposal = None if now.verdict.order else _proposal(teacher, probe, classes, read)
+        raise complain(teacher, now.verdict, classes, proposal)
+    in_doubt = now.verdict.weak or now.saturated
+    if not in_doubt and teacher.fit.section.scale != 1:
         return None
-    few = train.take(_probe(train.labels, _OF_ALL // 4))
-    return _surer(teacher, few, read)
+    few = probe if in_doubt else train.take(_probe(train.labels, _OF_ALL // 4))
+    found = _proposal(teacher, few, classes, read)
+    better = found and (in_doubt or now.surprise - found[1].surprise > max(_GAIN, now.surprise / 2))
+    return _doubt(teacher, now, classes, found if better else None)
 
 
 def agreement(targets: TargetRows, train: Samples, classes: Sequence[str], read: Read) -> tuple[float, Verdict]:
@@ -108,12 +118,12 @@ def agreement(targets: TargetRows, train: Samples, classes: Sequence[str], read:
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     for begin in range(0, len(train), _BLOCK):
         rows = slice(begin, begin + _BLOCK)
-        confusion += _confusion(read(np.asarray(targets[rows, 0])), train.labels[rows], len(classes))
+        confusion += confusion_of(read(np.asarray(targets[rows, 0])), train.labels[rows], len(classes))
     return float(np.trace(confusion) / confusion.sum()), judge(confusion)
 
 
 def complain(
-    teacher: Teacher, verdict: Verdict, classes: Sequence[str], better: tuple[str, Verdict] | None
+    teacher: Teacher, verdict: Verdict, classes: Sequence[str], proposal: tuple[str, _Trial] | None
 ) -> TargetsError:
     """What is wrong with a teacher, what is likely the reason, and what to set."""
     said = (
@@ -123,16 +133,46 @@ def complain(
     if verdict.order:
         said += f"; its classes are in another order, in which it is right on {100 * verdict.ordered:.1f} %: set "
         said += _classes(teacher, verdict.order, classes)
-    elif better:
-        settings, found = better
-        said += f"; it is right on {100 * found.ordered:.1f} % with teacher.preprocessing: {settings}"
-        said += f" and {_classes(teacher, found.order, classes)}" if found.order else ""
+    elif proposal:
+        said += f"; {_told(teacher, proposal, classes)}"
     else:
+        given = "as teacher.preprocessing says" if not teacher.fit.section.untouched else "as they are, 0 to 255, RGB"
         said += (
-            "; it gets pixels of 0 to 255, RGB: likely it expects another scale, mean or std, layout or channel order, "
-            "or has another order of classes (teacher.preprocessing)"
+            f"; it gets pixels {given}: likely it expects another scale, mean or std, layout or channel order, has "
+            "another order of classes, or was never trained"
         )
     return TargetsError(f"{said}; teacher.check = false goes on all the same")
+
+
+def confusion_of(logits: Logits, labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """The confusion matrix (label, answer) of counts."""
+    pairs = labels * classes + logits.argmax(axis=-1)
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+def _doubt(teacher: Teacher, now: _Trial, classes: Sequence[str], proposal: tuple[str, _Trial] | None) -> str | None:
+    said = []
+    if now.verdict.weak:
+        said.append(f"is right on no more than {100 * now.verdict.right:.1f} % of {now.verdict.n:,} training images")
+    if now.saturated:
+        said.append("answers in certainties, of which a student learns no more than of labels")
+    if not said and proposal:
+        said.append(f"has a cross-entropy of {now.surprise:.3g} on labelled training images")
+    if not said:
+        return None
+    told = _told(teacher, proposal, classes) if proposal else "is it fed as it was trained (teacher.preprocessing)?"
+    return f"{teacher.what} {' and '.join(said)}; {told}"
+
+
+def _told(teacher: Teacher, proposal: tuple[str, _Trial], classes: Sequence[str]) -> str:
+    """A proposal, as the guess that it is."""
+    settings, found = proposal
+    verdict = found.verdict
+    order = f" and {_classes(teacher, verdict.order, classes)}" if verdict.order else ""
+    return (
+        f"with teacher.preprocessing: {settings}{order} it is right on {100 * verdict.ordered:.1f} %, at a "
+        f"cross-entropy of {found.surprise:.2g}: set what it was trained with"
+    )
 
 
 def _classes(teacher: Teacher, order: tuple[int, ...], classes: Sequence[str]) -> str:
@@ -145,55 +185,29 @@ def _classes(teacher: Teacher, order: tuple[int, ...], classes: Sequence[str]) -
     return f"teacher.preprocessing.classes = [{listed}]"
 
 
-def _better(teacher: Teacher, probe: Samples, classes: Sequence[str], read: Read) -> tuple[str, Verdict] | None:
-    """The usual preprocessing with which the teacher knows the images, if there is one."""
-    tried = _usual_answers(teacher, probe, read)
-    found = [(said, judge(_confusion(logits, probe.labels, len(classes)))) for said, logits in tried]
-    best = max(found, key=lambda one: one[1].ordered, default=None)
-    return best if best and best[1].good else None
+def _proposal(teacher: Teacher, probe: Samples, classes: Sequence[str], read: Read) -> tuple[str, _Trial] | None:
+    """The usual preprocessing that suits the teacher best, if one does: right, soft, and the likeliest labels."""
+    found: list[tuple[str, _Trial]] = []
+    for said, outputs in usual_answers(teacher, probe):
+        trial = _tried(read(outputs), probe.labels, len(classes))
+        if trial.worth_proposing:
+            found.append((said, trial))
+    return min(found, key=lambda one: one[1].surprise, default=None)
 
 
-def _surer(teacher: Teacher, probe: Samples, read: Read) -> str | None:
-    """A warning if the labels are far likelier to the teacher with a usual preprocessing than without."""
-    now = read(teacher.answer(probe))
-    found = [(_surprise(logits, probe.labels), said) for said, logits in _usual_answers(teacher, probe, read)]
-    best, before = min(found, default=(np.inf, "")), _surprise(now, probe.labels)
-    if before - best[0] < _SURPRISE or best[0] > before / 2:
-        return None
-    return (
-        f"{teacher.what} gets pixels of 0 to 255; with teacher.preprocessing: {best[1]} its cross-entropy on "
-        f"{len(probe):,} labelled training images is {best[0]:.3g} instead of {before:.3g}: was it trained so?"
-    )
+def _tried(logits: Logits, labels: NDArray[np.int64], classes: int) -> _Trial:
+    verdict = judge(confusion_of(logits, labels, classes))
+    first_two = np.sort(logits, axis=-1)[:, -2:]
+    gap = float(np.median(first_two[:, 1] - first_two[:, 0]))
+    places = labels if verdict.order is None else np.array(verdict.order)[labels]
+    return _Trial(verdict, gap, _surprise(logits, places))
 
 
-def _usual_answers(teacher: Teacher, probe: Samples, read: Read) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """(what a recipe says, the finite answers) with each of the usual preprocessings that fit the teacher."""
-    fit, channels = teacher.fit, teacher.fit.input_shape[2]
-    try:
-        theirs = {"scale": 1 / 255, "mean": fit.section.mean, "std": fit.section.std}
-        beside = [] if fit.section.untouched else [("scale = '1/255' beside what is set", theirs)]
-        for said, changes in (*beside, *_USUAL):
-            plain = {"scale": 1.0, "mean": 0.0, "std": 1.0, "channel_order": "rgb", **changes}
-            if any(isinstance(value, tuple) and len(value) not in (1, channels) for value in plain.values()):
-                continue
-            teacher.fit = fit.with_preprocessing(**plain)
-            logits = read(teacher.answer(probe))
-            if np.isfinite(logits).all():
-                yield said, logits
-    finally:
-        teacher.fit = fit
-
-
-def _surprise(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+def _surprise(logits: Logits, labels: NDArray[Any]) -> float:
     """The mean of -log softmax(logits)[label], in nats."""
     wide = logits.astype(np.float64)
     wide -= wide.max(axis=-1, keepdims=True)
     return float(np.mean(np.log(np.exp(wide).sum(axis=-1)) - wide[np.arange(len(labels)), labels]))
-
-
-def _confusion(logits: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    pairs = labels * classes + logits.argmax(axis=-1)
-    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
 def _probe(labels: NDArray[np.int64], of_all: int) -> NDArray[np.int64]:

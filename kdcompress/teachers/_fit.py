@@ -35,7 +35,12 @@ class Fit:
     def identity(self) -> dict[str, Any]:
         """What of it decides the teacher's outputs."""
         plain = self.section.model_dump(mode="json", exclude={"layout", "size", "classes"})
-        return {**plain, "input_shape": list(self.input_shape), "nchw": self.nchw, "columns": self.columns}
+        return {
+            **plain,
+            "input_shape": list(self.input_shape),
+            "nchw": self.nchw,
+            "columns": self.columns and list(self.columns),
+        }
 
     def prepare(self, images: NDArray[Any]) -> NDArray[Any]:
         """(pixel * scale - mean) / std of pixels (n, *input_shape), in the teacher's channel order and layout."""

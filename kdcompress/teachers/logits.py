@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.data import ArrayFile, Samples
-from kdcompress.errors import ModelError, TargetsError
+from kdcompress.errors import ModelError, RecipeError, TargetsError
 from kdcompress.files import digest_of, sha256_of
 from kdcompress.sections import OneTeacherSection, ViewsSection
 from kdcompress.teachers._base import LOOK_AT, Place, Question, TargetRows, Teacher, are_probabilities
 from kdcompress.teachers._fit import fit_of
 
+_BLOCK = 65536  # rows that are looked at at once
 _TOLD = 3  # ids that a message names
 
 
@@ -33,10 +34,19 @@ class LogitsTeacher(Teacher):
                 f"{path}: logits must be floats (n, classes) and ids (n,), got {self._logits.dtype} "
                 f"{self._logits.shape} and {ids.shape}"
             )
+        if not section.preprocessing.untouched:
+            raise RecipeError(f"{path} holds logits: there are no pixels that teacher.preprocessing could change")
+        self._refuse_non_finite(ids)
         self._row = {name: row for row, name in enumerate(ids.tolist())}
         if len(self._row) < len(ids):
             raise ModelError(f"{path}: ids name an image twice; each image has one row")
         self.digest = digest_of([sha256_of(path)])
+
+    def _refuse_non_finite(self, ids: NDArray[np.str_]) -> None:
+        for begin in range(0, len(ids), _BLOCK):
+            bad = np.flatnonzero(~np.isfinite(self._logits[begin : begin + _BLOCK]).all(axis=-1))
+            if len(bad):
+                raise TargetsError(f"{self.source}: the logits of {ids[begin + bad[0]]} are not finite")
 
     @classmethod
     def open(cls, path: Path, section: OneTeacherSection, question: Question, what: str) -> LogitsTeacher:

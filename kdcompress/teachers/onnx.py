@@ -67,6 +67,7 @@ class OnnxTeacher(Teacher):
         with scratch_folder(path.parent) as scratch:
             data = f"{path.name}.data"
             onnx.save(onnx.load(str(self.path)), str(scratch / path.name), save_as_external_data=True, location=data)
+            shutil.copymode(scratch / path.name, scratch / data)
             move_into_place(scratch / data, path.with_name(data))
             move_into_place(scratch / path.name, path)
 

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from kdcompress.data import Dataset, Samples, Split, load_data, load_unlabelled, split_dataset
-from kdcompress.methods import Method, Task
+from kdcompress.methods import Task
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
 
@@ -57,9 +57,3 @@ class Material:
             more = {"n_unlabelled": len(self.unlabelled), "unlabelled_fingerprint": self.unlabelled_fingerprint}
         sizes = {"n_train": len(split.train), "n_val": len(split.val), "n_test": len(split.test)}
         return {**self.dataset.facts, **sizes, **more}
-
-
-def head_in_words(method: Method, task: Task) -> str:
-    """Why a student ends in so many numbers, for an error; nothing where there is one for each class."""
-    outputs = method.head(task)
-    return "" if outputs == task.classes else f"the method wants {outputs} subclass logits for {task.classes} classes"

@@ -15,22 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.data import Dataset, Split
-from kdcompress.errors import ModelError, RecipeError
-from kdcompress.files import digest_of, write_npz
+from kdcompress.errors import RecipeError
+from kdcompress.files import write_npz
 from kdcompress.methods import Method, make_method
-from kdcompress.models import Forward, load_model, model_digest, save_model, seed_everything
+from kdcompress.models import Forward, model_digest, save_model
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
 from kdcompress.run import CHECKPOINTS, HISTORY, OUTPUTS, RunFolder
-from kdcompress.teachers import LOOK_AT, JoinedRows, Targets, are_probabilities
-from kdcompress.teachers.logits import LogitsTeacher
+from kdcompress.teachers import Targets
 from kdcompress.training.checkpoints import TrainingState, assign, values_of
 from kdcompress.training.evaluation import accuracy, disagreements
-from kdcompress.training.feed import Feed
-from kdcompress.training.fitting import Phase, finalise, run_phase, use_determinism
+from kdcompress.training.fitting import finalise, run_phase, use_determinism
 from kdcompress.training.history import History
-from kdcompress.training.material import Material, head_in_words
-from kdcompress.training.teaching import Teaching, keep_teaching, kept_teachers, open_teaching
+from kdcompress.training.labelling import label_all, sound_teaching
+from kdcompress.training.learning import Learning
+from kdcompress.training.material import Material
+from kdcompress.training.teaching import Teaching, keep_teaching, kept_teachers
 
 TEST_OUTPUTS = f"{OUTPUTS}/test.npz"
 DISAGREEMENTS = f"{OUTPUTS}/disagreements.npz"
@@ -57,6 +57,7 @@ class Pipeline:
         self.history = History(run / HISTORY)
         self.warnings: list[str] = []
         self.material = Material(recipe, progress)
+        self.learning = Learning(recipe, self.material)
 
     @cached_property
     def method(self) -> Method:
@@ -84,7 +85,9 @@ class Pipeline:
             self._warn("alpha is 0: the teacher's outputs weigh nothing, the student learns from the labels alone")
         student = self._student()  # before the teacher is trained for minutes: a student that does not fit is told now
         teaching = self._teaching()
-        targets = self._targets(teaching) if self.method.needs_targets else None
+        targets = None
+        if self.method.needs_targets:
+            targets = label_all(teaching, self.material, self.recipe, self.progress, self._warn)
         if not kept_teachers(self.run):
             keep_teaching(teaching, self.run)  # its labels are sound; nothing later depends on the original
         self._train("student", student, self.method, targets)
@@ -129,46 +132,12 @@ class Pipeline:
             )
 
     def _teaching(self) -> Teaching:
-        """The teachers, each shown to answer and to know the labelled images."""
-        recipe = self.recipe
-        teaching = open_teaching(
-            recipe, self.run, self.split, self.dataset, self.method, self.progress, self.history.replace
-        )
-        for teacher in teaching.teachers:
-            if teacher.outputs == "probabilities":
-                self._warn(f"{teacher.what} ends in probabilities: their logarithms are taken as logits")
-            if teacher.fit.input_shape != self.dataset.input_shape:
-                theirs, ours = ("x".join(map(str, one)) for one in (teacher.fit.input_shape, self.dataset.input_shape))
-                self.progress.note(
-                    f"{teacher.what} takes images of {theirs}: those of the data ({ours}) are fitted to it"
-                )
-            if isinstance(teacher, LogitsTeacher):
-                parts = [
-                    *self.dataset.parts.values(),
-                    *([self.material.unlabelled] if self.material.unlabelled else []),
-                ]
-                teacher.check_ids(np.concatenate([part.ids for part in parts]), recipe.views)
-        if self.method.needs_targets:
-            for warning in teaching.check(self.split, self.dataset.classes, recipe.views):
-                self._warn(warning)
-        return teaching
+        progress, rows = self.progress, self.history.replace
+        return sound_teaching(self.recipe, self.run, self.material, self.method, progress, rows, self._warn)
 
     def _student(self) -> Any:
         """A student with its initial weights: the same for student and baseline, and after every interruption."""
-        seed_everything(self.recipe.seed)
-        task = self.material.task
-        model = load_model(
-            self.recipe.student.model,
-            self.dataset.input_shape,
-            self.method.head(task),
-            "student",
-            head_in_words(self.method, task),
-        )
-        if are_probabilities(Forward(model)(self.split.train.images[:LOOK_AT])):
-            raise ModelError(
-                f"student {self.recipe.student.model} ends in probabilities (softmax); it must end in logits: "
-                "remove the last activation"
-            )
+        model = self.learning.student(self.method)
         path = self.run / CHECKPOINTS / "initial.npz"
         initial = TrainingState.load(path, self.recipe.digest)
         if initial is None:
@@ -177,66 +146,18 @@ class Pipeline:
             assign(model.variables, initial.variables)
         return model
 
-    def _targets(self, teaching: Teaching) -> Targets:
-        targets = teaching.label(self.split.train, self.split.fingerprint, self.recipe.views, self.progress)
-        agree = teaching.check_labels(targets, self.split, self.dataset.classes)
-        how = "from the cache" if targets.cached else f"labelled in {targets.seconds:.1f} s"
-        self.progress.note(
-            f"targets: {targets.logits.shape[0]:,} samples x {targets.logits.shape[1]} views, {how}; "
-            f"the teacher agrees with {100 * agree:.2f} % of the training labels"
-        )
-        if self.material.unlabelled is None:
-            return targets
-        more = teaching.label(
-            self.material.unlabelled, self.material.unlabelled_fingerprint, self.recipe.views, self.progress
-        )
-        self.progress.note(f"targets: {more.logits.shape[0]:,} unlabelled images beside them")
-        return Targets(
-            JoinedRows(targets.logits, more.logits),
-            targets.cached and more.cached,
-            targets.seconds + more.seconds,
-            digest_of([targets.key, more.key]),
-        )
-
     def _train(self, name: str, model: Any, method: Method, targets: Targets | None) -> None:
         """Train `model` in place, or load what was trained and kept before."""
         final = finalise(model, method, self.dataset.input_shape)
         if self.run.holds(f"{name}.keras"):
             final.load_weights(self.run / f"{name}.keras")  # works for custom classes too, unlike loading the model
             return
-        recipe, training = self.recipe, self.recipe.training
-        key = digest_of(
-            {
-                "recipe": recipe.digest,
-                "split": self.split.fingerprint,
-                "targets": targets and targets.key,
-                "initial": model_digest(model),
-            }
-        )
-        phase = Phase(name, key, method, training, self.run / CHECKPOINTS / f"{name}.npz")
+        phase = self.learning.phase(name, method, model, targets, self.run / CHECKPOINTS / f"{name}.npz")
+        feed = self.learning.feed(method, targets)
         state = run_phase(
-            phase,
-            model,
-            self._feed(method, targets),
-            self.split.val,
-            self.progress,
-            lambda rows: self.history.replace(name, rows),
+            phase, model, feed, self.split.val, self.progress, lambda rows: self.history.replace(name, rows)
         )
         self._keep(final, name, best_epoch=state.best_epoch)
-
-    def _feed(self, method: Method, targets: Targets | None) -> Feed:
-        """What a model is trained on: images without labels only with targets, but always in as many steps."""
-        recipe, transfer = self.recipe, self.material.transfer
-        if targets is None:
-            samples, logits, weight = self.split.train, None, 1.0
-        else:
-            # An image without label has no other loss: alpha is 1 on it
-            samples, logits, weight = (
-                transfer,
-                targets.logits,
-                1 / method.distillation_weight if method.distillation_weight else 1.0,
-            )
-        return Feed(samples, recipe.views, logits, recipe.training.batch_size, recipe.seed, len(transfer), weight)
 
     def _keep(self, model: Any, name: str, **facts: Any) -> None:
         save_model(model, self.run / f"{name}.keras")
@@ -250,6 +171,8 @@ class Pipeline:
             "teacher": teaching.read(outputs["teacher"]),
             "student": np.asarray(self.method.class_logits(outputs["student"]), np.float32),
         }
+        if doubt := teaching.doubt_on_test(logits["teacher"], test.labels, self.dataset.classes):
+            self._warn(doubt)
         if baseline is not None:
             logits["baseline"] = np.asarray(self.method.for_baseline().class_logits(Forward(baseline)(test.images)))
         arrays = {"ids": test.ids, "labels": test.labels, **{f"{k}_logits": v for k, v in logits.items()}}

@@ -7,13 +7,13 @@ from typing import Any
 from kdcompress import registry
 from kdcompress.data import Split
 from kdcompress.methods import Method, make_method
-from kdcompress.models import load_model, seed_everything
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe, read_resolved
 from kdcompress.run import RECIPE, RunFolder
 from kdcompress.sections import OneTeacherSection
 from kdcompress.teachers import Question, Teacher, check_answer, labelled, target_key
-from kdcompress.training.material import Material, head_in_words
+from kdcompress.training.learning import Learning
+from kdcompress.training.material import Material
 from kdcompress.training.teaching import open_one
 from kdcompress.training.zoo import kept_digest, zoo_key
 
@@ -30,10 +30,7 @@ def plan_run(
     method = make_method(recipe.method).bind(material.task)
     question = Question(dataset.input_shape, dataset.classes, method.head(material.task))
     teachers = [_untrained(section, question) for section in recipe.teacher.each]
-    seed_everything(recipe.seed)
-    student = load_model(
-        recipe.student.model, question.shape, question.outputs, "student", head_in_words(method, material.task)
-    )
+    student = Learning(recipe, material).student(method)
     training, n = recipe.training, len(material.transfer)
     steps = training.epochs * (n // min(training.batch_size, n))
     facts = {key: value for key, value in material.facts.items() if "fingerprint" not in key}

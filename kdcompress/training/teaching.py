@@ -22,6 +22,7 @@ from kdcompress.references import is_function
 from kdcompress.run import RunFolder
 from kdcompress.sections import MemberSection, OneTeacherSection, ViewsSection
 from kdcompress.teachers import (
+    NOTHING,
     EnsembleRows,
     Fit,
     Question,
@@ -32,10 +33,10 @@ from kdcompress.teachers import (
     check_before,
     combine,
     complain,
+    confusion_of,
+    judge,
     label,
-    labelled,
     open_teacher,
-    target_key,
 )
 from kdcompress.teachers.keras import KerasTeacher
 from kdcompress.training.checkpoints import Row
@@ -87,27 +88,46 @@ class Teaching:
         cached, seconds = all(one.cached for one in found), sum(one.seconds for one in found)
         return Targets(rows, cached, seconds, key)
 
-    def check(self, split: Split, classes: Sequence[str], views: ViewsSection) -> Iterator[str]:
-        """Try each teacher that must label on some images, and give the warnings.
+    def check(self, split: Split, classes: Sequence[str]) -> Iterator[str]:
+        """Try each teacher on some images, and give the warnings.
 
         Errors: TargetsError if one knows them no better than chance.
         """
         for teacher, section in zip(self.teachers, self.sections, strict=True):
-            if not self.recipe.teacher.check or section.weights == "none":
-                continue
-            ready = teacher.known(split.train) is not None
-            if not ready and not labelled(target_key(teacher, split.fingerprint, views)):
-                warning = check_before(teacher, split.train, classes, self.read)
-                if warning:
-                    yield warning
+            if not self.recipe.teacher.check or section.model in registry.choices("models"):
+                continue  # a zoo model has its scaling inside
+            if warning := check_before(teacher, split.train, classes, self.read):
+                yield warning
 
-    def check_labels(self, targets: Targets, split: Split, classes: Sequence[str]) -> float:
-        """How many training labels the targets agree with, a fraction; TargetsError as for `check`."""
+    def check_labels(self, targets: Targets, split: Split, classes: Sequence[str]) -> tuple[float, str | None]:
+        """The fraction of the training labels that the targets agree with, and a warning if that is little.
+
+        Errors: TargetsError as for `check`.
+        """
         agree, verdict = agreement(targets.logits, split.train, classes, self.read)
+        trained = all(section.model in registry.choices("models") for section in self.sections)
         asked = self.recipe.teacher.check and all(section.weights != "none" for section in self.sections)
-        if asked and not verdict.sound:
+        if asked and not verdict.sound and not trained:
             raise complain(self.teachers[0], verdict, classes, None)
-        return agree
+        if asked and trained and not verdict.above(NOTHING):
+            raise TargetsError(
+                f"teacher {self.recipe.teacher.shown} is right on {100 * verdict.right:.1f} % of the training images: "
+                "it was trained too little (teacher.training.epochs, learning_rate); teacher.check = false goes on"
+            )
+        little = f"the teacher is right on no more than {100 * verdict.right:.1f} % of the training images"
+        return agree, little if verdict.weak else None
+
+    def doubt_on_test(
+        self, logits: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequence[str]
+    ) -> str | None:
+        """A warning if a teacher that knows the training images is no better than chance on test."""
+        verdict = judge(confusion_of(logits, labels, len(classes)))
+        if verdict.above(NOTHING) or not self.recipe.teacher.check:
+            return None
+        return (
+            f"on test the teacher is right on {100 * verdict.right:.1f} %, no better than chance: are its answers "
+            "those to these images?"
+        )
 
     def _combined(self, logits: list[NDArray[np.float32]]) -> NDArray[np.float32]:
         if len(logits) == 1:
@@ -126,7 +146,7 @@ def names_of(count: int) -> list[str]:
 
 def open_teaching(
     recipe: Recipe,
-    run: RunFolder,
+    run: RunFolder | None,
     split: Split,
     dataset: Dataset,
     method: Method,
@@ -139,7 +159,7 @@ def open_teaching(
     name and history of each that was trained. Errors: ModelError, RecipeError.
     """
     question = Question(dataset.input_shape, dataset.classes, method.head(Task(len(dataset.classes))))
-    sections, kept = recipe.teacher.each, kept_teachers(run)
+    sections, kept = recipe.teacher.each, kept_teachers(run) if run else {}
     teachers = []
     for name, section in zip(names_of(len(sections)), sections, strict=True):
 
@@ -150,7 +170,7 @@ def open_teaching(
             return trained_teacher(recipe, section, split, question, method, progress, rows)
 
         copy = kept.get(name)
-        teacher = open_one(section, question, path_of(run, copy), train)
+        teacher = open_one(section, question, path_of(run, copy) if run else None, train)
         if copy:
             teacher.digest = copy.digest  # of the original: a copy may be written otherwise
         check_answer(teacher, question)

@@ -20,13 +20,14 @@ def headline(classes: int) -> str:
 def measure(logits: Logits, labels: Labels, classes: list[str]) -> dict[str, Any]:
     """Accuracy, recall by class, F1, calibration error, and for two classes AUC; fractions in [0, 1].
 
-    `f1` is that of the second class of two, else the mean over classes. A class without images has recall None; with
-    one class only, `auc` is None. Logits that are not finite count as wrong, and leave `ece` and `auc` None.
+    `f1` is that of the second class of two, else the mean over classes that have images. A class without images has
+    recall None; with one class only, `auc` is None. Logits that are not finite count as wrong, and leave `ece` and
+    `auc` None.
     """
     from sklearn.metrics import f1_score
 
     predicted = answers(logits)
-    known = list(range(len(classes)))
+    known = sorted(set(labels.tolist()))
     binary = len(classes) == 2
     # Of one label, the mean over labels is its own F1
     f1 = f1_score(labels, predicted, labels=[1] if binary else known, average="macro", zero_division=0)

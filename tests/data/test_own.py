@@ -186,9 +186,7 @@ def test_many_bad_images_are_counted(tmp_path: Path) -> None:
     pictures(tmp_path)
     for index in range(8):
         (tmp_path / "dog" / f"bad{index}.png").write_text("hello")
-    with pytest.raises(
-        DataError, match=r"8 images cannot be used: .*bad0\.png.*bad4\.png.*; and 3 more; mend or delete"
-    ):
+    with pytest.raises(DataError, match=r"8 images cannot be used: .*bad0\.png.*bad4\.png.*; and 3 more; mend them"):
         load("folder", dir=tmp_path)
 
 
@@ -328,7 +326,7 @@ def test_a_csv_file_says_what_is_what(listed: Path) -> None:
         (lambda rows: [*rows, rows[3]], {}, r"img/cat3\.png stands in line 5 and again in line 22"),
         (lambda rows: ["../secret.png,cat,1", *rows], {}, r"labels\.csv, line 2: \.\./secret\.png leaves the folder"),
         (lambda rows: ["/etc/hostname.png,cat,1", *rows], {}, r"line 2: /etc/hostname\.png leaves the folder"),
-        (lambda rows: [*rows, "img/none.png,cat,1"], {}, r"not below .*: img/none\.png \(line 22\)"),
+        (lambda rows: [*rows, "img/none.png,cat,1"], {}, r"do not exist below .*: img/none\.png \(line 22\)"),
         (lambda rows: [*rows, "img/cat0.png"], {}, r"line 22: not as many fields as the header's 3"),
         (lambda rows: [*rows, "img/cat0.png,,1"], {}, r"line 22: column 'label' is empty"),
         (lambda rows: [*rows, ",cat,1"], {}, r"line 22: the path is empty"),
@@ -404,13 +402,16 @@ def test_keras_s_own_layout_and_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"x": np.zeros((40, 8, 6), np.float32)}, r"got float32 \(40, 8, 6\); make pixels of them: \(x \* 255\)"),
+        ({"x": np.ones((40, 8, 6), np.float32)}, r"got float32 \(40, 8, 6\); make pixels of them: \(x \* 255\)"),
         ({"x": np.zeros((40, 8, 6, 2), np.uint8)}, r"with C 1, 3 or 4, got uint8 \(40, 8, 6, 2\)"),
         ({"y": np.arange(39)}, "40 images in x, but 39 labels in y"),
         ({"y": np.eye(40)}, r"y must be \(n,\) whole numbers from 0 or names.*of one-hot rows take argmax"),
         ({"y": np.zeros(40, int)}, "holds one class alone"),
         ({"y": np.arange(40) % 4 - 1}, "label -1 of image 0 in y is out of range"),
         ({"y": np.array([0, 2] * 20)}, "y has no image of class 1"),
+        ({"y": np.arange(40) % 4 + 1}, "y has no image of class 0; labels count from 0"),
+        ({"x": np.full((40, 8, 6), 200.0)}, r"make pixels of them: x\.round\(\)"),
+        ({"x": np.zeros((40, 3, 8, 6), np.uint8)}, r"put the channels last: x\.transpose\(0, 2, 3, 1\)"),
         ({"classes": np.array(["a", "b", "b", "c"])}, "two classes have the same name 'b'"),
         ({"classes": np.array(["a", "b"])}, "label 2 of image 2 in y is out of range, must be 0 to 1"),
         ({"ids": np.array(["same"] * 40)}, "ids names an image twice"),
@@ -460,6 +461,40 @@ def test_unlabelled_images(tmp_path: Path, digits: Dataset, recorder: Recorder) 
     np.savez(tmp_path / "x.npz", x=np.concatenate([digits.test.images[:2], digits.train.images[:5]]))
     found = load_unlabelled(UnlabelledSection(dir=str(tmp_path / "x.npz")), digits, recorder)
     assert np.array_equal(found.images[:], np.concatenate([digits.test.images[:2], digits.train.images[:5]]))
-    assert recorder.warnings == ["2 unlabelled images are in test, too: unlabelled/0, unlabelled/1"]
+    (warning,) = recorder.warnings
+    assert warning.startswith("2 unlabelled images are in test, too: unlabelled/0, unlabelled/1: the student learns")
     with pytest.raises(DataError, match=r"unlabelled\.dir: .* does not exist"):
         load_unlabelled(UnlabelledSection(dir=str(tmp_path / "nowhere")), digits, recorder)
+
+
+def test_part_folders_that_are_spelt_otherwise_are_not_taken_for_classes(tmp_path: Path, recorder: Recorder) -> None:
+    pictures(tmp_path / "trian")
+    pictures(tmp_path / "test")
+    with pytest.raises(DataError, match=r"holds test/ but no train/ \(there: test, trian\); is train/ spelt otherwise"):
+        load("folder", dir=tmp_path)
+    (tmp_path / "trian").rename(tmp_path / "train")
+    pictures(tmp_path / "extra")
+    picture(tmp_path / "train" / "loose.png", 3)
+    load("folder", recorder, dir=tmp_path)
+    assert "not used of" in recorder.notes[0]
+    assert "extra/" in recorder.notes[0]
+    assert "loose.png" in recorder.notes[0]
+    with pytest.raises(DataError, match=r"holds one class alone \(inner\); is it .*inner that is meant"):
+        pictures(tmp_path / "outer" / "inner")
+        load("folder", dir=tmp_path / "outer")
+
+
+def test_classes_that_test_lacks_and_a_single_image_are_told(tmp_path: Path) -> None:
+    pictures(tmp_path / "a" / "train")
+    picture(tmp_path / "a" / "test" / "cat" / "x.png", 999)
+    assert load("folder", dir=tmp_path / "a").notice == "test has no image of class dog: nothing will be known of it"
+    pictures(tmp_path / "b")
+    picture(tmp_path / "b" / "fox" / "x.png", 998)
+    with pytest.raises(DataError, match="class fox has 1 images; it needs two or more"):
+        load("folder", dir=tmp_path / "b")
+
+
+def test_arrays_can_be_scaled(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **arrays(shape=(8, 8)))
+    assert load("arrays", dir=tmp_path / "a.npz", size=16).input_shape == (16, 16, 1)
+    assert load("arrays", dir=tmp_path / "a.npz", size=[4, 6]).train.images[:].shape == (32, 4, 6, 1)

@@ -77,7 +77,7 @@ def test_logits_computed_elsewhere_are_found_by_their_ids(
 ) -> None:
     order = np.random.default_rng(0).permutation(200)
     np.savez(tmp_path / "t.npz", logits=expected[order], ids=digits.test.ids[:200][order])
-    teacher = opened(tmp_path / "t.npz")
+    teacher = opened(tmp_path / "t.npz", preprocessing={})
     assert np.array_equal(answers(teacher, digits), expected)
     few = digits.test.take(np.array([7, 3, 150]))
     rows = teacher.known(few)
@@ -299,7 +299,7 @@ def test_ids_that_are_missing_or_too_many(expected: np.ndarray, digits: Dataset,
 
     ids = digits.test.ids[:200]
     np.savez(tmp_path / "t.npz", logits=expected, ids=ids)
-    teacher = opened(tmp_path / "t.npz")
+    teacher = opened(tmp_path / "t.npz", preprocessing={})
     assert isinstance(teacher, LogitsTeacher)
     teacher.check_ids(ids, ViewsSection())
     with pytest.raises(TargetsError, match=f"lacks ids: {digits.test.ids[200]}; it must name each image"):
@@ -310,10 +310,36 @@ def test_ids_that_are_missing_or_too_many(expected: np.ndarray, digits: Dataset,
         teacher.check_ids(ids, ViewsSection(count=2))
     np.savez(tmp_path / "twice.npz", logits=expected, ids=np.repeat(ids[:100], 2))
     with pytest.raises(ModelError, match="ids name an image twice"):
-        opened(tmp_path / "twice.npz")
+        opened(tmp_path / "twice.npz", preprocessing={})
     np.savez(tmp_path / "whole.npz", logits=expected.astype(int), ids=ids)
     with pytest.raises(ModelError, match="logits must be floats"):
-        opened(tmp_path / "whole.npz")
+        opened(tmp_path / "whole.npz", preprocessing={})
+    with pytest.raises(RecipeError, match=r"there are no pixels that teacher\.preprocessing could change"):
+        opened(tmp_path / "t.npz", preprocessing=PIXELS)
+    holed = expected.copy()
+    holed[3, 4] = np.nan
+    np.savez(tmp_path / "nan.npz", logits=holed, ids=ids)
+    with pytest.raises(TargetsError, match=f"the logits of {ids[3]} are not finite"):
+        opened(tmp_path / "nan.npz", preprocessing={})
+
+
+def test_scales_are_fractions_and_names_may_be_numbers() -> None:
+    def section(**values: Any) -> OneTeacherSection:
+        return OneTeacherSection.model_validate({"model": "x", **values})
+
+    for text, value in (("1/255", 1 / 255), ("1/127.5", 1 / 127.5), ("1 / 2", 0.5), ("0.25", 0.25)):
+        assert section(preprocessing={"scale": text}).preprocessing.scale == pytest.approx(value)
+    assert section(output=41).output == "41"
+
+
+def test_weights_that_were_left_behind_are_told_by_name(network: Any, tmp_path: Path) -> None:
+    import onnx
+
+    model = other_models.onnx_model(network)
+    onnx.save(model, str(tmp_path / "t.onnx"), save_as_external_data=True, location="t.onnx.data", size_threshold=0)
+    (tmp_path / "t.onnx.data").unlink()
+    with pytest.raises(ModelError, match=r"keeps weights in t\.onnx\.data, which is not beside it"):
+        opened(tmp_path / "t.onnx")
 
 
 def test_weights_of_members_are_above_0() -> None:

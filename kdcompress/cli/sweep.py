@@ -1,0 +1,109 @@
+"""`kdcompress sweep`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from kdcompress.cli._terminal import Terminal, working
+from kdcompress.errors import UsageError
+
+
+def sweep(
+    recipe: str = typer.Argument(..., help="A recipe file or the name of a built-in one (`kdcompress list recipes`)."),
+    temperatures: str = typer.Option(None, "-T", "--temperature", metavar="N,..", help="Temperatures to try; > 0."),
+    alphas: str = typer.Option(None, "--alpha", metavar="A,..", help="Weights of the distillation loss, 0 to 1."),
+    methods: str = typer.Option(None, "--method", metavar="X,..", help="Methods (`kdcompress list methods`)."),
+    seeds: int = typer.Option(3, help="Student seeds for every setting, from the recipe's own seed on."),
+    trials: int = typer.Option(None, help="Let TPE propose so many settings between the values of -T and --alpha."),
+    jobs: int = typer.Option(1, help="Processes, which divide the cores among them."),
+    storage: str = typer.Option(None, metavar="URL", help="An Optuna database URL. [default: a file in the sweep]"),
+    out: Path = typer.Option(None, help="The sweep's folder. [default: sweeps/NAME-DIGEST]"),
+    data_dir: Path = typer.Option(None, help="The data set's own folder; nothing else is searched then."),
+    teacher: list[str] = typer.Option(None, help="As for distill."),
+    student: str = typer.Option(None, help="As for distill."),
+    epochs: int = typer.Option(None, help="Epochs of every training, also of a teacher that we train."),
+    limit: int = typer.Option(None, help="Train on a stratified N images; test stays whole."),
+    settings: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Any key of the recipe; repeatable."),
+    as_json: bool = typer.Option(False, "--json", help="The result as one JSON document on stdout."),
+) -> None:
+    """Try settings over several seeds: which is best on validation, and what the teacher brings on test.
+
+    The teacher and its answers are computed once for the whole sweep. Settings are chosen on validation; test is looked
+    at for the chosen one and the baseline alone, and the gain comes with its interval. A killed sweep goes on when the
+    same command runs again, also in several terminals at once.
+
+    \b
+    kdcompress sweep mnist -T 1,2,4,8,16 --seeds 3
+    kdcompress sweep mnist -T 1,32 --alpha 0.1,0.9 --trials 20 --jobs 2
+    kdcompress sweep mnist --seeds 5            is there a gain at all, as the recipe stands?
+    kdcompress report sweeps/mnist-...          curves with intervals
+    """
+    from kdcompress import api
+    from kdcompress.recipe import parse_setting
+
+    given: dict[str, Any] = {
+        "temperatures": _numbers("--temperature", temperatures),
+        "alphas": _numbers("--alpha", alphas),
+        "methods": _listed(methods),
+        "settings": dict(parse_setting(text) for text in settings),
+    }
+    with working() as terminal:
+        result = api.sweep(
+            recipe,
+            seeds=seeds,
+            trials=trials,
+            jobs=jobs,
+            storage=storage,
+            out=out,
+            data_dir=data_dir,
+            teacher=teacher,
+            student=student,
+            epochs=epochs,
+            limit=limit,
+            progress=terminal,
+            **given,
+        )
+        terminal.json(result) if as_json else _show(result, terminal)
+
+
+def _listed(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _numbers(option: str, text: str | None) -> list[float] | None:
+    try:
+        parts = _listed(text)
+        return None if parts is None else [float(part) for part in parts]
+    except ValueError:
+        raise UsageError(f"{option} takes numbers between commas, such as 1,2,4, got {text!r}") from None
+
+
+def _show(result: dict[str, Any], terminal: Terminal) -> None:
+    terminal.result(f"{'method':<10} {'T':>6} {'alpha':>6}   validation accuracy")
+    for one in result["settings"]:
+        tuned = [f"{one[key]:>6.4g}" if one[key] is not None else f"{'-':>6}" for key in ("temperature", "alpha")]
+        mark = "  chosen" if _same(one, result["best"]) else ""
+        terminal.result(f"{one['method']:<10} {' '.join(tuned)}   {_interval(one['val']) or one['reason']}{mark}")
+    n, student, without = result["dataset"]["n_test"], result["student"]["test"], result["baseline"]["test"]
+    terminal.result(
+        f"test accuracy  teacher {100 * result['teacher']['test']:.2f} %, student {_interval(student)}, "
+        f"without teacher {_interval(without)}  ({n:,} images)"
+    )
+    terminal.result(f"gain           {result['sentence']}")
+    terminal.result(f"sweep          {result['sweep']}  ({result['seconds']:.0f} s)")
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return all(one[key] == other[key] for key in ("method", "temperature", "alpha"))
+
+
+def _interval(found: dict[str, Any] | None) -> str:
+    """A mean with its interval, in per cent."""
+    if found is None:
+        return ""
+    if found["low"] is None:
+        return f"{100 * found['mean']:.2f} %"
+    return f"{100 * found['mean']:.2f} % ({100 * found['low']:.2f} to {100 * found['high']:.2f})"

@@ -1,0 +1,120 @@
+"""What a sweep tries: each setting of method, temperature and alpha with each seed, or what TPE proposes of ranges."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kdcompress import registry
+from kdcompress.errors import UsageError
+from kdcompress.recipe import Recipe, resolve
+
+TUNED = ("temperature", "alpha")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to distil: a method, and those of temperature and alpha that it has."""
+
+    method: str
+    temperature: float | None = None
+    alpha: float | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """As results show it."""
+        return {"method": self.method, "temperature": self.temperature, "alpha": self.alpha}
+
+    @property
+    def shown(self) -> str:
+        """In words."""
+        tuned = [("T", self.temperature), ("alpha", self.alpha)]
+        return " ".join([self.method, *(f"{name} {value:g}" for name, value in tuned if value is not None)])
+
+    def recipe(self, base: Recipe, seed: int) -> Recipe:
+        """The recipe of this setting and a seed, otherwise as `base`; without baseline, which a sweep trains itself."""
+        tuned = {f"method.{key}": getattr(self, key) for key in TUNED if getattr(self, key) is not None}
+        return resolve(base.to_dict(), {"method.name": self.method, **tuned, "seed": seed, "baseline": False})
+
+
+@dataclass(frozen=True)
+class Space:
+    """The values of each setting; with `trials`, lists are ranges from which Optuna's TPE proposes so many settings."""
+
+    methods: tuple[str, ...]
+    temperatures: tuple[float, ...]
+    alphas: tuple[float, ...]
+    seeds: tuple[int, ...]
+    trials: int | None = None
+
+    @property
+    def settings(self) -> list[Setting]:
+        """The grid, each setting once: a method is not repeated for what it does not have."""
+        found = []
+        for method in self.methods:
+            has = registry.load("methods", method).METHOD.model_fields
+            temperatures = self.temperatures if "temperature" in has else (None,)
+            alphas = self.alphas if "alpha" in has else (None,)
+            found += [Setting(method, t, a) for t, a in itertools.product(temperatures, alphas)]
+        return list(dict.fromkeys(found))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """For the sweep's folder."""
+        return {
+            "methods": list(self.methods),
+            "temperatures": list(self.temperatures),
+            "alphas": list(self.alphas),
+            "seeds": list(self.seeds),
+            "trials": self.trials,
+        }
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Space:
+        """The space that `facts` tell of."""
+        methods, temperatures, alphas, seeds = (
+            tuple(facts[key]) for key in ("methods", "temperatures", "alphas", "seeds")
+        )
+        return cls(methods, temperatures, alphas, seeds, facts["trials"])
+
+
+def make_space(
+    base: Recipe,
+    methods: Iterable[str] | None,
+    temperatures: Iterable[float] | None,
+    alphas: Iterable[float] | None,
+    seeds: int,
+    trials: int | None,
+) -> Space:
+    """The space around a recipe, whose own values stand for what is not given; every setting is checked.
+
+    Seeds are the recipe's and those that follow. Errors: UsageError; RecipeError for a value that a method refuses.
+    """
+    if seeds < 1:
+        raise UsageError(f"--seeds must be >= 1, got {seeds}")
+    if trials is not None and trials < 1:
+        raise UsageError(f"--trials must be >= 1, got {trials}")
+    own = base.method
+    space = Space(
+        _given("--method", methods, [own["name"]]),
+        _given("--temperature", temperatures, [own.get("temperature", 4.0)]),
+        _given("--alpha", alphas, [own.get("alpha", 0.5)]),
+        tuple(range(base.seed, base.seed + seeds)),
+        trials,
+    )
+    for method in space.methods:
+        registry.check("methods", method)
+    for setting in space.settings:
+        setting.recipe(base, base.seed)
+    if trials is not None and max(len(space.temperatures), len(space.alphas)) < 2:
+        raise UsageError("--trials searches between the values of -T and --alpha: give two or more of one of them")
+    return space
+
+
+def _given(option: str, values: Iterable[Any] | None, default: Sequence[Any]) -> tuple[Any, ...]:
+    found = tuple(dict.fromkeys(default if values is None else values))
+    if not found:
+        raise UsageError(f"{option} must name a value, got none")
+    return found

@@ -1,0 +1,173 @@
+"""The Optuna study of a sweep: trials that several processes, on several machines, may work on at once."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from filelock import FileLock
+
+from kdcompress import registry
+from kdcompress.errors import RunError, UsageError, one_line
+from kdcompress.sweeping._space import Setting, Space
+
+_BEAT_S, _GRACE_S = 5, 20  # a running trial says that it lives; one that has not for so long was killed
+_RECIPE, _ASKED, _ROWS = "recipe", "asked", "rows"  # attributes of a study, and of a trial
+Rows = list[dict[str, Any]]
+# What a worker does: the results of a setting with each of some seeds; a row with a "reason" is a failure
+Work = Callable[[Setting, tuple[int, ...]], Rows]
+Point = tuple[str, float | None, float | None, int]
+
+
+class _Failed(Exception):
+    """A trial that diverged."""
+
+
+class Study:
+    """Hands out a grid, a setting and a seed a trial, or settings that TPE proposes, each with all seeds.
+
+    A trial's result is in its attributes, so that every process that shares the storage knows it. `lock` keeps
+    processes of one folder from filling the queue twice. Errors: UsageError, RunError for a storage.
+    """
+
+    def __init__(self, url: str, space: Space, lock: FileLock) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        self.space, self.shown, self._lock = space, _shown(url), lock
+        name = "kdcompress grid" if space.trials is None else f"kdcompress tpe {space.facts}"
+        try:
+            storage = optuna.storages.RDBStorage(url, heartbeat_interval=_BEAT_S, grace_period=_GRACE_S)
+            self.study = optuna.create_study(
+                storage=storage,
+                study_name=name,
+                sampler=optuna.samplers.TPESampler(seed=space.seeds[0], multivariate=True, constant_liar=True),
+                direction="maximize",
+                load_if_exists=True,
+            )
+        except ImportError as exc:
+            raise UsageError(f"storage {self.shown} needs a package that is not installed ({exc})") from exc
+        except Exception as exc:
+            raise RunError(f"storage {self.shown} does not answer ({one_line(exc, 160)})") from exc
+
+    def claim(self, digest: str) -> None:
+        """Remember the digest of the recipe; RunError if the study is one of another."""
+        before = self.study.user_attrs.get(_RECIPE)
+        if before not in (None, digest):
+            raise RunError(f"storage {self.shown} holds a sweep of another recipe; choose another --storage")
+        self.study.set_user_attr(_RECIPE, digest)
+
+    def work(self, work: Work, waiting: Callable[[int], None]) -> None:
+        """Do trials until none is left. `waiting` hears how many others are at, once there is nothing else to do.
+
+        Those are waited for, since they may be killed, and are then done here.
+        """
+        import optuna
+
+        told = False
+        while True:
+            optuna.storages.fail_stale_trials(self.study)
+            if self._more():
+                with contextlib.suppress(_Failed):
+                    self.study.optimize(lambda trial: self._objective(trial, work), n_trials=1, catch=(_Failed,))
+            elif others := len(self._trials("RUNNING")):
+                if not told:
+                    waiting(others)
+                told = True
+                time.sleep(1)
+            else:
+                return
+
+    def rows(self) -> Rows:
+        """The results of all trials that ended, one for each setting and seed, in the order in which they ended."""
+        found: dict[Point, dict[str, Any]] = {}
+        for trial in self._trials("COMPLETE", "FAIL"):
+            for row in trial.user_attrs.get(_ROWS, []):
+                found.setdefault(_point_of(row), row)
+        return list(found.values())
+
+    def _more(self) -> bool:
+        """Whether there is a trial to do."""
+        if self.space.trials is not None:
+            ended = [trial for trial in self._trials("COMPLETE", "FAIL") if _ROWS in trial.user_attrs]
+            return len(ended) + len(self._trials("RUNNING")) < self.space.trials
+        with self._lock:
+            at = {_asked(trial) for trial in self._trials("RUNNING", "WAITING")}
+            known = at | {_point_of(row) for row in self.rows()}
+            for setting in self.space.settings:
+                for seed in self.space.seeds:
+                    if (point := (setting.method, setting.temperature, setting.alpha, seed)) not in known:
+                        asked = dict(zip(_NAMES, point, strict=True))
+                        tuned = {name: value for name, value in asked.items() if value is not None}
+                        self.study.enqueue_trial(tuned, user_attrs={_ASKED: asked})
+        return bool(self._trials("WAITING"))
+
+    def _objective(self, trial: Any, work: Work) -> float:
+        import optuna
+
+        if self.space.trials is None:
+            if _ASKED not in trial.user_attrs:
+                raise optuna.TrialPruned  # another process took the last one between our look and our reach
+            setting, seeds = self._queued(trial)
+        else:
+            setting, seeds = self._proposed(trial), self.space.seeds
+        rows = work(setting, seeds)
+        trial.set_user_attr(_ROWS, rows)
+        if reason := next((row["reason"] for row in rows if row["reason"]), None):
+            raise _Failed(reason)
+        return float(sum(row["val"] for row in rows) / len(rows))
+
+    @staticmethod
+    def _queued(trial: Any) -> tuple[Setting, tuple[int, ...]]:
+        """What a trial of the grid is; its distributions are the widest there are, so that a grid may grow."""
+        asked = trial.user_attrs[_ASKED]
+        method = trial.suggest_categorical("method", registry.choices("methods"))
+        if asked["temperature"] is not None:
+            trial.suggest_float("temperature", 0.0, 1e9)
+        if asked["alpha"] is not None:
+            trial.suggest_float("alpha", 0.0, 1.0)
+        seed = trial.suggest_int("seed", 0, 2**32 - 1)
+        return Setting(method, asked["temperature"], asked["alpha"]), (seed,)
+
+    def _proposed(self, trial: Any) -> Setting:
+        space = self.space
+        method = trial.suggest_categorical("method", list(space.methods))
+        has = registry.load("methods", method).METHOD.model_fields
+        temperature = alpha = None
+        if "temperature" in has:
+            temperature = trial.suggest_float("temperature", min(space.temperatures), max(space.temperatures), log=True)
+        if "alpha" in has:
+            alpha = trial.suggest_float("alpha", min(space.alphas), max(space.alphas))
+        return Setting(method, temperature, alpha)
+
+    def _trials(self, *states: str) -> list[Any]:
+        import optuna
+
+        wanted = [optuna.trial.TrialState[state] for state in states]
+        return list(self.study.get_trials(deepcopy=False, states=wanted))
+
+
+_NAMES = ("method", "temperature", "alpha", "seed")
+
+
+def _point_of(row: dict[str, Any]) -> Point:
+    return row["method"], row["temperature"], row["alpha"], row["seed"]
+
+
+def _asked(trial: Any) -> Point | None:
+    asked = trial.user_attrs.get(_ASKED)
+    return _point_of(asked) if asked else None
+
+
+def _shown(url: str) -> str:
+    """A storage's URL without its password."""
+    from sqlalchemy.engine import make_url
+
+    try:
+        return str(make_url(url).render_as_string(hide_password=True))
+    except Exception as exc:
+        raise UsageError(f"--storage must be a database URL such as sqlite:///sweep.db, got {url!r}") from exc

@@ -1,0 +1,222 @@
+"""A whole sweep: its folder, its trials here or in processes of their own, the choice, and the gain on test."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from kdcompress.errors import RunError, TrainingError, UsageError
+from kdcompress.files import write_json, write_text
+from kdcompress.progress import Progress
+from kdcompress.recipe import Recipe, read_resolved
+from kdcompress.run import difference
+from kdcompress.sweeping._gain import interval, paired_gain, sentence
+from kdcompress.sweeping._space import TUNED, Setting, Space
+from kdcompress.sweeping._study import Study
+from kdcompress.sweeping._trial import Worker
+from kdcompress.training.fitting import use_determinism
+
+RECIPE, SPACE, RESULT, STUDY = "sweep.toml", "space.json", "sweep.json", "study.db"
+_MADE_BY = "kdcompress sweep"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a sweep is asked for: around which recipe, what is tried, in how many processes, and where it is kept."""
+
+    base: Recipe
+    space: Space
+    folder: Path
+    jobs: int = 1
+    storage: str | None = None
+
+    @property
+    def url(self) -> str:
+        """The storage: a file in the sweep's folder, unless one is named."""
+        return self.storage or f"sqlite:///{(self.folder / STUDY).resolve()}"
+
+
+def run_sweep(request: Request, progress: Progress) -> dict[str, Any]:
+    """Do what is not done yet of a sweep, and return the document that `kdcompress sweep --json` prints.
+
+    Errors: RunError for a folder or storage of another sweep; UsageError.
+    """
+    start = time.perf_counter()
+    if request.jobs < 1:
+        raise UsageError(f"--jobs must be >= 1, got {request.jobs}")
+    _claim(request)
+    if request.base.deterministic:
+        use_determinism()
+    worker, study = Worker(request.base, request.folder, progress), _study(request)
+    worker.prepare(request.space.settings)
+    if request.jobs > 1:
+        _in_processes(request, progress)
+    study.work(worker.train, lambda others: progress.note(f"waiting for {others} trials of other processes"))
+    with FileLock(request.folder / ".result.lock"):
+        result = _finish(request, study, worker, progress)
+        result["seconds"] = round(time.perf_counter() - start, 3)
+        write_json(request.folder / RESULT, result)
+    return {"sweep": str(request.folder), **result}
+
+
+def work_along(folder: Path, storage: str | None, progress: Progress) -> None:
+    """Work on the trials of a sweep that was begun, as one of several processes."""
+    base = read_resolved(folder / RECIPE)
+    space = Space.of(json.loads((folder / SPACE).read_text(encoding="utf-8"))["space"])
+    request = Request(base, space, folder, storage=storage)
+    if base.deterministic:
+        use_determinism()
+    _study(request).work(Worker(base, folder, progress).train, lambda others: None)
+
+
+def _study(request: Request) -> Study:
+    study = Study(request.url, request.space, FileLock(request.folder / ".queue.lock"))
+    study.claim(_bare(request.base).digest)
+    return study
+
+
+def _bare(base: Recipe) -> Recipe:
+    """A recipe without what a sweep varies: by this it is known."""
+    method = {key: value for key, value in base.method.items() if key not in TUNED}
+    return base.model_copy(update={"method": {**method, "name": "any"}, "baseline": True, "seed": 0})
+
+
+def _claim(request: Request) -> None:
+    """Begin a sweep in the folder, or check that the one there is of the same recipe; what it tries may differ."""
+    folder = request.folder
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is a file; choose another --out")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / SPACE).exists():
+        raise RunError(
+            f"{folder} holds {sorted(p.name for p in folder.iterdir())[0]} and no sweep; choose another --out"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / RECIPE).exists():
+        before = read_resolved(folder / RECIPE)
+        if found := difference(_known(before), _known(request.base)):
+            key, was, now = found
+            raise RunError(
+                f"{folder} holds a sweep of another recipe: {key} is {was!r} there, {now!r} here; choose another --out"
+            )
+    else:
+        write_text(folder / RECIPE, request.base.to_toml())
+    write_json(folder / SPACE, {"made_by": _MADE_BY, "space": request.space.facts})
+
+
+def _known(base: Recipe) -> dict[str, Any]:
+    """What two sweeps of one folder must have in common; a seed is where seeds begin."""
+    return {key: value for key, value in _bare(base).identity.items() if key not in ("method", "baseline", "name")}
+
+
+def _in_processes(request: Request, progress: Progress) -> None:
+    """The trials in `jobs` processes, which divide the cores among them; waits for all."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = str(max(1, cores // request.jobs))
+    command = [
+        sys.executable,
+        "-m",
+        "kdcompress.sweeping._worker",
+        str(request.folder),
+        *filter(None, [request.storage]),
+    ]
+    root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, [root, str(Path.cwd()), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path, "TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads}
+    processes = []
+    for number in range(1, request.jobs + 1):
+        log = (request.folder / f"worker-{number}.log").open("ab")
+        with log:
+            processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True))
+    try:
+        _pass_on(processes, progress)
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait()
+
+
+def _pass_on(processes: list[subprocess.Popen[str]], progress: Progress) -> None:
+    """Say what the processes say, line by line, until all have ended."""
+    import selectors
+
+    with selectors.DefaultSelector() as selector:
+        for process in processes:
+            selector.register(process.stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
+        while selector.get_map():
+            for key, _ in selector.select():
+                line = key.fileobj.readline()  # type: ignore[union-attr]
+                if line:
+                    progress.note(str(line).rstrip())
+                else:
+                    selector.unregister(key.fileobj)
+    for number, process in enumerate(processes, start=1):
+        if process.wait() != 0:
+            progress.warn(f"worker {number} ended early (exit {process.returncode}); see worker-{number}.log")
+
+
+def _finish(request: Request, study: Study, worker: Worker, progress: Progress) -> dict[str, Any]:
+    """Choose on validation, then test the chosen setting and the baseline, and nothing else."""
+    rows, space = [{**row, "test": None} for row in study.rows()], request.space
+    if space.trials is None:
+        wanted = {(one, seed) for one in space.settings for seed in space.seeds}
+        rows = [row for row in rows if (_setting(row), row["seed"]) in wanted]
+    settings = _settings(rows)
+    sound = [one for one in settings if one["val"] is not None]
+    if not sound:
+        reason = rows[0]["reason"] if rows else "no trial was done"
+        raise TrainingError(f"no setting of the sweep could be trained: {reason}")
+    best = max(sound, key=lambda one: (one["val"]["mean"], -one["val_loss"]))
+    chosen = _setting(best)
+    progress.note(f"chosen on validation: {chosen.shown}")
+    tested = {seed: worker.test(chosen, seed) for seed in space.seeds}
+    baseline = {seed: worker.test(chosen, seed, baseline=True) for seed in space.seeds}
+    for row in rows:
+        if _setting(row) == chosen:
+            row["test"] = tested[row["seed"]]
+    gain = paired_gain(list(tested.values()), list(baseline.values()))
+    teacher = worker.teacher_test(chosen)
+    worker.forget_all_but(chosen, space.seeds)
+    return {
+        "recipe": request.base.name,
+        "dataset": worker.material.facts,
+        "space": space.facts,
+        "trials": rows,
+        "settings": settings,
+        "best": best,
+        "teacher": {"test": teacher},
+        "student": {"test": interval(list(tested.values())), "by_seed": list(tested.values())},
+        "baseline": {"test": interval(list(baseline.values())), "by_seed": list(baseline.values())},
+        "gain": gain,
+        "sentence": sentence(gain),
+        "warnings": worker.warnings,
+    }
+
+
+def _settings(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is known of each setting on validation: the mean over its seeds; None where one of them failed."""
+    found: dict[Setting, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(_setting(row), []).append(row)
+    result = []
+    for setting, of_it in sorted(found.items(), key=lambda item: tuple(map(_sortable, item[0].facts.values()))):
+        failed = [row["reason"] for row in of_it if row["reason"]]
+        val = None if failed else interval([row["val"] for row in of_it])
+        loss = None if failed else sum(row["val_loss"] for row in of_it) / len(of_it)
+        result.append({**setting.facts, "val": val, "val_loss": loss, "reason": failed[0] if failed else None})
+    return result
+
+
+def _sortable(value: Any) -> tuple[int, Any]:
+    return (0, 0) if value is None else (1, value)
+
+
+def _setting(row: dict[str, Any]) -> Setting:
+    return Setting(row["method"], row["temperature"], row["alpha"])

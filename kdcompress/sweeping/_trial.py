@@ -1,0 +1,166 @@
+"""One student of a sweep: trained, chosen and judged on validation; tested only when it is asked for by name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kdcompress.errors import TrainingError
+from kdcompress.files import digest_of, write_json
+from kdcompress.methods import Method, make_method
+from kdcompress.models import Forward, save_model
+from kdcompress.progress import Progress
+from kdcompress.recipe import Recipe
+from kdcompress.sweeping._space import Setting
+from kdcompress.teachers import Targets
+from kdcompress.training.evaluation import accuracy
+from kdcompress.training.fitting import finalise, run_phase
+from kdcompress.training.labelling import label_all, sound_teaching
+from kdcompress.training.learning import Learning
+from kdcompress.training.material import Material
+from kdcompress.training.teaching import Teaching
+
+BASELINE = "baseline"
+_STUDENT, _RESULT = "student.keras", "trial.json"
+
+
+class _Quiet(Progress):
+    """Says what matters of a trial; a line for each epoch of each trial would drown it."""
+
+    def __init__(self, listener: Progress) -> None:
+        self._listener = listener
+
+    def warn(self, text: str) -> None:
+        """Passed on."""
+        self._listener.warn(text)
+
+
+@dataclass
+class Worker:
+    """Trains students for one sweep: data, teachers and targets are loaded once, whatever the settings."""
+
+    base: Recipe
+    folder: Path
+    progress: Progress
+    warnings: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.material = Material(self.base, self.progress)
+        self._taught: dict[str, tuple[Teaching, Targets | None]] = {}
+
+    def prepare(self, settings: list[Setting]) -> None:
+        """Train teachers and label once, before processes that share the cache would wait for each other."""
+        for setting in settings:
+            recipe = setting.recipe(self.base, self.base.seed)
+            self._learning(recipe).student(self._method(recipe))  # one that does not fit is told first
+            self._teaching(recipe)
+
+    def train(self, setting: Setting, seeds: tuple[int, ...]) -> list[dict[str, Any]]:
+        """A row for each seed: {**setting, "seed", "val", "val_loss", "best_epoch", "seconds", "reason"}.
+
+        `reason` says why a training failed; then "val" is None. What was trained before is not trained again.
+        """
+        rows = []
+        for seed in seeds:
+            row = self._row(setting, seed)
+            shown = row["reason"] or f"validation accuracy {100 * row['val']:.2f} %"
+            self.progress.note(f"{setting.shown}, seed {seed}: {shown}  ({row['seconds']:.1f} s)")
+            rows.append(row)
+        return rows
+
+    def test(self, setting: Setting, seed: int, baseline: bool = False) -> float:
+        """The accuracy on test of the student of a setting and seed, or of the same student without the teacher."""
+        recipe = setting.recipe(self.base, seed)
+        place = self._place(recipe, baseline)
+        if not (place / _STUDENT).exists():
+            self._fit(recipe, place, baseline)
+        method = self._method(recipe)
+        model = self._learning(recipe).student(method)
+        final = finalise(model, self._role(method, baseline), self.material.dataset.input_shape)
+        final.load_weights(place / _STUDENT)
+        test = self.material.split.test
+        return accuracy(Forward(final)(test.images), test.labels)
+
+    def teacher_test(self, setting: Setting) -> float:
+        """The accuracy on test of the teacher that a setting learns from."""
+        teaching, _ = self._teaching(setting.recipe(self.base, self.base.seed))
+        test = self.material.split.test
+        return accuracy(teaching.read(teaching.answer(test)), test.labels)
+
+    def forget_all_but(self, setting: Setting, seeds: tuple[int, ...]) -> None:
+        """Delete the models of every other setting: their figures stay in the study."""
+        kept = {self._place(setting.recipe(self.base, seed), baseline) for seed in seeds for baseline in (False, True)}
+        for place in (self.folder / "trials").iterdir():
+            if place not in kept:
+                shutil.rmtree(place, ignore_errors=True)
+
+    def _row(self, setting: Setting, seed: int) -> dict[str, Any]:
+        recipe = setting.recipe(self.base, seed)
+        place, start = self._place(recipe, False), time.perf_counter()
+        found: dict[str, Any] = {"val": None, "val_loss": None, "best_epoch": None, "reason": None}
+        try:
+            found |= self._fit(recipe, place, False)
+        except TrainingError as exc:
+            found["reason"] = str(exc)
+        seconds = round(time.perf_counter() - start, 3)
+        return {**setting.facts, "seed": seed, **found, "seconds": seconds}
+
+    def _fit(self, recipe: Recipe, place: Path, baseline: bool) -> dict[str, Any]:
+        """Train a student into `place`, unless it is there; its figures on validation."""
+        if (place / _RESULT).exists():
+            known: dict[str, Any] = json.loads((place / _RESULT).read_text(encoding="utf-8"))
+            return known
+        place.mkdir(parents=True, exist_ok=True)
+        learning, method = self._learning(recipe), self._method(recipe)
+        model, role = learning.student(method), self._role(method, baseline)
+        targets = None if baseline else self._teaching(recipe)[1]
+        phase = learning.phase("student", role, model, targets, place / "checkpoint.npz")
+        state = run_phase(phase, model, learning.feed(role, targets), self.material.split.val, _Quiet(self.progress),
+                          lambda rows: None)  # fmt: skip
+        save_model(finalise(model, role, self.material.dataset.input_shape), place / _STUDENT)
+        best = state.rows[state.best_epoch - 1]
+        figures = {"val": best["val_accuracy"], "val_loss": best["val_loss"], "best_epoch": state.best_epoch}
+        write_json(place / _RESULT, figures)
+        phase.checkpoint.unlink(missing_ok=True)
+        return figures
+
+    def _teaching(self, recipe: Recipe) -> tuple[Teaching, Targets | None]:
+        """The teachers and targets of a setting: the same for all that ask the same teachers the same."""
+        method = self._method(recipe)
+        key = digest_of([method.for_teacher().model_dump(mode="json"), method.identity, method.needs_targets])
+        if key not in self._taught:
+            teaching = sound_teaching(
+                recipe, None, self.material, method, self.progress, lambda name, rows: None, self._warn
+            )
+            targets = (
+                label_all(teaching, self.material, recipe, self.progress, self._warn) if method.needs_targets else None
+            )
+            self._taught[key] = teaching, targets
+        return self._taught[key]
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self.progress.warn(text)
+
+    def _method(self, recipe: Recipe) -> Method:
+        return make_method(recipe.method).bind(self.material.task)
+
+    @staticmethod
+    def _role(method: Method, baseline: bool) -> Method:
+        return method.for_baseline() if baseline else method
+
+    def _learning(self, recipe: Recipe) -> Learning:
+        return Learning(recipe, self.material)
+
+    def _place(self, recipe: Recipe, baseline: bool) -> Path:
+        """The folder of a student; a baseline does not depend on what its method makes of the teacher."""
+        identity: Any = recipe.identity
+        if baseline:
+            role = self._method(recipe).for_baseline()
+            identity = {**identity, "method": [role.model_dump(mode="json"), role.identity], BASELINE: True}
+        return self.folder / "trials" / digest_of(identity)[:16]

@@ -1,0 +1,81 @@
+"""Teachers opened, shown to know the labelled images, and asked once about everything that the student learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from kdcompress.data import FileImages
+from kdcompress.files import digest_of
+from kdcompress.methods import Method
+from kdcompress.progress import Progress
+from kdcompress.recipe import Recipe
+from kdcompress.run import RunFolder
+from kdcompress.teachers import JoinedRows, Targets
+from kdcompress.teachers.logits import LogitsTeacher
+from kdcompress.training.checkpoints import Row
+from kdcompress.training.material import Material
+from kdcompress.training.teaching import Teaching, kept_teachers, open_teaching
+
+
+def sound_teaching(
+    recipe: Recipe,
+    run: RunFolder | None,
+    material: Material,
+    method: Method,
+    progress: Progress,
+    on_rows: Callable[[str, list[Row]], None],
+    warn: Callable[[str], None],
+) -> Teaching:
+    """The teachers of a recipe, each shown to answer and, if they must label, to know labelled images; see `warn`.
+
+    `run` may keep copies of them. Errors: ModelError, TargetsError.
+    """
+    dataset, split = material.dataset, material.split
+    teaching = open_teaching(recipe, run, split, dataset, method, progress, on_rows)
+    for teacher in teaching.teachers:
+        if teacher.outputs == "probabilities":
+            warn(f"{teacher.what} ends in probabilities: their logarithms are taken as logits")
+        if teacher.fit.input_shape != dataset.input_shape:
+            theirs, ours = ("x".join(map(str, one)) for one in (teacher.fit.input_shape, dataset.input_shape))
+            from_files = isinstance(split.train.images, FileImages)
+            how = "image files are read at that size for it" if from_files else "images are fitted to it"
+            progress.note(f"{teacher.what} takes images of {theirs}, the student of {ours}: {how}")
+        if isinstance(teacher, LogitsTeacher):
+            more = [material.unlabelled] if material.unlabelled else []
+            ids = [part.ids for part in (*dataset.parts.values(), *more)]
+            teacher.check_ids(np.concatenate(ids), recipe.views)
+    if method.needs_targets and not (run and kept_teachers(run)):
+        for warning in teaching.check(split, dataset.classes):
+            warn(warning)
+    return teaching
+
+
+def label_all(
+    teaching: Teaching, material: Material, recipe: Recipe, progress: Progress, warn: Callable[[str], None]
+) -> Targets:
+    """The targets of the training images, and behind them those of images without labels.
+
+    Errors: TargetsError if they do not agree with the labels better than chance.
+    """
+    split = material.split
+    targets = teaching.label(split.train, split.fingerprint, recipe.views, progress)
+    agree, doubt = teaching.check_labels(targets, split, material.dataset.classes)
+    if doubt:
+        warn(doubt)
+    how = "from the cache" if targets.cached else f"labelled in {targets.seconds:.1f} s"
+    progress.note(
+        f"targets: {targets.logits.shape[0]:,} samples x {targets.logits.shape[1]} views, {how}; "
+        f"the teacher agrees with {100 * agree:.2f} % of the training labels"
+    )
+    if material.unlabelled is None:
+        return targets
+    more = teaching.label(material.unlabelled, material.unlabelled_fingerprint, recipe.views, progress)
+    progress.note(f"targets: {more.logits.shape[0]:,} unlabelled images beside them")
+    return Targets(
+        JoinedRows(targets.logits, more.logits),
+        targets.cached and more.cached,
+        targets.seconds + more.seconds,
+        digest_of([targets.key, more.key]),
+    )

@@ -1,0 +1,62 @@
+"""How a student learns: its initial weights, what it is fed, and what its training depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kdcompress.errors import ModelError
+from kdcompress.files import digest_of
+from kdcompress.methods import Method
+from kdcompress.models import Forward, load_model, model_digest, seed_everything
+from kdcompress.recipe import Recipe
+from kdcompress.teachers import LOOK_AT, Targets, are_probabilities
+from kdcompress.training.feed import Feed
+from kdcompress.training.fitting import Phase
+from kdcompress.training.material import Material
+
+
+@dataclass(frozen=True)
+class Learning:
+    """A recipe with its material: everything that a student's training is a function of, but for the targets."""
+
+    recipe: Recipe
+    material: Material
+
+    def student(self, method: Method) -> Any:
+        """A student with the head that `method` wants, and its initial weights: the same for every call.
+
+        Errors: ModelError if it does not fit, or ends in probabilities.
+        """
+        recipe, task = self.recipe, self.material.task
+        seed_everything(recipe.seed)
+        head = method.head(task)
+        why = "" if head == task.classes else f"the method wants {head} subclass logits for {task.classes} classes"
+        model = load_model(recipe.student.model, self.material.dataset.input_shape, head, "student", why)
+        if are_probabilities(Forward(model)(self.material.split.train.images[:LOOK_AT])):
+            raise ModelError(
+                f"student {recipe.student.model} ends in probabilities (softmax); it must end in logits: "
+                "remove the last activation"
+            )
+        return model
+
+    def phase(self, name: str, method: Method, model: Any, targets: Targets | None, checkpoint: Path) -> Phase:
+        """The training of `model` as `name`; its key names all that it depends on."""
+        key = {
+            "recipe": self.recipe.digest,
+            "split": self.material.split.fingerprint,
+            "targets": targets and targets.key,
+            "initial": model_digest(model),
+        }
+        return Phase(name, digest_of(key), method, self.recipe.training, checkpoint)
+
+    def feed(self, method: Method, targets: Targets | None) -> Feed:
+        """What a model is trained on: images without labels only with targets, but always in as many steps."""
+        recipe, transfer = self.recipe, self.material.transfer
+        size, seed = recipe.training.batch_size, recipe.seed
+        if targets is None:
+            return Feed(self.material.split.train, recipe.views, None, size, seed, len(transfer))
+        # An image without label has no other loss: alpha is 1 on it
+        weight = 1 / method.distillation_weight if method.distillation_weight else 1.0
+        return Feed(transfer, recipe.views, targets.logits, size, seed, len(transfer), weight)
