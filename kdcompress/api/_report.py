@@ -16,7 +16,7 @@ def report(
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Write report.html and MODEL_CARD.md of a run; of several runs, comparison.html.
+    """Write report.html and MODEL_CARD.md of a run; of several runs, comparison.html; of a sweep, its report.html.
 
     Without `out`, a folder, a run's report goes into the run and its manifest, and a comparison into the current
     folder. With `out` the run is only read, so that one still training can be looked at. Returns the document that
@@ -25,6 +25,10 @@ def report(
     from kdcompress.reporting._compare import report_runs
     from kdcompress.reporting._report import CARD, PAGE, report_run
 
+    if len(sources) == 1 and isinstance(sources[0], str | Path) and is_sweep(Path(sources[0])):
+        from kdcompress.reporting._sweep import report_sweep
+
+        return report_sweep(Path(sources[0]), Path(out or sources[0]))
     runs = [_run_of(source) for source in sources]
     listener = progress or Progress()
     if not runs:
@@ -38,6 +42,11 @@ def report(
         for name in (PAGE, CARD):
             runs[0].commit(name)
     return result
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether a folder is a sweep's."""
+    return (folder / "sweep.toml").is_file() and (folder / "space.json").is_file()
 
 
 def _run_of(source: str | Path | Run) -> RunFolder:

@@ -10,7 +10,9 @@ from kdcompress.cli._terminal import working
 
 
 def report(
-    runs: list[Path] = typer.Argument(..., metavar="RUN [RUN...]", help="A run folder; several are compared."),
+    runs: list[Path] = typer.Argument(
+        ..., metavar="RUN|SWEEP [RUN...]", help="A run or a sweep; several runs are compared."
+    ),
     out: Path = typer.Option(
         None, help="The folder to write into. [default: the run; of several runs, the current folder]"
     ),
@@ -26,6 +28,7 @@ def report(
     \b
     kdcompress report runs/demo
     kdcompress report runs/a runs/b --out comparison/
+    kdcompress report sweeps/mnist-1234abcd
     """
     from kdcompress import api
 

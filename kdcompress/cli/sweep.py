@@ -106,4 +106,5 @@ def _interval(found: dict[str, Any] | None) -> str:
         return ""
     if found["low"] is None:
         return f"{100 * found['mean']:.2f} %"
-    return f"{100 * found['mean']:.2f} % ({100 * found['low']:.2f} to {100 * found['high']:.2f})"
+    low, high = max(0.0, found["low"]), min(1.0, found["high"])
+    return f"{100 * found['mean']:.2f} % ({100 * low:.2f} to {100 * high:.2f})"

@@ -16,6 +16,7 @@ from kdcompress.recipe import read_resolved
 from kdcompress.run import EXPORTS, HISTORY, RECIPE, RunFolder
 from kdcompress.training.kept import Disagreements, TestOutputs, read_disagreements, read_outputs
 from kdcompress.training.pipeline import TEST_OUTPUTS
+from kdcompress.training.subclasses import SubclassOutputs, read_subclasses
 from kdcompress.verification.metrics import answers, compare, headline, measure, probabilities
 
 ROLES = ("teacher", "student", "baseline")
@@ -36,6 +37,7 @@ class Facts:
     bench: dict[str, Any] | None
     outputs: TestOutputs | None
     disagreements: Disagreements | None
+    subclasses: SubclassOutputs | None
 
     @property
     def name(self) -> str:
@@ -122,6 +124,7 @@ def gather(run: RunFolder) -> Facts:
         bench=_document(run, "bench.json"),
         outputs=read_outputs(run) if run.holds(TEST_OUTPUTS) else None,
         disagreements=read_disagreements(run),
+        subclasses=read_subclasses(run),
     )
 
 

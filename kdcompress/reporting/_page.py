@@ -18,6 +18,7 @@ from kdcompress.reporting.sections import (
     per_class,
     provenance,
     reliability,
+    subclasses,
     tradeoff,
 )
 
@@ -32,6 +33,7 @@ _ORDER = (
     confusion.section,
     reliability.section,
     disagreement.section,
+    subclasses.section,
     parity.section,
     provenance.recipe,
     provenance.machine,
@@ -73,7 +75,7 @@ def lead(facts: Facts) -> str:
     recipe, data = facts.recipe, facts.manifest.get("dataset", {})
     method = ", ".join(f"{key} {value}" for key, value in recipe["method"].items() if key != "name")
     told = f" ({method})" if method else ""
-    name, teacher = recipe["method"]["name"], recipe["teacher"]["model"]
+    name, teacher = recipe["method"]["name"], _teachers(recipe["teacher"])
     how = "trained from the labels alone, beside" if name == "none" else "distilled from"
     by = "" if name == "none" else f" by {name}{told}"
     said = f"{recipe['student']['model']}, {how} {teacher} on {recipe['data']['name']}{by}, seed {recipe['seed']}."
@@ -82,6 +84,11 @@ def lead(facts: Facts) -> str:
             f" {data['n_train']:,} images to train on, {data['n_val']:,} to choose epochs, {data['n_test']:,} to test."
         )
     return clean(said)
+
+
+def _teachers(teacher: dict[str, Any]) -> str:
+    """What the recipe calls its teacher, or its teachers."""
+    return ", ".join(one["model"] for one in teacher.get("members") or [teacher])
 
 
 def _warnings(facts: Facts) -> list[str]:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from filelock import FileLock
 
 from kdcompress import registry
@@ -33,26 +34,26 @@ class Study:
     processes of one folder from filling the queue twice. Errors: UsageError, RunError for a storage.
     """
 
-    def __init__(self, url: str, space: Space, lock: FileLock) -> None:
+    def __init__(self, url: str, space: Space, lock: FileLock, worker: int = 0) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        self.space, self.shown, self._lock = space, _shown(url), lock
+        self.space, self.shown, self._lock, self._worker = space, _shown(url), lock, worker
         name = "kdcompress grid" if space.trials is None else f"kdcompress tpe {space.facts}"
         try:
             storage = optuna.storages.RDBStorage(url, heartbeat_interval=_BEAT_S, grace_period=_GRACE_S)
             self.study = optuna.create_study(
                 storage=storage,
                 study_name=name,
-                sampler=optuna.samplers.TPESampler(seed=space.seeds[0], multivariate=True, constant_liar=True),
                 direction="maximize",
                 load_if_exists=True,
             )
         except ImportError as exc:
             raise UsageError(f"storage {self.shown} needs a package that is not installed ({exc})") from exc
         except Exception as exc:
-            raise RunError(f"storage {self.shown} does not answer ({one_line(exc, 160)})") from exc
+            said = one_line(exc).partition(" (Background on this error")[0]
+            raise RunError(f"storage {self.shown} does not answer ({said})") from exc
 
     def claim(self, digest: str) -> None:
         """Remember the digest of the recipe; RunError if the study is one of another."""
@@ -72,6 +73,7 @@ class Study:
         while True:
             optuna.storages.fail_stale_trials(self.study)
             if self._more():
+                self.study.sampler = self._sampler()
                 with contextlib.suppress(_Failed):
                     self.study.optimize(lambda trial: self._objective(trial, work), n_trials=1, catch=(_Failed,))
             elif others := len(self._trials("RUNNING")):
@@ -89,6 +91,14 @@ class Study:
             for row in trial.user_attrs.get(_ROWS, []):
                 found.setdefault(_point_of(row), row)
         return list(found.values())
+
+    def _sampler(self) -> Any:
+        """TPE, seeded by what is there already: neither a process nor a sweep that goes on repeats proposals."""
+        import optuna
+
+        seed = [self.space.seeds[0], self._worker, len(self.study.get_trials(deepcopy=False))]
+        number = int(np.random.SeedSequence(seed).generate_state(1)[0])
+        return optuna.samplers.TPESampler(seed=number, multivariate=True, constant_liar=True)
 
     def _more(self) -> bool:
         """Whether there is a trial to do."""

@@ -67,18 +67,18 @@ def run_sweep(request: Request, progress: Progress) -> dict[str, Any]:
     return {"sweep": str(request.folder), **result}
 
 
-def work_along(folder: Path, storage: str | None, progress: Progress) -> None:
-    """Work on the trials of a sweep that was begun, as one of several processes."""
+def work_along(folder: Path, storage: str | None, worker: int, progress: Progress) -> None:
+    """Work on the trials of a sweep that was begun, as one of several processes, which are counted from 1."""
     base = read_resolved(folder / RECIPE)
     space = Space.of(json.loads((folder / SPACE).read_text(encoding="utf-8"))["space"])
     request = Request(base, space, folder, storage=storage)
     if base.deterministic:
         use_determinism()
-    _study(request).work(Worker(base, folder, progress).train, lambda others: None)
+    _study(request, worker).work(Worker(base, folder, progress).train, lambda others: None)
 
 
-def _study(request: Request) -> Study:
-    study = Study(request.url, request.space, FileLock(request.folder / ".queue.lock"))
+def _study(request: Request, worker: int = 0) -> Study:
+    study = Study(request.url, request.space, FileLock(request.folder / ".queue.lock"), worker)
     study.claim(_bare(request.base).digest)
     return study
 
@@ -120,13 +120,8 @@ def _in_processes(request: Request, progress: Progress) -> None:
     """The trials in `jobs` processes, which divide the cores among them; waits for all."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = str(max(1, cores // request.jobs))
-    command = [
-        sys.executable,
-        "-m",
-        "kdcompress.sweeping._worker",
-        str(request.folder),
-        *filter(None, [request.storage]),
-    ]
+    command = [sys.executable, "-m", "kdcompress.sweeping._worker", str(request.folder)]
+    more = [request.storage] if request.storage else []
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [root, str(Path.cwd()), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path, "TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads}
@@ -134,7 +129,11 @@ def _in_processes(request: Request, progress: Progress) -> None:
     for number in range(1, request.jobs + 1):
         log = (request.folder / f"worker-{number}.log").open("ab")
         with log:
-            processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True))
+            processes.append(
+                subprocess.Popen(
+                    [*command, str(number), *more], env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+                )
+            )
     try:
         _pass_on(processes, progress)
     finally:

@@ -67,9 +67,11 @@ class Worker:
         rows = []
         for seed in seeds:
             row = self._row(setting, seed)
+            rows.append(row)
+            if row.pop("known"):
+                continue  # said by the process that was killed before it could tell the study
             shown = row["reason"] or f"validation accuracy {100 * row['val']:.2f} %"
             self.progress.note(f"{setting.shown}, seed {seed}: {shown}  ({row['seconds']:.1f} s)")
-            rows.append(row)
         return rows
 
     def test(self, setting: Setting, seed: int, baseline: bool = False) -> float:
@@ -101,13 +103,14 @@ class Worker:
     def _row(self, setting: Setting, seed: int) -> dict[str, Any]:
         recipe = setting.recipe(self.base, seed)
         place, start = self._place(recipe, False), time.perf_counter()
+        known = (place / _RESULT).exists()
         found: dict[str, Any] = {"val": None, "val_loss": None, "best_epoch": None, "reason": None}
         try:
             found |= self._fit(recipe, place, False)
         except TrainingError as exc:
             found["reason"] = str(exc)
         seconds = round(time.perf_counter() - start, 3)
-        return {**setting.facts, "seed": seed, **found, "seconds": seconds}
+        return {**setting.facts, "seed": seed, **found, "seconds": seconds, "known": known}
 
     def _fit(self, recipe: Recipe, place: Path, baseline: bool) -> dict[str, Any]:
         """Train a student into `place`, unless it is there; its figures on validation."""

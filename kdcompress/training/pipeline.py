@@ -18,6 +18,7 @@ from kdcompress.data import Dataset, Split
 from kdcompress.errors import RecipeError
 from kdcompress.files import write_npz
 from kdcompress.methods import Method, make_method
+from kdcompress.methods.subclass import Subclasses
 from kdcompress.models import Forward, model_digest, save_model
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
@@ -30,6 +31,7 @@ from kdcompress.training.history import History
 from kdcompress.training.labelling import label_all, sound_teaching
 from kdcompress.training.learning import Learning
 from kdcompress.training.material import Material
+from kdcompress.training.subclasses import keep_subclasses
 from kdcompress.training.teaching import Teaching, keep_teaching, kept_teachers
 
 TEST_OUTPUTS = f"{OUTPUTS}/test.npz"
@@ -179,6 +181,8 @@ class Pipeline:
         write_npz(self.run / TEST_OUTPUTS, arrays)
         self.run.commit(TEST_OUTPUTS)
         differing = disagreements(logits["teacher"], logits["student"], _SHOWN)
+        if isinstance(self.method, Subclasses):
+            keep_subclasses(self.run, test, outputs, self.method.sizes)
         write_npz(self.run / DISAGREEMENTS, {"ids": test.ids[differing], "images": test.images[differing]})
         self.run.commit(DISAGREEMENTS)
         self.progress.note(f"test: {len(test):,} images in {time.perf_counter() - start:.1f} s")

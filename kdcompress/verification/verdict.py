@@ -12,12 +12,14 @@ from kdcompress.progress import Progress
 from kdcompress.recipe import read_resolved
 from kdcompress.run import RECIPE, RunFolder
 from kdcompress.training.kept import TestOutputs, open_model, read_outputs
+from kdcompress.training.subclasses import read_subclasses
 from kdcompress.training.teaching import reopen_teaching
 from kdcompress.verification.costs import cost_of_file, cost_of_model
 from kdcompress.verification.gates import Gates
 from kdcompress.verification.latency import latency_ratio
 from kdcompress.verification.metrics import compare, headline, measure
 from kdcompress.verification.sizes import model_bytes, saved_bytes
+from kdcompress.verification.subclasses import measure_subclasses
 from kdcompress.verification.teachers import cost_of_teachers
 
 RESULT = "verify.json"
@@ -75,6 +77,7 @@ def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress
         "metric": metric,
         "metric_drop": drop,
         "comparison": _comparison(outputs, classes),
+        "subclasses": _subclasses(run),
         "gates": verdicts,
         "passed": all(verdict["passed"] for verdict in verdicts),
     }
@@ -106,6 +109,15 @@ def _drop(result: dict[str, Any], classes: list[str]) -> tuple[str, float | None
     name = headline(len(classes))
     before, now = (result[role]["metrics"][name] for role in ("teacher", "student"))
     return name, None if before is None or now is None else before - now
+
+
+def _subclasses(run: RunFolder) -> dict[str, Any] | None:
+    """How teacher and student use subclasses; None of a run of another method."""
+    kept = read_subclasses(run)
+    if kept is None:
+        return None
+    roles = {"teacher": kept.teacher, "student": kept.student}
+    return {role: measure_subclasses(assigned, kept.sizes, kept.known) for role, assigned in roles.items()}
 
 
 def _comparison(outputs: TestOutputs, classes: list[str]) -> dict[str, Any]:

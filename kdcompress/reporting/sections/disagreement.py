@@ -15,7 +15,7 @@ from kdcompress.training.evaluation import disagreements
 
 _SHOWN = 24
 _LARGEST = 112  # pixels of a thumbnail's longer side
-_TINY = 64  # pixels up to which they are to be seen one by one
+TINY = 64  # pixels up to which they are to be seen one by one
 
 
 def section(facts: Facts) -> Section | None:
@@ -59,7 +59,7 @@ def _picture(facts: Facts, row: int, image: NDArray[np.uint8]) -> Picture:
         answer = int(facts.answers(role)[row])
         mark = "✓" if answer == facts.finished.labels[row] else "✗"
         lines.append(f"{role}: {short(facts.class_name(answer), 24)} {mark}")
-    tiny = max(image.shape[:2]) <= _TINY
+    tiny = max(image.shape[:2]) <= TINY
     return Picture(png_uri(image), tiny, clean(facts.finished.ids[row]), lines)
 
 

@@ -1,0 +1,282 @@
+"""Whole sweeps with small models on genuine digits."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import other_models
+import pytest
+from conftest import Recorder
+from typer.testing import CliRunner
+
+import kdcompress
+from kdcompress.cli._app import app
+from kdcompress.errors import RecipeError, RunError, TrainingError, UsageError
+from kdcompress.recipe import resolve
+from kdcompress.sweeping._space import Setting, make_space
+
+TINY: dict[str, Any] = {"student.model": "tiny_models:student", "data.source": "embedded", "training.batch_size": 50}
+
+
+@pytest.fixture
+def teacher(network: Any, tmp_path: Path) -> Path:
+    path = tmp_path / "t.keras"
+    other_models.with_scaling(network).save(path)
+    return path
+
+
+def sweep(out: Path, teacher: Path, **choices: Any) -> dict[str, Any]:
+    settings = {**TINY, **choices.pop("settings", {})}
+    choices = {"epochs": 1, "limit": 300, "seeds": 2, **choices}
+    return kdcompress.sweep("mnist-demo", teacher=teacher, out=out, settings=settings, **choices)
+
+
+def table(result: dict[str, Any]) -> list[tuple[Any, ...]]:
+    keys = ("method", "temperature", "alpha", "seed", "val", "test")
+    return sorted(tuple(map(str, (row[key] for key in keys))) for row in result["trials"])
+
+
+def test_a_grid_is_tried_and_test_is_looked_at_for_the_chosen_alone(
+    teacher: Path, tmp_path: Path, recorder: Recorder
+) -> None:
+    result = sweep(tmp_path / "sweep", teacher, temperatures=[1, 8], alphas=[0.3, 0.9], progress=recorder)
+    assert len(result["trials"]) == 8
+    best = result["best"]
+    means = {(one["temperature"], one["alpha"]): one["val"]["mean"] for one in result["settings"]}
+    assert best["val"]["mean"] == max(means.values())
+    for row in result["trials"]:
+        chosen = (row["temperature"], row["alpha"]) == (best["temperature"], best["alpha"])
+        assert (row["test"] is not None) == chosen
+        assert 0 < row["val"] <= 1
+    gain = result["gain"]
+    tested = [row["test"] for row in result["trials"] if row["test"] is not None]
+    assert gain["mean"] == pytest.approx(np.mean(tested) - np.mean(result["baseline"]["by_seed"]))
+    assert gain["n"] == 2
+    assert recorder.phases.count("labelling") == 1
+    # A student of a sweep is the student of a run
+    run = kdcompress.distill(
+        "mnist-demo", teacher=teacher, out=tmp_path / "run", epochs=1, limit=300, seed=1,
+        temperature=best["temperature"], alpha=best["alpha"], settings=TINY,
+    )  # fmt: skip
+    assert run.result["student"]["metrics"]["accuracy"] == pytest.approx(result["student"]["by_seed"][1], abs=2e-3)
+    assert run.result["baseline"]["metrics"]["accuracy"] == pytest.approx(result["baseline"]["by_seed"][1], abs=2e-3)
+    again = Recorder()
+    repeated = sweep(tmp_path / "sweep", teacher, temperatures=[1, 8], alphas=[0.3, 0.9], progress=again)
+    assert table(repeated) == table(result)
+    assert not [note for note in again.notes if "seed" in note]
+    page = Path(kdcompress.report(tmp_path / "sweep")["report"]).read_text()
+    for words in ("Accuracy on validation over T", "Accuracy on validation over alpha", "Chosen on validation"):
+        assert words in page
+
+
+def test_a_grid_may_grow(teacher: Path, tmp_path: Path) -> None:
+    sweep(tmp_path / "sweep", teacher, temperatures=[2])
+    recorder = Recorder()
+    result = sweep(tmp_path / "sweep", teacher, temperatures=[2, 4], seeds=3, progress=recorder)
+    assert len(result["trials"]) == 6
+    trained = [note for note in recorder.notes if "seed" in note]
+    assert len(trained) == 4
+    assert not any("T 2 " in note and "seed 0" in note for note in trained)
+
+
+def test_methods_share_what_they_can(tmp_path: Path, recorder: Recorder) -> None:
+    settings = {**TINY, "student.model": "mnist_mlp", "teacher.model": "mnist_mlp", "teacher.check": False}
+    result = kdcompress.sweep(
+        "mnist-demo", methods=["hinton", "none", "subclass"], temperatures=[2, 4], seeds=1, epochs=1, limit=300,
+        out=tmp_path / "sweep", settings=settings, progress=recorder,
+    )  # fmt: skip
+    assert [(row["method"], row["temperature"]) for row in result["settings"]] == [
+        ("hinton", 2.0), ("hinton", 4.0), ("none", None), ("subclass", 2.0), ("subclass", 4.0),
+    ]  # fmt: skip
+    assert recorder.phases.count("labelling") == 2
+    assert recorder.phases.count("teacher") == 2
+    assert result["gain"]["low"] is None
+
+
+def test_a_setting_that_diverges_is_recorded_and_the_sweep_goes_on(teacher: Path, tmp_path: Path) -> None:
+    result = sweep(tmp_path / "sweep", teacher, temperatures=[2, 1e30], seeds=1)
+    failed = [row for row in result["trials"] if row["reason"]]
+    assert len(failed) == 1
+    assert "diverged" in failed[0]["reason"]
+    assert failed[0]["val"] is None
+    assert result["best"]["temperature"] == 2
+    recorder = Recorder()
+    again = sweep(tmp_path / "sweep", teacher, temperatures=[2, 1e30], seeds=1, progress=recorder)
+    assert table(again) == table(result)
+    assert not [note for note in recorder.notes if "diverged" in note]  # it is not tried again
+    with pytest.raises(TrainingError, match="no setting of the sweep could be trained"):
+        sweep(tmp_path / "other", teacher, temperatures=[1e30], seeds=1)
+
+
+def test_tpe_proposes_between_the_values(teacher: Path, tmp_path: Path, recorder: Recorder) -> None:
+    choices: dict[str, Any] = {"temperatures": [1, 16], "alphas": [0.1, 0.9], "trials": 3, "seeds": 1}
+    result = sweep(tmp_path / "sweep", teacher, **choices, progress=recorder)
+    found = {(one["temperature"], one["alpha"]) for one in result["settings"]}
+    assert len(found) == 3
+    assert all(1 <= t <= 16 and 0.1 <= a <= 0.9 for t, a in found)
+    again = sweep(tmp_path / "sweep", teacher, **choices)
+    assert table(again) == table(result)
+
+
+def command(out: Path, teacher: Path, *more: str) -> list[str]:
+    settings = [part for key, value in TINY.items() for part in ("--set", f"{key}={value}")]
+    return [
+        sys.executable, "-m", "kdcompress", "sweep", "mnist-demo", "--teacher", str(teacher), "-T", "1,4",
+        "--seeds", "2", "--epochs", "2", "--limit", "300", "--out", str(out), "--json", *settings, *more,
+    ]  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def test_a_killed_sweep_goes_on_and_ends_with_the_same_table(
+    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = subprocess.Popen(
+        command(tmp_path / "sweep", teacher),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    done = []
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "seed" in line:
+            done.append(line.split(":")[0])
+        if len(done) == 2:
+            break
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+    finished = subprocess.run(
+        command(tmp_path / "sweep", teacher, "--jobs", "2"),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert not [name for name in done if name in finished.stderr]  # what was done is not done again
+    result = json.loads(finished.stdout)
+    assert len(result["trials"]) == 4
+    choices: dict[str, Any] = {"temperatures": [1, 4], "seeds": 2, "epochs": 2}
+    whole = sweep(tmp_path / "whole", teacher, **choices)
+    # Threads are divided among processes: sums of products may differ in their last bits
+    for one, other in zip(table(result), table(whole), strict=True):
+        assert one[:4] == other[:4]
+        assert float(one[4]) == pytest.approx(float(other[4]), abs=0.04)
+
+
+def test_several_processes_share_one_sweep(teacher: Path, tmp_path: Path) -> None:
+    processes = [
+        subprocess.Popen(
+            command(tmp_path / "sweep", teacher),
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    answers = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], answers
+    results = [json.loads(out) for out, _ in answers]
+    assert table(results[0]) == table(results[1])
+    lines = [line.split(":")[0] for _, err in answers for line in err.splitlines() if ", seed" in line]
+    assert len(lines) == len(set(lines)) == 4  # nobody did what another did
+
+
+@pytest.mark.parametrize(
+    ("choices", "error", "words"),
+    [
+        ({"seeds": 0}, UsageError, "--seeds must be >= 1, got 0"),
+        ({"trials": 0}, UsageError, "--trials must be >= 1, got 0"),
+        ({"trials": 2}, UsageError, "give two or more of one of them"),
+        ({"jobs": 0}, UsageError, "--jobs must be >= 1, got 0"),
+        ({"temperatures": []}, UsageError, "--temperature must name a value"),
+        ({"temperatures": [0.0]}, RecipeError, r"method\.temperature must be > 0, got 0\.0"),
+        ({"alphas": [0.5, 1.5]}, RecipeError, r"method\.alpha must be <= 1, got 1\.5"),
+        ({"methods": ["hintn"]}, RecipeError, r"unknown method 'hintn' \(did you mean 'hinton'\?\)"),
+        ({"storage": "nonsense"}, UsageError, "--storage must be a database URL such as sqlite"),
+        (
+            {"storage": "sqlite:////nowhere/at/all.db"},
+            RunError,
+            r"storage sqlite:////nowhere/at/all\.db does not answer",
+        ),
+    ],
+)
+def test_what_is_asked_for_wrongly(
+    teacher: Path, tmp_path: Path, choices: dict[str, Any], error: type, words: str
+) -> None:
+    with pytest.raises(error, match=words) as caught:
+        sweep(tmp_path / "sweep", teacher, **choices)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_password_is_not_shown(teacher: Path, tmp_path: Path) -> None:
+    with pytest.raises((RunError, UsageError)) as caught:
+        sweep(tmp_path / "sweep", teacher, storage="postgresql://me:secret@127.0.0.1:9/x")
+    assert "secret" not in str(caught.value)
+
+
+def test_folders_of_something_else(teacher: Path, tmp_path: Path) -> None:
+    sweep(tmp_path / "sweep", teacher, seeds=1)
+    with pytest.raises(RunError, match=r"another recipe: training\.epochs is 1 there, 2 here; choose another"):
+        sweep(tmp_path / "sweep", teacher, seeds=1, epochs=2)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").touch()
+    with pytest.raises(RunError, match=r"holds a\.png and no sweep"):
+        sweep(tmp_path / "photos", teacher)
+    with pytest.raises(RunError, match="is not finished"):
+        (tmp_path / "sweep" / "sweep.json").unlink()
+        kdcompress.report(tmp_path / "sweep")
+
+
+def test_the_space_of_a_recipe_is_its_own_setting() -> None:
+    base = resolve("mnist")
+    space = make_space(base, None, None, None, 3, None)
+    assert space.settings == [Setting("hinton", 4.0, 0.5)]
+    assert space.seeds == (0, 1, 2)
+    assert make_space(base, ["none", "hinton"], [1, 1, 2], [0.5], 1, None).settings == [
+        Setting("none"), Setting("hinton", 1, 0.5), Setting("hinton", 2, 0.5),
+    ]  # fmt: skip
+
+
+def test_the_command_line(teacher: Path, tmp_path: Path) -> None:
+    arguments = command(tmp_path / "sweep", teacher)[3:]
+    arguments.remove("--json")
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert "validation accuracy" in done.stdout
+    assert done.stdout.count("chosen") == 1
+    assert "gain " in done.stdout
+    wrong = CliRunner().invoke(app, ["sweep", "mnist-demo", "-T", "a,b"])
+    assert wrong.exit_code == 2
+    assert "--temperature takes numbers between commas, such as 1,2,4, got 'a,b'" in wrong.stderr
+
+
+def test_the_students_of_other_settings_do_not_pile_up(teacher: Path, tmp_path: Path) -> None:
+    result = sweep(tmp_path / "sweep", teacher, temperatures=[1, 2, 4], seeds=1)
+    kept = list((tmp_path / "sweep" / "trials").glob("*/student.keras"))
+    assert len(kept) == 2  # the chosen setting's, and the baseline's
+    accuracy = result["student"]["by_seed"][0]
+    assert any(_score(path) == pytest.approx(accuracy) for path in kept)
+
+
+def _score(path: Path) -> float:
+    from kdcompress.data import make_source
+    from kdcompress.progress import Progress
+
+    test = make_source({"name": "mnist", "source": "embedded"}).load(Progress()).test
+    model = keras.saving.load_model(path)
+    return float(np.mean(np.asarray(model(test.images[:].astype(np.float32))).argmax(-1) == test.labels))
