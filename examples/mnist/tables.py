@@ -10,14 +10,22 @@ It ends with RESULTS.md: the paper's figures, ours with their intervals, and whe
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from results import write_results
+
 HERE = Path(__file__).resolve().parent
 TABLE_3 = {"temperature": 16.0, "alpha": 0.3}
+CURVES = {
+    "temperature": {"temperatures": [1, 2, 4, 16, 32, 64], "alphas": [0.5]},
+    "alpha": {"temperatures": [16], "alphas": [0.1, 0.3, 0.5, 0.7, 0.9]},
+}
 
 
 @dataclass(frozen=True)
@@ -31,9 +39,12 @@ class Plan:
     few: range
     work: Path
     results: Path
+    command: str
 
 
-FULL = Plan("mnist", {"recipe": "mnist-subclass"}, range(3), range(5), range(3), HERE / "work", HERE / "RESULTS.md")
+FULL = Plan(
+    "mnist", {"recipe": "mnist-subclass"}, range(3), range(5), range(3), HERE / "work", HERE / "RESULTS.md", "tables.py"
+)
 QUICK = Plan(
     "mnist-demo",
     {"recipe": "mnist-demo", "method": "subclass"},
@@ -42,29 +53,35 @@ QUICK = Plan(
     range(2),
     HERE / "work-quick",
     HERE / "work-quick" / "RESULTS.md",
+    "tables.py --quick",
 )
 
 
-def distill(plan: Plan, name: str, teacher: int, seed: int, **choices: Any) -> dict[str, Any]:
-    """The result of one run, made now or before."""
-    import kdcompress
+def listener() -> Any:
+    """Says what takes minutes, and nothing of single epochs."""
     from kdcompress.progress import Progress
 
     class Short(Progress):
         def note(self, text: str) -> None:
-            if text.startswith(("teacher", "targets")):
-                print(f"    {text}", flush=True)
+            print(f"    {text}", flush=True)
+
+    return Short()
+
+
+def distill(plan: Plan, name: str, teacher: int, seed: int, **choices: Any) -> dict[str, Any]:
+    """The result of one run, made now or before, with the folder that it lies in."""
+    import kdcompress
 
     out = plan.work / "runs" / f"{name}-t{teacher}-s{seed}"
     start = time.perf_counter()
     choices = {"recipe": plan.plain, **choices}
-    run = kdcompress.distill(out=out, seed=seed, settings={"teacher.seed": teacher}, progress=Short(), **choices)
+    run = kdcompress.distill(out=out, seed=seed, settings={"teacher.seed": teacher}, progress=listener(), **choices)
     accuracy = {
         role: run.result[role]["metrics"]["accuracy"] for role in ("teacher", "student", "baseline") if run.result[role]
     }
     shown = ", ".join(f"{role} {100 * value:.2f}" for role, value in accuracy.items())
     print(f"{out.name}: {shown}  ({time.perf_counter() - start:.0f} s)", flush=True)
-    return run.result
+    return {"out": out, **run.result}
 
 
 def runs(plan: Plan) -> dict[str, dict[tuple[int, int], dict[str, Any]]]:
@@ -80,13 +97,37 @@ def runs(plan: Plan) -> dict[str, dict[tuple[int, int], dict[str, Any]]]:
     return found
 
 
+def curves(plan: Plan) -> dict[str, dict[str, Any]]:
+    """The sweeps behind the paper's two curves, on its first teacher; their pages go beside RESULTS.md."""
+    import kdcompress
+
+    found = {}
+    for name, tried in CURVES.items():
+        folder = plan.work / "sweeps" / name
+        found[name] = kdcompress.sweep(
+            plan.plain, **tried, seeds=len(plan.few), out=folder, progress=listener(), settings={"teacher.seed": 0}
+        )
+        page = Path(kdcompress.report(folder, out=plan.work / "pages" / name)["report"])
+        shutil.copyfile(page, plan.work / "pages" / f"{name}.html")
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="embedded digits, minutes")
-    given = parser.parse_args()
-    plan = QUICK if given.quick else FULL
+    plan = QUICK if parser.parse_args().quick else FULL
     os.environ.setdefault("KDCOMPRESS_CACHE_DIR", str(plan.work / "cache"))
-    runs(plan)
+    start = time.perf_counter()
+    results, sweeps = runs(plan), curves(plan)
+    import kdcompress
+
+    counted = kdcompress.verify(results["kd"][0, 0]["out"])
+    spent = plan.work / "seconds.json"  # of all starts together: a stopped one counts, too
+    before = json.loads(spent.read_text()) if spent.exists() else 0
+    seconds = before + time.perf_counter() - start
+    spent.write_text(json.dumps(seconds))
+    write_results(plan, results, sweeps, counted, seconds)
+    print(plan.results)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from kdcompress.files import write_text
 from kdcompress.reporting import _page
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._svg import BAD, COLOURS, INK, draw, legend, plain_ticks
-from kdcompress.reporting._words import MISSING, clean, digits, percent, points, whole
+from kdcompress.reporting._words import MISSING, clean, percent, points, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,12 +85,10 @@ def _curve(result: dict[str, Any], key: str) -> Section | None:
             at, mean = [one[key] for one in of_it], [100 * one["val"]["mean"] for one in of_it]
             colour, dot = _SHADES[place % len(_SHADES)], _DOTS[place % len(_DOTS)]
             label = method if value is None else f"{method}, {_NAMES[other]} {value:g}"
-            spread = [
-                0 if one["val"]["low"] is None else 100 * (one["val"]["high"] - one["val"]["mean"]) for one in of_it
-            ]
-            axes.errorbar(
-                at, mean, spread, color=colour, marker=dot, markersize=4.5, linewidth=1.6, capsize=3, label=label
-            )
+            spread = [_bars(one["val"]) for one in of_it]
+            below, above = zip(*spread, strict=True)
+            look = {"color": colour, "marker": dot, "markersize": 4.5, "linewidth": 1.6, "capsize": 3}
+            axes.errorbar(at, mean, [below, above], label=label, **look)
         axes.set_xlabel(_NAMES[key])
         if key == "temperature":
             axes.set_xscale("log")
@@ -101,6 +99,13 @@ def _curve(result: dict[str, Any], key: str) -> Section | None:
     title = f"Accuracy on validation over {_NAMES[key]}"
     caption = "Means over seeds; bars are their 95 % intervals (Student's t). Where bars overlap widely, noise decides."
     return Section(f"over-{key}", title, figures=[Figure(draw(f"over-{key}", title, 260, paint), caption)])
+
+
+def _bars(found: dict[str, Any]) -> tuple[float, float]:
+    """How far an interval reaches below and above its mean, in points, and not above 100 %."""
+    if found["low"] is None:
+        return 0.0, 0.0
+    return 100 * (found["mean"] - max(0.0, found["low"])), 100 * (min(1.0, found["high"]) - found["mean"])
 
 
 def _gain(result: dict[str, Any]) -> Section:
@@ -141,7 +146,7 @@ def _trials(result: dict[str, Any]) -> Section:
 
 
 def _tuned(one: dict[str, Any]) -> Sequence[str]:
-    return [MISSING if one[key] is None else digits(one[key]) for key in _NAMES]
+    return [MISSING if one[key] is None else f"{one[key]:g}" for key in _NAMES]
 
 
 def _said(one: dict[str, Any]) -> str:

@@ -99,8 +99,8 @@ def make_space(
     own = base.method
     space = Space(
         _given("--method", methods, [own["name"]]),
-        _given("--temperature", temperatures, [own.get("temperature", 4.0)]),
-        _given("--alpha", alphas, [own.get("alpha", 0.5)]),
+        tuple(map(float, _given("--temperature", temperatures, [own.get("temperature", 4.0)]))),
+        tuple(map(float, _given("--alpha", alphas, [own.get("alpha", 0.5)]))),
         tuple(range(base.seed, base.seed + seeds)),
         trials,
     )
