@@ -13,10 +13,11 @@ from filelock import FileLock
 
 from kdcompress import registry
 from kdcompress.errors import RunError, UsageError, one_line
+from kdcompress.files import digest_of
 from kdcompress.sweeping._space import Setting, Space
 
 _BEAT_S, _GRACE_S = 5, 20  # a running trial says that it lives; one that has not for so long was killed
-_RECIPE, _ASKED, _ROWS = "recipe", "asked", "rows"  # attributes of a study, and of a trial
+_ASKED, _ROWS = "asked", "rows"  # attributes of a trial
 Rows = list[dict[str, Any]]
 # What a worker does: the results of a setting with each of some seeds; a row with a "reason" is a failure
 Work = Callable[[Setting, tuple[int, ...]], Rows]
@@ -30,17 +31,19 @@ class _Failed(Exception):
 class Study:
     """Hands out a grid, a setting and a seed a trial, or settings that TPE proposes, each with all seeds.
 
-    A trial's result is in its attributes, so that every process that shares the storage knows it. `lock` keeps
-    processes of one folder from filling the queue twice. Errors: UsageError, RunError for a storage.
+    A trial's result is in its attributes, so that every process that shares the storage knows it. `recipe` is the
+    digest of what all trials have in common: sweeps of other recipes may lie in the same storage. `lock` keeps processes
+    of one folder from filling the queue twice. Errors: UsageError, RunError for a storage.
     """
 
-    def __init__(self, url: str, space: Space, lock: FileLock, worker: int = 0) -> None:
+    def __init__(self, url: str, recipe: str, space: Space, lock: FileLock, worker: int = 0) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         self.space, self.shown, self._lock, self._worker = space, _shown(url), lock, worker
-        name = "kdcompress grid" if space.trials is None else f"kdcompress tpe {space.facts}"
+        kind = "grid" if space.trials is None else f"tpe {digest_of(space.facts)[:8]}"
+        name = f"kdcompress {recipe[:12]} {kind}"
         try:
             storage = optuna.storages.RDBStorage(url, heartbeat_interval=_BEAT_S, grace_period=_GRACE_S)
             self.study = optuna.create_study(
@@ -54,13 +57,6 @@ class Study:
         except Exception as exc:
             said = one_line(exc).partition(" (Background on this error")[0]
             raise RunError(f"storage {self.shown} does not answer ({said})") from exc
-
-    def claim(self, digest: str) -> None:
-        """Remember the digest of the recipe; RunError if the study is one of another."""
-        before = self.study.user_attrs.get(_RECIPE)
-        if before not in (None, digest):
-            raise RunError(f"storage {self.shown} holds a sweep of another recipe; choose another --storage")
-        self.study.set_user_attr(_RECIPE, digest)
 
     def work(self, work: Work, waiting: Callable[[int], None]) -> None:
         """Do trials until none is left. `waiting` hears how many others are at, once there is nothing else to do.

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock
 
 from kdcompress.errors import RunError, TrainingError, UsageError
-from kdcompress.files import write_json, write_text
+from kdcompress.files import digest_of, write_json, write_text
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe, read_resolved
 from kdcompress.run import difference
@@ -78,9 +78,8 @@ def work_along(folder: Path, storage: str | None, worker: int, progress: Progres
 
 
 def _study(request: Request, worker: int = 0) -> Study:
-    study = Study(request.url, request.space, FileLock(request.folder / ".queue.lock"), worker)
-    study.claim(_bare(request.base).digest)
-    return study
+    lock = FileLock(request.folder / ".queue.lock")
+    return Study(request.url, digest_of(_known(request.base)), request.space, lock, worker)
 
 
 def _bare(base: Recipe) -> Recipe:
