@@ -17,6 +17,7 @@ from kdcompress.models._loading import (
 )
 from kdcompress.models._onnx import external_files, open_session
 from kdcompress.models._saved_model import open_signature
+from kdcompress.models._scaling import is_unscaled
 
 __all__ = [
     "Forward",
@@ -26,6 +27,7 @@ __all__ = [
     "external_files",
     "image_shape",
     "in_batches",
+    "is_unscaled",
     "keep_model",
     "load_model",
     "load_saved_model",

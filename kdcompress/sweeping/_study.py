@@ -32,8 +32,8 @@ class Study:
     """Hands out a grid, a setting and a seed a trial, or settings that TPE proposes, each with all seeds.
 
     A trial's result is in its attributes, so that every process that shares the storage knows it. `recipe` is the
-    digest of what all trials have in common: sweeps of other recipes may lie in the same storage. `lock` keeps processes
-    of one folder from filling the queue twice. Errors: UsageError, RunError for a storage.
+    digest of what all trials have in common: sweeps of other recipes may lie in the same storage. `lock` keeps
+    processes of one folder from filling the queue twice. Errors: UsageError, RunError for a storage.
     """
 
     def __init__(self, url: str, recipe: str, space: Space, lock: FileLock, worker: int = 0) -> None:

@@ -19,7 +19,7 @@ from kdcompress.errors import RecipeError
 from kdcompress.files import write_npz
 from kdcompress.methods import Method, make_method
 from kdcompress.methods.subclass import Subclasses
-from kdcompress.models import Forward, model_digest, save_model
+from kdcompress.models import Forward, is_unscaled, model_digest, save_model
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
 from kdcompress.run import CHECKPOINTS, HISTORY, OUTPUTS, RunFolder
@@ -86,6 +86,11 @@ class Pipeline:
         if self.method.needs_targets and self.method.distillation_weight == 0:
             self._warn("alpha is 0: the teacher's outputs weigh nothing, the student learns from the labels alone")
         student = self._student()  # before the teacher is trained for minutes: a student that does not fit is told now
+        if is_unscaled(student):
+            self._warn(
+                f"student {self.recipe.student.model} gets pixels of 0 to 255 and does not scale them: it learns badly "
+                "so; put keras.layers.Rescaling(1 / 255) at its start"
+            )
         teaching = self._teaching()
         targets = None
         if self.method.needs_targets:

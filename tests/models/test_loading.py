@@ -118,3 +118,21 @@ def test_digest_knows_weights_and_architecture_but_not_names() -> None:
         for name in ("relu", "tanh")
     )
     assert model_digest(one) != model_digest(other)
+
+
+def test_a_model_that_meets_raw_pixels_with_its_weights_is_known() -> None:
+    from keras import layers
+
+    from kdcompress.models import is_unscaled
+
+    def model(*inside: keras.layers.Layer) -> keras.Model:
+        return keras.Sequential([keras.Input(SHAPE), *inside, layers.Dense(10)])
+
+    assert is_unscaled(model(layers.Flatten()))
+    assert is_unscaled(model(layers.Conv2D(3, 3), layers.Flatten()))
+    assert is_unscaled(keras.Sequential([keras.Input(SHAPE), model(layers.Flatten())]))
+    assert not is_unscaled(model(layers.Rescaling(1 / 255), layers.Flatten()))
+    assert not is_unscaled(model(layers.BatchNormalization(), layers.Flatten()))
+    image = keras.Input(SHAPE)
+    assert not is_unscaled(keras.Model(image, layers.Dense(10)(layers.Flatten()(image / 255.0))))
+    assert not is_unscaled(tiny_models.subclassed())
