@@ -19,4 +19,4 @@ def list_choices(
         if what is None:
             print(f"{room}:")
         for name in registry.choices(room):
-            print(f"  {name:<12} {registry.describe(room, name)}")
+            print(f"  {name:<14} {registry.describe(room, name)}")

@@ -29,7 +29,7 @@ from kdcompress.run import RECIPE, RunFolder, versions
 from kdcompress.teachers import Teacher
 from kdcompress.teachers.keras import KerasTeacher
 from kdcompress.teachers.saved_model import SavedModelTeacher
-from kdcompress.training.teaching import reopen_teaching
+from kdcompress.training.opening import reopen_teaching
 
 _COMPARED = 200  # test images
 

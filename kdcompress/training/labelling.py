@@ -16,7 +16,8 @@ from kdcompress.teachers import JoinedRows, Targets
 from kdcompress.teachers.logits import LogitsTeacher
 from kdcompress.training.checkpoints import Row
 from kdcompress.training.material import Material
-from kdcompress.training.teaching import Teaching, kept_teachers, open_teaching
+from kdcompress.training.opening import kept_teachers, open_teaching
+from kdcompress.training.teaching import Teaching
 
 
 def sound_teaching(

@@ -31,8 +31,9 @@ from kdcompress.training.history import History
 from kdcompress.training.labelling import label_all, sound_teaching
 from kdcompress.training.learning import Learning
 from kdcompress.training.material import Material
+from kdcompress.training.opening import keep_teaching, kept_teachers
 from kdcompress.training.subclasses import keep_subclasses
-from kdcompress.training.teaching import Teaching, keep_teaching, kept_teachers
+from kdcompress.training.teaching import Teaching
 
 TEST_OUTPUTS = f"{OUTPUTS}/test.npz"
 DISAGREEMENTS = f"{OUTPUTS}/disagreements.npz"

@@ -14,7 +14,7 @@ from kdcompress.sections import OneTeacherSection
 from kdcompress.teachers import Question, Teacher, check_answer, labelled, target_key
 from kdcompress.training.learning import Learning
 from kdcompress.training.material import Material
-from kdcompress.training.teaching import open_one
+from kdcompress.training.opening import open_one
 from kdcompress.training.zoo import kept_digest, zoo_key
 
 

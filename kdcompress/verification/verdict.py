@@ -12,8 +12,8 @@ from kdcompress.progress import Progress
 from kdcompress.recipe import read_resolved
 from kdcompress.run import RECIPE, RunFolder
 from kdcompress.training.kept import TestOutputs, open_model, read_outputs
+from kdcompress.training.opening import reopen_teaching
 from kdcompress.training.subclasses import read_subclasses
-from kdcompress.training.teaching import reopen_teaching
 from kdcompress.verification.costs import cost_of_file, cost_of_model
 from kdcompress.verification.gates import Gates
 from kdcompress.verification.latency import latency_ratio

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from kdcompress.data import Samples, apply_transforms, view_transforms
 from kdcompress.sections import ViewsSection
@@ -62,3 +63,16 @@ def test_shifts_and_turns_stay_within_their_limits(small: Samples) -> None:
     for shift in (shift_x, shift_y):
         assert 1.8 < np.abs(shift).max() <= 2.0001
         assert abs(shift.mean()) < 0.1
+
+
+def test_a_view_is_the_same_at_another_size() -> None:
+    from kdcompress.data import scale_transforms
+    from kdcompress.data._views import projective
+
+    # A shift by 2 pixels of 28 is one by 4 of 56; a turn about the centre stays one
+    shift = np.array(projective(0.0, 2.0, -1.0, 28, 28), np.float32)
+    assert scale_transforms(shift, (28, 28), (56, 56)) == pytest.approx(projective(0.0, 4.0, -2.0, 56, 56), abs=1e-5)
+    turn = np.array([projective(0.3, 0.0, 0.0, 28, 28)], np.float32)
+    assert scale_transforms(turn, (28, 28), (56, 56))[0] == pytest.approx(projective(0.3, 0.0, 0.0, 56, 56), abs=1e-5)
+    stretched = scale_transforms(shift, (28, 28), (14, 56))
+    assert stretched == pytest.approx([1, 0, 4, 0, 1, -0.5, 0, 0], abs=1e-5)

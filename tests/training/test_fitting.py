@@ -178,3 +178,33 @@ def test_figures_of_an_evaluation_by_hand() -> None:
     labels = np.array([0, 2])
     assert accuracy(logits, labels) == 0.5
     assert cross_entropy(logits, labels) == pytest.approx((np.log(2) + np.log(10)) / 2, rel=1e-6)
+
+
+def test_an_image_without_label_has_the_teacher_s_answer_alone(small: Samples) -> None:
+    """alpha = 0.4: (1 - alpha) * label + alpha * targets for those with a label, and targets alone for the others."""
+    from kdcompress.data import UNLABELLED
+    from kdcompress.training.feed import Feed
+
+    labels = small.labels[:40].copy()
+    labels[::4] = UNLABELLED
+    samples = Samples(small.images[:40], labels, small.ids[:40])
+    method = hinton(temperature=3.0, alpha=0.4)
+    targets = np.random.default_rng(0).normal(size=(40, 1, 10)).astype(np.float32)
+    feed = Feed(samples, ViewsSection(), targets, 40, 0, unlabelled_weight=1 / method.distillation_weight)
+    image, truth, weights = next(iter(feed.dataset(0, 1)))
+    (index, _), *_ = feed.order(0)
+    student = tiny_models.plain()
+    supervised = supervise(student, method, 1e-3, (28, 28, 1))
+    found = supervised.test_on_batch(image, truth, weights, return_dict=True)
+
+    z = np.asarray(student(samples.images[index].astype(np.float32)), np.float64)
+    log_p = z - np.log(np.exp(z).sum(-1, keepdims=True))
+    known = labels[index] != UNLABELLED
+    hard = np.where(known, -log_p[np.arange(40), np.maximum(labels[index], 0)], 0)
+    t, s = targets[index, 0] / 3.0, z / 3.0
+    t, s = t - np.log(np.exp(t).sum(-1, keepdims=True)), s - np.log(np.exp(s).sum(-1, keepdims=True))
+    soft = 9.0 * (np.exp(t) * (t - s)).sum(-1)
+    by_hand = np.where(known, 0.6 * hard + 0.4 * soft, soft).mean()
+    assert found["loss"] == pytest.approx(by_hand, rel=1e-4)
+    right = z.argmax(-1)[known] == labels[index][known]
+    assert found["label_accuracy"] == pytest.approx(right.mean(), abs=1e-6)

@@ -1,0 +1,182 @@
+"""From what a recipe or a run calls its teachers to teachers that answer; and what a run keeps of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress import registry
+from kdcompress.data import Dataset, Split
+from kdcompress.errors import TargetsError
+from kdcompress.methods import Method, Task, make_method
+from kdcompress.models import call_function, load_model, seed_everything
+from kdcompress.progress import Progress
+from kdcompress.recipe import Recipe
+from kdcompress.references import is_function
+from kdcompress.run import RunFolder
+from kdcompress.sections import OneTeacherSection
+from kdcompress.teachers import Fit, Question, Teacher, check_answer, open_teacher
+from kdcompress.teachers.keras import KerasTeacher
+from kdcompress.training.checkpoints import Row
+from kdcompress.training.teaching import Teaching, names_of
+from kdcompress.training.zoo import trained_teacher
+
+KEPT = "teachers"  # the manifest's key of what a run keeps of its teachers
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a run keeps of a teacher: its name, its copy (None of one that is no model), its digest and image size."""
+
+    name: str
+    file: str | None
+    digest: str
+    input_shape: tuple[int, int, int]
+
+
+def open_teaching(
+    recipe: Recipe,
+    run: RunFolder | None,
+    split: Split,
+    dataset: Dataset,
+    method: Method,
+    progress: Progress,
+    on_rows: Callable[[str, list[Row]], None],
+) -> Teaching:
+    """The teachers that a recipe names; zoo models are trained first, or come from the cache.
+
+    What the run kept already takes the place of the original, which may have gone or changed since. `on_rows` gets the
+    name and history of each that was trained. Errors: ModelError, RecipeError.
+    """
+    question = Question(dataset.input_shape, dataset.classes, method.head(Task(len(dataset.classes))))
+    sections, kept = recipe.teacher.each, kept_teachers(run) if run else {}
+    teachers = []
+    for name, section in zip(names_of(len(sections)), sections, strict=True):
+
+        def rows(found: list[Row], name: str = name) -> None:
+            on_rows(name, found)
+
+        def train(section: OneTeacherSection = section, rows: Callable[[list[Row]], None] = rows) -> Any:
+            return trained_teacher(recipe, section, split, question, method, progress, rows)
+
+        copy = kept.get(name)
+        teacher = open_one(section, question, path_of(run, copy) if run else None, train)
+        if copy:
+            teacher.digest = copy.digest  # of the original: a copy may be written otherwise
+        check_answer(teacher, question)
+        teacher.decide_outputs(section, split.train)
+        teachers.append(teacher)
+    return Teaching(tuple(teachers), sections, recipe, method)
+
+
+def reopen_teaching(run: RunFolder, recipe: Recipe) -> Teaching:
+    """The teachers that a run kept; only of a run that came so far."""
+    manifest = run.manifest()
+    kept, method = kept_teachers(run), bound_method(run, recipe)
+    classes = tuple(manifest["classes"])
+    question = Question(tuple(manifest["input_shape"]), classes, method.head(Task(len(classes))))
+    found = []
+    for section, one in zip(recipe.teacher.each, kept.values(), strict=True):
+        copy = path_of(run, one)
+        found.append(open_one(section, question, copy) if copy else Forgotten(section, question))
+    return Teaching(tuple(found), recipe.teacher.each, recipe, method)
+
+
+def bound_method(run: RunFolder, recipe: Recipe) -> Method:
+    """The method of a run, bound to what its data were when it began."""
+    manifest = run.manifest()
+    finer = manifest.get("subclasses")
+    task = Task(len(manifest["classes"]), tuple(len(names) for names in finer) if finer else None)
+    return make_method(recipe.method).bind(task)
+
+
+def open_one(
+    section: OneTeacherSection,
+    question: Question,
+    copy: Path | None = None,
+    train: Callable[[], Any] | None = None,
+) -> Teacher:
+    """The teacher of one section, from the `copy` that a run keeps if there is one.
+
+    `train` gives a zoo model that is to be trained; without it, that stands there untrained. Errors: ModelError.
+    """
+    what = f"teacher {section.model}"
+    is_zoo = section.model in registry.choices("models")
+    if not is_zoo and not is_function(section.model):
+        return open_teacher(copy or Path(section.model), section, question, what)
+    if is_zoo and section.weights == "train" and not copy and train is not None:
+        return KerasTeacher.of_model(train(), section, question, what)
+    seed_everything(section.seed)
+    if is_zoo:
+        model = load_model(section.model, question.shape, question.outputs, "teacher")
+    else:
+        model = call_function(section.model, "teacher")
+    if copy:
+        KerasTeacher.of_model(model, section, question, what)  # makes the weights that are then loaded
+        model.load_weights(copy)
+    teacher = KerasTeacher.of_model(model, section, question, what)
+    teacher.path = copy
+    return teacher
+
+
+class Forgotten(Teacher):
+    """A teacher of which a run keeps no copy, since it is no model: its answers are in the run, and nothing else."""
+
+    def __init__(self, section: OneTeacherSection, question: Question) -> None:
+        self.what, self.digest = f"teacher {section.model}", ""
+        self.fit = Fit(question.shape, section.preprocessing)
+
+    @classmethod
+    def open(cls, path: Path, section: OneTeacherSection, question: Question, what: str) -> Forgotten:
+        """See Teacher.open."""
+        return cls(section, question)
+
+    def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """See Teacher.run."""
+        raise TargetsError(f"{self.what} is no model that could be asked again")
+
+    def keep(self, path: Path) -> None:
+        """See Teacher.keep."""
+
+
+def keep_teaching(teaching: Teaching, run: RunFolder) -> None:
+    """Put a copy of each teacher into the run, so that nothing later depends on the originals."""
+    entries = []
+    for name, teacher in zip(teaching.names, teaching.teachers, strict=True):
+        file = f"{name}{teacher.kept_as}" if teacher.kept_as else None
+        if file is not None:
+            teacher.keep(run / file)
+            for path in files_of(run, file):
+                run.commit(path, digest=teacher.digest)
+        shape = list(teacher.fit.input_shape)
+        entries.append({"name": name, "file": file, "digest": teacher.digest, "input_shape": shape})
+    run.note(**{KEPT: entries})
+
+
+def kept_teachers(run: RunFolder) -> dict[str, Kept]:
+    """What a run keeps of its teachers, by name, in the recipe's order; RunError if a copy has changed or gone."""
+    found = {}
+    for entry in run.manifest().get(KEPT, []):
+        if entry["file"] is not None:
+            run.check_held(entry["file"])
+        height, width, channels = entry["input_shape"]
+        found[entry["name"]] = Kept(entry["name"], entry["file"], entry["digest"], (height, width, channels))
+    return found
+
+
+def path_of(run: RunFolder, kept: Kept | None) -> Path | None:
+    """The copy of a teacher that a run keeps, if it does."""
+    return run / kept.file if kept and kept.file else None
+
+
+def files_of(run: RunFolder, file: str) -> list[str]:
+    """The files of a kept teacher, by their names in the run: one, one and its weights beside it, or a folder's."""
+    if (run / file).is_dir():
+        inside = sorted(path for path in (run / file).rglob("*") if path.is_file())
+        return [path.relative_to(run.path).as_posix() for path in inside]
+    return [name for name in (file, f"{file}.data") if (run / name).is_file()]
