@@ -188,7 +188,7 @@ def test_an_image_without_label_has_the_teacher_s_answer_alone(small: Samples) -
     labels = small.labels[:40].copy()
     labels[::4] = UNLABELLED
     samples = Samples(small.images[:40], labels, small.ids[:40])
-    method = hinton(temperature=3.0, alpha=0.4)
+    method = make_method(hinton(temperature=3.0, alpha=0.4))
     targets = np.random.default_rng(0).normal(size=(40, 1, 10)).astype(np.float32)
     feed = Feed(samples, ViewsSection(), targets, 40, 0, unlabelled_weight=1 / method.distillation_weight)
     image, truth, weights = next(iter(feed.dataset(0, 1)))
