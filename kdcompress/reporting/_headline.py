@@ -106,6 +106,8 @@ def _work(facts: Facts) -> str:
 
 def _cost(label: str, facts: Facts, key: str, say: Any, less: str, more: str, command: str, extra: str = "") -> Tile:
     ratio = _ratio(facts, key)
+    if ratio is None and facts.verified:
+        return Tile(label, MISSING, "not known", "the teacher's is not: its answers came without a model", "unknown")
     if ratio is None:
         return Tile(label, MISSING, "not counted yet", f"{command} counts it", "unknown")
     teacher, student = facts.costs("teacher")[key], facts.costs("student")[key]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 import warnings
 from collections.abc import Callable
@@ -70,8 +69,7 @@ class Study:
             optuna.storages.fail_stale_trials(self.study)
             if self._more():
                 self.study.sampler = self._sampler()
-                with contextlib.suppress(_Failed):
-                    self.study.optimize(lambda trial: self._objective(trial, work), n_trials=1, catch=(_Failed,))
+                self.study.optimize(lambda trial: self._objective(trial, work), n_trials=1, catch=(_Failed,))
             elif others := len(self._trials("RUNNING")):
                 if not told:
                     waiting(others)
