@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from pydantic import Field
 from kdcompress import registry
 from kdcompress.errors import RecipeError
 from kdcompress.files import digest_of
-from kdcompress.references import file_endings, is_function, model_reference
+from kdcompress.references import file_endings, is_function, model_reference, refuse_missing
 from kdcompress.section import Section, build
 from kdcompress.sections import (
     OneTeacherSection,
@@ -79,15 +80,28 @@ class Recipe(Section):
         return digest_of(self.identity)
 
 
-def resolve(recipe: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Recipe:
+def resolve(
+    recipe: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None, files: bool = True
+) -> Recipe:
     """A checked recipe from a built-in name, a TOML file or plain values, with dotted `overrides` laid over it.
 
-    Paths of models and data in a file are relative to that file. Errors: RecipeError in one line.
+    Paths of models and data in a file are relative to that file. Without `files`, models need not be there (any more);
+    `check_files` tells later. Errors: RecipeError in one line.
     """
-    values = dict(recipe) if isinstance(recipe, Mapping) else _read(str(recipe))
+    values = copy.deepcopy(dict(recipe)) if isinstance(recipe, Mapping) else _read(str(recipe))
     for key, value in (overrides or {}).items():
         _override(values, key, value)
-    return _check(values)
+    resolved = _check(values)
+    if files:
+        check_files(resolved)
+    return resolved
+
+
+def check_files(recipe: Recipe) -> None:
+    """RecipeError for a model file that a recipe names and that is not there."""
+    refuse_missing(recipe.student.model, "student.model")
+    for index, one in enumerate(recipe.teacher.each):
+        refuse_missing(one.model, f"teacher.members.{index}.model" if recipe.teacher.members else "teacher.model")
 
 
 def data_settings(source: str, overrides: Mapping[str, Any]) -> dict[str, Any]:

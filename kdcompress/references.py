@@ -13,14 +13,14 @@ _FOREIGN = (".pt", ".pth", ".ckpt", ".safetensors")
 def model_reference(text: str, key: str, role: str) -> str:
     """Check the form of a model reference: a zoo name, a file of a kind that `role` may have, or module:function.
 
+    Whether the file is there, `refuse_missing` tells.
+
     A student is a Keras model; a teacher may be a file of any kind in teachers/.
     """
     if text in registry.choices("models"):
         return text
     path, endings = Path(text).expanduser(), file_endings(role)
     if path.suffix.lower() in endings or (role == "teacher" and path.is_dir()):
-        if not path.exists():
-            raise RecipeError(f"{key}: model file {text} does not exist")
         return str(path.resolve())
     module, _, function = text.partition(":")
     if module.endswith(".py"):
@@ -42,6 +42,12 @@ def model_reference(text: str, key: str, role: str) -> str:
         f"{key}: unknown model {text!r}{registry.suggestion(text, names)}; "
         f"give one of {', '.join(names)}, {files}, or module:function"
     )
+
+
+def refuse_missing(reference: str, key: str) -> None:
+    """RecipeError if a reference is that of a file or folder that does not exist."""
+    if Path(reference).is_absolute() and not Path(reference).exists():
+        raise RecipeError(f"{key}: model file {reference} does not exist")
 
 
 def file_endings(role: str) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ RECIPE = "recipe.toml"
 LOCK = ".lock"
 LOG = "run.log"
 HISTORY = "history.csv"
+METRICS = "metrics.json"
 CHECKPOINTS = "checkpoints"
 OUTPUTS = "outputs"
 EXPORTS = "exports"
@@ -33,7 +34,7 @@ MADE = (
     OUTPUTS,
     EXPORTS,
     HISTORY,
-    "metrics.json",
+    METRICS,
     "verify.json",
     "bench.json",
     "report.html",
@@ -79,6 +80,10 @@ class RunFolder:
             return False
         except (ValueError, AttributeError, UnicodeDecodeError) as exc:
             raise RunError(f"{self / MANIFEST} is damaged or no run's manifest ({exc}); name another folder") from exc
+
+    def finished(self) -> bool:
+        """Whether the run here came to its result."""
+        return self.path.is_dir() and self.begun() and METRICS in self.manifest()["files"]
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -133,7 +138,7 @@ class RunFolder:
         """Remember the model files that a recipe names; RunError if one was replaced since the run used it."""
         named = {"student": recipe.student.model}
         named |= {f"teacher-{number}": one.model for number, one in enumerate(recipe.teacher.each, start=1)}
-        now = {key: content_digest(Path(model)) for key, model in named.items() if Path(model).is_absolute()}
+        now = {key: content_digest(Path(model)) for key, model in named.items() if _is_there(model)}
         manifest = self.manifest()
         before = manifest.get("model_files", {})
         for key, digest in now.items():
@@ -208,6 +213,10 @@ class RunFolder:
             (self / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # the user's folder, with things in it
             self.path.rmdir()
+
+
+def _is_there(model: str) -> bool:
+    return Path(model).is_absolute() and Path(model).exists()
 
 
 def _remedy(name: str) -> str:

@@ -118,6 +118,10 @@ def test_a_run_goes_on_with_the_teacher_that_it_kept(network: Any, tmp_path: Pat
     other_models.onnx_file(network, path, order=SHUFFLED)
     with pytest.raises(RunError, match=r"teacher .*t\.onnx was replaced since run"):
         distill(tmp_path / "run", path, PIXELS)
+    path.unlink()
+    assert distill(tmp_path / "run", path, PIXELS).result == run.result  # a finished run needs it no more
+    with pytest.raises(RecipeError, match=r"teacher\.model: model file .*t\.onnx does not exist"):
+        distill(tmp_path / "other", path, PIXELS)
 
 
 def test_several_teachers_are_labelled_once_each_and_averaged(

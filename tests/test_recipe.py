@@ -62,7 +62,7 @@ def test_the_recipe_that_init_writes_is_valid_and_names_every_key() -> None:
         ("split.limit", 0, "split.limit must be >= 1, got 0"),
         ("teacher.weights", "imagenet", "teacher.weights must be one of 'train' or 'none', got 'imagenet'"),
         ("teacher.model", "mnist_cn", "teacher.model: unknown model 'mnist_cn' (did you mean 'mnist_cnn'?)"),
-        ("student.model", "missing.keras", "student.model: model file missing.keras does not exist"),
+        ("student.model", "missing.keras", "missing.keras does not exist"),
         ("training", 3, "training is a section, name one of its keys, got 3"),
         ("student.model", "my_models.py:small", "student.model: name the module without .py: my_models:small"),
         ("seed", "abc", "seed input should be a valid integer"),

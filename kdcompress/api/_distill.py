@@ -14,13 +14,11 @@ from kdcompress.data import load_data
 from kdcompress.errors import KDCompressError
 from kdcompress.files import write_json
 from kdcompress.progress import Progress
-from kdcompress.recipe import Recipe, resolve
-from kdcompress.run import MODELS, RECIPE, RunFolder, versions
+from kdcompress.recipe import Recipe, check_files, resolve
+from kdcompress.run import METRICS, MODELS, RECIPE, RunFolder, versions
 
 if TYPE_CHECKING:
     from kdcompress.training.pipeline import Outcome
-
-METRICS = "metrics.json"
 
 
 def recipe_of(
@@ -38,12 +36,14 @@ def recipe_of(
     limit: int | None = None,
     baseline: bool | None = None,
     settings: Mapping[str, Any] | None = None,
+    files: bool = True,
 ) -> Recipe:
     """The recipe that these arguments ask for; the arguments win over `recipe`, `settings` (dotted keys) over both.
 
     `teacher` and `student` are a zoo name, a `.keras` file, `module:function`, or a Keras model in memory (of which the
     cache then keeps a copy); a teacher may also be an ONNX or TFLite file, a SavedModel folder, an npz file of logits,
-    or a list of teachers, which are averaged. `unlabelled` is a folder of further images. Errors: RecipeError.
+    or a list of teachers, which are averaged. `unlabelled` is a folder of further images. Without `files`, model files
+    need not be there. Errors: RecipeError.
     """
     given = {
         "data.dir": data_dir and str(data_dir),
@@ -61,7 +61,7 @@ def recipe_of(
     }
     overrides = {key: value for key, value in given.items() if value is not None}
     base = recipe.to_dict() if isinstance(recipe, Recipe) else recipe
-    return resolve(base, {**overrides, **(settings or {})})
+    return resolve(base, {**overrides, **(settings or {})}, files)
 
 
 def _teachers(given: Any) -> dict[str, Any]:
@@ -92,13 +92,15 @@ def distill(
     `choices` are the keywords of `recipe_of` (temperature, alpha, teacher, epochs, ...). A broken-off run in `out`
     goes on where it stopped; a finished one is returned as it is, unless `fresh`. Errors: KDCompressError.
     """
-    resolved = recipe_of(recipe, **choices)
+    resolved = recipe_of(recipe, files=False, **choices)
     return distill_resolved(resolved, Path(out) if out else default_out(resolved), fresh, progress or Progress())
 
 
 def distill_resolved(recipe: Recipe, out: Path, fresh: bool, progress: Progress) -> Run:
     """As `distill`, for a recipe that is resolved already."""
     run = RunFolder(out)
+    if fresh or not run.finished():
+        check_files(recipe)
     run.admit()
     with run.locked():
         if fresh:

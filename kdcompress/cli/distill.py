@@ -54,7 +54,7 @@ def distill(
       kdcompress distill mnist --set training.learning_rate=0.0005 --set views.count=4
     """
     from kdcompress import api
-    from kdcompress.recipe import parse_setting
+    from kdcompress.recipe import check_files, parse_setting
     from kdcompress.run import LOG, RunFolder
 
     resolved = api.recipe_of(
@@ -71,8 +71,11 @@ def distill(
         limit=limit,
         baseline=baseline,
         settings=dict(parse_setting(text) for text in settings),
+        files=False,
     )
     folder = out or api.default_out(resolved)
+    if dry_run or fresh or not RunFolder(folder).finished():
+        check_files(resolved)
     if dry_run:
         with working() as terminal:
             plan = api.plan(resolved, folder, terminal)

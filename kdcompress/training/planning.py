@@ -66,7 +66,7 @@ def _state(run: RunFolder, recipe: Recipe) -> str:
         return "new"
     if read_resolved(run / RECIPE).digest != recipe.digest:
         return "refused without --fresh: it belongs to another recipe"
-    return "finished already" if "metrics.json" in run.manifest()["files"] else "goes on where it stopped"
+    return "finished already" if run.finished() else "goes on where it stopped"
 
 
 def _untrained(section: OneTeacherSection, question: Question) -> Teacher:
