@@ -44,13 +44,11 @@ class Study:
         kind = "grid" if space.trials is None else f"tpe {digest_of(space.facts)[:8]}"
         name = f"kdcompress {recipe[:12]} {kind}"
         try:
-            storage = optuna.storages.RDBStorage(url, heartbeat_interval=_BEAT_S, grace_period=_GRACE_S)
-            self.study = optuna.create_study(
-                storage=storage,
-                study_name=name,
-                direction="maximize",
-                load_if_exists=True,
-            )
+            with lock:  # two processes that make the tables of a new file get in each other's way
+                storage = optuna.storages.RDBStorage(url, heartbeat_interval=_BEAT_S, grace_period=_GRACE_S)
+                self.study = optuna.create_study(
+                    storage=storage, study_name=name, direction="maximize", load_if_exists=True
+                )
         except ImportError as exc:
             raise UsageError(f"storage {self.shown} needs a package that is not installed ({exc})") from exc
         except Exception as exc:
