@@ -249,7 +249,12 @@ def _inherit(teacher: Any) -> None:
         shared = {
             key: value for key, value in teacher.items() if key in OneTeacherSection.model_fields and key != "model"
         }
-        teacher["members"] = [{**shared, **one} if isinstance(one, dict) else one for one in teacher["members"]]
+        teacher["members"] = [_heir(shared, one) if isinstance(one, dict) else one for one in teacher["members"]]
+
+
+def _heir(shared: dict[str, Any], member: dict[str, Any]) -> dict[str, Any]:
+    is_zoo = member.get("model") in registry.choices("models")  # which has its preprocessing inside
+    return {**{key: value for key, value in shared.items() if not (is_zoo and key == "preprocessing")}, **member}
 
 
 def _check_models(resolved: dict[str, Any]) -> None:

@@ -108,7 +108,7 @@ def _grouped(
     if groups.max() == 0:
         raise DataError(f"all images are of one group, which cannot be on both sides of train and {part}")
     wanted = np.bincount(labels, minlength=len(classes)) * fraction
-    n_second = max(1, round((groups.max() + 1) * fraction))
+    n_second = min(int(groups.max()), max(1, round((groups.max() + 1) * fraction)))
     draws = GroupShuffleSplit(_DRAWS, test_size=n_second, random_state=seed).split(index, labels, groups)
 
     def distance(draw: tuple[Index, Index]) -> float:

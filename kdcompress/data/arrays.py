@@ -48,6 +48,7 @@ class Arrays(DatasetSource):
         parts = {ending: _samples(file, ending, labels[ending], classes) for ending in endings}
         if self.size is not None:
             parts = {ending: _scaled(part, self.size) for ending, part in parts.items()}
+        _refuse_repeated(file, list(parts.values()))
         parts, named = _with_subclasses(file, parts, classes)
         if endings == [""]:
             index = np.arange(len(parts[""]))
@@ -81,6 +82,13 @@ def _with_subclasses(
     ends = np.cumsum([len(part) for part in parts.values()])[:-1]
     pieces = zip(parts.items(), np.split(numbers, ends), strict=True)
     return {ending: replace(part, subclasses=finer) for (ending, part), finer in pieces}, named
+
+
+def _refuse_repeated(file: ArrayFile, parts: list[Samples]) -> None:
+    ids = np.concatenate([part.ids for part in parts])
+    names, counts = np.unique(ids, return_counts=True)
+    if counts.max(initial=0) > 1:
+        raise DataError(f"{file.path}: id {names[counts.argmax()]} is in two parts; ids must be unique")
 
 
 def _scaled(samples: Samples, size: int | tuple[int, int]) -> Samples:

@@ -59,6 +59,11 @@ class Method(Section, ABC):
         return True
 
     @property
+    def comparable(self) -> bool:
+        """Whether an output means the same of every teacher, so that several may be averaged."""
+        return True
+
+    @property
     def identity(self) -> object:
         """What of the task decides the heads."""
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -21,7 +22,8 @@ def class_logits(outputs: Any, sizes: tuple[int, ...], centred: bool = False) ->
 
     The probability of a class is the sum over its subclasses of the softmax over all subclasses, so its logit is the
     logsumexp of its subclasses' logits (Mueller, Kornblith, Hinton 2020, section 2). `centred` first takes the mean of
-    a class's subclass logits from them: what is left says how sure the subclasses are, and nothing of the class itself.
+    a class's subclass logits from them, and log(size) from the result: what is left says how sure the subclasses are, 0
+    if not at all, and nothing of the class itself.
     Made of plain operations alone, which every export format has.
     """
     from keras import ops
@@ -45,7 +47,8 @@ def _logsumexp(z: Any, centred: bool) -> Any:
     if centred:
         z = z - ops.mean(z, axis=-1, keepdims=True)
     highest = ops.max(z, axis=-1, keepdims=True)
-    return ops.squeeze(highest, -1) + ops.log(ops.sum(ops.exp(z - highest), axis=-1))
+    total = ops.squeeze(highest, -1) + ops.log(ops.sum(ops.exp(z - highest), axis=-1))
+    return total - math.log(z.shape[-1]) if centred else total
 
 
 def auxiliary_loss(outputs: Any, temperature: float) -> Any:
@@ -116,6 +119,11 @@ class Subclasses(Method):
         bound = self.model_copy()
         bound._sizes = sizes
         return bound
+
+    @property
+    def comparable(self) -> bool:
+        """See Method.comparable."""
+        return self.known or self.plain
 
     @property
     def identity(self) -> object:
@@ -190,6 +198,16 @@ class Subclass(Subclasses):
     def distillation_weight(self) -> float:
         """Alpha."""
         return self.alpha
+
+    def bind(self, task: Task) -> Method:
+        """See Method.bind."""
+        bound = super().bind(task)
+        if self.intra_class and self.alpha == 1 and isinstance(bound, Subclasses) and 1 in bound.sizes:
+            raise RecipeError(
+                "method.intra_class with alpha = 1 reads a class by its subclasses: each class needs two or more, "
+                f"got {list(bound.sizes)}"
+            )
+        return bound
 
     def targets_loss(self, targets: Any, outputs: Any) -> Any:
         """See Method.targets_loss; over the distribution of subclasses."""

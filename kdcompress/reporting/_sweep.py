@@ -114,9 +114,12 @@ def _gain(result: dict[str, Any]) -> Section:
     triples = zip(seeds, result["student"]["by_seed"], result["baseline"]["by_seed"], gain["by_seed"], strict=True)
     for seed, student, baseline, difference in triples:
         rows.append([str(seed), percent(student), percent(baseline), points(difference)])
+    images = "the same images in the same order"
+    if "n_unlabelled" in result["dataset"]:
+        images = "as many images, the baseline without those that have no label"
     text = [
-        "Student and baseline begin with the same weights and meet the same images in the same order, seed by seed: "
-        "what both share through a seed cancels out in the difference."
+        f"Student and baseline begin with the same weights and meet {images}, seed by seed: what both share through a "
+        "seed cancels out in the difference."
     ]
     table = Table("On test, seed by seed", ["seed", "student", "without teacher", "difference, points"], rows)
     return Section("gain", "What the teacher brings", text, tables=[table])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import time
 import warnings
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from kdcompress.files import digest_of
 from kdcompress.sweeping._space import Setting, Space
 
 _BEAT_S, _GRACE_S = 5, 20  # a running trial says that it lives; one that has not for so long was killed
-_ASKED, _ROWS = "asked", "rows"  # attributes of a trial
+_ASKED, _BEGUN, _ROWS = "asked", "begun", "rows"  # attributes of a trial
 Rows = list[dict[str, Any]]
 # What a worker does: the results of a setting with each of some seeds; a row with a "reason" is a failure
 Work = Callable[[Setting, tuple[int, ...]], Rows]
@@ -41,7 +43,11 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         self.space, self.shown, self._lock, self._worker = space, _shown(url), lock, worker
-        kind = "grid" if space.trials is None else f"tpe {digest_of(space.facts)[:8]}"
+        self._wanted = [
+            (one.method, one.temperature, one.alpha, seed) for one in space.settings for seed in space.seeds
+        ]
+        ranges = {key: value for key, value in space.facts.items() if key != "trials"}
+        kind = "grid" if space.trials is None else f"tpe {digest_of(ranges)[:8]}"
         name = f"kdcompress {recipe[:12]} {kind}"
         try:
             with lock:  # two processes that make the tables of a new file get in each other's way
@@ -60,21 +66,36 @@ class Study:
 
         Those are waited for, since they may be killed, and are then done here.
         """
-        import optuna
-
         told = False
         while True:
-            optuna.storages.fail_stale_trials(self.study)
+            self._fail_stale()
             if self._more():
                 self.study.sampler = self._sampler()
                 self.study.optimize(lambda trial: self._objective(trial, work), n_trials=1, catch=(_Failed,))
-            elif others := len(self._trials("RUNNING")):
+            elif others := len(self._at()):
                 if not told:
                     waiting(others)
                 told = True
                 time.sleep(1)
             else:
                 return
+
+    def _fail_stale(self) -> None:
+        """Give up the trials of processes that were killed."""
+        import optuna
+
+        optuna.storages.fail_stale_trials(self.study)
+        # One that was killed before its first sign of life is never stale to Optuna
+        for trial in self._trials("RUNNING"):
+            age = (datetime.datetime.now() - trial.datetime_start).total_seconds()
+            if _BEGUN not in trial.user_attrs and age > _GRACE_S:
+                with contextlib.suppress(ValueError):  # it began after all, or another process was quicker
+                    self.study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+
+    def _at(self) -> list[Any]:
+        """The trials of this space that processes are at."""
+        running = self._trials("RUNNING")
+        return running if self.space.trials is not None else [one for one in running if _asked(one) in self._wanted]
 
     def rows(self) -> Rows:
         """The results of all trials that ended, one for each setting and seed, in the order in which they ended."""
@@ -93,26 +114,29 @@ class Study:
         return optuna.samplers.TPESampler(seed=number, multivariate=True, constant_liar=True)
 
     def _more(self) -> bool:
-        """Whether there is a trial to do."""
-        if self.space.trials is not None:
-            ended = [trial for trial in self._trials("COMPLETE", "FAIL") if _ROWS in trial.user_attrs]
-            return len(ended) + len(self._trials("RUNNING")) < self.space.trials
+        """Whether there is a trial to do; of a grid, the next one is put into the queue, and no more than that."""
         with self._lock:
-            at = {_asked(trial) for trial in self._trials("RUNNING", "WAITING")}
-            known = at | {_point_of(row) for row in self.rows()}
-            for setting in self.space.settings:
-                for seed in self.space.seeds:
-                    if (point := (setting.method, setting.temperature, setting.alpha, seed)) not in known:
-                        asked = dict(zip(_NAMES, point, strict=True))
-                        tuned = {name: value for name, value in asked.items() if value is not None}
-                        self.study.enqueue_trial(tuned, user_attrs={_ASKED: asked})
-        return bool(self._trials("WAITING"))
+            if self.space.trials is not None:
+                ended = [trial for trial in self._trials("COMPLETE", "FAIL") if _ROWS in trial.user_attrs]
+                return len(ended) + len(self._trials("RUNNING")) < self.space.trials
+            queued = {_asked(trial) for trial in self._trials("WAITING")}
+            known = queued | {_asked(trial) for trial in self._trials("RUNNING")} | self._done()
+            if point := next((one for one in self._wanted if one not in known), None):
+                asked = dict(zip(_NAMES, point, strict=True))
+                tuned = {name: value for name, value in asked.items() if value is not None}
+                self.study.enqueue_trial(tuned, user_attrs={_ASKED: asked})
+                return True
+            return bool(queued & set(self._wanted))
+
+    def _done(self) -> set[Point]:
+        return {_point_of(row) for row in self.rows()}
 
     def _objective(self, trial: Any, work: Work) -> float:
         import optuna
 
+        trial.set_user_attr(_BEGUN, True)
         if self.space.trials is None:
-            if _ASKED not in trial.user_attrs:
+            if _ASKED not in trial.user_attrs or _asked(trial) in self._done():
                 raise optuna.TrialPruned  # another process took the last one between our look and our reach
             setting, seeds = self._queued(trial)
         else:

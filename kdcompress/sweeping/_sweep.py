@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from filelock import FileLock
 from kdcompress.errors import RunError, TrainingError, UsageError
 from kdcompress.files import digest_of, write_json, write_text
 from kdcompress.progress import Progress
-from kdcompress.recipe import Recipe, read_resolved
+from kdcompress.recipe import Recipe, read_resolved, resolve
 from kdcompress.run import difference
 from kdcompress.sweeping._gain import interval, paired_gain, sentence
 from kdcompress.sweeping._space import TUNED, Setting, Space
@@ -55,7 +57,8 @@ def run_sweep(request: Request, progress: Progress) -> dict[str, Any]:
     _claim(request)
     if request.base.deterministic:
         use_determinism()
-    worker, study = Worker(request.base, request.folder, progress), _study(request)
+    worker = Worker(request.base, request.folder, progress)
+    study = _study(request, worker)
     worker.prepare(request.space.settings)
     if request.jobs > 1:
         _in_processes(request, progress)
@@ -67,25 +70,21 @@ def run_sweep(request: Request, progress: Progress) -> dict[str, Any]:
     return {"sweep": str(request.folder), **result}
 
 
-def work_along(folder: Path, storage: str | None, worker: int, progress: Progress) -> None:
-    """Work on the trials of a sweep that was begun, as one of several processes, which are counted from 1."""
-    base = read_resolved(folder / RECIPE)
-    space = Space.of(json.loads((folder / SPACE).read_text(encoding="utf-8"))["space"])
-    request = Request(base, space, folder, storage=storage)
+def work_along(job: Path, number: int, progress: Progress) -> None:
+    """Work on the trials of a sweep as one of several processes, counted from 1; `job` is the file that tells of it."""
+    facts = json.loads(job.read_text(encoding="utf-8"))
+    base, space = resolve(facts["recipe"]), Space.of(facts["space"])
+    request = Request(base, space, Path(facts["folder"]), storage=facts["storage"])
     if base.deterministic:
         use_determinism()
-    _study(request, worker).work(Worker(base, folder, progress).train, lambda others: None)
+    worker = Worker(base, request.folder, progress)
+    _study(request, worker, number).work(worker.train, lambda others: None)
 
 
-def _study(request: Request, worker: int = 0) -> Study:
-    lock = FileLock(request.folder / ".queue.lock")
-    return Study(request.url, digest_of(_known(request.base)), request.space, lock, worker)
-
-
-def _bare(base: Recipe) -> Recipe:
-    """A recipe without what a sweep varies: by this it is known."""
-    method = {key: value for key, value in base.method.items() if key not in TUNED}
-    return base.model_copy(update={"method": {**method, "name": "any"}, "baseline": True, "seed": 0})
+def _study(request: Request, worker: Worker, number: int = 0) -> Study:
+    """The study of all sweeps of this recipe on these data and models."""
+    digest = digest_of([_known(request.base), worker.fingerprint])
+    return Study(request.url, digest, request.space, FileLock(request.folder / ".queue.lock"), number)
 
 
 def _claim(request: Request) -> None:
@@ -93,68 +92,71 @@ def _claim(request: Request) -> None:
     folder = request.folder
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file; choose another --out")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / SPACE).exists():
-        raise RunError(
-            f"{folder} holds {sorted(p.name for p in folder.iterdir())[0]} and no sweep; choose another --out"
-        )
+    if folder.is_dir() and not (folder / RECIPE).exists():
+        others = sorted(item.name for item in folder.iterdir() if not item.name.startswith("."))
+        if others:
+            raise RunError(f"{folder} holds {others[0]} and no sweep; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / RECIPE).exists():
-        before = read_resolved(folder / RECIPE)
-        if found := difference(_known(before), _known(request.base)):
+    with FileLock(folder / ".queue.lock"):
+        if not (folder / RECIPE).exists():
+            write_text(folder / RECIPE, request.base.to_toml())
+        elif found := difference(_known(read_resolved(folder / RECIPE)), _known(request.base)):
             key, was, now = found
             raise RunError(
                 f"{folder} holds a sweep of another recipe: {key} is {was!r} there, {now!r} here; choose another --out"
             )
-    else:
-        write_text(folder / RECIPE, request.base.to_toml())
-    write_json(folder / SPACE, {"made_by": _MADE_BY, "space": request.space.facts})
+        write_json(folder / SPACE, {"made_by": _MADE_BY, "space": request.space.facts})
 
 
 def _known(base: Recipe) -> dict[str, Any]:
-    """What two sweeps of one folder must have in common; a seed is where seeds begin."""
-    return {key: value for key, value in _bare(base).identity.items() if key not in ("method", "baseline", "name")}
+    """What the sweeps of one folder have in common: all but what a sweep varies, and where its seeds begin."""
+    plain = base.identity
+    method = {key: value for key, value in plain["method"].items() if key not in ("name", *TUNED)}
+    return {**{key: plain[key] for key in plain if key not in ("baseline", "name", "seed")}, "method": method}
 
 
 def _in_processes(request: Request, progress: Progress) -> None:
     """The trials in `jobs` processes, which divide the cores among them; waits for all."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = str(max(1, cores // request.jobs))
-    command = [sys.executable, "-m", "kdcompress.sweeping._worker", str(request.folder)]
-    more = [request.storage] if request.storage else []
+    facts = {"recipe": request.base.to_dict(), "space": request.space.facts, "folder": str(request.folder.resolve())}
+    job = request.folder / f".job-{os.getpid()}.json"
+    write_json(job, {**facts, "storage": request.storage})
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [root, str(Path.cwd()), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path, "TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads}
     processes = []
     for number in range(1, request.jobs + 1):
-        log = (request.folder / f"worker-{number}.log").open("ab")
-        with log:
-            processes.append(
-                subprocess.Popen(
-                    [*command, str(number), *more], env=environment, stdout=subprocess.PIPE, stderr=log, text=True
-                )
-            )
+        command = [sys.executable, "-m", "kdcompress.sweeping._worker", str(job), str(number)]
+        with (request.folder / f"worker-{number}.log").open("ab") as log:
+            processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True))
     try:
         _pass_on(processes, progress)
     finally:
         for process in processes:
             process.terminate()
             process.wait()
+        job.unlink(missing_ok=True)
 
 
 def _pass_on(processes: list[subprocess.Popen[str]], progress: Progress) -> None:
     """Say what the processes say, line by line, until all have ended."""
-    import selectors
+    lines: queue.Queue[str | None] = queue.Queue()
 
-    with selectors.DefaultSelector() as selector:
-        for process in processes:
-            selector.register(process.stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
-        while selector.get_map():
-            for key, _ in selector.select():
-                line = key.fileobj.readline()  # type: ignore[union-attr]
-                if line:
-                    progress.note(str(line).rstrip())
-                else:
-                    selector.unregister(key.fileobj)
+    def read(process: subprocess.Popen[str]) -> None:
+        for line in process.stdout or ():
+            lines.put(line.rstrip())
+        lines.put(None)
+
+    for process in processes:
+        threading.Thread(target=read, args=(process,), daemon=True).start()
+    ended = 0
+    while ended < len(processes):
+        line = lines.get()
+        if line is None:
+            ended += 1
+        else:
+            progress.note(line)
     for number, process in enumerate(processes, start=1):
         if process.wait() != 0:
             progress.warn(f"worker {number} ended early (exit {process.returncode}); see worker-{number}.log")

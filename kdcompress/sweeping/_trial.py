@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.errors import TrainingError
-from kdcompress.files import digest_of, write_json
+from kdcompress.files import content_digest, digest_of, write_json
 from kdcompress.methods import Method, make_method
 from kdcompress.models import Forward, save_model
 from kdcompress.progress import Progress
@@ -50,10 +50,23 @@ class Worker:
 
     def __post_init__(self) -> None:
         self.material = Material(self.base, self.progress)
+        self._mine: str | None = None
         self._taught: dict[str, tuple[Teaching, Targets | None]] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        """What all students of the sweep are made of, beside their settings: data, and the models that files hold."""
+        if self._mine is None:
+            models = [self.base.student.model, *(one.model for one in self.base.teacher.each)]
+            files = [content_digest(Path(one)) for one in models if Path(one).is_absolute()]
+            material = self.material
+            self._mine = digest_of([material.split.fingerprint, material.unlabelled_fingerprint, files])
+        return self._mine
 
     def prepare(self, settings: list[Setting]) -> None:
         """Train teachers and label once, before processes that share the cache would wait for each other."""
+        if notice := self.material.dataset.notice:
+            self._warn(notice)
         for setting in settings:
             recipe = setting.recipe(self.base, self.base.seed)
             self._learning(recipe).student(self._method(recipe))  # one that does not fit is told first
@@ -78,8 +91,7 @@ class Worker:
         """The accuracy on test of the student of a setting and seed, or of the same student without the teacher."""
         recipe = setting.recipe(self.base, seed)
         place = self._place(recipe, baseline)
-        if not (place / _STUDENT).exists():
-            self._fit(recipe, place, baseline)
+        self._fit(recipe, place, baseline)
         method = self._method(recipe)
         model = self._learning(recipe).student(method)
         final = finalise(model, self._role(method, baseline), self.material.dataset.input_shape)
@@ -97,13 +109,14 @@ class Worker:
         """Delete the models of every other setting: their figures stay in the study."""
         kept = {self._place(setting.recipe(self.base, seed), baseline) for seed in seeds for baseline in (False, True)}
         for place in (self.folder / "trials").iterdir():
-            if place not in kept:
+            if place not in kept and (place / _RESULT).exists():  # another process may be training in it if not
+                (place / _RESULT).unlink()
                 shutil.rmtree(place, ignore_errors=True)
 
     def _row(self, setting: Setting, seed: int) -> dict[str, Any]:
         recipe = setting.recipe(self.base, seed)
         place, start = self._place(recipe, False), time.perf_counter()
-        known = (place / _RESULT).exists()
+        known = self._is_there(place)
         found: dict[str, Any] = {"val": None, "val_loss": None, "best_epoch": None, "reason": None}
         try:
             found |= self._fit(recipe, place, False)
@@ -114,7 +127,7 @@ class Worker:
 
     def _fit(self, recipe: Recipe, place: Path, baseline: bool) -> dict[str, Any]:
         """Train a student into `place`, unless it is there; its figures on validation."""
-        if (place / _RESULT).exists():
+        if self._is_there(place):
             known: dict[str, Any] = json.loads((place / _RESULT).read_text(encoding="utf-8"))
             return known
         place.mkdir(parents=True, exist_ok=True)
@@ -130,6 +143,10 @@ class Worker:
         write_json(place / _RESULT, figures)
         phase.checkpoint.unlink(missing_ok=True)
         return figures
+
+    @staticmethod
+    def _is_there(place: Path) -> bool:
+        return (place / _RESULT).exists() and (place / _STUDENT).exists()
 
     def _teaching(self, recipe: Recipe) -> tuple[Teaching, Targets | None]:
         """The teachers and targets of a setting: the same for all that ask the same teachers the same."""
@@ -166,4 +183,4 @@ class Worker:
         if baseline:
             role = self._method(recipe).for_baseline()
             identity = {**identity, "method": [role.model_dump(mode="json"), role.identity], BASELINE: True}
-        return self.folder / "trials" / digest_of(identity)[:16]
+        return self.folder / "trials" / digest_of([self.fingerprint, identity])[:16]

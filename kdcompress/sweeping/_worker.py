@@ -1,4 +1,4 @@
-"""One of the processes that work on a sweep: python -m kdcompress.sweeping._worker SWEEP NUMBER [STORAGE]
+"""One of the processes that work on a sweep: python -m kdcompress.sweeping._worker JOB.json NUMBER
 
 Says a line on stdout for each trial; everything else goes to stderr.
 """
@@ -32,8 +32,8 @@ def main(arguments: list[str]) -> int:
     """Work until no trial is left."""
     from kdcompress.sweeping._sweep import work_along
 
-    folder, number, *storage = arguments
-    work_along(Path(folder), storage[0] if storage else None, int(number), _Lines())
+    job, number = arguments
+    work_along(Path(job), int(number), _Lines())
     return 0
 
 

@@ -30,6 +30,8 @@ class SavedModelTeacher(Teacher):
         self._output = pick(list(signature.structured_outputs), section.output, what, "teacher.output")
         if others := sorted(set(specs) - {self._image} - set(section.constants)):
             raise ModelError(f"{what} also takes {others[0]}; give it a value with teacher.constants.{others[0]}")
+        if unknown := sorted(set(section.constants) - set(specs)):
+            raise ModelError(f"teacher.constants.{unknown[0]}: {what} has no such input beside {self._image}")
         self._constants = section.constants
         self.digest = digest_of([content_digest(path), self._image, self._output, section.constants])
 

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from kdcompress.data import Dataset, load_data
 from kdcompress.errors import ModelError, RunError
+from kdcompress.methods import Task
 from kdcompress.models import load_model, load_saved_model
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe, read_resolved
 from kdcompress.run import RECIPE, RunFolder
+from kdcompress.training.fitting import finalise
+from kdcompress.training.opening import bound_method
 from kdcompress.training.pipeline import DISAGREEMENTS, TEST_OUTPUTS
 
 
@@ -53,9 +56,11 @@ def open_model(run: RunFolder, role: str) -> Any:
         manifest = run.manifest()
         if ":" not in reference or reference.endswith(".keras") or "input_shape" not in manifest:
             raise
-        model = load_model(reference, tuple(manifest["input_shape"]), len(manifest["classes"]), role)
-        model.load_weights(run / name)
-        return model
+        shape, method = tuple(manifest["input_shape"]), bound_method(run, recipe)
+        model = load_model(reference, shape, method.head(Task(len(manifest["classes"]))), role)
+        final = finalise(model, method, shape) if role == "student" else model
+        final.load_weights(run / name)
+        return final
 
 
 def open_data(run: RunFolder, recipe: Recipe, data_dir: Path | None, progress: Progress) -> Dataset:

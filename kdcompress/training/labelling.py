@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kdcompress.data import FileImages
+from kdcompress.errors import RecipeError
 from kdcompress.files import digest_of
 from kdcompress.methods import Method
 from kdcompress.progress import Progress
@@ -34,6 +35,12 @@ def sound_teaching(
     `run` may keep copies of them. Errors: ModelError, TargetsError.
     """
     dataset, split = material.dataset, material.split
+    refuse_in_vain(recipe, method)
+    if len(recipe.teacher.each) > 1 and not method.comparable:
+        raise RecipeError(
+            "teachers that invent their own subclasses cannot be averaged: number 1 of one is not number 1 of another; "
+            "take one teacher, or method.subclasses = 'known'"
+        )
     teaching = open_teaching(recipe, run, split, dataset, method, progress, on_rows)
     for teacher in teaching.teachers:
         if teacher.outputs == "probabilities":
@@ -51,6 +58,15 @@ def sound_teaching(
         for warning in teaching.check(split, dataset.classes):
             warn(warning)
     return teaching
+
+
+def refuse_in_vain(recipe: Recipe, method: Method) -> None:
+    """RecipeError for images without labels from which nothing would be learned."""
+    if recipe.unlabelled and not (method.needs_targets and method.distillation_weight):
+        raise RecipeError(
+            "unlabelled images teach nothing without the teacher's outputs: take another method than "
+            f"{recipe.method['name']} or alpha > 0, or leave `unlabelled` out"
+        )
 
 
 def label_all(

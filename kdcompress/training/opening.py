@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from kdcompress import registry
 from kdcompress.data import Dataset, Split
-from kdcompress.errors import TargetsError
+from kdcompress.errors import RecipeError, TargetsError
 from kdcompress.methods import Method, Task, make_method
 from kdcompress.models import call_function, load_model, seed_everything
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
 from kdcompress.references import is_function
 from kdcompress.run import RunFolder
-from kdcompress.sections import OneTeacherSection
+from kdcompress.sections import OneTeacherSection, PreprocessingSection
 from kdcompress.teachers import Fit, Question, Teacher, check_answer, open_teacher
 from kdcompress.teachers.keras import KerasTeacher
 from kdcompress.training.checkpoints import Row
@@ -107,6 +107,8 @@ def open_one(
     """
     what = f"teacher {section.model}"
     is_zoo = section.model in registry.choices("models")
+    if is_zoo and section.preprocessing != PreprocessingSection():
+        raise RecipeError(f"{what} is a zoo model, which has its preprocessing inside: leave teacher.preprocessing out")
     if not is_zoo and not is_function(section.model):
         return open_teacher(copy or Path(section.model), section, question, what)
     if is_zoo and section.weights == "train" and not copy and train is not None:

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.data import Dataset, Split
-from kdcompress.errors import RecipeError
 from kdcompress.files import write_npz
 from kdcompress.methods import Method, make_method
 from kdcompress.methods.subclass import Subclasses
@@ -28,7 +27,7 @@ from kdcompress.training.checkpoints import TrainingState, assign, values_of
 from kdcompress.training.evaluation import accuracy, disagreements
 from kdcompress.training.fitting import finalise, run_phase, use_determinism
 from kdcompress.training.history import History
-from kdcompress.training.labelling import label_all, sound_teaching
+from kdcompress.training.labelling import label_all, refuse_in_vain, sound_teaching
 from kdcompress.training.learning import Learning
 from kdcompress.training.material import Material
 from kdcompress.training.opening import keep_teaching, kept_teachers
@@ -118,7 +117,7 @@ class Pipeline:
     def _record_data(self) -> None:
         if self.dataset.notice:
             self._warn(self.dataset.notice)
-        self._refuse_in_vain()
+        refuse_in_vain(self.recipe, self.method)
         facts = self.material.facts
         self.run.check_data(facts)
         if (limit := self.recipe.split.limit) and limit > len(self.dataset.train):
@@ -130,14 +129,6 @@ class Pipeline:
             input_shape=list(self.dataset.input_shape),
             split=self.split.fingerprint,
         )
-
-    def _refuse_in_vain(self) -> None:
-        """RecipeError for images without labels from which nothing would be learned."""
-        if self.recipe.unlabelled and not (self.method.needs_targets and self.method.distillation_weight):
-            raise RecipeError(
-                "unlabelled images teach nothing without the teacher's outputs: take another method than "
-                f"{self.recipe.method['name']} or alpha > 0, or leave `unlabelled` out"
-            )
 
     def _teaching(self) -> Teaching:
         progress, rows = self.progress, self.history.replace
@@ -188,7 +179,7 @@ class Pipeline:
         self.run.commit(TEST_OUTPUTS)
         differing = disagreements(logits["teacher"], logits["student"], _SHOWN)
         if isinstance(self.method, Subclasses):
-            keep_subclasses(self.run, test, outputs, self.method.sizes)
+            keep_subclasses(self.run, test, outputs, logits, self.method.sizes)
         write_npz(self.run / DISAGREEMENTS, {"ids": test.ids[differing], "images": test.images[differing]})
         self.run.commit(DISAGREEMENTS)
         self.progress.note(f"test: {len(test):,} images in {time.perf_counter() - start:.1f} s")

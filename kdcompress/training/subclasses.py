@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +34,21 @@ class SubclassOutputs:
 
 
 def keep_subclasses(
-    run: RunFolder, test: Samples, outputs: dict[str, NDArray[np.float32]], sizes: tuple[int, ...]
+    run: RunFolder,
+    test: Samples,
+    outputs: dict[str, NDArray[np.float32]],
+    logits: dict[str, NDArray[np.float32]],
+    sizes: tuple[int, ...],
 ) -> None:
-    """Put what subclass logits (n, sum(sizes)) of teacher and student say of test into the run."""
-    rows, shown = _surest(outputs["teacher"])
-    arrays = {
+    """Put what subclass logits (n, sum(sizes)) of teacher and student say of test into the run.
+
+    An image's subclass is the likeliest of the class that the class `logits` (n, classes) give.
+    """
+    assigned = {role: assign(outputs[role], logits[role].argmax(axis=-1), sizes) for role in ("teacher", "student")}
+    rows, shown = _surest(outputs["teacher"], assigned["teacher"])
+    arrays: dict[str, NDArray[Any]] = {
         "sizes": np.array(sizes, np.int64),
-        "teacher": outputs["teacher"].argmax(axis=-1),
-        "student": outputs["student"].argmax(axis=-1),
+        **assigned,
         "images": test.images[rows],
         "rows": rows,
         "shown": shown,
@@ -59,12 +67,19 @@ def read_subclasses(run: RunFolder) -> SubclassOutputs | None:
         return SubclassOutputs(**{"known": None, **dict(kept.items())})
 
 
-def _surest(logits: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def assign(outputs: NDArray[np.float32], classes: NDArray[np.int64], sizes: tuple[int, ...]) -> NDArray[np.int64]:
+    """The likeliest subclass within each image's class, counted through all classes."""
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    return np.asarray(np.where(owner == classes[:, None], outputs, -np.inf).argmax(axis=-1), np.int64)
+
+
+def _surest(logits: NDArray[np.float32], answers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of the images that are surest of each subclass, and that subclass for each."""
     wide = logits.astype(np.float64)
     chances = np.exp(wide - wide.max(axis=-1, keepdims=True))
     chances /= chances.sum(axis=-1, keepdims=True)
-    answers, rows, shown = logits.argmax(axis=-1), [], []
+    rows: list[int] = []
+    shown: list[int] = []
     for subclass in range(logits.shape[-1]):
         own = np.flatnonzero(answers == subclass)
         best = own[np.argsort(-chances[own, subclass], kind="stable")[:_SHOWN]]

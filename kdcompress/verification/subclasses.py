@@ -29,7 +29,7 @@ def measure_subclasses(
         share = own / total if total else np.zeros(size)
         shares.append([float(one) for one in share])
         utilisation.append(_spread(share) if size > 1 and total else None)
-        died += [int(end - size + place) for place in range(size) if share[place] < DIED]
+        died += [int(end - size + place) for place in range(size) if total and share[place] < DIED]
     return {"shares": shares, "utilisation": utilisation, "died": died, "agreement": _agreement(assigned, known)}
 
 
