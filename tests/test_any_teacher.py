@@ -314,3 +314,11 @@ def _pixels(file: Path) -> np.ndarray:
     from PIL import Image
 
     return np.asarray(Image.open(file))
+
+
+def test_a_zoo_teacher_has_its_preprocessing_inside(tmp_path: Path, network: Any) -> None:
+    with pytest.raises(RecipeError, match=r"mnist_mlp is a zoo model, which has its preprocessing inside"):
+        distill(tmp_path / "run", "mnist_mlp", PIXELS, epochs=1)
+    path = other_models.onnx_file(network, tmp_path / "t.onnx")
+    run = distill(tmp_path / "both", ["mnist_mlp", path], PIXELS, epochs=1)  # each as it wants it
+    assert run.result["teacher"]["metrics"]["accuracy"] > 0.85

@@ -127,3 +127,12 @@ def test_arrays_can_be_scaled(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **arrays(shape=(8, 8)))
     assert load("arrays", dir=tmp_path / "a.npz", size=16).input_shape == (16, 16, 1)
     assert load("arrays", dir=tmp_path / "a.npz", size=[4, 6]).train.images[:].shape == (32, 4, 6, 1)
+
+
+def test_an_id_is_of_one_image_in_all_parts(tmp_path: Path) -> None:
+    train, test = arrays(), arrays(20, seed=1)
+    same = {"ids_train": np.arange(40).astype(str), "ids_test": np.arange(20).astype(str)}
+    parts = {"x_train": train["x"], "y_train": train["y"], "x_test": test["x"], "y_test": test["y"]}
+    np.savez(tmp_path / "a.npz", **parts, **same)
+    with pytest.raises(DataError, match="id 0 is in two parts; ids must be unique"):
+        load("arrays", dir=tmp_path / "a.npz")

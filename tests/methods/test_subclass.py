@@ -226,3 +226,51 @@ def test_without_labels_a_class_is_read_by_how_sure_its_subclasses_are(tmp_path:
     z = np.array([[3.0, -3.0, 50.0, 50.0], [20.0, 20.0, 9.0, 1.0]], np.float32)
     assert np.asarray(method.class_logits(z)).argmax(-1).tolist() == [0, 1]
     assert method.label_weight == 0.0
+
+
+def test_unequal_classes_without_labels_are_read_alike() -> None:
+    method = make_method({"name": "subclass", "intra_class": True, "alpha": 1.0, "subclasses": [4, 6]}).bind(Task(2))
+    flat = np.zeros((1, 10), np.float32)
+    assert np.asarray(method.class_logits(flat)) == pytest.approx(np.zeros((1, 2)), abs=1e-6)
+    answers = np.asarray(method.class_logits(outputs(n=4000, d=10))).argmax(-1)
+    assert 0.3 < answers.mean() < 0.7
+    with pytest.raises(RecipeError, match=r"each class needs two or more, got \[1, 3\]"):
+        make_method({"name": "subclass", "intra_class": True, "alpha": 1.0, "subclasses": [1, 3]}).bind(Task(2))
+
+
+def test_an_image_s_subclass_is_one_of_its_class() -> None:
+    from kdcompress.training.subclasses import assign
+
+    z = np.array([[1.0, 1.0, 1.5, -9.0], [5.0, 0.0, 1.0, 2.0]], np.float32)
+    # Two of 1.0 are together likelier than one of 1.5
+    assert np.asarray(class_logits(z, (2, 2))).argmax(-1).tolist() == [0, 0]
+    assert assign(z, np.array([0, 0]), (2, 2)).tolist() == [0, 0]
+    assert assign(z, np.array([1, 1]), (2, 2)).tolist() == [2, 3]
+
+
+def test_use_of_subclasses_by_hand() -> None:
+    from kdcompress.verification.subclasses import measure_subclasses
+
+    assigned = np.array([0] * 6 + [1] * 2 + [2] * 4 + [5] * 8)
+    found = measure_subclasses(assigned, np.array([2, 2, 2]), np.array([1] * 6 + [0] * 2 + [2] * 4 + [4] * 8))
+    assert found["shares"] == [[0.75, 0.25], [1.0, 0.0], [0.0, 1.0]]
+    entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25)) / np.log(2)
+    assert found["utilisation"] == pytest.approx([entropy, 0.0, 0.0])
+    assert found["died"] == [3, 4]
+    assert found["agreement"] == 1.0  # by other numbers
+    empty = measure_subclasses(np.array([0, 1]), np.array([2, 2]))
+    assert (empty["died"], empty["utilisation"], empty["agreement"]) == ([], [1.0, None], None)
+
+
+def test_teachers_that_invent_subclasses_are_not_averaged(tmp_path: Path) -> None:
+    members = [{"model": "mnist_mlp", "seed": 0}, {"model": "mnist_mlp", "seed": 1}]
+    settings = {**ZOO, **TWO, "teacher.model": "", "teacher.members": members}
+    with pytest.raises(RecipeError, match="teachers that invent their own subclasses cannot be averaged"):
+        distill(tmp_path / "run", settings=settings)
+
+
+def test_a_student_of_a_class_of_one_s_own_is_verified_and_exported(tmp_path: Path) -> None:
+    settings = {**ZOO, **TWO, "student.model": "tiny_models:subclassed_head"}
+    run = distill(tmp_path / "run", settings=settings, epochs=1)
+    assert kdcompress.verify(run)["student"]["metrics"]["accuracy"] > 0.2
+    assert kdcompress.export(run, "onnx")["passed"]

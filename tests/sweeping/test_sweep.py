@@ -280,3 +280,73 @@ def _score(path: Path) -> float:
     test = make_source({"name": "mnist", "source": "embedded"}).load(Progress()).test
     model = keras.saving.load_model(path)
     return float(np.mean(np.asarray(model(test.images[:].astype(np.float32))).argmax(-1) == test.labels))
+
+
+def test_other_data_or_another_model_in_the_same_place_are_another_sweep(
+    network: Any, teacher: Path, tmp_path: Path, digits_dir: Path
+) -> None:
+    choices: dict[str, Any] = {"seeds": 1, "limit": None, "data_dir": digits_dir}
+    settings = {"data.source": "auto", "split.validation_fraction": 0.2}
+    first = sweep(tmp_path / "sweep", teacher, settings=settings, **choices)
+    labels = digits_dir / "train-labels-idx1-ubyte"
+    content = labels.read_bytes()
+    labels.write_bytes(content[:-1] + bytes([(content[-1] + 1) % 10]))
+    recorder = Recorder()
+    second = sweep(tmp_path / "sweep", teacher, settings=settings, progress=recorder, **choices)
+    assert [note for note in recorder.notes if ", seed 0" in note]  # trained anew
+    assert second["dataset"]["fingerprint"] != first["dataset"]["fingerprint"]
+    network_too = keras.models.clone_model(other_models.with_scaling(network))
+    network_too.set_weights([w * 1.01 for w in network.get_weights()])
+    network_too.save(teacher)
+    again = Recorder()
+    sweep(tmp_path / "sweep", teacher, settings=settings, progress=again, **choices)
+    assert [note for note in again.notes if ", seed 0" in note]
+
+
+def test_other_settings_of_a_method_are_another_sweep(tmp_path: Path) -> None:
+    settings = {**TINY, "student.model": "mnist_mlp", "teacher.model": "mnist_mlp", "teacher.check": False}
+    choices: dict[str, Any] = {"method": "subclass", "seeds": 1, "epochs": 1, "limit": 300, "out": tmp_path / "sweep"}
+    kdcompress.sweep("mnist-demo", settings={**settings, "method.subclasses": 2}, **choices)
+    with pytest.raises(RunError, match=r"another recipe: method\.subclasses is 2 there, 3 here"):
+        kdcompress.sweep("mnist-demo", settings={**settings, "method.subclasses": 3}, **choices)
+
+
+def test_a_smaller_sweep_does_not_work_off_a_larger_one(teacher: Path, tmp_path: Path) -> None:
+    class Stop(Recorder):
+        def note(self, text: str) -> None:
+            if ", seed" in text:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep(tmp_path / "sweep", teacher, temperatures=[1, 2, 4, 8], seeds=2, progress=Stop())
+    recorder = Recorder()
+    result = sweep(tmp_path / "sweep", teacher, temperatures=[8], seeds=1, progress=recorder)
+    assert len([note for note in recorder.notes if ", seed" in note]) == 1
+    assert [(row["temperature"], row["seed"]) for row in result["trials"]] == [(8.0, 0)]
+
+
+def test_a_trial_that_never_gave_a_sign_of_life_is_done_again(
+    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import optuna
+
+    from kdcompress.sweeping import _study
+
+    sweep(tmp_path / "sweep", teacher, temperatures=[2], seeds=1)
+    storage = f"sqlite:///{tmp_path / 'sweep' / 'study.db'}"
+    (name,) = optuna.study.get_all_study_names(storage)
+    study = optuna.load_study(study_name=name, storage=storage)
+    asked = {"method": "hinton", "temperature": 4.0, "alpha": 0.5, "seed": 0}
+    study.enqueue_trial(asked, user_attrs={"asked": asked})
+    study.ask()  # taken by a process that is killed at once
+    monkeypatch.setattr(_study, "_GRACE_S", 0)
+    result = sweep(tmp_path / "sweep", teacher, temperatures=[2, 4], seeds=1)
+    assert [row["temperature"] for row in result["settings"]] == [2.0, 4.0]
+    assert all(row["val"] is not None for row in result["trials"])
+
+
+def test_a_sweep_that_was_killed_as_it_began_begins_again(teacher: Path, tmp_path: Path) -> None:
+    sweep(tmp_path / "sweep", teacher, seeds=1)
+    for name in ("space.json", "sweep.json"):
+        (tmp_path / "sweep" / name).unlink()
+    assert len(sweep(tmp_path / "sweep", teacher, seeds=1)["trials"]) == 1
