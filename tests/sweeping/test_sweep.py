@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -339,7 +340,8 @@ def test_a_trial_that_never_gave_a_sign_of_life_is_done_again(
     asked = {"method": "hinton", "temperature": 4.0, "alpha": 0.5, "seed": 0}
     study.enqueue_trial(asked, user_attrs={"asked": asked})
     study.ask()  # taken by a process that is killed at once
-    monkeypatch.setattr(_study, "_GRACE_S", 0)
+    monkeypatch.setattr(_study, "_GRACE_S", 1)
+    time.sleep(1.1)
     result = sweep(tmp_path / "sweep", teacher, temperatures=[2, 4], seeds=1)
     assert [row["temperature"] for row in result["settings"]] == [2.0, 4.0]
     assert all(row["val"] is not None for row in result["trials"])
