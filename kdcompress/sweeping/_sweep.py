@@ -77,7 +77,7 @@ def work_along(job: Path, number: int, progress: Progress) -> None:
     request = Request(base, space, Path(facts["folder"]), storage=facts["storage"])
     if base.deterministic:
         use_determinism()
-    worker = Worker(base, request.folder, progress)
+    worker = Worker(base, request.folder, progress, terse=True)
     _study(request, worker, number).work(worker.train, lambda others: None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,22 +35,33 @@ class _Quiet(Progress):
     def __init__(self, listener: Progress) -> None:
         self._listener = listener
 
+    def note(self, text: str) -> None:
+        """Kept back."""
+
     def warn(self, text: str) -> None:
         """Passed on."""
         self._listener.warn(text)
 
+    def epoch(self, phase: str, epoch: int, epochs: int, row: Mapping[str, float]) -> None:
+        """Kept back."""
+
 
 @dataclass
 class Worker:
-    """Trains students for one sweep: data, teachers and targets are loaded once, whatever the settings."""
+    """Trains students for one sweep: data, teachers and targets are loaded once, whatever the settings.
+
+    One of several processes is `terse`: what it loads, the process that started it has said.
+    """
 
     base: Recipe
     folder: Path
     progress: Progress
+    terse: bool = False
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.material = Material(self.base, self.progress)
+        self._loading = _Quiet(self.progress) if self.terse else self.progress
+        self.material = Material(self.base, self._loading)
         self._mine: str | None = None
         self._taught: dict[str, tuple[Teaching, Targets | None]] = {}
 
@@ -154,10 +166,10 @@ class Worker:
         key = digest_of([method.for_teacher().model_dump(mode="json"), method.identity, method.needs_targets])
         if key not in self._taught:
             teaching = sound_teaching(
-                recipe, None, self.material, method, self.progress, lambda name, rows: None, self._warn
+                recipe, None, self.material, method, self._loading, lambda name, rows: None, self._warn
             )
             targets = (
-                label_all(teaching, self.material, recipe, self.progress, self._warn) if method.needs_targets else None
+                label_all(teaching, self.material, recipe, self._loading, self._warn) if method.needs_targets else None
             )
             self._taught[key] = teaching, targets
         return self._taught[key]
@@ -165,7 +177,8 @@ class Worker:
     def _warn(self, text: str) -> None:
         if text not in self.warnings:
             self.warnings.append(text)
-            self.progress.warn(text)
+            if not self.terse:
+                self.progress.warn(text)
 
     def _method(self, recipe: Recipe) -> Method:
         return make_method(recipe.method).bind(self.material.task)
