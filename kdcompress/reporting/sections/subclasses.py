@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from kdcompress.reporting._facts import Facts
@@ -32,21 +34,21 @@ def section(facts: Facts) -> Section | None:
     return Section("subclasses", "Subclasses", _words(found), tables=tables, pictures=_pictures(facts, names))
 
 
-def _words(found: dict[str, dict[str, object]]) -> list[str]:
-    died = len(found["teacher"]["died"])  # type: ignore[arg-type]
+def _words(found: dict[str, dict[str, Any]]) -> list[str]:
+    died = len(found["teacher"]["died"])
     verb = "is" if died == 1 else "are"
     said = ["Every subclass is in use." if not died else f"{died} of the teacher's subclasses {verb} not in use."]
     if found["teacher"]["agreement"] is not None:
-        shown = [f"the {role}'s on {percent(found[role]['agreement'])}" for role in found]  # type: ignore[arg-type]
+        shown = [f"the {role}'s on {percent(found[role]['agreement'])}" for role in found]
         said.append(f"Matched one to one, subclasses are the known ones: {' of the test images, '.join(shown)}.")
     said.append("The images are those that the teacher is surest of.")
     return said
 
 
-def _use(facts: Facts, found: dict[str, dict[str, object]]) -> Table:
+def _use(facts: Facts, found: dict[str, dict[str, Any]]) -> Table:
     rows = []
     for index, name in enumerate(facts.classes):
-        spread = [found[role]["utilisation"][index] for role in found]  # type: ignore[index]
+        spread = [found[role]["utilisation"][index] for role in found]
         rows.append([clean(name), *(MISSING if one is None else f"{one:.3f}" for one in spread)])
     return Table("Utilisation: entropy of the shares, 1 if all subclasses are used alike", ["class", *found], rows)
 
