@@ -113,7 +113,8 @@ def _read_npz(path: Path) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8
             found = {part: (npz[f"x_{part}"], npz[f"y_{part}"]) for part in _FILES}
     except KeyError as exc:
         raise DataError(f"{path}: not Keras's mnist.npz, it lacks an array ({exc.args[0]})") from exc
-    except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as exc:
+    # An array in place of an npz file is no context: TypeError, before Python 3.11 AttributeError
+    except (ValueError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as exc:
         raise DataError(f"{path}: truncated, damaged or no npz file ({str(exc).splitlines()[0]})") from exc
     if not all(isinstance(array, np.ndarray) for pair in found.values() for array in pair):
         raise DataError(f"{path}: a member is no NumPy array")
