@@ -29,7 +29,7 @@ ROOMS = {
     "runtimes": ("benchmarking", ".py", "runtime"),
 }
 # Rooms whose names are written with dashes, which the names of modules cannot have
-_DASHED = ("formats",)
+_DASHED = ("formats", "datasets")
 
 
 def choices(room: str) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,9 @@ class Samples:
     """Images (n, H, W, C) uint8, labels (n,) int64 counted from 0, and ids (n,) unique text.
 
     An image without a label has UNLABELLED. `groups` (n,) name what must stay on one side of a split (a patient, a
-    scene), `subclasses` (n,) are finer labels, counted through all classes, where the data say so.
+    scene), `subclasses` (n,) are finer labels, counted through all classes, where the data say so. `votes` (n, classes)
+    is how many annotators chose each class, `chances` (n, classes) what is learned in place of the labels, rows that
+    sum to 1.
     """
 
     images: Images
@@ -39,18 +41,23 @@ class Samples:
     ids: NDArray[np.str_]
     groups: NDArray[np.str_] | None = None
     subclasses: NDArray[np.int64] | None = None
+    votes: NDArray[np.int64] | None = None
+    chances: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, index: NDArray[np.int64]) -> Samples:
         """The samples at `index`, in that order."""
-        groups = None if self.groups is None else self.groups[index]
-        subclasses = None if self.subclasses is None else self.subclasses[index]
-        return Samples(take(self.images, index), self.labels[index], self.ids[index], groups, subclasses)
+
+        def of(rows: Any) -> Any:
+            return None if rows is None else rows[index]
+
+        beside = (self.groups, self.subclasses, self.votes, self.chances)
+        return Samples(take(self.images, index), self.labels[index], self.ids[index], *map(of, beside))
 
     def join(self, other: Samples) -> Samples:
-        """These samples with `other` behind them; groups and subclasses are left out."""
+        """These samples with `other` behind them, and nothing beside images, labels and ids."""
         images = JoinedImages(self.images, other.images)
         return Samples(images, np.append(self.labels, other.labels), np.append(self.ids, other.ids))
 
@@ -67,9 +74,10 @@ def digest_of_samples(parts: Iterable[Samples]) -> str:
         for piece in content(part.images):
             digest.update(piece)
         digest.update(np.ascontiguousarray(part.labels).data)
-        if part.subclasses is not None:
-            digest.update(b"subclasses")
-            digest.update(np.ascontiguousarray(part.subclasses).data)
+        for name in ("subclasses", "chances"):
+            if (beside := getattr(part, name)) is not None:
+                digest.update(name.encode())
+                digest.update(np.ascontiguousarray(beside).data)
     return digest.hexdigest()
 
 

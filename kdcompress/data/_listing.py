@@ -35,7 +35,10 @@ PARTS = {
 @dataclass(frozen=True)
 class Listing:
     """Image files below `root` by name, each with the name of its class, its part ("" where none is said), group and
-    subclass."""
+    subclass.
+
+    `ids` are the names themselves unless given; `votes` (n, classes) are in the data set's own order of classes.
+    """
 
     root: Path
     names: list[str]
@@ -43,6 +46,8 @@ class Listing:
     parts: list[str]
     groups: list[str] | None
     subclasses: list[str] | None = None
+    ids: list[str] | None = None
+    votes: NDArray[np.int64] | None = None
 
 
 class ImageFiles(DatasetSource):
@@ -75,9 +80,11 @@ class ImageFiles(DatasetSource):
         if listed.subclasses is not None:
             fine = np.array(listed.subclasses, np.str_)[chosen]
             finer, named = number_subclasses(labels[chosen], fine, classes, str(listed.root))
-        samples = Samples(images, labels[chosen], names, groups, finer)
+        ids = names if listed.ids is None else np.array(listed.ids, np.str_)[chosen]
+        votes = None if listed.votes is None else listed.votes[chosen]
+        samples = Samples(images, labels[chosen], ids, groups, finer, votes)
         parts = self._divide(samples, np.array(listed.parts, np.str_)[chosen], classes, progress)
-        name = type(self).__module__.rpartition(".")[2]
+        name = type(self).__module__.rpartition(".")[2].replace("_", "-")
         train, test, val = parts["train"], parts["test"], parts.get("val")
         dataset = Dataset(name, str(listed.root), classes, train, test, val=val, subclasses=named)
         return replace(dataset, notice=notice_of(dataset))

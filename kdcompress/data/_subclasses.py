@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,8 @@ def merged(dataset: Dataset, superclasses: Mapping[str, Sequence[str]]) -> Datas
 
     def change(samples: Samples) -> Samples:
         subclasses = place[samples.labels]
-        return replace(samples, labels=owner[subclasses], subclasses=subclasses)
+        votes, chances = (_summed(one, owner[place]) for one in (samples.votes, samples.chances))
+        return replace(samples, labels=owner[subclasses], subclasses=subclasses, votes=votes, chances=chances)
 
     return replace(
         dataset,
@@ -50,6 +52,11 @@ def merged(dataset: Dataset, superclasses: Mapping[str, Sequence[str]]) -> Datas
         val=change(dataset.val) if dataset.val else None,
         subclasses=tuple(tuple(names) for names in superclasses.values()),
     )
+
+
+def _summed(columns: NDArray[Any] | None, owner: NDArray[np.int64]) -> NDArray[Any] | None:
+    """Columns (n, classes) summed over the classes of each superclass; `owner` is that of each class."""
+    return None if columns is None else columns @ np.eye(int(owner.max()) + 1, dtype=columns.dtype)[owner]
 
 
 def number_subclasses(
