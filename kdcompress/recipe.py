@@ -11,7 +11,7 @@ from typing import Any
 import tomli_w
 from pydantic import Field
 
-from kdcompress import registry
+from kdcompress import registry, starts
 from kdcompress.errors import RecipeError
 from kdcompress.files import digest_of
 from kdcompress.references import file_endings, is_function, model_reference, refuse_missing
@@ -66,13 +66,22 @@ class Recipe(Section):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides the result: all but where the data lies, for its fingerprint stands for it."""
+        """What decides the result: all but where data and weights lie, for their fingerprints stand for them."""
         plain = self.to_dict()
         places = {"data": kind_of("data", plain["data"]).PATHS, "unlabelled": UnlabelledSection.PATHS}
         for section, keys in places.items():
             if section in plain:
                 plain[section] = {key: value for key, value in plain[section].items() if key not in keys}
+        for one in (plain["student"], plain["teacher"], *plain["teacher"]["members"]):
+            one["pretrained"] = Path(one["pretrained"]).name
         return plain
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files of models and weights that the recipe names, there or not, by what they are for."""
+        named = {"student": self.student, **{f"teacher-{n}": one for n, one in enumerate(self.teacher.each, start=1)}}
+        models = {key: Path(one.model) for key, one in named.items() if Path(one.model).is_absolute()}
+        return models | {f"{key}-weights": one.start.file for key, one in named.items() if one.start.file}
 
     @property
     def digest(self) -> str:
@@ -99,9 +108,11 @@ def resolve(
 
 def check_files(recipe: Recipe) -> None:
     """RecipeError for a model file that a recipe names and that is not there."""
-    refuse_missing(recipe.student.model, "student.model")
-    for index, one in enumerate(recipe.teacher.each):
-        refuse_missing(one.model, f"teacher.members.{index}.model" if recipe.teacher.members else "teacher.model")
+    place = "teacher.members.{}" if recipe.teacher.members else "teacher"
+    named = {place.format(index): one for index, one in enumerate(recipe.teacher.each)}
+    for key, one in {"student": recipe.student, **named}.items():
+        refuse_missing(one.model, f"{key}.model")
+        refuse_missing(str(one.start.file or ""), f"{key}.pretrained")
 
 
 def data_settings(source: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,6 +210,7 @@ def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     members = teacher.get("members") if isinstance(teacher, dict) else None
     for section in (teacher, values.get("student"), *(members if isinstance(members, list) else [])):
         _map_keys(section, ("model",), model)
+        _map_keys(section, ("pretrained",), lambda text: text if text in starts.NAMED else place(text))
     return values
 
 
@@ -209,23 +221,46 @@ def _map_keys(section: Any, keys: tuple[str, ...], change: Callable[[Any], Any])
 
 
 def _override(values: dict[str, Any], key: str, value: Any) -> None:
-    *sections, last = key.split(".")
-    place = values
-    for section in sections:
-        inner = place.get(section, {})
-        if not isinstance(inner, dict):
-            raise RecipeError(f"unknown key {key!r}: {section} is a value, not a section")
-        place[section] = place = dict(inner)
-    if key == "method.name" and isinstance(value, str):
-        _keep_shared_settings(place, value)
-    place[last] = value
+    """Set a dotted key; in a list, a part is the number of an item from 0, or * for all of them."""
+    if key == "method.name" and isinstance(value, str) and isinstance(values.get("method"), dict):
+        values["method"] = _shared_settings(values["method"], value)
+    _drop_other_start(values, key, value)
+    _set(values, key.split("."), value, key, "the recipe")
 
 
-def _keep_shared_settings(method: dict[str, Any], name: str) -> None:
+def _drop_other_start(values: dict[str, Any], key: str, model: Any) -> None:
+    """Another model does not start from the former's file, and drops what it has no setting for."""
+    name, _, last = key.partition(".")
+    section = values.get(name)
+    if name not in ("teacher", "student") or last != "model" or not isinstance(section, dict):
+        return
+    if model not in ("", section.get("model")):  # "" makes room for members, which take over what they can
+        starts.drop_start(section, str(model))
+
+
+def _set(place: Any, parts: list[str], value: Any, key: str, name: str) -> None:
+    first, *rest = parts
+    if isinstance(place, list):
+        for item in place if first == "*" else [_item(place, first, key)]:
+            _set(item, rest or [""], value, key, name)
+    elif not isinstance(place, dict):
+        raise RecipeError(f"unknown key {key!r}: {name} is a value, not a section")
+    elif not rest:
+        place[first] = value
+    elif rest[0] != "*" or first in place:
+        _set(place.setdefault(first, {}), rest, value, key, first)
+
+
+def _item(items: list[Any], number: str, key: str) -> Any:
+    if not number.isdecimal() or int(number) >= len(items):
+        raise RecipeError(f"unknown key {key!r}: there are items 0 to {len(items) - 1}, or * for all, got {number!r}")
+    return items[int(number)]
+
+
+def _shared_settings(method: dict[str, Any], name: str) -> dict[str, Any]:
     """Another method takes over the settings that it knows too, and drops the rest."""
     known = registry.load("methods", name).METHOD.model_fields
-    for key in [k for k in method if k not in known]:
-        del method[key]
+    return {key: value for key, value in method.items() if key in known}
 
 
 def _check(values: dict[str, Any]) -> Recipe:
@@ -254,7 +289,9 @@ def _inherit(teacher: Any) -> None:
 
 def _heir(shared: dict[str, Any], member: dict[str, Any]) -> dict[str, Any]:
     is_zoo = member.get("model") in registry.choices("models")  # which has its preprocessing inside
-    return {**{key: value for key, value in shared.items() if not (is_zoo and key == "preprocessing")}, **member}
+    own = {*starts.settings_of(str(member.get("model"))), *(() if is_zoo else ("preprocessing",))}
+    special = ("preprocessing", *starts.SETTINGS)
+    return {**{key: value for key, value in shared.items() if key not in special or key in own}, **member}
 
 
 def _check_models(resolved: dict[str, Any]) -> None:
@@ -262,9 +299,7 @@ def _check_models(resolved: dict[str, Any]) -> None:
     if bool(teacher["model"]) == bool(teacher["members"]):
         what = "both are there" if teacher["model"] else "neither is there"
         raise RecipeError(f"a recipe has one teacher.model, or several teacher.members with a model each; {what}")
-    if teacher["members"]:
-        for index, member in enumerate(teacher["members"]):
-            member["model"] = model_reference(member["model"], f"teacher.members.{index}.model", "teacher")
-    else:
-        teacher["model"] = model_reference(teacher["model"], "teacher.model", "teacher")
-    resolved["student"]["model"] = model_reference(resolved["student"]["model"], "student.model", "student")
+    members = [(f"teacher.members.{index}", member) for index, member in enumerate(teacher["members"])]
+    for key, one in (*(members or [("teacher", teacher)]), ("student", resolved["student"])):
+        one["model"] = model_reference(one["model"], f"{key}.model", key.partition(".")[0])
+        starts.check_start(one, key)

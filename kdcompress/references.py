@@ -47,7 +47,8 @@ def model_reference(text: str, key: str, role: str) -> str:
 def refuse_missing(reference: str, key: str) -> None:
     """RecipeError if a reference is that of a file or folder that does not exist."""
     if Path(reference).is_absolute() and not Path(reference).exists():
-        raise RecipeError(f"{key}: model file {reference} does not exist")
+        kind = "weights" if key.endswith(".pretrained") else "model"
+        raise RecipeError(f"{key}: {kind} file {reference} does not exist")
 
 
 def file_endings(role: str) -> tuple[str, ...]:

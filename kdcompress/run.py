@@ -135,20 +135,20 @@ class RunFolder:
         return found
 
     def check_models(self, recipe: Recipe) -> None:
-        """Remember the model files that a recipe names; RunError if one was replaced since the run used it."""
-        named = {"student": recipe.student.model}
-        named |= {f"teacher-{number}": one.model for number, one in enumerate(recipe.teacher.each, start=1)}
-        now = {key: content_digest(Path(model)) for key, model in named.items() if _is_there(model)}
+        """Remember the files of models and weights of a recipe; RunError if one was replaced since the run used it."""
+        named = recipe.files
+        now = {key: content_digest(path) for key, path in named.items() if path.exists()}
         manifest = self.manifest()
         before = manifest.get("model_files", {})
         for key, digest in now.items():
-            used = key == "student" or "teachers" in manifest
+            used = key.startswith("student") or "teachers" in manifest
             if used and before.get(key, digest) != digest:
+                role, weights = key.partition("-")[0], "'s weights file" * key.endswith("-weights")
                 raise RunError(
-                    f"{key.partition('-')[0]} {named[key]} was replaced since run {self.path} began; "
+                    f"{role}{weights} {named[key]} was replaced since run {self.path} began; "
                     "--fresh makes the run anew with it, another --out keeps both"
                 )
-        self.note(model_files=now)
+        self.note(model_files={**before, **now})  # one that is gone may come back as another
 
     def check_data(self, facts: dict[str, Any]) -> None:
         """RunError if the run was begun with other data than `facts` (source, fingerprint) tell of."""
@@ -213,10 +213,6 @@ class RunFolder:
             (self / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # the user's folder, with things in it
             self.path.rmdir()
-
-
-def _is_there(model: str) -> bool:
-    return Path(model).is_absolute() and Path(model).exists()
 
 
 def _remedy(name: str) -> str:

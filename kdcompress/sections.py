@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, field_validator
+from pydantic import BeforeValidator, Field, PositiveInt, field_validator, model_validator
 
 from kdcompress.section import Section
+from kdcompress.starts import Start
 
 # PyTorch's older exporter numbers what it names
 Name = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)]
@@ -21,11 +23,18 @@ class SplitSection(Section):
 
 
 class ViewsSection(Section):
-    """`count` views of every training image: view 0 is the image itself, the others are shifted and turned."""
+    """`count` views of every training image: view 0 is the image itself, the others are flipped, turned and shifted.
+
+    With `flips`, view k has the (k modulo 8)-th of the eight flips and quarter turns (of images that are not square: of
+    the four flips); each view but 0 is then turned by up to `rotation_deg` and shifted by up to `shift_px`. `fill` is
+    what comes in at the edges.
+    """
 
     count: int = Field(1, ge=1, le=64)
     shift_px: float = Field(2.0, ge=0, le=64)
     rotation_deg: float = Field(10.0, ge=0, le=180)
+    flips: bool = False
+    fill: Literal["black", "reflect"] = "black"
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -33,12 +42,80 @@ class ViewsSection(Section):
         return self.model_dump() if self.count > 1 else {"count": 1}
 
 
+class StageSection(Section):
+    """Some epochs of a training: which layers learn in them, and how fast.
+
+    `trainable` is all, head (the last layer with weights and what comes behind it), or the name of a layer: that and
+    all behind it. What does not learn is frozen, its BatchNorm in inference mode. Epochs and learning rate are those of
+    the training unless given.
+    """
+
+    trainable: str = Field("all", min_length=1)
+    epochs: int | None = Field(None, ge=1)
+    learning_rate: float | None = Field(None, gt=0)
+
+
 class TrainingSection(Section):
-    """How a model is trained: Adam on shuffled batches, the last partial batch of an epoch dropped."""
+    """How a model is trained: Adam on shuffled batches, the last partial batch of an epoch dropped.
+
+    `stages` come one after the other, each with an optimizer of its own; without them there is one, of all layers.
+    `class_weights` = "balanced" weighs each sample's losses by n / (classes * n of its class), `batches` = "balanced"
+    draws as many of each class into a batch. The weights kept are those of the epoch with the best `choose_by` on
+    validation; AUC is for two classes.
+    """
 
     epochs: int = Field(12, ge=1)
     batch_size: int = Field(256, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
+    class_weights: Literal["none", "balanced"] = "none"
+    batches: Literal["shuffled", "balanced"] = "shuffled"
+    choose_by: Literal["accuracy", "auc", "loss"] = "accuracy"
+    stages: tuple[StageSection, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written_out(cls, values: Any) -> Any:
+        """Stages that do not say how long and how fast are as the training says."""
+        if not isinstance(values, dict) or not isinstance(values.get("stages"), list | tuple):
+            return values
+        shared = {name: values.get(name, cls.model_fields[name].default) for name in ("epochs", "learning_rate")}
+        stages = [{**shared, **one} if isinstance(one, dict) else one for one in values["stages"]]
+        return {**values, "stages": stages}
+
+    @property
+    def weighs_classes(self) -> bool:
+        """Whether samples of a rare class weigh more."""
+        return self.class_weights == "balanced"
+
+    @property
+    def balances_batches(self) -> bool:
+        """Whether a batch holds as many of each class."""
+        return self.batches == "balanced"
+
+    @property
+    def plan(self) -> tuple[Stage, ...]:
+        """The stages with their places among all epochs."""
+        found, begin = [], 0
+        for one in self.stages or (StageSection(epochs=self.epochs, learning_rate=self.learning_rate),):
+            end = begin + (one.epochs or self.epochs)
+            found.append(Stage(one.trainable, begin, end, one.learning_rate or self.learning_rate))
+            begin = end
+        return tuple(found)
+
+    @property
+    def all_epochs(self) -> int:
+        """The epochs of all stages together."""
+        return self.plan[-1].end
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Epochs `begin` to, not including, `end` of a training, counted from 0."""
+
+    trainable: str
+    begin: int
+    end: int
+    learning_rate: float
 
 
 class PreprocessingSection(Section):
@@ -81,13 +158,29 @@ class PreprocessingSection(Section):
         return value
 
 
-class OneTeacherSection(Section):
-    """One teacher; a zoo model is trained by us (and kept), a file or function comes as it is.
+class ModelSection(Section):
+    """A model, and what it starts from if it is of the zoo and knows such settings.
 
-    `input` and `output` name what to use of a file that has several; `constants` are what its other inputs are given.
+    `pretrained` is none, imagenet (Keras's own download) or a weights file; `width` multiplies the filters.
     """
 
     model: str
+    pretrained: str = "none"
+    width: float = Field(1.0, gt=0, le=8)
+
+    @property
+    def start(self) -> Start:
+        """What the model starts from."""
+        return Start(self.pretrained, self.width)
+
+
+class OneTeacherSection(ModelSection):
+    """One teacher; a zoo model is trained by us (and kept), a file or function comes as it is.
+
+    `weights` says whether we train a zoo model, `pretrained` what it starts from.
+    `input` and `output` name what to use of a file that has several; `constants` are what its other inputs are given.
+    """
+
     weights: Literal["train", "none"] = "train"
     seed: int = Field(0, ge=0, lt=2**32)
     training: TrainingSection = TrainingSection()
@@ -136,7 +229,5 @@ class UnlabelledSection(Section):
     limit: int | None = Field(None, ge=1)
 
 
-class StudentSection(Section):
+class StudentSection(ModelSection):
     """The student, trained with and without the teacher."""
-
-    model: str

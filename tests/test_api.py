@@ -51,6 +51,7 @@ def test_a_run_from_beginning_to_end(tmp_path: Path, recorder: Recorder) -> None
         "history.csv",
         "metrics.json",
         "outputs/test.npz",
+        "outputs/val.npz",
         "outputs/disagreements.npz",
     }
     with np.load(run.path / "outputs/test.npz") as outputs:

@@ -40,6 +40,39 @@ def test_the_recipe_that_init_writes_is_valid_and_names_every_key() -> None:
             assert f"{key} = " in text, f"{section}.{key} is not explained"
 
 
+STAGES = [{"trainable": "head", "epochs": 10}, {"learning_rate": 1e-4}]
+
+
+def test_stages_take_over_what_they_do_not_say_and_are_written_out() -> None:
+    given = {"epochs": 25, "learning_rate": 1e-3, "stages": STAGES}
+    recipe = resolve("mnist", {"training": given})
+    assert recipe.to_dict()["training"]["stages"] == [
+        {"trainable": "head", "epochs": 10, "learning_rate": 1e-3},
+        {"trainable": "all", "epochs": 25, "learning_rate": 1e-4},
+    ]
+    assert [(one.begin, one.end) for one in recipe.training.plan] == [(0, 10), (10, 35)]
+    assert recipe.training.all_epochs == 35
+    assert resolve(recipe.to_dict()) == recipe
+
+
+def test_epochs_set_every_stage_also_of_the_teacher() -> None:
+    from kdcompress.api._distill import recipe_of
+
+    settings = {"training": {"stages": STAGES}, "teacher.training.stages": STAGES}
+    base = resolve("mnist", settings)
+    recipe = recipe_of(base, epochs=2)
+    for training in (recipe.training, recipe.teacher.training):
+        assert [one.end - one.begin for one in training.plan] == [2, 2]
+    assert recipe_of("mnist", epochs=2).training.all_epochs == 2
+
+
+def test_an_item_of_a_list_is_set_by_its_number() -> None:
+    base = resolve("mnist", {"training.stages": STAGES}).to_dict()
+    assert resolve(base, {"training.stages.1.epochs": 7}).training.stages[1].epochs == 7
+    with pytest.raises(RecipeError, match=r"items 0 to 1, or \* for all, got '2'"):
+        resolve(base, {"training.stages.2.epochs": 7})
+
+
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
@@ -51,7 +84,7 @@ def test_the_recipe_that_init_writes_is_valid_and_names_every_key() -> None:
         ("method.temprature", 4, "unknown key 'method.temprature' (did you mean 'temperature'?); choices: alpha"),
         ("method.name", "hintn", "unknown method 'hintn' (did you mean 'hinton'?); choices: hinton, none"),
         ("method.name", 5, "method.name must be one of them, got 5; choices: hinton, none"),
-        ("data.name", "cifar", "unknown dataset 'cifar'; choices: arrays, csv, folder, mnist"),
+        ("data.name", "cifar", "unknown dataset 'cifar'; choices: arrays, csv, ebhi-seg, folder, mhist, mnist"),
         ("data.source", "web", "data.source must be one of 'auto' or 'embedded', got 'web'"),
         ("training.epochs", 0, "training.epochs must be >= 1, got 0"),
         ("training.epochs", 2.5, "training.epochs must be a whole number, got 2.5"),
@@ -66,6 +99,9 @@ def test_the_recipe_that_init_writes_is_valid_and_names_every_key() -> None:
         ("training", 3, "training is a section, name one of its keys, got 3"),
         ("student.model", "my_models.py:small", "student.model: name the module without .py: my_models:small"),
         ("seed", "abc", "seed input should be a valid integer"),
+        ("training.stages", [{"trainable": "head", "epoch": 1}], "unknown key 'training.stages.0.epoch' (did you"),
+        ("training.stages", [{"epochs": 0}], "training.stages.0.epochs must be >= 1, got 0"),
+        ("training.choose_by", "f1", "training.choose_by must be one of 'accuracy', 'auc' or 'loss', got 'f1'"),
         ("seed.deeper", 1, "unknown key 'seed.deeper': seed is a value, not a section"),
     ],
 )

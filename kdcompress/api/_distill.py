@@ -54,7 +54,9 @@ def recipe_of(
         "method.temperature": temperature,
         "method.alpha": alpha,
         "training.epochs": epochs,
+        "training.stages.*.epochs": epochs,
         "teacher.training.epochs": epochs,
+        "teacher.training.stages.*.epochs": epochs,
         "seed": seed,
         "split.limit": limit,
         "baseline": baseline,
@@ -178,9 +180,9 @@ def _result(run: RunFolder, outcome: Outcome, seconds: float, progress: Progress
         },
     }
     for name, cost in costs.items():
-        result[name] = {**cost, "metrics": {"accuracy": outcome.accuracy[name]}}
-    baseline = outcome.accuracy.get("baseline")
-    result["baseline"] = None if baseline is None else {"metrics": {"accuracy": baseline}}
+        result[name] = {**cost, "metrics": outcome.figures[name]}
+    baseline = outcome.figures.get("baseline")
+    result["baseline"] = None if baseline is None else {"metrics": baseline}
     targets = outcome.targets
     result["targets"] = {
         "cached": targets is not None and targets.cached,

@@ -8,7 +8,7 @@ import typer
 
 from kdcompress.cli._terminal import Terminal, working
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Get and check data sets.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Get, check and make data sets.")
 
 _NAME = typer.Argument(..., help="The data set (`kdcompress list datasets`).")
 
@@ -51,6 +51,28 @@ def check(
         if ids is not None:
             write_ids(ids, dataset)
             terminal.note(f"ids of {sum(len(part) for part in dataset.parts.values()):,} images written to {ids}")
+
+
+@app.command("make-synthetic")
+def make_synthetic(
+    name: str = typer.Argument(..., help="The data set to make a stand-in for: mhist."),
+    out: Path = typer.Option(..., help="The folder to make; an existing one must be empty."),
+    count: int = typer.Option(None, help="How many images; by default as many as the published set has."),
+    size: int = typer.Option(None, metavar="PX", help="Width and height of an image; by default the published ones."),
+    seed: int = typer.Option(0, help="Other seeds give other images; the same arguments give the same bytes."),
+) -> None:
+    """Draw synthetic images in a data set's own layout, to try things out without the real ones.
+
+    \b
+    kdcompress data make-synthetic mhist --out synthetic/ --count 400 --size 96
+    kdcompress data check mhist --data-dir synthetic/
+    """
+    from kdcompress.data._synthetic import make_synthetic
+
+    with working() as terminal:
+        made = make_synthetic(name, out, terminal, count=count, size=size, seed=seed)
+        terminal.note(f"these are drawings and no tissue; look at them: kdcompress data check {name} --data-dir {out}")
+        terminal.result(f"{made.count:,} synthetic images of {made.size}x{made.size} for {name} are in {out}")
 
 
 def _say(terminal: Terminal, notice: str | None) -> None:

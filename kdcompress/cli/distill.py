@@ -8,6 +8,9 @@ from typing import Any
 import typer
 
 from kdcompress.cli._terminal import Terminal, working
+from kdcompress.verification.origin import synthetic_notice
+
+_WORDS = {"auc": "AUC", "accuracy": "accuracy"}
 
 
 def distill(
@@ -93,11 +96,17 @@ def _show(result: dict[str, Any], terminal: Terminal) -> None:
     scores = {"teacher": teacher["metrics"], "student": student["metrics"]}
     if baseline:
         scores["without teacher"] = baseline["metrics"]
-    shown = ", ".join(f"{name} {100 * metrics['accuracy']:.2f} %" for name, metrics in scores.items())
-    terminal.result(f"test accuracy  {shown}  ({result['dataset']['n_test']:,} images)")
+    if notice := synthetic_notice(result["dataset"]):
+        terminal.result(notice)
+    # Of two classes both are shown; a run made before AUC was kept has accuracy alone
+    metrics = [key for key in ("auc", "accuracy") if all(one.get(key) is not None for one in scores.values())]
+    for key in metrics:
+        shown = ", ".join(f"{name} {100 * one[key]:.2f} %" for name, one in scores.items())
+        terminal.result(f"test {_WORDS[key]:<9} {shown}  ({result['dataset']['n_test']:,} images)")
     if baseline:
-        gain = 100 * (student["metrics"]["accuracy"] - baseline["metrics"]["accuracy"])
-        terminal.result(f"gain           {gain:+.2f} points from the teacher, in this one seed")
+        gains = {key: 100 * (student["metrics"][key] - baseline["metrics"][key]) for key in metrics}
+        said = ", ".join(f"{gain:+.2f} points{_of(key, metrics)}" for key, gain in gains.items())
+        terminal.result(f"gain           {said} from the teacher, in this one seed")
     if teacher["params"]:
         terminal.result(_ratio("parameters", student["params"], teacher["params"]))
     if student["flops"] and teacher["flops"]:
@@ -105,6 +114,10 @@ def _show(result: dict[str, Any], terminal: Terminal) -> None:
     terminal.result(
         f"run            {result['run']}  ({result['seconds']:.0f} s; student.keras opens with plain Keras)"
     )
+
+
+def _of(key: str, metrics: list[str]) -> str:
+    return f" of {_WORDS[key]}" if len(metrics) > 1 else ""
 
 
 def _ratio(name: str, student: int, teacher: int) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 
 import typer
 
+from kdcompress.cli._metrics import show_metrics
 from kdcompress.cli._terminal import Terminal, log_of, parse_shape, working
+from kdcompress.verification.origin import synthetic_notice
 
 _SHOWN = 12  # rows of a table of layers
 _WIDEST = 48  # characters of a layer's name; its end tells it from others
-_BETTER = 0.05  # McNemar's p below which student and teacher are told apart
 
 
 def verify(
@@ -100,7 +101,9 @@ def _show_run(result: dict[str, Any], every: bool, terminal: Terminal) -> None:
             ratio = f"{student[key] / teacher[key]:.3g}" if key in _RATIOS and teacher[key] else ""
             grew = "  GREW" if ratio and student[key] > teacher[key] else ""
             terminal.result(f"{name:<18} {teacher[key]:>15,} {student[key]:>15,}   {ratio}{grew}".rstrip())
-    _show_metrics(result, terminal)
+    if notice := synthetic_notice(result["dataset"]):
+        terminal.result(notice)
+    show_metrics(result, terminal)
     for gate in result["gates"]:
         value = "not measurable" if gate["value"] is None else f"{gate['value']:.4g}"
         verdict = "passed" if gate["passed"] else "FAILED"
@@ -110,42 +113,13 @@ def _show_run(result: dict[str, Any], every: bool, terminal: Terminal) -> None:
     terminal.result(_summary(result))
 
 
-def _show_metrics(result: dict[str, Any], terminal: Terminal) -> None:
-    teacher, student = result["teacher"]["metrics"], result["student"]["metrics"]
-    rows = [("accuracy", "accuracy"), ("F1", "f1"), ("AUC", "auc")]
-    rows = [(name, key) for name, key in rows if teacher.get(key) is not None and student.get(key) is not None]
-    for name, key in rows:
-        before, now = 100 * teacher[key], 100 * student[key]
-        terminal.result(f"{name:<18} {before:>13.2f} % {now:>13.2f} %   {now - before:+.2f} points")
-    for name in result["classes"]:
-        before, now = teacher["recall"][name], student["recall"][name]
-        if before is not None and now is not None:
-            label = f"  recall of {name}"
-            change = f"{100 * (now - before):+.2f} points"
-            terminal.result(f"{label:<18} {100 * before:>13.2f} % {100 * now:>13.2f} %   {change}")
-    if teacher["ece"] is not None and student["ece"] is not None:
-        terminal.result(f"{'calibration error':<18} {teacher['ece']:>15.4f} {student['ece']:>15.4f}")
-    terminal.result(_difference(result["comparison"]))
-
-
-def _difference(comparison: dict[str, Any]) -> str:
-    test = comparison["mcnemar"]
-    mine, theirs, p = test["student_only_right"], test["teacher_only_right"], test["p"]
-    who = "student" if mine > theirs else "teacher"
-    verdict = f"the {who} is better" if p < _BETTER else "no difference is shown"
-    return (
-        f"they agree on {100 * comparison['agreement']:.2f} % of the test images; only the teacher is right on "
-        f"{theirs:,}, only the student on {mine:,}: {verdict} (McNemar, p = {p:.2g})"
-    )
-
-
 def _summary(result: dict[str, Any]) -> str:
     ratios, drop = result["ratios"], result["metric_drop"]
     params, flops, size = (_times(ratios[key]) for key in ("params", "flops", "bytes"))
     grew = " (they GREW)" if ratios["params"] and ratios["params"] > 1 else ""
     word = "FLOPs" if result["flops_ratio_from"] == "flops" else "MACs"
     cost = "" if drop is None else f" and {'loses' if drop >= 0 else 'gains'} {100 * abs(drop):.2f} points"
-    metric = f" of {result['metric']}" if cost else ""
+    metric = f" of {'AUC' if result['metric'] == 'auc' else result['metric']}" if cost else ""
     return (
         f"the student has {params} the teacher's parameters{grew}, {flops} its {word}, {size} its bytes,{cost}{metric}"
     ).rstrip(",")

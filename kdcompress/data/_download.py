@@ -24,7 +24,7 @@ def download(url: str, target: Path, sha256: str) -> None:
     """
 
     def fetch(part: Path) -> None:
-        with _open(url) as response, part.open("wb") as out:
+        with open_url(url) as response, part.open("wb") as out:
             while block := response.read(1 << 16):
                 out.write(block)
         if (got := sha256_of(part)) != sha256:
@@ -36,7 +36,8 @@ def download(url: str, target: Path, sha256: str) -> None:
         raise DataError(f"cannot download {url} ({getattr(exc, 'reason', exc)})") from exc
 
 
-def _open(url: str) -> Any:
+def open_url(url: str) -> Any:
+    """The opened answer of `url`, an exception of the network's if none comes within CONNECT_TIMEOUT_S seconds."""
     # In a thread: looking a name up has no time-out of its own and can hang for a minute without a network.
     answer: queue.Queue[Any] = queue.Queue()
 

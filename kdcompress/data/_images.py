@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,20 @@ Shape = tuple[int, int, int]
 # What Pillow calls pictures without colour
 _GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L")
 _DEEP = ("I", "I;16", "I;16B", "I;16L")
+# Those whose transparent colour Pillow can lay out as an alpha channel
+_LAID_OUT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+
+
+class Look(NamedTuple):
+    """What an image file shows: its size upright, whether it is without colour, its kind (Pillow's mode, with ";16"
+    where it has 16 bits a channel), whether some of it is transparent, and the digest of its pixels as 8-bit RGB."""
+
+    height: int
+    width: int
+    grey: bool
+    kind: str
+    clear: bool
+    pixels: str
 
 
 def is_image(path: Path) -> bool:
@@ -55,14 +70,33 @@ def read_image(path: Path, input_shape: Shape) -> NDArray[np.uint8]:
         return _fitted(image, input_shape)
 
 
-def look_at(path: Path, data: bytes) -> tuple[int, int, bool]:
-    """Height and width, upright, of the image file with these bytes, and whether it is without colour.
+def look_at(path: Path, data: bytes) -> Look:
+    """What the image file with these bytes shows.
 
-    The file is decoded whole: DataError if it is truncated, damaged, without pixels, or too large to be an image.
+    The file is decoded whole: DataError if it is truncated, damaged, without pixels, too large to be an image, or of a
+    kind that cannot be made RGB.
     """
     with _opened(io.BytesIO(data), path) as image:
         image.load()
-        return image.height, image.width, image.mode in _GREY
+        pixels = _fitted(image, (image.height, image.width, 3))
+        digest = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).hexdigest()
+        return Look(image.height, image.width, image.mode in _GREY, _kind(image, data), _clear(image), digest)
+
+
+def _kind(image: Image.Image, data: bytes) -> str:
+    """Pillow's mode, and ";16" behind it where Pillow has cut 16 bits a channel to 8, which only the header tells."""
+    with Image.open(io.BytesIO(data)) as unread:
+        deep = ";16" in repr(unread.tile)
+    return f"{image.mode.partition(';')[0]};16" if deep else image.mode
+
+
+def _clear(image: Image.Image) -> bool:
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return False
+    if image.mode not in _LAID_OUT:
+        return True
+    lowest, _ = image.convert("RGBA").getchannel("A").getextrema()
+    return lowest != 255
 
 
 def fit_image(pixels: NDArray[np.uint8], shape: Shape) -> NDArray[np.uint8]:

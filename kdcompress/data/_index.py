@@ -15,16 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.cache import entry_lock
-from kdcompress.data._images import look_at
+from kdcompress.data._images import Look, look_at
 from kdcompress.data._stores import in_parallel
 from kdcompress.errors import DataError
 from kdcompress.files import digest_of, write_npz
 from kdcompress.progress import Progress
 
-# What a row knows of a file: bytes, time of change, SHA-256, size upright, whether it is without colour
-ROW = np.dtype(
-    [("bytes", "<i8"), ("changed_ns", "<i8"), ("sha256", "S64"), ("height", "<i4"), ("width", "<i4"), ("grey", "?")]
-)
+# What a row knows of a file: bytes, time of change, SHA-256, and what a Look at it tells
+_LOOK = [("height", "<i4"), ("width", "<i4"), ("grey", "?"), ("kind", "S12"), ("clear", "?"), ("pixels", "S32")]
+ROW = np.dtype([("bytes", "<i8"), ("changed_ns", "<i8"), ("sha256", "S64"), *_LOOK])
 _CHUNK = 256  # files between two signs of life
 _TOLD = 5  # bad files that an error names
 
@@ -77,7 +76,7 @@ def _look(
                 if isinstance(found, str):
                     bad[place] = found
                 else:
-                    for key, value in zip(("sha256", "height", "width", "grey"), found, strict=True):
+                    for key, value in zip(("sha256", *Look._fields), found, strict=True):
                         rows[place][key] = value
             progress.step(int(np.searchsorted(places, chunk[-1])) + 1, {})
     finally:
@@ -90,8 +89,8 @@ def _chunks(places: NDArray[np.int64]) -> Iterator[list[int]]:
         yield places[begin : begin + _CHUNK].tolist()
 
 
-def _facts(path: Path) -> tuple[str, int, int, bool] | str:
-    """SHA-256, height, width and whether it is without colour; or what is wrong with the file."""
+def _facts(path: Path) -> tuple[object, ...] | str:
+    """SHA-256 and what a Look tells; or what is wrong with the file."""
     try:
         content = path.read_bytes()
         return (hashlib.sha256(content).hexdigest(), *look_at(path, content))

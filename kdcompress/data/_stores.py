@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -154,9 +155,8 @@ def content(images: Images) -> Iterator[bytes | memoryview]:
 
 
 def batch_for(shape: Sequence[int]) -> int:
-    """How many images (H, W, C) go through a network at once: a power of two up to 256, fewer of large ones."""
-    height, width, channels = shape
-    most = max(1, _BATCH_PIXELS // (height * width * channels))
+    """How many images or features of a shape go through a network at once: a power of two up to 256, fewer of large."""
+    most = max(1, _BATCH_PIXELS // math.prod(shape))
     return min(_LARGEST_BATCH, 1 << (most.bit_length() - 1))
 
 

@@ -10,22 +10,27 @@ from numpy.typing import NDArray
 from kdcompress.data._base import Dataset, Samples
 from kdcompress.data._stores import FileImages, batch_for, blocks
 
+Digests = NDArray[np.bytes_]
 _TOLD = 3  # pairs that a notice names
 
 
-def notice_of(dataset: Dataset) -> str | None:
-    """What is wrong with a data set: images that appear twice, groups on both sides, classes that test lacks."""
+def notice_of(dataset: Dataset, digests: tuple[Digests, Digests] | None = None) -> str | None:
+    """What is wrong with a data set: images that appear twice, groups on both sides, classes that test lacks.
+
+    `digests` of train and of test are what tells images from others, where something better than `image_digests` is
+    known.
+    """
     train, test = dataset.train, dataset.test
-    mine, theirs = image_digests(train), image_digests(test)
+    mine, theirs = digests or (image_digests(train), image_digests(test))
     said = []
     missing = [name for index, name in enumerate(dataset.classes) if index not in set(test.labels.tolist())]
     if missing:
         names = f"{', '.join(missing[:_TOLD])}{_more(missing)}"
         said.append(f"test has no image of class {names}: nothing will be known of it")
-    if pairs := _shared(train, mine, test, theirs):
-        said.append(f"{_count(pairs, 'image')} in train and in test: {_told(pairs)}: figures on test will be too good")
+    if pairs := shared(train, mine, test, theirs):
+        said.append(f"{_count(pairs, 'image')} in train and in test: {told(pairs)}: figures on test will be too good")
     if pairs := _contradictions(train, mine):
-        said.append(f"{_count(pairs, 'image')} in train under two labels: {_told(pairs)}")
+        said.append(f"{_count(pairs, 'image')} in train under two labels: {told(pairs)}")
     if train.groups is not None and test.groups is not None:
         both = sorted(set(train.groups.tolist()) & set(test.groups.tolist()))
         if both:
@@ -34,7 +39,7 @@ def notice_of(dataset: Dataset) -> str | None:
     return "; ".join(said) or None
 
 
-def image_digests(samples: Samples) -> NDArray[np.bytes_]:
+def image_digests(samples: Samples) -> Digests:
     """What tells each image from others (n,): the SHA-256 of its file, or a digest of its pixels."""
     images = samples.images
     if isinstance(images, FileImages):
@@ -47,14 +52,13 @@ def image_digests(samples: Samples) -> NDArray[np.bytes_]:
     return np.array([digest.hex() for digest in found], "S32")
 
 
-def _shared(
-    train: Samples, mine: NDArray[np.bytes_], test: Samples, theirs: NDArray[np.bytes_]
-) -> list[tuple[str, str]]:
+def shared(train: Samples, mine: Digests, test: Samples, theirs: Digests) -> list[tuple[str, str]]:
+    """The ids of images that are in train and in test, by the digests of both."""
     _, ours, others = np.intersect1d(mine, theirs, return_indices=True)
     return [(str(train.ids[a]), str(test.ids[b])) for a, b in sorted(zip(ours, others, strict=True))]
 
 
-def _contradictions(train: Samples, digests: NDArray[np.bytes_]) -> list[tuple[str, str]]:
+def _contradictions(train: Samples, digests: Digests) -> list[tuple[str, str]]:
     order = np.argsort(digests, kind="stable")
     same = digests[order][1:] == digests[order][:-1]
     pairs = [(order[i], order[i + 1]) for i in np.flatnonzero(same)]
@@ -65,7 +69,8 @@ def _count(pairs: list[tuple[str, str]], word: str) -> str:
     return f"1 {word} is" if len(pairs) == 1 else f"{len(pairs):,} {word}s are"
 
 
-def _told(pairs: list[tuple[str, str]]) -> str:
+def told(pairs: list[tuple[str, str]]) -> str:
+    """The first pairs of images that are the same, for a message."""
     return ", ".join(f"{a} = {b}" for a, b in pairs[:_TOLD]) + _more(pairs)
 
 

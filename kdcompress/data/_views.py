@@ -11,12 +11,18 @@ from numpy.typing import NDArray
 from kdcompress.sections import ViewsSection
 
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
+# The symmetries of a square as matrices (a, b, c, d), those of a rectangle first
+_FLIPS = (
+    (1, 0, 0, 1), (-1, 0, 0, 1), (1, 0, 0, -1), (-1, 0, 0, -1),
+    (0, -1, 1, 0), (0, 1, -1, 0), (0, 1, 1, 0), (0, -1, -1, 0),
+)  # fmt: skip
 
 
 def view_transforms(views: ViewsSection, ids: NDArray[np.str_], height: int, width: int) -> NDArray[np.float32]:
     """Where each pixel of each view comes from: (n, count, 8) projective parameters, drawn from the sample's id.
 
-    Shifts are uniform in +-shift_px (pixels) on each axis, turns in +-rotation_deg (degrees) about the centre.
+    Shifts are uniform in +-shift_px (pixels) on each axis, turns in +-rotation_deg (degrees) about the centre, behind
+    the view's flip and quarter turn, if it has one.
     """
     every = [chosen_transforms(views, ids, np.full(len(ids), view), height, width) for view in range(views.count)]
     return np.stack(every, axis=1)
@@ -46,26 +52,35 @@ def scale_transforms(
     return np.asarray(moved.reshape(*transforms.shape[:-1], 9)[..., :8], np.float32)
 
 
-def apply_transforms(images: Any, transforms: Any) -> Any:
-    """Turn and shift images (n, H, W, C), 0 to 255, by (n, 8) transforms: bilinear, black outside, whole grey levels.
+def apply_transforms(images: Any, transforms: Any, fill: str = "black") -> Any:
+    """Turn and shift images (n, H, W, C), 0 to 255, by (n, 8) transforms: bilinear, whole grey levels.
+
+    `fill` is what lies outside: "black", or "reflect", the image mirrored at its edge.
 
     Every pixel depends on its own image alone, so that batches of any size and order give the same view.
     """
     from keras import ops
 
+    mode = {"black": "constant", "reflect": "reflect"}[fill]
     moved = ops.image.affine_transform(
-        ops.cast(images, "float32"), transforms, interpolation="bilinear", fill_mode="constant", fill_value=0.0
+        ops.cast(images, "float32"), transforms, interpolation="bilinear", fill_mode=mode, fill_value=0.0
     )
     return ops.round(moved)
 
 
-def projective(angle: float, dx: float, dy: float, height: int, width: int) -> tuple[float, ...]:
-    """The 8 parameters of a turn by `angle` (radians) about the centre and a shift by (dx, dy) pixels."""
+def projective(
+    angle: float, dx: float, dy: float, height: int, width: int, flip: tuple[int, ...] = (1, 0, 0, 1)
+) -> tuple[float, ...]:
+    """The 8 parameters of `flip`, then a turn by `angle` (radians), and a shift by (dx, dy) pixels.
+
+    `flip` is (a, b, c, d): x, y to a x + b y, c x + d y; flip and turn are about the centre.
+    """
     cos, sin = float(np.cos(angle)), float(np.sin(angle))
+    a, b, c, d = flip
+    xx, xy = cos * a - sin * c, cos * b - sin * d
+    yx, yy = sin * a + cos * c, sin * b + cos * d
     cx, cy = (width - 1) / 2, (height - 1) / 2
-    to_x = cx - cos * cx + sin * cy + dx
-    to_y = cy - sin * cx - cos * cy + dy
-    return (cos, -sin, to_x, sin, cos, to_y, 0.0, 0.0)
+    return (xx, xy, cx - xx * cx - xy * cy + dx, yx, yy, cy - yx * cx - yy * cy + dy, 0.0, 0.0)
 
 
 def _transform(views: ViewsSection, sample: str, view: int, height: int, width: int) -> tuple[float, ...]:
@@ -74,4 +89,5 @@ def _transform(views: ViewsSection, sample: str, view: int, height: int, width: 
     draw = hashlib.blake2b(f"{sample}\0{view}".encode(), digest_size=24).digest()
     dx, dy, turn = (int.from_bytes(draw[i : i + 8], "big") / 2**63 - 1 for i in (0, 8, 16))
     angle = float(np.deg2rad(turn * views.rotation_deg))
-    return projective(angle, dx * views.shift_px, dy * views.shift_px, height, width)
+    flip = _FLIPS[view % (8 if height == width else 4)] if views.flips else _FLIPS[0]
+    return projective(angle, dx * views.shift_px, dy * views.shift_px, height, width, flip)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from kdcompress.data._base import readable_folder
 from kdcompress.data._listing import PARTS, ImageFiles, Listing
+from kdcompress.data._rows import inside, read_rows, refuse_missing, refuse_repeated
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
-from kdcompress.registry import suggestion
-
-_TOLD = 5  # missing files that an error names
 
 
 class Csv(ImageFiles):
@@ -40,7 +36,7 @@ class Csv(ImageFiles):
         groups: list[str] = []
         finer: list[str] = []
         for line, row in self._rows(table):
-            listed.names.append(_inside(root, row[self.path], f"{table}, line {line}"))
+            listed.names.append(inside(root, row[self.path], f"{table}, line {line}"))
             listed.labels.append(_filled(row[self.label], self.label, f"{table}, line {line}"))
             listed.parts.append(_part(row.get(self.partition), f"{table}, line {line}"))
             if self.group in row:
@@ -50,8 +46,8 @@ class Csv(ImageFiles):
             lines.append(line)
         if not lines:
             raise DataError(f"{table} has a header and no rows")
-        _refuse_repeated(table, listed.names, lines)
-        _refuse_missing(table, root, listed.names, lines)
+        refuse_repeated(table, listed.names, lines)
+        refuse_missing(table, root, listed.names, lines)
         if "" in (parts := set(listed.parts)) and len(parts) > 1:
             where = lines[listed.parts.index("")]
             raise DataError(f"{table}, line {where}: column {self.partition!r} is empty, and is filled in other rows")
@@ -77,41 +73,13 @@ class Csv(ImageFiles):
 
     def _rows(self, table: Path) -> Iterator[tuple[int, dict[str, str]]]:
         """(line number, row) of a table whose columns are as this asks for."""
-        try:
-            text = table.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as exc:
-            raise DataError(f"{table} is not UTF-8 text ({exc.reason} at byte {exc.start})") from exc
-        if not text.strip():
-            raise DataError(f"{table} is empty; it needs a header with the columns {self.path} and {self.label}")
-        first = text.partition("\n")[0]
-        reader = csv.DictReader(text.splitlines(keepends=True), delimiter=max(",;\t", key=first.count))
-        header = [name.strip() for name in reader.fieldnames or []]
-        asked = {"path": self.path, "label": self.label}
-        asked |= {key: getattr(self, key) for key in ("partition", "group", "subclass") if key in self.model_fields_set}
-        for key, column in asked.items():
-            if column not in header:
-                raise DataError(
-                    f"{table} has no column {column!r}{suggestion(column, header)}; it has "
-                    f"{', '.join(header) or 'none'}: name the right one with data.{key}"
-                )
-        reader.fieldnames = header
-        for row in reader:
-            if None in row or None in row.values():
-                raise DataError(f"{table}, line {reader.line_num}: not as many fields as the header's {len(header)}")
-            yield reader.line_num, {key: value.strip() for key, value in row.items()}
+        keys = {"path": self.path, "label": self.label}
+        keys |= {key: getattr(self, key) for key in ("partition", "group", "subclass") if key in self.model_fields_set}
+        named = {column: f"name the right one with data.{key}" for key, column in keys.items()}
+        return read_rows(table, named)
 
 
 DATASET = Csv
-
-
-def _inside(root: Path, text: str, where: str) -> str:
-    """The path below `root` that a row names."""
-    if not text:
-        raise DataError(f"{where}: the path is empty")
-    path = Path(os.path.normpath(root / text.replace("\\", "/")))  # a link inside may lead where it likes
-    if not path.is_relative_to(root):
-        raise DataError(f"{where}: {text} leaves the folder {root}; paths are relative to it (data.dir names another)")
-    return path.relative_to(root).as_posix()
 
 
 def _filled(text: str, column: str, where: str) -> str:
@@ -126,19 +94,3 @@ def _part(text: str | None, where: str) -> str:
     if text.casefold() not in PARTS:
         raise DataError(f"{where}: a partition is train, val or test, got {text!r}")
     return PARTS[text.casefold()]
-
-
-def _refuse_repeated(table: Path, names: list[str], lines: list[int]) -> None:
-    seen: dict[str, int] = {}
-    for name, line in zip(names, lines, strict=True):
-        if name in seen:
-            raise DataError(f"{table}: {name} stands in line {seen[name]} and again in line {line}")
-        seen[name] = line
-
-
-def _refuse_missing(table: Path, root: Path, names: list[str], lines: list[int]) -> None:
-    missing = [(name, line) for name, line in zip(names, lines, strict=True) if not (root / name).is_file()]
-    if missing:
-        told = ", ".join(f"{name} (line {line})" for name, line in missing[:_TOLD])
-        more = f" and {len(missing) - _TOLD} more" if len(missing) > _TOLD else ""
-        raise DataError(f"{table} lists images that do not exist below {root}: {told}{more}")

@@ -6,7 +6,7 @@ import importlib
 import re
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,10 @@ from kdcompress.cache import cache_dir
 from kdcompress.errors import ModelError, one_line
 from kdcompress.files import write_atomically
 from kdcompress.models._digest import model_digest
+from kdcompress.models._pretrained import load_pretrained
+from kdcompress.progress import Progress
 from kdcompress.references import is_function
+from kdcompress.starts import Start, settings_of
 
 
 def seed_everything(seed: int) -> None:
@@ -27,12 +30,24 @@ def seed_everything(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
-def load_model(reference: str, input_shape: tuple[int, int, int], outputs: int, role: str, why: str = "") -> Any:
+def load_model(
+    reference: str,
+    input_shape: tuple[int, int, int],
+    outputs: int,
+    role: str,
+    why: str = "",
+    start: Start | None = None,
+    note: Callable[[str], None] | None = None,
+) -> Any:
     """The Keras model behind `reference`, checked to map images of `input_shape` to `outputs` numbers.
 
-    `role` (teacher or student) names the model in errors, `why` says why it must be so many. Errors: ModelError.
+    `role` (teacher or student) names the model in errors, `why` says why it must be so many. A zoo model has the
+    weights of `start` (random ones by default); `note` is told which of its layers have them. Errors: ModelError.
     """
-    model = _load(reference, input_shape, outputs, role)
+    if reference in registry.choices("models"):
+        model = _of_zoo(reference, input_shape, outputs, role, start or Start(), note or Progress().note)
+    else:
+        model = _load(reference, role)
     return prepare_model(model, input_shape, outputs, f"{role} {reference}", why)
 
 
@@ -145,12 +160,24 @@ def _first_answer(model: Any, input_shape: tuple[int, int, int], what: str) -> A
         raise ModelError(f"{what} fails on an image of {_size(input_shape)}: {_reason(exc)}") from exc
 
 
-def _load(reference: str, input_shape: tuple[int, int, int], outputs: int, role: str) -> Any:
-    if reference in registry.choices("models"):
-        return registry.load("models", reference).build(input_shape, outputs)
+def _load(reference: str, role: str) -> Any:
     if is_function(reference):
         return call_function(reference, role)
     return load_saved_model(Path(reference))
+
+
+def _of_zoo(
+    name: str, input_shape: tuple[int, int, int], outputs: int, role: str, start: Start, note: Callable[[str], None]
+) -> Any:
+    module, what = registry.load("models", name), f"{role} {name}"
+    settings = {"width": start.width} if "width" in settings_of(name) else {}
+    model = module.build(input_shape, outputs, **settings)
+    path = start.file
+    if start.pretrained == "imagenet":
+        path = module.published(input_shape, **settings).fetch(what, note)
+    if path:
+        note(load_pretrained(model, path, what))
+    return model
 
 
 def call_function(reference: str, role: str) -> Any:

@@ -11,7 +11,8 @@ from kdcompress.reporting._facts import Facts
 from kdcompress.reporting._page import lead
 from kdcompress.reporting._parts import Table
 from kdcompress.reporting._words import clean, percent, points
-from kdcompress.reporting.sections import parity, per_class
+from kdcompress.reporting.sections import agreement, parity, per_class
+from kdcompress.verification.origin import synthetic_notice
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -37,6 +38,7 @@ def render(facts: Facts, former: str | None) -> str | None:
         name=facts.name, lead=lead(facts), begin=Raw(BEGIN), yours=Raw(yours), end=Raw(END), version=__version__,
         data=[(key, value) for key, value in facts.manifest.get("dataset", {}).items()], classes=facts.classes,
         warnings=(facts.metrics or {}).get("warnings", []), limits=_limits(facts), tables=_tables(facts),
+        notice=synthetic_notice(facts.manifest.get("dataset", {})),
         tiles=_headline.tiles(facts) if facts.metrics else [],
         verdict=_headline.verdict(facts) if facts.measures else "",
         shape=Raw("x".join(str(side) for side in facts.input_shape)),
@@ -61,13 +63,17 @@ def _tables(facts: Facts) -> list[Table]:
     if not facts.measures:
         return []
     by_class = per_class.section(facts)
+    by_agreement = agreement.section(facts)
     files = parity.section(facts).tables
-    return [_headline.table(facts), *(by_class.tables if by_class else []), *files]
+    parts = (by_class, by_agreement)
+    return [_headline.table(facts), *(table for part in parts if part for table in part.tables), *files]
 
 
 def _limits(facts: Facts) -> list[str]:
     """What the run itself says against the model."""
     said = ["Measured on the test split of this data set alone; other images were not tried."]
+    if synthetic_notice(facts.manifest.get("dataset", {})):
+        said = ["Measured on SYNTHETIC images alone: it is not known what the model does on real ones."]
     if not facts.measures:
         return said
     said.append(

@@ -14,6 +14,7 @@ from kdcompress.reporting._facts import ROLES, Facts, gather
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._words import MISSING, clean, digits, percent, points, short
 from kdcompress.run import RunFolder
+from kdcompress.verification.origin import synthetic_notice
 
 PAGE = "comparison.html"
 
@@ -36,8 +37,8 @@ def render(facts: Sequence[Facts]) -> str:
     """The page of several runs, one HTML document."""
     sections = [_quality(facts), _costs(facts), _recipes(facts)]
     return _page.page(
-        title=f"{len(facts)} runs", lead=clean(", ".join(names(facts))), warnings=_warnings(facts), tiles=[],
-        verdict="", summary=None, sections=sections,
+        title=f"{len(facts)} runs", lead=clean(", ".join(names(facts))), notice=_notice(facts),
+        warnings=_warnings(facts), tiles=[], verdict="", summary=None, sections=sections,
     )  # fmt: skip
 
 
@@ -45,6 +46,16 @@ def names(facts: Sequence[Facts]) -> list[str]:
     """The runs' names; their whole paths where two have one name."""
     own = [one.name for one in facts]
     return own if len(set(own)) == len(own) else [one.folder for one in facts]
+
+
+def _notice(facts: Sequence[Facts]) -> str | None:
+    """Said of the whole page as soon as one run is of synthetic images."""
+    found = {name: synthetic_notice(one.manifest["dataset"]) for name, one in zip(names(facts), facts, strict=True)}
+    said = [name for name, notice in found.items() if notice]
+    if not said:
+        return None
+    which = "" if len(said) == len(facts) else f" (in {clean(', '.join(said))})"
+    return f"{found[said[0]]}{which}"
 
 
 def _warnings(facts: Sequence[Facts]) -> list[str]:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from kdcompress.errors import RunError
 from kdcompress.recipe import read_resolved
 from kdcompress.run import EXPORTS, HISTORY, RECIPE, RunFolder
-from kdcompress.training.kept import Disagreements, TestOutputs, read_disagreements, read_outputs
+from kdcompress.training.kept import Disagreements, Outputs, read_disagreements, read_outputs, read_validation
 from kdcompress.training.pipeline import TEST_OUTPUTS
 from kdcompress.training.subclasses import SubclassOutputs, read_subclasses
-from kdcompress.verification.metrics import answers, compare, headline, measure, probabilities
+from kdcompress.verification.metrics import answers, headline, probabilities
+from kdcompress.verification.outputs import measure_outputs
 
 ROLES = ("teacher", "student", "baseline")
 
@@ -35,7 +36,8 @@ class Facts:
     verified: dict[str, Any] | None
     exports: list[dict[str, Any]]
     bench: dict[str, Any] | None
-    outputs: TestOutputs | None
+    outputs: Outputs | None
+    validation: Outputs | None
     disagreements: Disagreements | None
     subclasses: SubclassOutputs | None
 
@@ -54,21 +56,22 @@ class Facts:
         """The models whose answers on test are known: teacher, student, and the baseline if there is one."""
         return [role for role in ROLES if self.outputs and role in self.outputs.logits]
 
-    @cached_property
+    @property
     def measures(self) -> dict[str, dict[str, Any]]:
         """Metrics on test by role, from the kept logits: they need no verify."""
-        if self.outputs is None:
-            return {}
-        return {role: measure(self.outputs.logits[role], self.outputs.labels, self.classes) for role in self.roles}
-
-    @cached_property
-    def comparison(self) -> dict[str, Any]:
-        """Where student and teacher differ on test; only of a run with outputs."""
-        outputs = self.finished
-        return compare(outputs.logits["student"], outputs.logits["teacher"], outputs.labels, self.classes)
+        return {} if self.outputs is None else self._measured[0]
 
     @property
-    def finished(self) -> TestOutputs:
+    def comparison(self) -> dict[str, Any]:
+        """Where student and teacher differ on test; only of a run with outputs."""
+        return self._measured[1]
+
+    @cached_property
+    def _measured(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+        return measure_outputs(self.finished, self.validation, self.classes)
+
+    @property
+    def finished(self) -> Outputs:
         """The outputs of a run that has come so far."""
         if self.outputs is None:
             raise RunError(f"run {self.folder} is not finished; give its `kdcompress distill` command again")
@@ -123,6 +126,7 @@ def gather(run: RunFolder) -> Facts:
         exports=(_document(run, f"{EXPORTS}/exports.json") or {}).get("artefacts", []),
         bench=_document(run, "bench.json"),
         outputs=read_outputs(run) if run.holds(TEST_OUTPUTS) else None,
+        validation=read_validation(run),
         disagreements=read_disagreements(run),
         subclasses=read_subclasses(run),
     )

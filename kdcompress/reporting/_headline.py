@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdcompress.reporting._facts import Facts
+from kdcompress.reporting._metric_rows import change_interval, metric_rows
 from kdcompress.reporting._parts import Table
-from kdcompress.reporting._words import MISSING, brief, digits, ms, percent, points, short, signed, size, whole
+from kdcompress.reporting._words import MISSING, brief, digits, ms, percent, points, short, size, whole
 from kdcompress.verification.latency import latency_pair
 
 _SAME = 0.005  # a ratio this near to 1 is no change worth a headline
@@ -49,18 +50,26 @@ def verdict(facts: Facts) -> str:
     before, now = (facts.measures[role][facts.metric] for role in ("teacher", "student"))
     test = facts.comparison["mcnemar"]
     who = "student" if test["student_only_right"] > test["teacher_only_right"] else "teacher"
-    told = f"the {who} is better" if test["p"] < 0.05 else "no difference is shown"
-    metric = "AUC" if facts.metric == "auc" else facts.metric
+    # Beside an AUC it must be said what the counts are of: the two may well differ in one and not in the other
+    metric, of_it = ("AUC", " in accuracy") if facts.metric == "auc" else (facts.metric, "")
+    told = f"the {who} is better{of_it}" if test["p"] < 0.05 else f"no difference{of_it} is shown"
     said = (
-        f"The student {'gains' if now > before else 'loses'} {abs(100 * (now - before)):.2f} points of {metric}. "
+        f"The student {'gains' if now > before else 'loses'} {abs(100 * (now - before)):.2f} points of {metric}"
+        f"{_within(facts, 'auc_difference')}. "
         f"Of {len(facts.finished.ids):,} test images only the teacher gets {test['teacher_only_right']:,} right, "
         f"only the student {test['student_only_right']:,}: {told} (McNemar, p = {digits(test['p'], 2)})."
     )
     if "baseline" not in facts.measures:
         return said
     alone = facts.measures["baseline"][facts.metric]
-    gain = f"the gain is {points(now - alone)} points, in one seed"
+    gain = f"the gain is {points(now - alone)} points{_within(facts, 'auc_gain')}, in one seed"
     return f"{said} Trained without the teacher, the same student reaches {percent(alone)}: {gain}."
+
+
+def _within(facts: Facts, key: str) -> str:
+    """The interval of a difference of AUCs, where it is these that are spoken of."""
+    found = change_interval(facts.comparison[key]) if facts.metric == "auc" else MISSING
+    return "" if found == MISSING else f" (95 % interval of the difference: {found})"
 
 
 def table(facts: Facts) -> Table:
@@ -70,21 +79,7 @@ def table(facts: Facts) -> Table:
         values = {role: facts.costs(role).get(key) for role in facts.roles or ("teacher", "student")}
         if values["teacher"] is not None and values["student"] is not None:
             rows.append([label, *(whole(value) for value in values.values()), _change(values)])
-    for label, key in _METRICS:
-        measured = {role: facts.measures[role].get(key) for role in facts.roles}
-        if any(value is not None for value in measured.values()):
-            rows.append(
-                [label, *(percent(value) for value in measured.values()), f"{points(_difference(measured))} points"]
-            )
-    if facts.measures:
-        errors = {role: facts.measures[role]["ece"] for role in facts.roles}
-        shown = [MISSING if error is None else f"{error:.4f}" for error in errors.values()]
-        change = _difference(errors)
-        rows.append(["calibration error", *shown, MISSING if change is None else signed(change, 4)])
-        low_high = [_interval(facts, role) for role in facts.roles]
-        rows.insert(
-            next(i for i, row in enumerate(rows) if row[0] == "accuracy") + 1, ["  95 % interval", *low_high, ""]
-        )
+    rows += metric_rows(facts)
     roles = [*(facts.roles or ("teacher", "student"))]
     return Table("Costs, and metrics on test", ["", *roles, "student against teacher"], rows)
 
@@ -96,7 +91,6 @@ _COSTS = (
     ("bytes of the model file", "bytes"),
     ("bytes of the weights", "weight_bytes"),
 )
-_METRICS = (("accuracy", "accuracy"), ("F1", "f1"), ("AUC", "auc"))
 
 
 def _work(facts: Facts) -> str:
@@ -164,18 +158,3 @@ def _change(values: dict[str, float | None]) -> str:
     if not teacher or student is None:
         return MISSING
     return f"{digits(student / teacher)} times" + (", GREW" if student > teacher else "")
-
-
-def _difference(measured: dict[str, float | None]) -> float | None:
-    now, before = measured["student"], measured["teacher"]
-    return None if now is None or before is None else now - before
-
-
-def _interval(facts: Facts, role: str) -> str:
-    """Wilson's interval of the accuracy: what a test split of this size can say."""
-    from scipy.stats import binomtest
-
-    n = len(facts.finished.labels)
-    right = int((facts.answers(role) == facts.finished.labels).sum())
-    found = binomtest(right, n).proportion_ci(0.95, method="wilson")
-    return f"{100 * found.low:.2f}–{100 * found.high:.2f} %"

@@ -10,6 +10,7 @@ from kdcompress.reporting._facts import Facts
 from kdcompress.reporting._parts import Section
 from kdcompress.reporting._words import clean
 from kdcompress.reporting.sections import (
+    agreement,
     confusion,
     curves,
     disagreement,
@@ -21,6 +22,7 @@ from kdcompress.reporting.sections import (
     subclasses,
     tradeoff,
 )
+from kdcompress.verification.origin import synthetic_notice
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -30,6 +32,7 @@ _ORDER = (
     tradeoff.section,
     latency.section,
     per_class.section,
+    agreement.section,
     confusion.section,
     reliability.section,
     disagreement.section,
@@ -47,6 +50,7 @@ def render(facts: Facts) -> str:
     return page(
         title=clean(facts.name),
         lead=lead(facts),
+        notice=synthetic_notice(facts.manifest.get("dataset", {})),
         warnings=_warnings(facts),
         tiles=_headline.tiles(facts) if facts.metrics else [],
         verdict=_headline.verdict(facts) if facts.measures else "",

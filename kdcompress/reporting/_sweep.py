@@ -13,6 +13,7 @@ from kdcompress.reporting import _page
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._svg import BAD, COLOURS, INK, draw, legend, plain_ticks
 from kdcompress.reporting._words import MISSING, clean, percent, points, whole
+from kdcompress.verification.origin import synthetic_notice
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,6 +54,7 @@ def render(name: str, result: dict[str, Any]) -> str:
     return _page.page(
         title=clean(name),
         lead=clean(lead),
+        notice=synthetic_notice(data),
         warnings=[clean(text) for text in result["warnings"]],
         tiles=[],
         verdict=clean(f"Chosen on validation: {_said(result['best'])}. {_capital(result['sentence'])}."),

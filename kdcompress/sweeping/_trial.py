@@ -69,8 +69,7 @@ class Worker:
     def fingerprint(self) -> str:
         """What all students of the sweep are made of, beside their settings: data, and the models that files hold."""
         if self._mine is None:
-            models = [self.base.student.model, *(one.model for one in self.base.teacher.each)]
-            files = [content_digest(Path(one)) for one in models if Path(one).is_absolute()]
+            files = [content_digest(path) for path in self.base.files.values()]
             material = self.material
             self._mine = digest_of([material.split.fingerprint, material.unlabelled_fingerprint, files])
         return self._mine

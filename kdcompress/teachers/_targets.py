@@ -167,7 +167,7 @@ def _batches(
         if views.count > 1:
             transforms = scale_transforms(view_transforms(views, ids, *size), size, its_size)
             for view in range(1, views.count):
-                logits.append(teacher.logits(np.asarray(apply_transforms(block, transforms[:, view]))))
+                logits.append(teacher.logits(np.asarray(apply_transforms(block, transforms[:, view], views.fill))))
         rows = np.stack(logits, axis=1)
         _refuse_non_finite(rows, ids)
         yield rows

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.data import Samples
 from kdcompress.errors import TrainingError
-from kdcompress.models import Forward
 from kdcompress.progress import Progress
 from kdcompress.training.checkpoints import Row, TrainingState, values_of
-from kdcompress.training.evaluation import accuracy, cross_entropy
+from kdcompress.training.evaluation import accuracy, auc, cross_entropy
 
 Logs = dict[str, Any] | None
 
@@ -44,27 +44,45 @@ class StopOnDivergence(keras.callbacks.Callback):  # type: ignore[misc]
             )
 
 
-class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
-    """After each epoch: validate, keep the best weights, write the checkpoint, tell the listener.
+@dataclass(frozen=True)
+class Judge:
+    """How a model does on validation: its class logits there, the labels, and what the best epoch is chosen by."""
 
-    Best is the highest validation accuracy, and among equals the lowest validation loss.
-    """
+    answer: Callable[[], NDArray[np.float32]]
+    labels: NDArray[np.int64]
+    choose_by: str = "accuracy"
+
+    def figures(self) -> Row:
+        """Accuracy, loss, and for two classes AUC on validation."""
+        logits = self.answer()
+        row = {"val_accuracy": accuracy(logits, self.labels), "val_loss": cross_entropy(logits, self.labels)}
+        found = auc(logits, self.labels) if logits.shape[-1] == 2 else None
+        return row if found is None else {**row, "val_auc": found}
+
+    def best(self, rows: list[Row]) -> Row:
+        """The best row, and among equals that with the lowest loss."""
+        if self.choose_by == "loss":
+            return min(rows, key=lambda row: row["val_loss"])
+        return max(rows, key=lambda row: (row.get(f"val_{self.choose_by}", 0.0), -row["val_loss"]))
+
+
+class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
+    """After each epoch: validate, keep the best weights, write the checkpoint, tell the listener."""
 
     def __init__(
         self,
         student: Any,
-        final: Any,
-        val: Samples,
+        judge: Judge,
         state: TrainingState,
         path: Path,
         progress: Progress,
         phase: str,
+        epochs: int,
         on_row: Callable[[list[Row]], None],
     ) -> None:
         super().__init__()
-        self.student, self.val, self.state, self.path = student, val, state, path
-        self.progress, self.phase, self.on_row = progress, phase, on_row
-        self.forward = Forward(final)
+        self.student, self.judge, self.state, self.path = student, judge, state, path
+        self.progress, self.phase, self.epochs, self.on_row = progress, phase, epochs, on_row
         self.started = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
@@ -80,27 +98,19 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Close the epoch."""
-        logits = self.forward(self.val.images)
-        row = self._row(epoch, logs or {}, logits)
+        row: Row = {"epoch": epoch + 1, **_parts(logs or {}), **self.judge.figures()}
+        row["seconds"] = round(time.perf_counter() - self.started, 3)
         state = self.state
         state.epoch = epoch + 1
         state.rows = [*state.rows, row]
-        best = max(state.rows, key=lambda r: (r["val_accuracy"], -r["val_loss"]))
-        if best is row:
+        if self.judge.best(state.rows) is row:
             state.best_epoch = epoch + 1
             state.best = values_of(self.student.variables)
         state.variables = values_of(self.student.variables)
         state.optimizer = values_of(self.model.optimizer.variables)
         state.save(self.path)
         self.on_row(state.rows)
-        self.progress.epoch(self.phase, epoch + 1, self.params["epochs"], row)
-
-    def _row(self, epoch: int, logs: dict[str, Any], logits: NDArray[Any]) -> Row:
-        row: Row = {"epoch": epoch + 1, **_parts(logs)}
-        row["val_accuracy"] = accuracy(logits, self.val.labels)
-        row["val_loss"] = cross_entropy(logits, self.val.labels)
-        row["seconds"] = round(time.perf_counter() - self.started, 3)
-        return row
+        self.progress.epoch(self.phase, epoch + 1, self.epochs, row)
 
 
 def _parts(logs: dict[str, Any]) -> Row:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from kdcompress.data import UNLABELLED, Samples, apply_transforms, chosen_transforms
 from kdcompress.sections import ViewsSection
 from kdcompress.teachers import TargetRows
+from kdcompress.training.features import Features
+
+Rows: TypeAlias = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,9 @@ class Feed:
     carried from epoch to epoch, so that a run may go on at any epoch as if it had never stopped. Images that are not in
     memory are read batch by batch, while the one before is trained on. `draws` is how many samples an epoch has: all of
     them, or more, going through them several times. `unlabelled_weight` is what the distillation loss of an image
-    without label weighs beside that of one with a label. `further` are the labels of a method's own losses, by name.
+    without label weighs beside that of one with a label, `weigh` whether classes weigh the same however many samples
+    they have, `balanced` whether batches hold as many of each. `further` are the labels of a method's own losses, by
+    name. `features` stand in the images' place where frozen layers have been run already.
     """
 
     samples: Samples
@@ -33,6 +39,9 @@ class Feed:
     draws: int | None = None
     unlabelled_weight: float = 1.0
     further: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    weigh: bool = False
+    balanced: bool = False
+    features: Features | None = None
 
     @property
     def batch(self) -> int:
@@ -45,15 +54,25 @@ class Feed:
         return (self.draws or len(self.samples)) // self.batch
 
     @property
-    def has_unlabelled(self) -> bool:
-        """Whether some samples have no label: batches then say what each sample weighs in each loss."""
-        return bool((self.samples.labels == UNLABELLED).any())
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of what one sample brings into the model."""
+        return tuple(self.features.shape) if self.features else tuple(self.samples.images.shape[1:])
 
-    def order(self, epoch: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    @property
+    def soft(self) -> bool:
+        """Whether labels are chances (batch, classes), not numbers of classes."""
+        return self.samples.chances is not None
+
+    @property
+    def weighs(self) -> bool:
+        """Whether batches say what each sample weighs in each loss."""
+        return self.weigh or bool((self.samples.labels == UNLABELLED).any())
+
+    def order(self, epoch: int) -> Iterator[tuple[Rows, Rows]]:
         """The (sample indices, view numbers) of each batch of `epoch`, counted from 0."""
         rng = np.random.default_rng([self.seed, epoch])
         n = self.draws or len(self.samples)
-        order = np.concatenate([rng.permutation(len(self.samples)) for _ in range(-(-n // len(self.samples)))])
+        order = balanced_order(rng, self.samples.labels, n, self.batch) if self.balanced else self._shuffled(rng, n)
         drawn = rng.integers(0, self.views.count, len(order))
         for step in range(self.steps_per_epoch):
             rows = slice(step * self.batch, (step + 1) * self.batch)
@@ -63,51 +82,95 @@ class Feed:
         """A tf.data.Dataset of all batches of the epochs from `first_epoch` up to, not including, `epochs`.
 
         Elements are (images float32 0 to 255, {"label": int64, "targets": float32}), "targets" only if there are some,
-        and with unlabelled samples a third: {"label", "targets"}, the weight of each sample in each loss.
+        and where samples weigh differently a third: the weight of each sample in each loss, by the same names.
         """
         import tensorflow as tf
 
-        height, width, channels = self.samples.images.shape[1:]
-        signature = {
-            "image": tf.TensorSpec((self.batch, height, width, channels), tf.uint8),
-            "label": tf.TensorSpec((self.batch,), tf.int64),
-        }
+        pixels = tf.float32 if self.features else tf.uint8
+        signature = {"image": tf.TensorSpec((self.batch, *self.input_shape), pixels), "label": self._label_spec()}
         if self.targets is not None:
             signature["targets"] = tf.TensorSpec((self.batch, self.targets.shape[-1]), tf.float32)
         signature |= {name: tf.TensorSpec((self.batch,), tf.int64) for name in self.further}
-        if self.views.count > 1:
+        if self._turns:
             signature["transform"] = tf.TensorSpec((self.batch, 8), tf.float32)
-        batches = tf.data.Dataset.from_generator(lambda: self._batches(first_epoch, epochs), output_signature=signature)
-        return batches.map(self._weighted if self.has_unlabelled else _to_inputs).prefetch(2)
+        spec: Any = signature
+        if self.weighs:
+            losses = [name for name in signature if name not in ("image", "transform")]
+            spec = signature, {name: tf.TensorSpec((self.batch,), tf.float32) for name in losses}
+        batches = tf.data.Dataset.from_generator(lambda: self._batches(first_epoch, epochs), output_signature=spec)
+        return batches.map(self._to_inputs).prefetch(2)
 
-    def _batches(self, first_epoch: int, epochs: int) -> Iterator[dict[str, NDArray[Any]]]:
-        height, width = self.samples.images.shape[1:3]
-        for epoch in range(first_epoch, epochs):
-            for index, view in self.order(epoch):
-                batch: dict[str, NDArray[Any]] = {
-                    "image": self.samples.images[index],
-                    "label": self.samples.labels[index],
-                }
-                if self.targets is not None:
-                    batch["targets"] = self.targets[index, view]
-                batch |= {name: labels[index] for name, labels in self.further.items()}
-                if self.views.count > 1:
-                    batch["transform"] = chosen_transforms(self.views, self.samples.ids[index], view, height, width)
-                yield batch
+    @property
+    def _turns(self) -> bool:
+        return self.views.count > 1 and self.features is None
 
-    def _weighted(self, batch: dict[str, Any]) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    def _label_spec(self) -> Any:
         import tensorflow as tf
 
-        image, truth = _to_inputs(batch)
-        known = tf.cast(truth["label"] != UNLABELLED, tf.float32)
-        weights = {"label": known, "targets": known + (1 - known) * self.unlabelled_weight}
+        if self.samples.chances is None:
+            return tf.TensorSpec((self.batch,), tf.int64)
+        return tf.TensorSpec((self.batch, self.samples.chances.shape[-1]), tf.float32)
+
+    def _shuffled(self, rng: np.random.Generator, n: int) -> Rows:
+        return np.concatenate([rng.permutation(len(self.samples)) for _ in range(-(-n // len(self.samples)))])
+
+    def _batches(self, first_epoch: int, epochs: int) -> Iterator[Any]:
+        for epoch in range(first_epoch, epochs):
+            for index, view in self.order(epoch):
+                batch = self._batch(index, view)
+                yield (batch, self._weights(index)) if self.weighs else batch
+
+    def _batch(self, index: Rows, view: Rows) -> dict[str, NDArray[Any]]:
+        samples, chances = self.samples, self.samples.chances
         # Any class will do where the weight is 0, but one that is none gives NaN
-        return image, {**truth, "label": tf.maximum(truth["label"], 0)}, weights
+        label = np.maximum(samples.labels[index], 0) if chances is None else chances[index]
+        inputs = samples.images[index] if self.features is None else self.features.rows(index, view)
+        batch: dict[str, NDArray[Any]] = {"image": inputs, "label": label}
+        if self.targets is not None:
+            batch["targets"] = self.targets[index, view]
+        batch |= {name: labels[index] for name, labels in self.further.items()}
+        if self._turns:
+            height, width = samples.images.shape[1:3]
+            batch["transform"] = chosen_transforms(self.views, samples.ids[index], view, height, width)
+        return batch
+
+    def _weights(self, index: Rows) -> dict[str, NDArray[np.float32]]:
+        labels = self.samples.labels[index]
+        known = (labels != UNLABELLED).astype(np.float32)
+        of_class = self._class_weights[labels] if self.weigh else np.ones(len(index), np.float32)
+        weights = {"label": known * of_class}
+        if self.targets is not None:
+            weights["targets"] = np.where(known > 0, of_class, np.float32(self.unlabelled_weight))
+        return {**weights, **dict.fromkeys(self.further, of_class)}
+
+    @cached_property
+    def _class_weights(self) -> NDArray[np.float32]:
+        """n / (classes * n of the class), by class: 1 on average over the labelled samples."""
+        labels = self.samples.labels[self.samples.labels != UNLABELLED]
+        counts = np.bincount(labels)
+        return (len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(np.float32)
+
+    def _to_inputs(self, batch: dict[str, Any], *weights: dict[str, Any]) -> tuple[Any, ...]:
+        import tensorflow as tf
+
+        image = tf.cast(batch.pop("image"), tf.float32)
+        transform = batch.pop("transform", None)
+        if transform is not None:
+            image = apply_transforms(image, transform, self.views.fill)
+        return image, batch, *weights
 
 
-def _to_inputs(batch: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    import tensorflow as tf
+def balanced_order(rng: np.random.Generator, labels: Rows, n: int, batch: int) -> Rows:
+    """`n` or more sample indices in batches of `batch`, each with as many of every class, but for a remainder of one.
 
-    image = tf.cast(batch.pop("image"), tf.float32)
-    transform = batch.pop("transform", None)
-    return (image if transform is None else apply_transforms(image, transform)), batch
+    Each class is gone through in a shuffled order, again and again.
+    """
+    classes = np.unique(labels)
+    steps = -(-n // batch)
+    turn = np.resize(rng.permutation(classes), steps * batch)
+    found = np.empty(len(turn), np.int64)
+    for one in classes:
+        places, own = np.flatnonzero(turn == one), np.flatnonzero(labels == one)
+        rounds = [rng.permutation(own) for _ in range(-(-len(places) // len(own)))]
+        found[places] = np.concatenate(rounds)[: len(places)] if rounds else []
+    return found

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kdcompress.data import Samples
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.data import Images, Samples
+from kdcompress.files import digest_of
 from kdcompress.methods import Method
+from kdcompress.models import Forward, model_digest
 from kdcompress.progress import Progress
-from kdcompress.sections import TrainingSection
+from kdcompress.sections import Stage, TrainingSection, ViewsSection
 from kdcompress.training.checkpoints import Row, TrainingState, assign
+from kdcompress.training.features import compute_features
 from kdcompress.training.feed import Feed
+from kdcompress.training.stages import ALL, cut, only_training
+
+FEATURES = "features"  # a folder beside the checkpoint
 
 
 @dataclass(frozen=True)
@@ -43,16 +52,20 @@ def use_determinism() -> bool:
     return True
 
 
-def supervise(student: Any, method: Method, learning_rate: float, input_shape: tuple[int, ...]) -> Any:
+def supervise(
+    student: Any, method: Method, learning_rate: float, input_shape: tuple[int, ...], soft: bool = False
+) -> Any:
     """The student as a compiled model with an output for each loss: of labels, of targets, of the method's own.
 
     Keras weighs, sums and logs the losses by name: loss = (1 - w) * label_loss + w * targets_loss (+ the method's own).
+    `soft` labels are chances (batch, classes).
     """
     import keras
 
     image = keras.Input(input_shape, name="image")
     raw = student(image)
-    outputs, losses, weights = {"label": method.class_logits(raw)}, {"label": _label_loss()}, {}
+    label_loss, accuracy = _of_labels(soft)
+    outputs, losses, weights = {"label": method.class_logits(raw)}, {"label": label_loss}, {}
     weights["label"] = method.label_weight
     if method.needs_targets:
         outputs["targets"], losses["targets"], weights["targets"] = raw, method.targets_loss, method.distillation_weight
@@ -63,7 +76,7 @@ def supervise(student: Any, method: Method, learning_rate: float, input_shape: t
         optimizer=keras.optimizers.Adam(learning_rate),
         loss=losses,
         loss_weights=weights,
-        weighted_metrics={"label": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]},
+        weighted_metrics={"label": [accuracy]},
         jit_compile=False,  # on CPU, XLA doubles to quadruples a convolutional step and gains nothing for dense ones
     )
     return supervised
@@ -93,39 +106,96 @@ def run_phase(
 
     `on_rows` receives all rows of the phase after each epoch. Errors: TrainingError when the loss is not finite.
     """
-    from kdcompress.training.callbacks import EpochEnd, StopOnDivergence
-
-    epochs, steps = phase.training.epochs, feed.steps_per_epoch
-    shape = feed.samples.images.shape[1:]
-    supervised = supervise(model, phase.method, phase.training.learning_rate, shape)
-    supervised.optimizer.build(supervised.trainable_variables)
+    epochs = phase.training.all_epochs
     state = TrainingState.load(phase.checkpoint, phase.key) or TrainingState(phase.key)
     if state.epoch:
         assign(model.variables, state.variables)
-        assign(supervised.optimizer.variables, state.optimizer)
         on_rows(state.rows)
         progress.note(f"{phase.name}: going on after epoch {state.epoch} of {epochs}")
-    if state.epoch < epochs:
-        progress.begin(phase.name, epochs * steps, state.epoch * steps)
-        final = finalise(model, phase.method, shape)
-        end = EpochEnd(model, final, val, state, phase.checkpoint, progress, phase.name, on_rows)
-        try:
-            supervised.fit(
-                feed.dataset(state.epoch, epochs),
-                initial_epoch=state.epoch,
-                epochs=epochs,
-                steps_per_epoch=steps,
-                shuffle=False,  # the feed has shuffled
-                callbacks=[StopOnDivergence(phase.name), end],
-                verbose=0,
-            )
-        finally:
-            progress.end()
+    for stage in phase.training.plan:
+        if state.epoch < stage.end:
+            with only_training(model, stage.trainable):
+                _run_stage(phase, stage, _learner(phase, stage, model, feed, val, progress), state, progress, on_rows)
     assign(model.variables, state.best)
     return state
 
 
-def _label_loss() -> Any:
-    import keras
+@dataclass(frozen=True)
+class _Learner:
+    """What learns in a stage, of which model it is (a part), what it is fed and what it is judged by."""
 
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    part: Any
+    model: Any
+    feed: Feed
+    val: Images | NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+def _learner(phase: Phase, stage: Stage, model: Any, feed: Feed, val: Samples, progress: Progress) -> _Learner:
+    """The whole model on images, or, where some of it is frozen, the rest of it on what the frozen part gives."""
+    whole = _Learner(model, model, feed, val.images, val.labels)
+    if stage.trainable == ALL:
+        return whole
+    parts = cut(model, stage.trainable, feed.samples.images[:2])
+    if parts is None:
+        progress.note(
+            f"{phase.name}: frozen layers run in every epoch: more than one tensor leaves them, or they are random"
+        )
+        return whole
+    name, folder = f"{phase.name} {stage.trainable}", phase.checkpoint.parent / FEATURES
+    found = []
+    for samples, views in ((feed.samples, feed.views), (val, ViewsSection())):
+        facts = [model_digest(parts.frozen), samples.ids.tolist(), views.identity]
+        path = folder / f"{digest_of(facts)[:16]}.npy"
+        found.append(compute_features(parts.frozen, samples, views, path, name, progress))
+    features, val_features = found
+    if features is None or val_features is None:
+        return whole
+    return _Learner(parts.learning, model, replace(feed, features=features), val_features.array[0], val.labels)
+
+
+def _run_stage(
+    phase: Phase,
+    stage: Stage,
+    learner: _Learner,
+    state: TrainingState,
+    progress: Progress,
+    on_rows: Callable[[list[Row]], None],
+) -> None:
+    """Train what learns in one stage up to its end, with an optimizer of its own."""
+    from kdcompress.training.callbacks import EpochEnd, Judge, StopOnDivergence
+
+    feed, shape, steps = learner.feed, learner.feed.input_shape, learner.feed.steps_per_epoch
+    supervised = supervise(learner.part, phase.method, stage.learning_rate, shape, feed.soft)
+    supervised.optimizer.build(supervised.trainable_variables)
+    if state.epoch > stage.begin:
+        assign(supervised.optimizer.variables, state.optimizer)
+    epochs = phase.training.all_epochs
+    progress.begin(phase.name, epochs * steps, state.epoch * steps)
+    forward = Forward(finalise(learner.part, phase.method, shape))
+    judge = Judge(lambda: forward(learner.val), learner.labels, phase.training.choose_by)
+    try:
+        supervised.fit(
+            feed.dataset(state.epoch, stage.end),
+            initial_epoch=state.epoch,
+            epochs=stage.end,
+            steps_per_epoch=steps,
+            shuffle=False,  # the feed has shuffled
+            callbacks=[
+                StopOnDivergence(phase.name),
+                EpochEnd(learner.model, judge, state, phase.checkpoint, progress, phase.name, epochs, on_rows),
+            ],
+            verbose=0,
+        )
+    finally:
+        progress.end()
+
+
+def _of_labels(soft: bool) -> tuple[Any, Any]:
+    """The loss and the accuracy of labels that are numbers of classes, or chances."""
+    from keras import losses, metrics
+
+    if soft:
+        return losses.CategoricalCrossentropy(from_logits=True), metrics.CategoricalAccuracy(name="accuracy")
+    loss = losses.SparseCategoricalCrossentropy(from_logits=True)
+    return loss, metrics.SparseCategoricalAccuracy(name="accuracy")

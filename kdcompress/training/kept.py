@@ -1,4 +1,4 @@
-"""What a run kept, opened again: its models, and what they answered on test."""
+"""What a run kept, opened again: its models, and what they answered on test and validation."""
 
 from __future__ import annotations
 
@@ -18,18 +18,28 @@ from kdcompress.recipe import Recipe, read_resolved
 from kdcompress.run import RECIPE, RunFolder
 from kdcompress.training.fitting import finalise
 from kdcompress.training.opening import bound_method
-from kdcompress.training.pipeline import DISAGREEMENTS, TEST_OUTPUTS
+from kdcompress.training.pipeline import DISAGREEMENTS, TEST_OUTPUTS, VAL_OUTPUTS
 
 
 @dataclass(frozen=True)
-class TestOutputs:
-    """Ids (n,), labels (n,) and logits (n, classes) by role (teacher, student, baseline) of the test split."""
+class Outputs:
+    """Ids (n,), labels (n,) and logits (n, classes) by role (teacher, student, baseline) of test or validation.
 
-    __test__ = False  # no test class, whatever pytest thinks of its name
+    `groups` (n,) and `votes` (n, classes) of the images are None where the data have none.
+    """
 
     ids: NDArray[np.str_]
     labels: NDArray[np.int64]
     logits: dict[str, NDArray[np.float32]]
+    groups: NDArray[np.str_] | None = None
+    votes: NDArray[np.int64] | None = None
+
+    def take(self, rows: NDArray[np.int64]) -> Outputs:
+        """What is known of the images at `rows`."""
+        groups = None if self.groups is None else self.groups[rows]
+        votes = None if self.votes is None else self.votes[rows]
+        logits = {role: values[rows] for role, values in self.logits.items()}
+        return Outputs(self.ids[rows], self.labels[rows], logits, groups, votes)
 
 
 @dataclass(frozen=True)
@@ -72,13 +82,23 @@ def open_data(run: RunFolder, recipe: Recipe, data_dir: Path | None, progress: P
     return dataset
 
 
-def read_outputs(run: RunFolder) -> TestOutputs:
+def read_outputs(run: RunFolder) -> Outputs:
     """What the run's models answered on test; RunError if the run did not come that far."""
     if not run.holds(TEST_OUTPUTS):
         raise RunError(f"run {run.path} is not finished; give its `kdcompress distill` command again")
-    with np.load(run / TEST_OUTPUTS) as arrays:
+    return _outputs(run / TEST_OUTPUTS)
+
+
+def read_validation(run: RunFolder) -> Outputs | None:
+    """What the run's models answered on validation; None of a run that did not keep it."""
+    return _outputs(run / VAL_OUTPUTS) if run.holds(VAL_OUTPUTS) else None
+
+
+def _outputs(path: Path) -> Outputs:
+    with np.load(path) as arrays:
         logits = {key.removesuffix("_logits"): arrays[key] for key in arrays.files if key.endswith("_logits")}
-        return TestOutputs(arrays["ids"], arrays["labels"], logits)
+        beside = {key: arrays[key] for key in ("groups", "votes") if key in arrays.files}
+        return Outputs(arrays["ids"], arrays["labels"], logits, **beside)
 
 
 def read_disagreements(run: RunFolder) -> Disagreements | None:

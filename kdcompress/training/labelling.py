@@ -35,7 +35,7 @@ def sound_teaching(
     `run` may keep copies of them. Errors: ModelError, TargetsError.
     """
     dataset, split = material.dataset, material.split
-    refuse_in_vain(recipe, method)
+    refuse_in_vain(recipe, method, len(dataset.classes))
     if len(recipe.teacher.each) > 1 and not method.comparable:
         raise RecipeError(
             "teachers that invent their own subclasses cannot be averaged: number 1 of one is not number 1 of another; "
@@ -60,8 +60,14 @@ def sound_teaching(
     return teaching
 
 
-def refuse_in_vain(recipe: Recipe, method: Method) -> None:
-    """RecipeError for images without labels from which nothing would be learned."""
+def refuse_in_vain(recipe: Recipe, method: Method, classes: int) -> None:
+    """RecipeError for images without labels from which nothing would be learned, and for a training that cannot be."""
+    trained = {"training": recipe.training, "teacher.training": recipe.teacher.training}
+    for key, training in trained.items():
+        if training.choose_by == "auc" and classes != 2:
+            raise RecipeError(f"{key}.choose_by = 'auc' is for two classes, the data have {classes}; take 'accuracy'")
+    if recipe.unlabelled and recipe.training.batches == "balanced":
+        raise RecipeError("training.batches = 'balanced' needs a label for every image: take class_weights instead")
     if recipe.unlabelled and not (method.needs_targets and method.distillation_weight):
         raise RecipeError(
             "unlabelled images teach nothing without the teacher's outputs: take another method than "

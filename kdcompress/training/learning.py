@@ -33,7 +33,8 @@ class Learning:
         seed_everything(recipe.seed)
         head = method.head(task)
         why = "" if head == task.classes else f"the method wants {head} subclass logits for {task.classes} classes"
-        model = load_model(recipe.student.model, self.material.dataset.input_shape, head, "student", why)
+        shape, note = self.material.dataset.input_shape, self.material.note_once
+        model = load_model(recipe.student.model, shape, head, "student", why, recipe.student.start, note)
         if are_probabilities(Forward(model)(self.material.split.train.images[:LOOK_AT])):
             raise ModelError(
                 f"student {recipe.student.model} ends in probabilities (softmax); it must end in logits: "
@@ -55,8 +56,12 @@ class Learning:
         """What a model is trained on: images without labels only with targets, but always in as many steps."""
         recipe, transfer = self.recipe, self.material.transfer
         size, seed = recipe.training.batch_size, recipe.seed
+        weigh, balanced = recipe.training.weighs_classes, recipe.training.balances_batches
         if targets is None:
-            return Feed(self.material.split.train, recipe.views, None, size, seed, len(transfer))
+            train, draws = self.material.split.train, len(transfer)
+            return Feed(train, recipe.views, None, size, seed, draws, weigh=weigh, balanced=balanced)
         # An image without label has no other loss: alpha is 1 on it
         weight = 1 / method.distillation_weight if method.distillation_weight else 1.0
-        return Feed(transfer, recipe.views, targets.logits, size, seed, len(transfer), weight)
+        return Feed(
+            transfer, recipe.views, targets.logits, size, seed, len(transfer), weight, weigh=weigh, balanced=balanced
+        )

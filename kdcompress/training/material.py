@@ -16,6 +16,13 @@ class Material:
 
     def __init__(self, recipe: Recipe, progress: Progress) -> None:
         self.recipe, self._progress = recipe, progress
+        self._noted: set[str] = set()
+
+    def note_once(self, text: str) -> None:
+        """Say something that comes up again with every student, but once."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self._progress.note(text)
 
     @cached_property
     def dataset(self) -> Dataset:

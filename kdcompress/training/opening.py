@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def open_teaching(
             return trained_teacher(recipe, section, split, question, method, progress, rows)
 
         copy = kept.get(name)
-        teacher = open_one(section, question, path_of(run, copy) if run else None, train)
+        teacher = open_one(section, question, path_of(run, copy) if run else None, train, progress.note)
         if copy:
             teacher.digest = copy.digest  # of the original: a copy may be written otherwise
         check_answer(teacher, question)
@@ -100,10 +100,12 @@ def open_one(
     question: Question,
     copy: Path | None = None,
     train: Callable[[], Any] | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> Teacher:
     """The teacher of one section, from the `copy` that a run keeps if there is one.
 
-    `train` gives a zoo model that is to be trained; without it, that stands there untrained. Errors: ModelError.
+    `train` gives a zoo model that is to be trained; without it, that stands there with the weights it starts from, of
+    which `note` is told. Errors: ModelError.
     """
     what = f"teacher {section.model}"
     is_zoo = section.model in registry.choices("models")
@@ -115,7 +117,8 @@ def open_one(
         return KerasTeacher.of_model(train(), section, question, what)
     seed_everything(section.seed)
     if is_zoo:
-        model = load_model(section.model, question.shape, question.outputs, "teacher")
+        start = replace(section.start, pretrained="none") if copy else section.start
+        model = load_model(section.model, question.shape, question.outputs, "teacher", start=start, note=note)
     else:
         model = call_function(section.model, "teacher")
     if copy:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.data import Dataset, Split
+from kdcompress.data import Dataset, Samples, Split
 from kdcompress.files import write_npz
 from kdcompress.methods import Method, make_method
 from kdcompress.methods.subclass import Subclasses
@@ -24,7 +24,7 @@ from kdcompress.recipe import Recipe
 from kdcompress.run import CHECKPOINTS, HISTORY, OUTPUTS, RunFolder
 from kdcompress.teachers import Targets
 from kdcompress.training.checkpoints import TrainingState, assign, values_of
-from kdcompress.training.evaluation import accuracy, disagreements
+from kdcompress.training.evaluation import disagreements, figures
 from kdcompress.training.fitting import finalise, run_phase, use_determinism
 from kdcompress.training.history import History
 from kdcompress.training.labelling import label_all, refuse_in_vain, sound_teaching
@@ -35,18 +35,20 @@ from kdcompress.training.subclasses import keep_subclasses
 from kdcompress.training.teaching import Teaching
 
 TEST_OUTPUTS = f"{OUTPUTS}/test.npz"
+VAL_OUTPUTS = f"{OUTPUTS}/val.npz"
 DISAGREEMENTS = f"{OUTPUTS}/disagreements.npz"
 _SHOWN = 24  # images, for a report that has no data set at hand
+Answers = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The trained models, the targets that were used (None if the teacher was not asked), and accuracies on test."""
+    """The trained models, the targets that were used (None if the teacher was not asked), figures on test by role."""
 
     teaching: Teaching
     student: Any
     targets: Targets | None
-    accuracy: dict[str, float]
+    figures: dict[str, dict[str, float | None]]
     input_shape: tuple[int, int, int]
     warnings: list[str]
 
@@ -117,7 +119,7 @@ class Pipeline:
     def _record_data(self) -> None:
         if self.dataset.notice:
             self._warn(self.dataset.notice)
-        refuse_in_vain(self.recipe, self.method)
+        refuse_in_vain(self.recipe, self.method, len(self.dataset.classes))
         facts = self.material.facts
         self.run.check_data(facts)
         if (limit := self.recipe.split.limit) and limit > len(self.dataset.train):
@@ -162,25 +164,36 @@ class Pipeline:
         save_model(model, self.run / f"{name}.keras")
         self.run.commit(f"{name}.keras", digest=model_digest(model), **facts)
 
-    def _evaluate(self, teaching: Teaching, student: Any, baseline: Any) -> dict[str, float]:
-        """Accuracies on test, the one time that test is looked at; logits, and images they differ on, stay."""
+    def _evaluate(self, teaching: Teaching, student: Any, baseline: Any) -> dict[str, dict[str, float | None]]:
+        """Figures on test, the one time that test is looked at; logits, and images they differ on, stay."""
         start, test = time.perf_counter(), self.split.test
-        outputs = {"teacher": teaching.answer(test), "student": Forward(student)(test.images)}
-        logits: dict[str, NDArray[np.float32]] = {
-            "teacher": teaching.read(outputs["teacher"]),
-            "student": np.asarray(self.method.class_logits(outputs["student"]), np.float32),
-        }
+        models = {"student": Forward(student), **({} if baseline is None else {"baseline": Forward(baseline)})}
+        outputs, logits = self._ask(test, teaching, models)
         if doubt := teaching.doubt_on_test(logits["teacher"], test.labels, self.dataset.classes):
             self._warn(doubt)
-        if baseline is not None:
-            logits["baseline"] = np.asarray(self.method.for_baseline().class_logits(Forward(baseline)(test.images)))
-        arrays = {"ids": test.ids, "labels": test.labels, **{f"{k}_logits": v for k, v in logits.items()}}
-        write_npz(self.run / TEST_OUTPUTS, arrays)
-        self.run.commit(TEST_OUTPUTS)
+        self._keep_outputs(TEST_OUTPUTS, test, logits)
+        # What is chosen later, a threshold, is chosen on validation: neither images nor models are needed for it
+        self._keep_outputs(VAL_OUTPUTS, self.split.val, self._ask(self.split.val, teaching, models)[1])
         differing = disagreements(logits["teacher"], logits["student"], _SHOWN)
         if isinstance(self.method, Subclasses):
             keep_subclasses(self.run, test, outputs, logits, self.method.sizes)
         write_npz(self.run / DISAGREEMENTS, {"ids": test.ids[differing], "images": test.images[differing]})
         self.run.commit(DISAGREEMENTS)
-        self.progress.note(f"test: {len(test):,} images in {time.perf_counter() - start:.1f} s")
-        return {name: accuracy(values, test.labels) for name, values in logits.items()}
+        asked = f"test and validation: {len(test) + len(self.split.val):,} images"
+        self.progress.note(f"{asked} in {time.perf_counter() - start:.1f} s")
+        return {name: figures(values, test.labels) for name, values in logits.items()}
+
+    def _ask(self, part: Samples, teaching: Teaching, models: dict[str, Forward]) -> tuple[Answers, Answers]:
+        """What teacher and `models` say of a part, by role: their outputs, and the class logits these stand for."""
+        outputs = {"teacher": teaching.answer(part), **{role: model(part.images) for role, model in models.items()}}
+        logits = {"teacher": teaching.read(outputs["teacher"])}
+        for role in models:
+            method = self.method if role == "student" else self.method.for_baseline()
+            logits[role] = np.asarray(method.class_logits(outputs[role]), np.float32)
+        return outputs, logits
+
+    def _keep_outputs(self, name: str, part: Samples, logits: Answers) -> None:
+        beside = {key: rows for key in ("groups", "votes") if (rows := getattr(part, key)) is not None}
+        answers = {f"{role}_logits": values for role, values in logits.items()}
+        write_npz(self.run / name, {"ids": part.ids, "labels": part.labels, **beside, **answers})
+        self.run.commit(name)

@@ -29,10 +29,10 @@ def plan_run(
         progress.warn(dataset.notice)
     method = make_method(recipe.method).bind(material.task)
     question = Question(dataset.input_shape, dataset.classes, method.head(material.task))
-    teachers = [_untrained(section, question) for section in recipe.teacher.each]
+    teachers = [_untrained(recipe, method, section, split, question, progress) for section in recipe.teacher.each]
     student = Learning(recipe, material).student(method)
     training, n = recipe.training, len(material.transfer)
-    steps = training.epochs * (n // min(training.batch_size, n))
+    steps = training.all_epochs * (n // min(training.batch_size, n))
     facts = {key: value for key, value in material.facts.items() if "fingerprint" not in key}
     numbers = 4 * n * recipe.views.count * question.outputs * len(teachers)
     planned: dict[str, Any] = {
@@ -48,7 +48,7 @@ def plan_run(
         },
         "student": {
             "model": recipe.student.model,
-            "todo": f"{training.epochs} epochs, {steps:,} steps of {training.batch_size}",
+            "todo": f"{training.all_epochs} epochs, {steps:,} steps of {training.batch_size}",
         },
     }
     pairs = zip(recipe.teacher.each, teachers, strict=True)
@@ -69,8 +69,12 @@ def _state(run: RunFolder, recipe: Recipe) -> str:
     return "finished already" if run.finished() else "goes on where it stopped"
 
 
-def _untrained(section: OneTeacherSection, question: Question) -> Teacher:
-    teacher = open_one(section, question)
+def _untrained(
+    recipe: Recipe, method: Method, section: OneTeacherSection, split: Split, question: Question, progress: Progress
+) -> Teacher:
+    if section.start.pretrained != "none" and kept_digest(zoo_key(recipe, section, split, method)):
+        section = section.model_copy(update={"pretrained": "none"})  # the trained one starts from nothing any more
+    teacher = open_one(section, question, note=progress.note)
     check_answer(teacher, question)
     return teacher
 
@@ -88,4 +92,4 @@ def _todo(
     if digest := kept_digest(zoo_key(recipe, section, split, method)):
         teacher.digest = digest  # of the trained one, which lies in the cache
         return "trained before, in the cache", labelled(target_key(teacher, split.fingerprint, recipe.views))
-    return f"trained first, {section.training.epochs} epochs", False
+    return f"trained first, {section.training.all_epochs} epochs", False

@@ -11,16 +11,17 @@ from typing import Any
 from kdcompress.cache import cache_dir, entry_lock
 from kdcompress.data import Split
 from kdcompress.errors import RunError
-from kdcompress.files import digest_of, is_partial, sha256_of, sync, write_json
+from kdcompress.files import content_digest, digest_of, is_partial, sha256_of, sync, write_json
 from kdcompress.methods import Method
 from kdcompress.models import load_model, load_saved_model, model_digest, save_model, seed_everything
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
 from kdcompress.sections import OneTeacherSection, ViewsSection
+from kdcompress.starts import Start
 from kdcompress.teachers import Question
 from kdcompress.training.checkpoints import Row, TrainingState
 from kdcompress.training.feed import Feed
-from kdcompress.training.fitting import Phase, run_phase
+from kdcompress.training.fitting import FEATURES, Phase, run_phase
 
 SCHEMA = 2
 
@@ -30,12 +31,20 @@ def zoo_key(recipe: Recipe, section: OneTeacherSection, split: Split, method: Me
     special = {} if method.plain else {"method": method.for_teacher().model_dump(mode="json"), "head": method.identity}
     return {
         "schema": SCHEMA,
-        "teacher": section.model_dump(include={"model", "weights", "seed", "training"}),
+        "teacher": section.model_dump(mode="json", include={"model", "weights", "seed", "training"}),
         "split": split.fingerprint,
         "views": recipe.views.identity,
         "deterministic": recipe.deterministic,
         **special,
+        **_start_key(section.start),
     }
+
+
+def _start_key(start: Start) -> dict[str, Any]:
+    """What a start other than the usual one adds to the key: of a weights file what it holds, not where it lies."""
+    if start == Start():
+        return {}
+    return {"start": [content_digest(start.file) if start.file else start.pretrained, start.width]}
 
 
 def kept_digest(key: dict[str, Any]) -> str | None:
@@ -110,9 +119,19 @@ def _train(
     part.mkdir(parents=True, exist_ok=True)
     training = section.training
     seed_everything(section.seed)
-    model = load_model(section.model, question.shape, question.outputs, "teacher")
+    shape, outputs = question.shape, question.outputs
+    model = load_model(section.model, shape, outputs, "teacher", start=section.start, note=progress.note)
     further = method.further_labels(split.train.labels, split.train.subclasses)
-    feed = Feed(split.train, views, None, training.batch_size, section.seed, further=further)
+    feed = Feed(
+        split.train,
+        views,
+        None,
+        training.batch_size,
+        section.seed,
+        further=further,
+        weigh=training.weighs_classes,
+        balanced=training.balances_batches,
+    )
     phase = Phase("teacher", digest_of(key), method, training, part / "checkpoint.npz")
     _drop_if_damaged(phase, progress)
     state = run_phase(phase, model, feed, split.val, progress, on_rows)
@@ -120,5 +139,6 @@ def _train(
     meta = {"key": key, "sha256": sha256_of(part / "teacher.keras"), "digest": model_digest(model), "rows": state.rows}
     write_json(part / "meta.json", meta)
     (part / "checkpoint.npz").unlink()
+    shutil.rmtree(part / FEATURES, ignore_errors=True)
     part.rename(folder)
     sync(folder.parent)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.training.evaluation import auc
+
 Logits = NDArray[np.float32]
 Labels = NDArray[np.int64]
 _BINS = 15
@@ -37,7 +39,7 @@ def measure(logits: Logits, labels: Labels, classes: list[str]) -> dict[str, Any
         "ece": calibration_error(logits, labels) if np.isfinite(logits).all() else None,
         "recall": dict(zip(classes, _recall(predicted, labels, len(classes)), strict=True)),
     }
-    return {**result, "auc": _auc(logits, labels)} if binary else result
+    return {**result, "auc": auc(logits, labels)} if binary else result
 
 
 def answers(logits: Logits) -> NDArray[np.int64]:
@@ -97,12 +99,3 @@ def recall_change(now: Logits, before: Logits, labels: Labels, classes: list[str
 def _recall(predicted: NDArray[np.int64], labels: Labels, classes: int) -> list[float | None]:
     own = [predicted[labels == index] == index for index in range(classes)]
     return [float(hits.mean()) if len(hits) else None for hits in own]
-
-
-def _auc(logits: Logits, labels: Labels) -> float | None:
-    from sklearn.metrics import roc_auc_score
-
-    if len(np.unique(labels)) < 2 or not np.isfinite(logits).all():
-        return None
-    wide = logits.astype(np.float64)
-    return float(roc_auc_score(labels, wide[:, 1] - wide[:, 0]))

@@ -11,13 +11,14 @@ from kdcompress.models import load_saved_model
 from kdcompress.progress import Progress
 from kdcompress.recipe import read_resolved
 from kdcompress.run import RECIPE, RunFolder
-from kdcompress.training.kept import TestOutputs, open_model, read_outputs
+from kdcompress.training.kept import open_model, read_outputs, read_validation
 from kdcompress.training.opening import reopen_teaching
 from kdcompress.training.subclasses import read_subclasses
 from kdcompress.verification.costs import cost_of_file, cost_of_model
 from kdcompress.verification.gates import Gates
 from kdcompress.verification.latency import latency_ratio
-from kdcompress.verification.metrics import compare, headline, measure
+from kdcompress.verification.metrics import headline
+from kdcompress.verification.outputs import measure_outputs
 from kdcompress.verification.sizes import model_bytes, saved_bytes
 from kdcompress.verification.subclasses import measure_subclasses
 from kdcompress.verification.teachers import cost_of_teachers
@@ -56,15 +57,16 @@ def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress
     Errors: RunError where the run is not finished or a file of it has changed; ModelError.
     """
     outputs, classes = read_outputs(run), list(run.manifest()["classes"])
+    measures, comparison = measure_outputs(outputs, read_validation(run), classes)
     progress.note("counting the teacher ...")
     teaching = reopen_teaching(run, read_resolved(run / RECIPE))
     costs = {"teacher": cost_of_teachers(teaching.teachers, teaching.names)}
     progress.note("counting the student ...")
     costs["student"] = _cost(run, "student", input_shape)
-    result: dict[str, Any] = {"run": str(run.path), "classes": classes}
-    for role, logits in outputs.logits.items():
-        metrics = measure(logits, outputs.labels, classes)
-        result[role] = {**costs.get(role, {}), "metrics": metrics}
+    known = run.manifest().get("dataset", {})
+    data = {key: known[key] for key in ("name", "source") if key in known}
+    result: dict[str, Any] = {"run": str(run.path), "dataset": data, "classes": classes}
+    result |= {role: {**costs.get(role, {}), "metrics": metrics} for role, metrics in measures.items()}
     ratios, basis = _ratios(result["student"], result["teacher"])
     metric, drop = _drop(result, classes)
     verdicts = gates.judge(ratios, drop)
@@ -76,7 +78,7 @@ def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress
         "flops_ratio_from": basis,
         "metric": metric,
         "metric_drop": drop,
-        "comparison": _comparison(outputs, classes),
+        "comparison": comparison,
         "subclasses": _subclasses(run),
         "gates": verdicts,
         "passed": all(verdict["passed"] for verdict in verdicts),
@@ -118,7 +120,3 @@ def _subclasses(run: RunFolder) -> dict[str, Any] | None:
         return None
     roles = {"teacher": kept.teacher, "student": kept.student}
     return {role: measure_subclasses(assigned, kept.sizes, kept.known) for role, assigned in roles.items()}
-
-
-def _comparison(outputs: TestOutputs, classes: list[str]) -> dict[str, Any]:
-    return compare(outputs.logits["student"], outputs.logits["teacher"], outputs.labels, classes)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny_models
+from two_class_runs import distill_mhist
 from typer.testing import CliRunner
 
 from kdcompress.cli._app import app
@@ -28,6 +30,56 @@ def test_verify_shows_both_models_their_ratios_and_one_sentence(finished: Path) 
     assert last.startswith("the student has ")
     assert "times its FLOPs" in last
     assert "(they GREW)" in last  # 12,954 parameters against the convolutional teacher's
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two classes with votes, on synthetic images."""
+    folder = tmp_path_factory.mktemp("drawn")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KDCOMPRESS_CACHE_DIR", str(folder / "cache"))
+        return distill_mhist(folder, synthetic=True).path
+
+
+def test_two_classes_show_their_auc_the_threshold_and_the_levels_of_agreement(drawn: Path) -> None:
+    metrics = {
+        role: found["metrics"]
+        for role, found in json.loads(run("verify", drawn, "--json").stdout).items()
+        if role in ("teacher", "student")
+    }
+    shown = run("verify", drawn).stdout
+    lines = {line[:18].rstrip(): line for line in shown.splitlines()}
+    for label, key in (("AUC", "auc"), ("  sensitivity", "sensitivity"), ("  specificity", "specificity")):
+        for role in ("teacher", "student"):
+            assert f"{100 * metrics[role][key]:.2f} %" in lines[label]
+    low, high = (100 * metrics["student"][f"auc_{end}"] for end in ("low", "high"))
+    assert f"{low:.2f} to {high:.2f}" in lines["  95 % interval"]
+    assert "from resampled images" in lines["  95 % interval"]
+    assert f"{metrics['student']['threshold']:.3g}" in lines["threshold"]
+    assert "of P(SSA), chosen on validation" in lines["threshold"]
+    levels = [line.split() for line in shown.splitlines() if line.startswith(("4/7", "5/7", "6/7", "7/7"))]
+    assert [(level[0], level[1], level[2]) for level in levels] == [
+        (f"{votes}/7", "8", "teacher") for votes in (4, 5, 6, 7)
+    ]
+    first = metrics["teacher"]["by_agreement"][0]
+    assert levels[0][3] == f"{100 * first['accuracy']:.2f}"
+    assert levels[0][-1] == f"{first['ece']:.4f}"
+    assert shown.strip().splitlines()[-1].endswith("points of AUC")
+    assert "the gain in AUC is" in shown
+    assert re.search(r"(is better|no difference) in accuracy.*McNemar", shown)
+
+
+def test_figures_on_synthetic_images_are_called_so(drawn: Path, finished: Path) -> None:
+    assert "SYNTHETIC images, not tissue" in run("verify", drawn).stdout
+    again = run("distill", drawn / "recipe.toml", "--out", drawn).stdout.splitlines()
+    assert again[0].startswith("SYNTHETIC images, not tissue")
+    assert again[1].startswith("test AUC       teacher ")
+    assert again[2].startswith("test accuracy  teacher ")
+    assert re.search(r"gain +[-+].* points of AUC, [-+].* points of accuracy from the teacher", again[3])
+    others = run("verify", finished).stdout
+    assert "SYNTHETIC" not in others
+    assert "AUC" not in others
+    assert "agreement of the annotators" not in others
 
 
 def test_a_gate_that_fails_is_said_and_exits_3(finished: Path) -> None:

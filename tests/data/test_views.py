@@ -76,3 +76,40 @@ def test_a_view_is_the_same_at_another_size() -> None:
     assert scale_transforms(turn, (28, 28), (56, 56))[0] == pytest.approx(projective(0.3, 0.0, 0.0, 56, 56), abs=1e-5)
     stretched = scale_transforms(shift, (28, 28), (14, 56))
     assert stretched == pytest.approx([1, 0, 4, 0, 1, -0.5, 0, 0], abs=1e-5)
+
+
+def test_flips_are_the_eight_of_a_square_and_nothing_else(small: Samples) -> None:
+    views = ViewsSection(count=8, flips=True, rotation_deg=0, shift_px=0)
+    table = view_transforms(views, small.ids[:1], 28, 28)
+    image = small.images[0]
+    made = {
+        np.asarray(apply_transforms(image[None], table[:, view]))[0].astype(np.uint8).tobytes() for view in range(8)
+    }
+    turned = [np.rot90(one, quarter) for one in (image, image[:, ::-1]) for quarter in range(4)]
+    assert made == {np.ascontiguousarray(one).tobytes() for one in turned}
+    assert len(made) == 8
+
+
+def test_of_an_image_that_is_not_square_four_flips_keep_the_frame() -> None:
+    views = ViewsSection(count=8, flips=True, rotation_deg=0, shift_px=0)
+    image = np.random.default_rng(0).integers(1, 256, (1, 6, 9, 3), np.uint8)
+    table = view_transforms(views, np.array(["a"]), 6, 9)
+    made = [np.asarray(apply_transforms(image, table[:, view]))[0].astype(np.uint8) for view in range(8)]
+    expected = [image[0], image[0, :, ::-1], image[0, ::-1], image[0, ::-1, ::-1]]
+    assert all(np.array_equal(a, b) for a, b in zip(made, [*expected, *expected], strict=True))
+
+
+def test_flips_are_turned_further_within_the_limit() -> None:
+    table = view_transforms(ViewsSection(count=8, flips=True, rotation_deg=20), np.array(["a", "b", "c"]), 28, 28)
+    for view in range(8):
+        determinant = table[:, view, 0] * table[:, view, 4] - table[:, view, 1] * table[:, view, 3]
+        assert determinant == pytest.approx(-1 if view in (1, 2, 6, 7) else 1, abs=1e-5)
+        angle = np.rad2deg(np.arctan2(table[:, view, 3], table[:, view, 0]))
+        assert np.all(np.abs((angle + 45) % 90 - 45) <= 20.001)
+
+
+def test_edges_are_mirrored_where_that_is_asked() -> None:
+    white = np.full((1, 20, 20, 3), 255, np.uint8)
+    turn = view_transforms(ViewsSection(count=2, rotation_deg=45, shift_px=5), np.array(["a"]), 20, 20)[:, 1]
+    assert np.asarray(apply_transforms(white, turn)).min() == 0
+    assert np.asarray(apply_transforms(white, turn, "reflect")).min() == 255

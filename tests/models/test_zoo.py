@@ -17,6 +17,6 @@ def test_the_paper_s_counts(name: str, params: int, flops: int) -> None:
 
 def test_other_sizes_are_taken_from_the_data() -> None:
     for name in registry.choices("models"):
-        model = registry.load("models", name).build((32, 40, 3), 7)
+        model = registry.load("models", name).build((96, 104, 3), 7)
         assert model.output_shape == (None, 7)
-        assert model.input_shape == (None, 32, 40, 3)
+        assert model.input_shape == (None, 96, 104, 3)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from kdcompress.data import Samples
 from kdcompress.sections import ViewsSection
@@ -81,3 +82,74 @@ def test_fewer_samples_than_a_batch() -> None:
     feed = Feed(samples, ViewsSection(), targets, batch_size=1000, seed=0)
     assert (feed.batch, feed.steps_per_epoch) == (N, 1)
     assert len(list(feed.dataset(0, 2))) == 2
+
+
+def unequal(n: int = 120) -> Samples:
+    """Three classes, of 90, 20 and 10."""
+    labels = np.repeat([0, 1, 2], [90, 20, 10]).astype(np.int64)
+    return Samples(np.zeros((n, 2, 2, 1), np.uint8), labels, np.arange(n).astype(str))
+
+
+def test_class_weights_are_on_every_loss_and_worth_one_on_average() -> None:
+    samples = unequal()
+    targets = np.zeros((120, 1, 3), np.float32)
+    feed = Feed(samples, ViewsSection(), targets, batch_size=40, seed=0, weigh=True)
+    seen: dict[int, set[float]] = {0: set(), 1: set(), 2: set()}
+    total = 0.0
+    for _, truth, weights in feed.dataset(0, 1).as_numpy_iterator():
+        assert np.array_equal(weights["label"], weights["targets"])
+        for label, weight in zip(truth["label"], weights["label"], strict=True):
+            seen[int(label)].add(round(float(weight), 4))
+        total += weights["label"].sum()
+    assert seen == {0: {round(120 / 270, 4)}, 1: {2.0}, 2: {4.0}}  # n / (3 * n of the class)
+    assert total == pytest.approx(120)
+
+
+def test_class_weights_leave_images_without_labels_their_own() -> None:
+    samples = unequal()
+    labels = np.where(np.arange(120) % 2, samples.labels, -1)
+    feed = Feed(
+        Samples(samples.images, labels, samples.ids),
+        ViewsSection(),
+        np.zeros((120, 1, 3), np.float32),
+        batch_size=120,
+        seed=0,
+        unlabelled_weight=2.5,
+        weigh=True,
+    )
+    _, _, weights = next(feed.dataset(0, 1).as_numpy_iterator())
+    index = next(feed.order(0))[0]
+    bare = labels[index] == -1
+    assert set(weights["label"][bare]) == {0.0}
+    assert set(weights["targets"][bare]) == {2.5}
+    assert np.array_equal(weights["label"][~bare], weights["targets"][~bare])
+
+
+def test_balanced_batches_hold_as_many_of_each_class_and_go_through_all() -> None:
+    samples = unequal()
+    feed = Feed(samples, ViewsSection(), None, batch_size=12, seed=0, balanced=True)
+    orders = [[index for index, _ in feed.order(epoch)] for epoch in range(4)]
+    for batches in orders:
+        assert len(batches) == 10
+        for index in batches:
+            assert np.bincount(samples.labels[index]).tolist() == [4, 4, 4]
+        drawn = np.bincount(np.concatenate(batches), minlength=120)
+        assert drawn[:90].max() == 1 and drawn[90:110].tolist() == [2] * 20 and drawn[110:].tolist() == [4] * 10
+    assert not np.array_equal(orders[0], orders[1])
+    assert np.array_equal(orders[1], [index for index, _ in feed.order(1)])
+
+
+def test_a_batch_that_classes_do_not_divide_differs_by_one() -> None:
+    feed = Feed(unequal(), ViewsSection(), None, batch_size=10, seed=0, balanced=True)
+    for index, _ in feed.order(0):
+        counts = np.bincount(unequal().labels[index], minlength=3)
+        assert counts.sum() == 10 and counts.min() == 3 and counts.max() == 4
+
+
+def test_soft_labels_take_the_place_of_labels() -> None:
+    samples = unequal()
+    chances = np.random.default_rng(0).dirichlet([1, 1, 1], 120).astype(np.float32)
+    soft = Samples(samples.images, samples.labels, samples.ids, chances=chances)
+    feed = Feed(soft, ViewsSection(), None, batch_size=30, seed=0)
+    _, truth = next(feed.dataset(0, 1).as_numpy_iterator())
+    assert np.array_equal(truth["label"], chances[next(feed.order(0))[0]])

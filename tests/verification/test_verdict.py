@@ -47,6 +47,7 @@ def test_the_metrics_are_those_of_the_logits_that_the_run_kept(finished: Path) -
     answers = {role: outputs[f"{role}_logits"].argmax(-1) for role in ("teacher", "student")}
     assert result["comparison"]["agreement"] == np.mean(answers["teacher"] == answers["student"])
     assert result["metric"] == "accuracy"
+    assert result["dataset"]["name"] == "mnist"
     drop = told["teacher"]["metrics"]["accuracy"] - told["student"]["metrics"]["accuracy"]
     assert result["metric_drop"] == pytest.approx(drop)
     assert result["gates"] == []

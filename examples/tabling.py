@@ -1,0 +1,28 @@
+"""What the examples' RESULTS.md have in common: grids, intervals, gains, and the machine they were made on."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+
+def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def interval_text(found: dict[str, Any]) -> str:
+    """A mean and its interval in per cent, which ends at 0 and 100."""
+    if found["low"] is None:
+        return f"{100 * found['mean']:.2f}"
+    low, high = max(0.0, found["low"]), min(1.0, found["high"])
+    return f"{100 * found['mean']:.2f} ({100 * low:.2f} to {100 * high:.2f})"
+
+
+def processor() -> str:
+    """The processor and the Python that figures were made with."""
+    from cpuinfo import get_cpu_info
+
+    return f"{get_cpu_info().get('brand_raw', platform.machine())}, Python {platform.python_version()}"

@@ -1,0 +1,103 @@
+"""What `verify` shows of metrics: teacher beside student, and level by level of the annotators' agreement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kdcompress.cli._terminal import Terminal
+
+_BETTER = 0.05  # McNemar's p below which student and teacher are told apart
+_ROLES = ("teacher", "student")
+_MISSING = "-"
+
+
+def show_metrics(result: dict[str, Any], terminal: Terminal) -> None:
+    """The metrics of both on test, their differences, and what these are worth."""
+    teacher, student = (result[role]["metrics"] for role in _ROLES)
+    _row("accuracy", teacher["accuracy"], student["accuracy"], terminal)
+    _row("F1", teacher["f1"], student["f1"], terminal)
+    for name in result["classes"]:
+        _row(f"  recall of {name}", teacher["recall"][name], student["recall"][name], terminal)
+    if "auc" in teacher:
+        _show_binary(result, terminal)
+    if teacher["ece"] is not None and student["ece"] is not None:
+        terminal.result(f"{'calibration error':<18} {teacher['ece']:>15.4f} {student['ece']:>15.4f}")
+    terminal.result(_difference(result["comparison"]))
+    if gain := result["comparison"].get("auc_gain"):
+        terminal.result(f"the same student trained without the teacher: the gain in AUC is {_change(gain)}")
+    if teacher["by_agreement"]:
+        _show_agreement(result, terminal)
+
+
+def _row(label: str, before: float | None, now: float | None, terminal: Terminal, change: str = "") -> None:
+    """Two fractions in per cent, and their difference in points; nothing where one is not known."""
+    if before is not None and now is not None:
+        change = change or f"{100 * (now - before):+.2f} points"
+        terminal.result(f"{label:<18} {100 * before:>13.2f} % {100 * now:>13.2f} %   {change}")
+
+
+def _show_binary(result: dict[str, Any], terminal: Terminal) -> None:
+    teacher, student = (result[role]["metrics"] for role in _ROLES)
+    if difference := result["comparison"]["auc_difference"]:
+        _row("AUC", teacher["auc"], student["auc"], terminal, _change(difference))
+        intervals = [f"{_interval(one):>15}" for one in (teacher, student)]
+        over = f"in %, from resampled {teacher['auc_interval_over']}"
+        terminal.result(f"{'  95 % interval':<18} {' '.join(intervals)}   {over}")
+    if teacher["threshold"] is not None and student["threshold"] is not None:
+        told = f"of P({result['classes'][1]}), chosen on validation; at it:"
+        terminal.result(f"{'threshold':<18} {teacher['threshold']:>15.3g} {student['threshold']:>15.3g}   {told}")
+        for label, key in (("sensitivity", "sensitivity"), ("specificity", "specificity"), ("F1", "f1_at_threshold")):
+            _row(f"  {label}", teacher[key], student[key], terminal)
+
+
+def _change(difference: dict[str, Any]) -> str:
+    """A difference of AUCs in points, with its interval."""
+    said = f"{100 * difference['value']:+.2f} points"
+    if difference["low"] is None:
+        return said
+    return f"{said} (95 %: {100 * difference['low']:+.2f} to {100 * difference['high']:+.2f})"
+
+
+def _interval(metrics: dict[str, Any]) -> str:
+    low, high = metrics["auc_low"], metrics["auc_high"]
+    return _MISSING if low is None else f"{100 * low:.2f} to {100 * high:.2f}"
+
+
+def _difference(comparison: dict[str, Any]) -> str:
+    test = comparison["mcnemar"]
+    mine, theirs, p = test["student_only_right"], test["teacher_only_right"], test["p"]
+    who = "student" if mine > theirs else "teacher"
+    of_it = " in accuracy" if "auc_difference" in comparison else ""
+    verdict = f"the {who} is better{of_it}" if p < _BETTER else f"no difference{of_it} is shown"
+    return (
+        f"they agree on {100 * comparison['agreement']:.2f} % of the test images; only the teacher is right on "
+        f"{theirs:,}, only the student on {mine:,}: {verdict} (McNemar, p = {p:.2g})"
+    )
+
+
+def _show_agreement(result: dict[str, Any], terminal: Terminal) -> None:
+    """A line by model for each level, the least agreed first."""
+    binary = "auc" in result["teacher"]["metrics"]
+    terminal.result("")
+    terminal.result("by agreement of the annotators, in %")
+    more = f" {'AUC':>7} {'95 % interval':>15} {'F1':>7} {'sens.':>7} {'spec.':>7}" if binary else ""
+    head = f"{'agreement':<10} {'images':>7}  {'model':<8} {'accuracy':>8}{more} {'calib. error':>13}"
+    terminal.result(head)
+    for levels in zip(*(result[role]["metrics"]["by_agreement"] for role in _ROLES), strict=True):
+        for role, level in zip(_ROLES, levels, strict=True):
+            name, images = (level["agreement"], f"{level['n']:,}") if role == "teacher" else ("", "")
+            terminal.result(f"{name:<10} {images:>7}  {role:<8} {_level(level, binary)}")
+    terminal.result("")
+
+
+def _level(level: dict[str, Any], binary: bool) -> str:
+    error = _MISSING if level["ece"] is None else f"{level['ece']:.4f}"
+    shown = f"{_hundred(level['accuracy']):>8}"
+    if binary:
+        rates = " ".join(f"{_hundred(level[key]):>7}" for key in ("f1", "sensitivity", "specificity"))
+        shown += f" {_hundred(level['auc']):>7} {_interval(level):>15} {rates}"
+    return f"{shown} {error:>13}"
+
+
+def _hundred(fraction: float | None) -> str:
+    return _MISSING if fraction is None else f"{100 * fraction:.2f}"

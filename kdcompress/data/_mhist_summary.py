@@ -1,0 +1,79 @@
+"""What `data check mhist` says beyond counts: how far annotators agreed, subclasses, and the state of the files."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.data._base import Dataset
+from kdcompress.data._index import look_through
+from kdcompress.data._mhist_files import Files
+from kdcompress.data._mhist_table import TABLE
+from kdcompress.data._stores import FileImages
+from kdcompress.data._twins import Digests, shared, told
+from kdcompress.data._votes import ANNOTATORS, MAJORITY, agreement
+from kdcompress.errors import DataError
+from kdcompress.progress import Progress
+
+
+def summary_lines(dataset: Dataset) -> list[str]:
+    """One fact a line of a loaded MHIST."""
+    files = _files_of(dataset)
+    return [
+        *_agreements(dataset),
+        *_subclasses(dataset),
+        f"files: {len(files.names):,}, {files.size_in_words()}",
+        f"colours: {files.conversions() or 'all images are 8-bit RGB'}",
+        f"surplus: {files.surplus() or f'none, {TABLE} names every image'}",
+        f"duplicates: {_duplicates(dataset, files)}",
+    ]
+
+
+def digests_of(dataset: Dataset, files: Files) -> tuple[Digests, Digests]:
+    """What tells the pixels of train's and of test's images from others."""
+    train, test = (
+        files.rows["pixels"][np.searchsorted(files.names, part.ids)] for part in (dataset.train, dataset.test)
+    )
+    return train, test
+
+
+def refuse_duplicates(dataset: Dataset, digests: tuple[Digests, Digests]) -> None:
+    """DataError if test has an image that train has, by name."""
+    if pairs := shared(dataset.train, digests[0], dataset.test, digests[1]):
+        verb = "images are" if len(pairs) > 1 else "image is"
+        raise DataError(
+            f"{len(pairs):,} test {verb} in train, too (train = test: {told(pairs)}), so figures on test would be too "
+            "good: delete one of each pair with its row, or go on all the same with data.allow_duplicates = true"
+        )
+
+
+def _files_of(dataset: Dataset) -> Files:
+    """The files of both parts, sorted by name; nothing is decoded anew."""
+    images = [part.images for part in dataset.parts.values()]
+    stored = [one for one in images if isinstance(one, FileImages)]
+    names = np.sort(np.concatenate([one.names for one in stored]))
+    return Files(stored[0].root, names, look_through(stored[0].root, names, Progress()))
+
+
+def _agreements(dataset: Dataset) -> list[str]:
+    levels = range(MAJORITY, ANNOTATORS + 1)
+    found = {name: agreement(part.votes) for name, part in dataset.parts.items() if part.votes is not None}
+    return [f"agreement {level} of {ANNOTATORS}: {_counts(found, level)}" for level in levels]
+
+
+def _subclasses(dataset: Dataset) -> list[str]:
+    names = [name for inside in dataset.subclasses or () for name in inside]
+    found = {name: part.subclasses for name, part in dataset.parts.items() if part.subclasses is not None}
+    return [f"subclass {name}: {_counts(found, index)}" for index, name in enumerate(names)]
+
+
+def _counts(found: dict[str, NDArray[np.int64]], value: int) -> str:
+    return ", ".join(f"{name} {np.count_nonzero(values == value):,}" for name, values in found.items())
+
+
+def _duplicates(dataset: Dataset, files: Files) -> str:
+    digests = digests_of(dataset, files)
+    pairs = shared(dataset.train, digests[0], dataset.test, digests[1])
+    across = f"{len(pairs):,} ({told(pairs)})" if pairs else "none"
+    within = [len(one) - len(np.unique(one)) for one in digests]
+    return f"{across} in train and in test, {within[0]:,} within train, {within[1]:,} within test"

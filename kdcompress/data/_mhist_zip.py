@@ -1,0 +1,94 @@
+"""images.zip of MHIST, unpacked into the user cache: safely, once, whole or not at all."""
+
+from __future__ import annotations
+
+import lzma
+import shutil
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from kdcompress.cache import entry_lock
+from kdcompress.data._images import is_image
+from kdcompress.errors import DataError
+from kdcompress.files import move_into_place, remove, sha256_of
+from kdcompress.progress import Progress
+
+# The published images take less than 400 MB; images hardly shrink when they are zipped
+MOST_BYTES = 4 << 30
+MOST_TIMES = 100
+MOST_FILES = 100_000
+_SMALL = 1 << 20  # bytes up to which a zip file may be of what shrinks well
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError, ValueError)
+
+
+def unpacked(archive: Path, folder: str, progress: Progress) -> Path:
+    """The folder in the cache that holds the images of a zip file; what leads to `folder`/ in names is taken off.
+
+    It is named by the zip file's content, so that another zip file makes another folder. Errors: DataError for a zip
+    file that is damaged, locked by a password, leads out of its folder, or unpacks to more than images would.
+    """
+    with entry_lock("data", f"mhist-images-{sha256_of(archive)[:16]}", progress) as place:
+        if place.is_dir():
+            return place
+        part = place.with_name(f"{place.name}.part")  # what a killed run left of it goes first
+        remove(part)
+        try:
+            with zipfile.ZipFile(archive) as opened:
+                members = _members(opened, archive, folder)
+                _unpack(opened, members, part, progress)
+            move_into_place(part, place)
+        except _DAMAGED as exc:
+            raise DataError(f"{archive} is damaged, locked or no zip file ({exc}); get it anew") from exc
+        except OSError as exc:
+            raise DataError(f"{archive} cannot be unpacked into {place} ({exc.strerror or exc})") from exc
+        finally:
+            remove(part)
+        return place
+
+
+def _members(opened: zipfile.ZipFile, archive: Path, folder: str) -> dict[str, zipfile.ZipInfo]:
+    """The images in a zip file by the path that they get; anything wrong with any entry refuses the whole file."""
+    infos = opened.infolist()
+    _refuse_bomb(archive, len(infos), sum(info.file_size for info in infos))
+    found: dict[str, zipfile.ZipInfo] = {}
+    for info in infos:
+        path = _inside(info.filename, archive, folder)
+        if info.is_dir() or not is_image(Path(path.name)) or any(part.startswith((".", "__")) for part in path.parts):
+            continue
+        if str(path) in found:
+            raise DataError(f"{archive}: {path} is in it twice; pack one of them")
+        found[str(path)] = info
+    if not found:
+        raise DataError(f"{archive} holds no images")
+    return found
+
+
+def _refuse_bomb(archive: Path, count: int, size: int) -> None:
+    most = min(MOST_BYTES, MOST_TIMES * max(_SMALL, archive.stat().st_size))
+    if size > most or count > MOST_FILES:
+        raise DataError(
+            f"{archive} would unpack to {size:,} bytes in {count:,} files, above {most:,} or {MOST_FILES:,}: a zip "
+            "bomb, or not the images; unpack it yourself if you trust it"
+        )
+
+
+def _inside(name: str, archive: Path, folder: str) -> PurePosixPath:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in name or any(ord(letter) < 32 for letter in name):
+        raise DataError(f"{archive}: entry {name[:80]!r} leads out of the folder, or is no name; nothing was unpacked")
+    return PurePosixPath(*path.parts[path.parts.index(folder) + 1 :]) if folder in path.parts[:-1] else path
+
+
+def _unpack(opened: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], part: Path, progress: Progress) -> None:
+    progress.begin("unpacking images", len(members))
+    try:
+        for done, (path, info) in enumerate(members.items(), start=1):
+            target = part / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # No more than the size it claims is read of an entry, so that the sum that was checked holds
+            with opened.open(info) as source, target.open("xb") as out:
+                shutil.copyfileobj(source, out, 1 << 20)
+            progress.step(done, {})
+    finally:
+        progress.end()

@@ -1,0 +1,70 @@
+"""What a zoo model starts from: random weights, those of ImageNet or a file's, and how wide it is."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kdcompress import registry
+from kdcompress.errors import RecipeError
+
+SETTINGS = ("pretrained", "width")
+NAMED = ("none", "imagenet")  # what a model may start from beside a file
+_ENDINGS = (".h5", ".hdf5", ".keras")  # of weights files, .weights.h5 among them
+
+
+@dataclass(frozen=True)
+class Start:
+    """`pretrained` is none, imagenet or the path of a weights file; `width` multiplies the filters of every layer."""
+
+    pretrained: str = "none"
+    width: float = 1.0
+
+    @property
+    def file(self) -> Path | None:
+        """The weights file, if it is one."""
+        return None if self.pretrained in NAMED else Path(self.pretrained)
+
+
+def settings_of(model: str) -> dict[str, Any]:
+    """Those of `pretrained` and `width` that a model takes, with their defaults; none unless it is of the zoo."""
+    if model not in registry.choices("models"):
+        return {}
+    module, start = registry.load("models", model), Start()
+    width = {"width": start.width} if "width" in inspect.signature(module.build).parameters else {}
+    return width | ({"pretrained": start.pretrained} if hasattr(module, "published") else {})
+
+
+def check_start(section: dict[str, Any], key: str) -> None:
+    """Make the path of a section's weights file absolute; RecipeError if its model does not know what is asked for.
+
+    `key` is the section's. Whether the file is there, `references.refuse_missing` tells.
+    """
+    model, known = section["model"], settings_of(section["model"])
+    section["pretrained"] = _reference(section["pretrained"], f"{key}.pretrained")
+    for name, default in vars(Start()).items():
+        if section[name] != default and name not in known:
+            able = ", ".join(one for one in registry.choices("models") if name in settings_of(one))
+            raise RecipeError(f"{key}.{name} = {section[name]!r} is for {able}; {model} takes none, leave it out")
+
+
+def drop_start(section: dict[str, Any], model: str) -> None:
+    """Take away what a section's model started from if another `model` cannot: the former's file, unknown settings."""
+    known = settings_of(model)
+    for name, default in vars(Start()).items():
+        if name not in known or section.get(name) not in (*NAMED, default):
+            section.pop(name, None)
+
+
+def _reference(text: str, key: str) -> str:
+    if text in NAMED:
+        return text
+    path = Path(text).expanduser()
+    if path.suffix.lower() not in _ENDINGS:
+        raise RecipeError(
+            f"{key} must be none, imagenet or a weights file ({', '.join(_ENDINGS)}), got {text!r}"
+            f"{registry.suggestion(text, NAMED)}"
+        )
+    return str(path.resolve())

@@ -1,0 +1,101 @@
+"""What frozen layers make of each view of each image: computed once, then read in the images' place."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.data import Samples, apply_transforms, batch_for, blocks, view_transforms
+from kdcompress.files import write_atomically
+from kdcompress.models import Forward
+from kdcompress.progress import Progress
+from kdcompress.sections import ViewsSection
+
+_SPARE = 0.5  # the part of the free disk that features may take
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features (views, samples, *shape) float32, in a file that is mapped."""
+
+    array: NDArray[np.float32]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the features of one view of one image."""
+        return tuple(self.array.shape[2:])
+
+    def rows(self, index: NDArray[np.int64], view: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The features of samples and their views."""
+        return np.asarray(self.array[view, index])
+
+
+def compute_features(
+    frozen: Any, samples: Samples, views: ViewsSection, path: Path, what: str, progress: Progress
+) -> Features | None:
+    """The output of `frozen` for every view of every sample, from the file `path` or computed into it, whole.
+
+    None if the disk has no room for it. Images are read once, and pass through the network once for each view.
+    """
+    shape = (views.count, len(samples), *frozen.outputs[0].shape[1:])
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        needed = 4 * int(np.prod(shape))
+        if needed > _SPARE * shutil.disk_usage(path.parent).free:
+            progress.note(f"{what}: no room for {needed:,} bytes of features, so frozen layers are run in every epoch")
+            return None
+        start = time.perf_counter()
+        _write(frozen, samples, views, path, shape, progress)
+        progress.note(
+            f"{what}: frozen layers run once over {len(samples):,} images x {views.count} views, "
+            f"{time.perf_counter() - start:.1f} s"
+        )
+    return Features(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def _write(
+    frozen: Any, samples: Samples, views: ViewsSection, path: Path, shape: tuple[int, ...], progress: Progress
+) -> None:
+    """Plain writes, for a full disk then is an error, not a crash as with a memory map."""
+    batch, row = batch_for(samples.images.shape[1:]), 4 * int(np.prod(shape[2:]))
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
+
+    def write(part: Path) -> None:
+        with part.open("wb") as out:
+            out.write(header.getvalue())
+            for done, (view, begin, found) in enumerate(_passes(frozen, samples, views, batch), start=1):
+                out.seek(len(header.getvalue()) + (view * len(samples) + begin) * row)
+                out.write(found.astype("<f4").tobytes())
+                progress.step(done, {})
+
+    progress.begin("features", -(-len(samples) // batch) * views.count)
+    try:
+        write_atomically(path, write)
+    finally:
+        progress.end()
+
+
+def _passes(
+    frozen: Any, samples: Samples, views: ViewsSection, batch: int
+) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
+    """(view, first sample, features) of all blocks of samples, each read once."""
+    forward, size = Forward(frozen), samples.images.shape[1:3]
+    begin = 0
+    for block in blocks(samples.images, batch):
+        ids = samples.ids[begin : begin + len(block)]
+        transforms = view_transforms(views, ids, *size) if views.count > 1 else None
+        for view in range(views.count):
+            turned = block
+            if view and transforms is not None:
+                turned = np.asarray(apply_transforms(block, transforms[:, view], views.fill))
+            yield view, begin, forward(turned)
+        begin += len(block)

@@ -1,0 +1,113 @@
+"""How far an AUC may be chance: the percentile bootstrap, of images or of whole groups of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.training.evaluation import auc, margins
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+_SEED = 0
+_BLOCK = 2_000_000  # counts at once: few enough for the processor's memory, many enough for NumPy
+Logits = NDArray[np.float32]
+Labels = NDArray[np.int64]
+Groups = NDArray[np.str_] | None
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """The AUC of each model on a test set, and its AUCs (RESAMPLES,) on resamples of it, the same for all models.
+
+    `over` says what was resampled, "images" or "groups". An AUC that is not defined is None; its resamples are None,
+    too, and those of a test set that has a class in one image or group alone, which cannot vary.
+    """
+
+    aucs: dict[str, float | None]
+    drawn: dict[str, NDArray[np.float64] | None]
+    over: str
+
+    def interval(self, role: str) -> tuple[float | None, float | None]:
+        """Low and high end of the 95 % percentile interval of a model's AUC."""
+        return _interval(self.drawn[role])
+
+    def difference(self, role: str, other: str) -> dict[str, float | None] | None:
+        """{"value", "low", "high"} of AUC(role) - AUC(other), paired: each resample is that of both; None without."""
+        one, two = self.aucs.get(role), self.aucs.get(other)
+        if one is None or two is None:
+            return None
+        first, second = self.drawn[role], self.drawn[other]
+        low, high = _interval(None if first is None or second is None else first - second)
+        return {"value": one - two, "low": low, "high": high}
+
+
+def resample(logits: Mapping[str, Logits], labels: Labels, groups: Groups = None) -> Resampled:
+    """The AUCs of P(second class) by logits (n, 2) of each role, on all images and on RESAMPLES resamples of them."""
+    aucs = {role: auc(values, labels) for role, values in logits.items()}
+    sound = {role: margins(logits[role]) for role, value in aucs.items() if value is not None}
+    drawn: dict[str, NDArray[np.float64] | None] = dict.fromkeys(logits)
+    if sound and _varies(labels, groups):
+        parts: dict[str, list[NDArray[np.float64]]] = {role: [] for role in sound}
+        for counts in resamples(labels, groups):
+            for role, scores in sound.items():
+                parts[role].append(weighted_aucs(scores, labels, counts))
+        drawn |= {role: np.concatenate(part) for role, part in parts.items()}
+    return Resampled(aucs, drawn, "images" if groups is None else "groups")
+
+
+def resamples(labels: Labels, groups: Groups = None) -> Iterator[Counts]:
+    """How often each image is in each resample: blocks (b, n) of RESAMPLES rows together, the same at every call.
+
+    Drawn with replacement within strata, as many as there are, so that both classes are in every resample: images of
+    the first and of the second class, or whole groups of images that have the first, the second, or both.
+    """
+    owner, strata = _strata(labels, groups)
+    rng = np.random.default_rng(_SEED)
+    step = max(1, _BLOCK // len(labels))
+    for begin in range(0, RESAMPLES, step):
+        rows = min(step, RESAMPLES - begin)
+        counts = np.zeros((rows, sum(map(len, strata))), np.int64)
+        for members in strata:
+            size = len(members)
+            drawn = rng.integers(0, size, (rows, size)) + size * np.arange(rows)[:, None]
+            counts[:, members] = np.bincount(drawn.ravel(), minlength=rows * size).reshape(rows, size)
+        yield counts[:, owner]
+
+
+def weighted_aucs(scores: NDArray[np.float64], labels: Labels, counts: Counts) -> NDArray[np.float64]:
+    """The AUC (b,) of finite scores (n,) for each row of `counts` (b, n), how often each image is there; ties half."""
+    order = np.argsort(scores, kind="stable")
+    ranked = scores[order]
+    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])  # of equal scores
+    sorted_counts, second = counts[:, order], labels[order] == 1
+    above = np.add.reduceat(sorted_counts * second, starts, axis=1)
+    below = np.add.reduceat(sorted_counts * ~second, starts, axis=1)
+    # Doubled, so that all stays whole: 2 for each first-class image below, 1 for each of equal score
+    wins = (above * (2 * np.cumsum(below, axis=1) - below)).sum(axis=1)
+    return np.asarray(wins / (2 * above.sum(axis=1) * below.sum(axis=1)))
+
+
+def _strata(labels: Labels, groups: Groups) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+    """The unit (n,) that each image belongs to, and the units by the classes that are in them."""
+    owner = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    has = np.bincount(2 * owner + labels, minlength=2 * (int(owner.max()) + 1)).reshape(-1, 2) > 0
+    kind = has @ np.array([1, 2])
+    return owner, [np.flatnonzero(kind == one) for one in np.unique(kind)]
+
+
+def _varies(labels: Labels, groups: Groups) -> bool:
+    units = np.arange(len(labels)) if groups is None else groups
+    return all(len(np.unique(units[labels == one])) > 1 for one in (0, 1))
+
+
+def _interval(drawn: NDArray[np.float64] | None) -> tuple[float | None, float | None]:
+    if drawn is None:
+        return None, None
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    return float(low), float(high)

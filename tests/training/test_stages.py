@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from conftest import Recorder
+from keras import layers
+
+from kdcompress.data import Samples
+from kdcompress.errors import ModelError
+from kdcompress.methods import make_method
+from kdcompress.models import seed_everything
+from kdcompress.progress import Progress
+from kdcompress.sections import TrainingSection, ViewsSection
+from kdcompress.training import features, fitting
+from kdcompress.training.checkpoints import TrainingState, values_of
+from kdcompress.training.feed import Feed
+from kdcompress.training.fitting import FEATURES, Phase, run_phase
+from kdcompress.training.stages import cut, first_trained, only_training
+
+HEAD = {"trainable": "head", "epochs": 2, "learning_rate": 1e-2}
+LATE = {"trainable": "join", "epochs": 1, "learning_rate": 1e-3}
+ALL = {"trainable": "all", "epochs": 2, "learning_rate": 1e-3}
+VIEWS = ViewsSection(count=3, rotation_deg=20)
+
+
+def network(dropout: bool = False) -> Any:
+    """A branch and a join, BatchNorm on both sides of the border, and statistics that are not those it begins with."""
+    seed_everything(3)
+    image = keras.Input((28, 28, 1), name="image")
+    x = layers.Rescaling(1 / 255, name="scale")(image)
+    x = layers.Conv2D(4, 5, strides=3, name="conv")(x)
+    x = layers.BatchNormalization(name="norm")(x)
+    if dropout:
+        x = layers.Dropout(0.3, name="dropout")(x)
+    side = layers.Conv2D(4, 1, name="side")(x)
+    x = layers.Add(name="add")([x, side])
+    x = layers.ReLU(name="relu")(x)
+    x = layers.Conv2D(4, 3, name="join")(x)
+    x = layers.BatchNormalization(name="late_norm")(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    model = keras.Model(image, layers.Dense(10, name="logits")(x), name="branched")
+    rng = np.random.default_rng(0)
+    for name in ("norm", "late_norm"):
+        model.get_layer(name).set_weights([rng.uniform(0.5, 1.5, 4) for _ in range(4)])
+    return model
+
+
+def train(
+    small: Samples,
+    path: Path,
+    *stages: dict[str, Any],
+    model: Any = None,
+    views: ViewsSection = VIEWS,
+    progress: Progress | None = None,
+) -> tuple[Any, TrainingState]:
+    path.mkdir(exist_ok=True)
+    seed_everything(0)
+    model = model or network()
+    targets = np.random.default_rng(5).normal(0, 3, (len(small), views.count, 10)).astype(np.float32)
+    feed = Feed(small, views, targets, batch_size=50, seed=0)
+    training = TrainingSection(batch_size=50, stages=stages)
+    phase = Phase("student", "k", make_method({"name": "hinton"}), training, path / "c.npz")
+    state = run_phase(phase, model, feed, small.take(np.arange(60)), progress or Progress(), lambda rows: None)
+    return model, state
+
+
+def close(one: list[Any], other: list[Any]) -> bool:
+    return all(np.allclose(a, b, rtol=1e-3, atol=2e-5) for a, b in zip(one, other, strict=True))
+
+
+def whole(model: Any, trainable: str, sample: Any) -> None:
+    """In the place of `cut`: frozen layers are run in every step, as Keras does it."""
+
+
+@pytest.mark.parametrize("stage", [HEAD, LATE])
+def test_features_computed_once_train_as_frozen_layers_in_every_step_do(
+    stage: dict[str, Any], small: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, once = train(small, tmp_path / "once", stage, ALL)
+    assert list((tmp_path / "once" / FEATURES).iterdir())
+    monkeypatch.setattr(fitting, "cut", whole)
+    _, plain = train(small, tmp_path / "plain", stage, ALL)
+    assert not (tmp_path / "plain" / FEATURES).exists()
+    assert close(once.variables, plain.variables)
+    assert once.best_epoch == plain.best_epoch
+    assert [row["loss"] for row in once.rows] == pytest.approx([row["loss"] for row in plain.rows], rel=1e-4)
+    assert [row["val_loss"] for row in once.rows] == pytest.approx([row["val_loss"] for row in plain.rows], rel=1e-4)
+
+
+def test_stages_are_fits_of_a_model_frozen_and_compiled_by_hand(small: Samples, tmp_path: Path) -> None:
+    _, state = train(small, tmp_path, HEAD, ALL)
+    by_hand = network()
+    feed = Feed(small, VIEWS, None, batch_size=50, seed=0)
+    targets = np.random.default_rng(5).normal(0, 3, (len(small), 3, 10)).astype(np.float32)
+    method = make_method({"name": "hinton"})
+    wrapped = keras.Model(by_hand.inputs, {"label": by_hand.output, "targets": by_hand.output})
+    for begin, end, frozen, rate in ((0, 2, True, 1e-2), (2, 4, False, 1e-3)):
+        for layer in by_hand.layers[:-1]:
+            layer.trainable = not frozen
+        wrapped.compile(
+            keras.optimizers.Adam(rate),
+            {"label": keras.losses.SparseCategoricalCrossentropy(from_logits=True), "targets": method.targets_loss},
+            loss_weights={"label": 0.5, "targets": 0.5},
+        )
+        batches = feed.dataset(begin, end).as_numpy_iterator()
+        orders = [pair for epoch in range(begin, end) for pair in feed.order(epoch)]
+        for (images, truth), (index, view) in zip(batches, orders, strict=True):
+            wrapped.train_on_batch(images, {**truth, "targets": targets[index, view]})
+    assert close(state.variables, values_of(by_hand.variables))
+
+
+def test_frozen_layers_and_their_statistics_stay(small: Samples, tmp_path: Path) -> None:
+    before = {layer.name: layer.get_weights() for layer in network().layers}
+    model, state = train(small, tmp_path / "head", HEAD)
+    for layer in model.layers[:-1]:
+        assert all(np.array_equal(a, b) for a, b in zip(layer.get_weights(), before[layer.name], strict=True))
+    assert not np.array_equal(model.layers[-1].get_weights()[0], before["logits"][0])
+    model, _ = train(small, tmp_path / "late", LATE)
+    assert np.array_equal(model.get_layer("norm").get_weights()[2], before["norm"][2])
+    assert not np.array_equal(model.get_layer("late_norm").get_weights()[2], before["late_norm"][2])
+    model, _ = train(small, tmp_path / "all", HEAD, ALL)
+    assert not np.array_equal(model.get_layer("norm").get_weights()[2], before["norm"][2])
+    assert all(layer.trainable for layer in model.layers)
+
+
+class Killed(Progress):
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def epoch(self, phase: str, epoch: int, epochs: int, row: Any) -> None:
+        if epoch == self.after:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_a_training_killed_in_a_stage_or_at_a_border_ends_the_same(after: int, small: Samples, tmp_path: Path) -> None:
+    _, unbroken = train(small, tmp_path / "unbroken", HEAD, ALL)
+    with pytest.raises(KeyboardInterrupt):
+        train(small, tmp_path / "broken", HEAD, ALL, progress=Killed(after))
+    _, broken = train(small, tmp_path / "broken", HEAD, ALL)
+    assert all(np.array_equal(a, b) for a, b in zip(broken.variables, unbroken.variables, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(broken.best, unbroken.best, strict=True))
+
+
+def test_frozen_layers_run_once_for_each_view_also_of_a_second_model(
+    small: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    class Counting(features.Forward):
+        def __call__(self, images: Any) -> Any:
+            seen.append(len(images))
+            return super().__call__(images)
+
+    monkeypatch.setattr(features, "Forward", Counting)
+    train(small, tmp_path, {**HEAD, "epochs": 10})
+    assert sum(seen) == 3 * len(small) + 60
+    (tmp_path / "c.npz").unlink()
+    train(small, tmp_path, HEAD)  # the baseline's network is the same while it is frozen
+    assert sum(seen) == 3 * len(small) + 60
+
+
+def test_two_tensors_over_the_border_are_told_and_trained_plainly(
+    small: Samples, tmp_path: Path, recorder: Recorder
+) -> None:
+    before = network()
+    model, _ = train(small, tmp_path, {"trainable": "add", "epochs": 1}, progress=recorder)
+    assert any("frozen layers run in every epoch" in note for note in recorder.notes)
+    assert np.array_equal(model.get_layer("side").get_weights()[0], before.get_layer("side").get_weights()[0])
+    assert not np.array_equal(model.get_layer("join").get_weights()[0], before.get_layer("join").get_weights()[0])
+
+
+def test_random_frozen_layers_are_not_run_once_and_for_all(small: Samples) -> None:
+    model = network(dropout=True)
+    with only_training(model, "head"):
+        assert cut(model, "head", small.images[:2]) is None
+    with only_training(model, "dropout"):
+        assert cut(model, "dropout", small.images[:2]) is not None
+
+
+def test_a_full_disk_is_seen_before_it_is_full(
+    small: Samples, tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "_SPARE", 0.0)
+    train(small, tmp_path, HEAD, progress=recorder)
+    assert any("no room for" in note for note in recorder.notes)
+
+
+def test_head_is_the_last_layer_with_weights() -> None:
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Dense(2), layers.Activation("linear")])
+    assert first_trained(model, "head") == 1
+    assert first_trained(model, "all") == 0
+
+
+def test_a_layer_that_is_not_there_is_told_with_those_that_are() -> None:
+    with pytest.raises(ModelError, match=r"no layer 'joins' \(did you mean 'join'\?\); .* from scale to logits"):
+        first_trained(network(), "joins")
+
+
+def test_a_subclassed_model_has_no_layers_in_order() -> None:
+    class Own(keras.Model):  # type: ignore[misc]
+        pass
+
+    with pytest.raises(ModelError, match="Own is a subclassed model"):
+        first_trained(Own(), "head")

@@ -1,0 +1,134 @@
+"""Intervals of AUCs, against a slow loop over the same resamples and scikit-learn."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from kdcompress.verification.bootstrap import RESAMPLES, resample, resamples, weighted_aucs
+
+
+def made_up(n: int = 120, seed: int = 0) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Labels, and logits in steps of a half: many are equal."""
+    rng = np.random.default_rng(seed)
+    labels = (rng.random(n) < 0.35).astype(np.int64)
+    logits = {}
+    for role, strength in (("teacher", 1.5), ("student", 1.2), ("baseline", 0.7)):
+        logits[role] = np.zeros((n, 2), np.float32)
+        logits[role][:, 1] = np.round(2 * rng.normal(strength * labels, 1)) / 2
+    return labels, logits
+
+
+def test_it_is_what_a_slow_loop_over_the_same_resamples_finds() -> None:
+    labels, logits = made_up()
+    found = resample(logits, labels)
+    counts = np.concatenate(list(resamples(labels)))
+    slow: dict[str, list[float]] = {role: [] for role in logits}
+    for row in counts:
+        index = np.repeat(np.arange(len(labels)), row)
+        for role, values in logits.items():
+            slow[role].append(float(roc_auc_score(labels[index], values[index, 1])))
+    for role, values in logits.items():
+        assert found.aucs[role] == pytest.approx(roc_auc_score(labels, values[:, 1]))
+        assert found.drawn[role] == pytest.approx(np.array(slow[role]))
+        assert found.interval(role) == pytest.approx(tuple(np.percentile(slow[role], [2.5, 97.5])))
+    paired = np.array(slow["student"]) - np.array(slow["teacher"])
+    difference = found.difference("student", "teacher")
+    assert difference is not None
+    assert difference["value"] == pytest.approx(found.aucs["student"] - found.aucs["teacher"])
+    assert (difference["low"], difference["high"]) == pytest.approx(tuple(np.percentile(paired, [2.5, 97.5])))
+
+
+def test_ties_count_a_half() -> None:
+    scores, labels = np.array([1.0, 1.0, 2.0, 0.0]), np.array([0, 1, 1, 0])
+    once = np.ones((1, 4), np.int64)
+    assert weighted_aucs(scores, labels, once).tolist() == [3.5 / 4]
+    # The first twice, the last not at all: pairs (1, 1), (1, 1), (2, 1), (2, 1)
+    assert weighted_aucs(scores, labels, np.array([[2, 1, 1, 0]])).tolist() == [3 / 4]
+
+
+def test_each_class_keeps_its_size_in_every_resample() -> None:
+    labels, _ = made_up()
+    counts = np.concatenate(list(resamples(labels)))
+    assert counts.shape == (RESAMPLES, len(labels))
+    assert set(counts[:, labels == 1].sum(axis=1)) == {int(labels.sum())}
+    assert set(counts[:, labels == 0].sum(axis=1)) == {int((1 - labels).sum())}
+    assert counts.mean(axis=0) == pytest.approx(np.ones(len(labels)), abs=0.15)
+
+
+def test_groups_are_drawn_whole_and_both_classes_are_always_there() -> None:
+    # Two groups of the first class alone, two of the second, one of both
+    groups = np.array(["a", "a", "b", "c", "d", "d", "d", "e", "e"])
+    labels = np.array([0, 0, 0, 1, 1, 1, 1, 0, 1])
+    counts = np.concatenate(list(resamples(labels, groups)))
+    for name in "abcde":
+        own = counts[:, groups == name]
+        assert (own == own[:, :1]).all()
+    assert set((counts[:, 0] + counts[:, 2]).tolist()) == {2}  # as many groups of the kind as there are
+    assert set((counts[:, 3] + counts[:, 4]).tolist()) == {2}
+    assert set(counts[:, 8].tolist()) == {1}
+    assert (counts[:, labels == 1].sum(axis=1) > 0).all()
+
+
+def test_images_that_are_alike_make_the_interval_wider() -> None:
+    labels, logits = made_up(60)
+    repeated = {role: np.repeat(values, 6, axis=0) for role, values in logits.items()}
+    groups = np.repeat([f"case {i}" for i in range(60)], 6)
+    alone, whole = resample(logits, labels), resample(repeated, np.repeat(labels, 6), groups)
+    naive = resample(repeated, np.repeat(labels, 6))
+    assert (alone.over, whole.over) == ("images", "groups")
+
+    def width(found: tuple[float | None, float | None]) -> float:
+        low, high = found
+        assert low is not None
+        assert high is not None
+        return high - low
+
+    # Six copies of a case say no more than one; taken for six images they would seem to
+    assert width(whole.interval("student")) == pytest.approx(width(alone.interval("student")), rel=0.1)
+    assert width(naive.interval("student")) < 0.6 * width(whole.interval("student"))
+
+
+def test_it_covers_what_is_true() -> None:
+    # Normal scores a unit apart: AUC = Phi(1 / sqrt 2) = 0.7602
+    inside = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        labels = np.repeat([0, 1], [60, 40])
+        scores = np.stack([np.zeros(100), rng.normal(labels, 1)], axis=1).astype(np.float32)
+        low, high = resample({"student": scores}, labels).interval("student")
+        assert low is not None
+        assert high is not None
+        inside += low < 0.7602 < high
+    assert 52 <= inside <= 60
+
+
+def test_the_same_every_time() -> None:
+    labels, logits = made_up()
+    assert resample(logits, labels).interval("teacher") == resample(dict(logits), labels.copy()).interval("teacher")
+
+
+def test_what_cannot_vary_has_no_interval() -> None:
+    labels, logits = made_up()
+    one = np.where(np.arange(len(labels)) == np.flatnonzero(labels)[0], 1, 0)
+    assert resample(logits, one).interval("student") == (None, None)
+    assert resample(logits, one).aucs["student"] is not None
+    in_one_group = np.where(labels == 1, "a", np.arange(len(labels)).astype(str))
+    found = resample(logits, labels, in_one_group)
+    assert found.interval("student") == (None, None)
+    difference = found.difference("student", "teacher")
+    assert difference is not None
+    assert (difference["low"], difference["high"]) == (None, None)
+    assert resample(logits, np.zeros_like(labels)).difference("student", "teacher") is None
+    assert found.difference("student", "nobody") is None
+
+
+def test_a_thousand_images_take_well_under_two_seconds() -> None:
+    labels, logits = made_up(1000)
+    resample(logits, labels)
+    start = time.perf_counter()
+    resample(logits, labels)
+    assert time.perf_counter() - start < 2
