@@ -14,6 +14,7 @@ from pydantic import Field
 from kdcompress import registry, starts
 from kdcompress.errors import RecipeError
 from kdcompress.files import digest_of
+from kdcompress.overrides import override
 from kdcompress.references import file_endings, is_function, model_reference, refuse_missing
 from kdcompress.section import Section, build
 from kdcompress.sections import (
@@ -99,7 +100,7 @@ def resolve(
     """
     values = copy.deepcopy(dict(recipe)) if isinstance(recipe, Mapping) else _read(str(recipe))
     for key, value in (overrides or {}).items():
-        _override(values, key, value)
+        override(values, key, value)
     resolved = _check(values)
     if files:
         check_files(resolved)
@@ -124,7 +125,7 @@ def data_settings(source: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in overrides.items():
         if not key.startswith("data."):
             raise RecipeError(f"only the data are looked at: --set takes data.KEY=VALUE here, got {key!r}")
-        _override(values, key, value)
+        override(values, key, value)
     found: dict[str, Any] = values.get("data", {})
     return found
 
@@ -151,17 +152,6 @@ def kind_of(section: str, settings: Mapping[str, Any]) -> Any:
         came = f"must be one of them, got {name!r}" if "name" in settings else "is missing"
         raise RecipeError(f"{section}.name {came}; choices: {', '.join(registry.choices(room))}")
     return getattr(registry.load(room, name), attribute)
-
-
-def parse_setting(text: str) -> tuple[str, Any]:
-    """`KEY=VALUE` as (key, value); the value is read as TOML, and as plain text when it is none."""
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise RecipeError(f"--set takes KEY=VALUE, such as training.epochs=3, got {text!r}")
-    try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value.strip()
 
 
 def _read(recipe: str) -> dict[str, Any]:
@@ -218,49 +208,6 @@ def _map_keys(section: Any, keys: tuple[str, ...], change: Callable[[Any], Any])
     for key in keys if isinstance(section, dict) else ():
         if key in section:
             section[key] = change(section[key])
-
-
-def _override(values: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key; in a list, a part is the number of an item from 0, or * for all of them."""
-    if key == "method.name" and isinstance(value, str) and isinstance(values.get("method"), dict):
-        values["method"] = _shared_settings(values["method"], value)
-    _drop_other_start(values, key, value)
-    _set(values, key.split("."), value, key, "the recipe")
-
-
-def _drop_other_start(values: dict[str, Any], key: str, model: Any) -> None:
-    """Another model does not start from the former's file, and drops what it has no setting for."""
-    name, _, last = key.partition(".")
-    section = values.get(name)
-    if name not in ("teacher", "student") or last != "model" or not isinstance(section, dict):
-        return
-    if model not in ("", section.get("model")):  # "" makes room for members, which take over what they can
-        starts.drop_start(section, str(model))
-
-
-def _set(place: Any, parts: list[str], value: Any, key: str, name: str) -> None:
-    first, *rest = parts
-    if isinstance(place, list):
-        for item in place if first == "*" else [_item(place, first, key)]:
-            _set(item, rest or [""], value, key, name)
-    elif not isinstance(place, dict):
-        raise RecipeError(f"unknown key {key!r}: {name} is a value, not a section")
-    elif not rest:
-        place[first] = value
-    elif rest[0] != "*" or first in place:
-        _set(place.setdefault(first, {}), rest, value, key, first)
-
-
-def _item(items: list[Any], number: str, key: str) -> Any:
-    if not number.isdecimal() or int(number) >= len(items):
-        raise RecipeError(f"unknown key {key!r}: there are items 0 to {len(items) - 1}, or * for all, got {number!r}")
-    return items[int(number)]
-
-
-def _shared_settings(method: dict[str, Any], name: str) -> dict[str, Any]:
-    """Another method takes over the settings that it knows too, and drops the rest."""
-    known = registry.load("methods", name).METHOD.model_fields
-    return {key: value for key, value in method.items() if key in known}
 
 
 def _check(values: dict[str, Any]) -> Recipe:

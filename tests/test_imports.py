@@ -28,7 +28,7 @@ LAYERS = (
     ("data",),
     ("run",),
     ("recipe",),
-    ("references", "sections"),
+    ("references", "sections", "overrides"),
     ("section", "cache", "starts"),
     ("registry", "files", "progress"),
     ("errors", "_version", "recipes"),
@@ -93,7 +93,9 @@ def test_a_choice_is_a_file() -> None:
     assert registry.choices("models") == ["mnist_cnn", "mnist_mlp", "mobilenetv2", "resnet50v2"]
     assert registry.choices("datasets") == ["arrays", "csv", "ebhi-seg", "folder", "mhist", "mnist"]
     assert registry.choices("teachers") == ["keras", "logits", "onnx", "saved_model", "tflite"]
-    assert registry.choices("recipes") == ["mnist", "mnist-demo", "mnist-subclass"]
+    assert registry.choices("recipes") == [
+        "ebhi", "ebhi-known", "ebhi-subclass", "mhist", "mhist-subclass", "mnist", "mnist-demo", "mnist-subclass",
+    ]  # fmt: skip
     for room in registry.ROOMS:
         for name in registry.choices(room):
             assert registry.describe(room, name), f"{room}/{name} does not say what it is"

@@ -93,8 +93,8 @@ def _table_4(counted: dict[str, dict[str, Any]]) -> str:
     ratios = [counted["student"][key] / counted["teacher"][key] for key in ("flops", "params")]
     return (
         f"## Table 4: FLOPs of the pair at 224x224\n\n{table}\n\nThe paper's figures are 2 * 2048 * 2 and 2 * 1280 * "
-        "2: the dense heads alone, because the backbones had no fixed image size when they were counted. The student has "
-        f"{ratios[0]:.4f} times the teacher's FLOPs and {ratios[1]:.4f} times its parameters."
+        "2: the dense heads alone, because the backbones had no fixed image size when they were counted. The student "
+        f"has {ratios[0]:.4f} times the teacher's FLOPs and {ratios[1]:.4f} times its parameters."
     )
 
 

@@ -83,8 +83,8 @@ EBHI = Plan(
     note=(
         "Cut to what 2 cores do in some two hours: images of 96 px in place of 224, 4 views in place of 8; the "
         "teacher's last block and head are trained for 5 epochs on frozen layers and then all of it for 4 (its "
-        "ImageNet weights end before that block, which starts fresh), the student's head for 5 and all of it for 8; without transfer "
-        "learning all layers for as many epochs. The paper has 10 and 25."
+        "ImageNet weights end before that block, which starts fresh), the student's head for 5 and all of it for 8; "
+        "without transfer learning all layers for as many epochs. The paper has 10 and 25."
     ),
 )
 QUICK = Plan(

@@ -39,7 +39,8 @@ def check(
     kdcompress data check my-recipe.toml --ids ids.csv
     """
     from kdcompress.data import make_source, write_ids
-    from kdcompress.recipe import data_settings, parse_setting
+    from kdcompress.overrides import parse_setting
+    from kdcompress.recipe import data_settings
 
     given = {"data.dir": str(data_dir)} if data_dir else {}
     loader = make_source(data_settings(source, {**given, **dict(parse_setting(text) for text in settings)}))

@@ -42,7 +42,7 @@ def sweep(
     kdcompress report sweeps/mnist-...          curves with intervals
     """
     from kdcompress import api
-    from kdcompress.recipe import parse_setting
+    from kdcompress.overrides import parse_setting
 
     given: dict[str, Any] = {
         "temperatures": _numbers("--temperature", temperatures),

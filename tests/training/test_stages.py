@@ -115,7 +115,7 @@ def test_stages_are_fits_of_a_model_frozen_and_compiled_by_hand(small: Samples, 
 
 def test_frozen_layers_and_their_statistics_stay(small: Samples, tmp_path: Path) -> None:
     before = {layer.name: layer.get_weights() for layer in network().layers}
-    model, state = train(small, tmp_path / "head", HEAD)
+    model, _ = train(small, tmp_path / "head", HEAD)
     for layer in model.layers[:-1]:
         assert all(np.array_equal(a, b) for a, b in zip(layer.get_weights(), before[layer.name], strict=True))
     assert not np.array_equal(model.layers[-1].get_weights()[0], before["logits"][0])
