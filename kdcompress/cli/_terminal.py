@@ -84,9 +84,10 @@ class Terminal(Progress):
         super().epoch(phase, epoch, epochs, row)
         losses = [name for name in row if name.endswith("_loss") and not name.startswith("val_")]
         parts = ", ".join(f"{name.removesuffix('_loss')} {row[name]:.4f}" for name in losses)
+        auc = f", AUC {100 * row['val_auc']:.2f} %" if "val_auc" in row else ""
         self._say(
             f"{phase:<9} epoch {epoch:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.4f} ({parts})  "
-            f"val accuracy {100 * row['val_accuracy']:.2f} %  {row['seconds']:.1f} s"
+            f"val accuracy {100 * row['val_accuracy']:.2f} %{auc}  {row['seconds']:.1f} s"
         )
 
     def end(self) -> None:

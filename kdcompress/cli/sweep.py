@@ -82,14 +82,17 @@ def _numbers(option: str, text: str | None) -> list[float] | None:
 
 
 def _show(result: dict[str, Any], terminal: Terminal) -> None:
-    terminal.result(f"{'method':<10} {'T':>6} {'alpha':>6}   validation accuracy")
+    from kdcompress.verification.metrics import METRICS
+
+    metric = METRICS[result["metric"]]
+    terminal.result(f"{'method':<10} {'T':>6} {'alpha':>6}   validation {metric}")
     for one in result["settings"]:
         tuned = [f"{one[key]:>6.4g}" if one[key] is not None else f"{'-':>6}" for key in ("temperature", "alpha")]
         mark = "  chosen" if _same(one, result["best"]) else ""
         terminal.result(f"{one['method']:<10} {' '.join(tuned)}   {_interval(one['val']) or one['reason']}{mark}")
     n, student, without = result["dataset"]["n_test"], result["student"]["test"], result["baseline"]["test"]
     terminal.result(
-        f"test accuracy  teacher {100 * result['teacher']['test']:.2f} %, student {_interval(student)}, "
+        f"test {metric:<9} teacher {100 * result['teacher']['test']:.2f} %, student {_interval(student)}, "
         f"without teacher {_interval(without)}  ({n:,} images)"
     )
     terminal.result(f"gain           {result['sentence']}")

@@ -13,6 +13,7 @@ from kdcompress.reporting import _page
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._svg import BAD, COLOURS, INK, draw, legend, plain_ticks
 from kdcompress.reporting._words import MISSING, clean, percent, points, whole
+from kdcompress.verification.metrics import METRICS
 from kdcompress.verification.origin import synthetic_notice
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _summary(result: dict[str, Any]) -> Table:
     for role, label in (("student", "student, chosen setting"), ("baseline", "the same without teacher")):
         found = result[role]["test"]
         rows.append([label, percent(found["mean"]), _range(found), str(found["n"])])
-    return Table("Accuracy on test", ["", "mean", "95 % interval", "seeds"], rows)
+    return Table(f"{_metric(result)} on test", ["", "mean", "95 % interval", "seeds"], rows)
 
 
 def _curve(result: dict[str, Any], key: str) -> Section | None:
@@ -95,12 +96,17 @@ def _curve(result: dict[str, Any], key: str) -> Section | None:
         if key == "temperature":
             axes.set_xscale("log")
             plain_ticks(axes.xaxis)
-        axes.set_ylabel("accuracy on validation, in %")
+        axes.set_ylabel(f"{_metric(result)} on validation, in %")
         legend(axes, 2)
 
-    title = f"Accuracy on validation over {_NAMES[key]}"
+    title = f"{_metric(result)} on validation over {_NAMES[key]}"
     caption = "Means over seeds; bars are their 95 % intervals (Student's t). Where bars overlap widely, noise decides."
     return Section(f"over-{key}", title, figures=[Figure(draw(f"over-{key}", title, 260, paint), caption)])
+
+
+def _metric(result: dict[str, Any]) -> str:
+    """The metric at the beginning of a sentence; sweeps of before there was a choice went by accuracy."""
+    return _capital(METRICS[result.get("metric", "accuracy")])
 
 
 def _bars(found: dict[str, Any]) -> tuple[float, float]:

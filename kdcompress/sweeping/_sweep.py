@@ -25,6 +25,7 @@ from kdcompress.sweeping._space import TUNED, Setting, Space
 from kdcompress.sweeping._study import Study
 from kdcompress.sweeping._trial import Worker
 from kdcompress.training.fitting import use_determinism
+from kdcompress.verification.metrics import METRICS
 
 RECIPE, SPACE, RESULT, STUDY = "sweep.toml", "space.json", "sweep.json", "study.db"
 _MADE_BY = "kdcompress sweep"
@@ -187,6 +188,7 @@ def _finish(request: Request, study: Study, worker: Worker, progress: Progress) 
     return {
         "recipe": request.base.name,
         "dataset": worker.material.facts,
+        "metric": worker.metric,
         "space": space.facts,
         "trials": rows,
         "settings": settings,
@@ -195,7 +197,7 @@ def _finish(request: Request, study: Study, worker: Worker, progress: Progress) 
         "student": {"test": interval(list(tested.values())), "by_seed": list(tested.values())},
         "baseline": {"test": interval(list(baseline.values())), "by_seed": list(baseline.values())},
         "gain": gain,
-        "sentence": sentence(gain),
+        "sentence": sentence(gain, METRICS[worker.metric]),
         "warnings": worker.warnings,
     }
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kdcompress.errors import TrainingError
 from kdcompress.files import content_digest, digest_of, write_json
 from kdcompress.methods import Method, make_method
@@ -18,12 +21,13 @@ from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
 from kdcompress.sweeping._space import Setting
 from kdcompress.teachers import Targets
-from kdcompress.training.evaluation import accuracy
+from kdcompress.training.evaluation import figures
 from kdcompress.training.fitting import finalise, run_phase
 from kdcompress.training.labelling import label_all, sound_teaching
 from kdcompress.training.learning import Learning
 from kdcompress.training.material import Material
 from kdcompress.training.teaching import Teaching
+from kdcompress.verification.metrics import METRICS, headline
 
 BASELINE = "baseline"
 _STUDENT, _RESULT = "student.keras", "trial.json"
@@ -74,6 +78,11 @@ class Worker:
             self._mine = digest_of([material.split.fingerprint, material.unlabelled_fingerprint, files])
         return self._mine
 
+    @property
+    def metric(self) -> str:
+        """What students are judged by: AUC for two classes, else accuracy."""
+        return headline(len(self.material.dataset.classes))
+
     def prepare(self, settings: list[Setting]) -> None:
         """Train teachers and label once, before processes that share the cache would wait for each other."""
         if notice := self.material.dataset.notice:
@@ -94,12 +103,12 @@ class Worker:
             rows.append(row)
             if row.pop("known"):
                 continue  # said by the process that was killed before it could tell the study
-            shown = row["reason"] or f"validation accuracy {100 * row['val']:.2f} %"
+            shown = row["reason"] or f"validation {METRICS[self.metric]} {100 * row['val']:.2f} %"
             self.progress.note(f"{setting.shown}, seed {seed}: {shown}  ({row['seconds']:.1f} s)")
         return rows
 
     def test(self, setting: Setting, seed: int, baseline: bool = False) -> float:
-        """The accuracy on test of the student of a setting and seed, or of the same student without the teacher."""
+        """The metric on test of the student of a setting and seed, or of the same student without the teacher."""
         recipe = setting.recipe(self.base, seed)
         place = self._place(recipe, baseline)
         self._fit(recipe, place, baseline)
@@ -108,13 +117,19 @@ class Worker:
         final = finalise(model, self._role(method, baseline), self.material.dataset.input_shape)
         final.load_weights(place / _STUDENT)
         test = self.material.split.test
-        return accuracy(Forward(final)(test.images), test.labels)
+        return self._measured(Forward(final)(test.images), test.labels)
 
     def teacher_test(self, setting: Setting) -> float:
-        """The accuracy on test of the teacher that a setting learns from."""
+        """The metric on test of the teacher that a setting learns from."""
         teaching, _ = self._teaching(setting.recipe(self.base, self.base.seed))
         test = self.material.split.test
-        return accuracy(teaching.read(teaching.answer(test)), test.labels)
+        return self._measured(teaching.read(teaching.answer(test)), test.labels)
+
+    def _measured(self, logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+        found = figures(logits, labels)[self.metric]
+        if found is None:
+            raise TrainingError(f"the {METRICS[self.metric]} on test is not known: test has images of one class alone")
+        return found
 
     def forget_all_but(self, setting: Setting, seeds: tuple[int, ...]) -> None:
         """Delete the models of every other setting: their figures stay in the study."""
@@ -150,7 +165,7 @@ class Worker:
                           lambda rows: None)  # fmt: skip
         save_model(finalise(model, role, self.material.dataset.input_shape), place / _STUDENT)
         best = state.rows[state.best_epoch - 1]
-        figures = {"val": best["val_accuracy"], "val_loss": best["val_loss"], "best_epoch": state.best_epoch}
+        figures = {"val": best[f"val_{self.metric}"], "val_loss": best["val_loss"], "best_epoch": state.best_epoch}
         write_json(place / _RESULT, figures)
         phase.checkpoint.unlink(missing_ok=True)
         return figures

@@ -14,6 +14,9 @@ Labels = NDArray[np.int64]
 _BINS = 15
 
 
+METRICS = {"accuracy": "accuracy", "auc": "AUC", "loss": "loss"}  # what they are called in text
+
+
 def headline(classes: int) -> str:
     """The metric that gates and summaries speak of: `auc` for two classes, `accuracy` for more."""
     return "auc" if classes == 2 else "accuracy"

@@ -8,6 +8,7 @@ from kdcompress.reporting._facts import ROLES, Facts
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._svg import COLOURS, INK, LINES, MARKERS, draw, legend, plain_ticks
 from kdcompress.reporting._words import MISSING, digits, percent
+from kdcompress.verification.metrics import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,16 +23,19 @@ _COLUMNS = (
 
 
 def section(facts: Facts) -> Section:
-    """Validation accuracy and loss by epoch of every phase."""
+    """The metric and the loss on validation by epoch of every phase."""
     phases = [role for role in ROLES if any(row["phase"] == role for row in facts.history)]
     if not phases:
         return Section("curves", _TITLE, missing=["No epoch has been trained yet."])
     best = _best(facts)
+    of_two = any(row.get("val_auc") for row in facts.history)
+    metric = ("val_auc", "AUC on validation, in %") if of_two else ("val_accuracy", "Accuracy on validation, in %")
     figures = [
-        _figure(facts, phases, "val_accuracy", "Accuracy on validation, in %", best),
+        _figure(facts, phases, *metric, best),
         _figure(facts, phases, "val_loss", "Cross-entropy on validation", best),
     ]
-    text = ["Weights are those of the epoch with a ring, the best on validation images carved from train."]
+    by = METRICS[facts.recipe.get("training", {}).get("choose_by", "accuracy")]
+    text = [f"Weights are those of the epoch with a ring, the best by {by} on validation images carved from train."]
     if "teacher" not in phases:
         text.append("The teacher was not trained in this run: it came trained.")
     return Section("curves", _TITLE, text if best else text[1:], figures, [_table(facts, phases)])
@@ -45,11 +49,11 @@ def _best(facts: Facts) -> dict[str, int]:
 
 
 def _figure(facts: Facts, phases: list[str], column: str, title: str, best: dict[str, int]) -> Figure:
-    scale = 100 if column == "val_accuracy" else 1
+    scale = 1 if column == "val_loss" else 100
 
     def paint(axes: Axes) -> None:
         for role in phases:
-            rows = [row for row in facts.history if row["phase"] == role and row[column]]
+            rows = [row for row in facts.history if row["phase"] == role and row.get(column)]
             epochs, values = [int(row["epoch"]) for row in rows], [scale * float(row[column]) for row in rows]
             look = {"color": COLOURS[role], "linestyle": LINES[role], "marker": MARKERS[role]}
             axes.plot(epochs, values, markersize=3.5, linewidth=1.8, label=role, **look)
@@ -67,10 +71,12 @@ def _figure(facts: Facts, phases: list[str], column: str, title: str, best: dict
 
 
 def _table(facts: Facts, phases: list[str]) -> Table:
+    fractions = {"train accuracy": "accuracy", "validation accuracy": "val_accuracy", "validation AUC": "val_auc"}
+    known = {name: key for name, key in fractions.items() if any(row.get(key) for row in facts.history)}
     rows = []
     for row in (row for role in phases for row in facts.history if row["phase"] == role):
         losses = [digits(float(row[key])) if row.get(key) else MISSING for _, key in _COLUMNS]
-        accuracies = [percent(float(row[key])) if row.get(key) else MISSING for key in ("accuracy", "val_accuracy")]
-        rows.append([row["phase"], row["epoch"], *losses, *accuracies, f"{float(row['seconds']):.1f}"])
-    head = ["phase", "epoch", *(name for name, _ in _COLUMNS), "train accuracy", "validation accuracy", "seconds"]
+        metrics = [percent(float(row[key])) if row.get(key) else MISSING for key in known.values()]
+        rows.append([row["phase"], row["epoch"], *losses, *metrics, f"{float(row['seconds']):.1f}"])
+    head = ["phase", "epoch", *(name for name, _ in _COLUMNS), *known, "seconds"]
     return Table("Every epoch", head, rows)
