@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime
-import platform
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from kdcompress._version import __version__
 from kdcompress.sweeping._gain import interval, paired_gain, sentence
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tabling import grid, interval_text, processor
 
 PAPER = {
     "teacher, subclasses": 99.31,
@@ -44,7 +48,7 @@ def _made(plan: Any, data: dict[str, Any], seconds: float) -> str:
         "" if _is_whole(data) else " **Not the whole MNIST**: figures are lower than the paper's, and not held to them."
     )
     return (
-        f"`python {plan.command}` on {datetime.date.today()}, kdcompress {__version__}, {_processor()}, "
+        f"`python {plan.command}` on {datetime.date.today()}, kdcompress {__version__}, {processor()}, "
         f"{seconds / 60:.0f} minutes of work. {data['n_train']:,} images to train on, {data['n_val']:,} held out to "
         f"choose epochs by, {data['n_test']:,} to test. Teachers of each kind: {len(plan.teachers)}; student seeds for "
         f"each: {len(plan.seeds)}, in table 3 and the curves {len(plan.few)}.{whole}"
@@ -53,12 +57,6 @@ def _made(plan: Any, data: dict[str, Any], seconds: float) -> str:
 
 def _is_whole(data: dict[str, Any]) -> bool:
     return bool(data["n_test"] == 10_000)
-
-
-def _processor() -> str:
-    from cpuinfo import get_cpu_info
-
-    return f"{get_cpu_info().get('brand_raw', platform.machine())}, Python {platform.python_version()}"
 
 
 def _table_1(counted: dict[str, Any]) -> str:
@@ -71,7 +69,7 @@ def _table_1(counted: dict[str, Any]) -> str:
         f"The student has {ratio['params']:.2f} times the teacher's parameters (they grew) and {ratio['flops']:.3f} "
         "times its FLOPs."
     )
-    return f"## Table 1: FLOPs\n\n{_grid(['', 'paper', 'FLOPs', 'MACs', 'parameters'], rows)}\n\n{note}"
+    return f"## Table 1: FLOPs\n\n{grid(['', 'paper', 'FLOPs', 'MACs', 'parameters'], rows)}\n\n{note}"
 
 
 def _table_2(plan: Any, results: Results, n_test: int) -> str:
@@ -88,7 +86,7 @@ def _table_2(plan: Any, results: Results, n_test: int) -> str:
     rows = [
         [name, f"{PAPER[name]:.2f}", *_ours(values, PAPER[name] if held else None)] for name, values in ours.items()
     ]
-    grid = _grid(["test accuracy, %", "paper", "ours (95 %)", "lowest to highest", "agree"], rows)
+    table = grid(["test accuracy, %", "paper", "ours (95 %)", "lowest to highest", "agree"], rows)
     alone = ours["student, no KD"]
     gains = {
         "KD over no KD": paired_gain(ours["student, KD"], alone),
@@ -109,7 +107,7 @@ def _table_2(plan: Any, results: Results, n_test: int) -> str:
             f"is uncertain by about {spread:.2f} points.",
         ]
     )
-    return f"## Table 2: T = 4, alpha = 0.5\n\n{grid}\n\n{text}"
+    return f"## Table 2: T = 4, alpha = 0.5\n\n{table}\n\n{text}"
 
 
 def _table_3(plan: Any, results: Results) -> str:
@@ -120,21 +118,21 @@ def _table_3(plan: Any, results: Results) -> str:
     ours = {"teacher": teachers, "student, KD": values}
     rows = [[name, f"{paper[name]:.2f}", *_ours(ours[name], paper[name] if held else None)] for name in paper]
     head = ["test accuracy, %", "paper", "ours (95 %)", "lowest to highest", "agree"]
-    return f"## Table 3: T = 16, alpha = 0.3\n\n{_grid(head, rows)}"
+    return f"## Table 3: T = 16, alpha = 0.3\n\n{grid(head, rows)}"
 
 
 def _curve(name: str, result: dict[str, Any]) -> str:
     rows = []
     for one in result["settings"]:
         chosen = "chosen" if one[name] == result["best"][name] else ""
-        rows.append([f"{one[name]:g}", _interval(one["val"]), chosen])
+        rows.append([f"{one[name]:g}", interval_text(one["val"]), chosen])
     title = "T, at alpha = 0.5" if name == "temperature" else "alpha, at T = 16"
     paper = "" if name == "temperature" else (
         " The paper's curve over alpha is noise: its loss was given alpha = 0.5 throughout."
     )  # fmt: skip
     chosen = f"Chosen on validation; on test, which only the chosen setting and the baseline saw: {result['sentence']}."
     text = chosen + paper
-    return f"## Curve over {title}\n\n{_grid([name, 'validation accuracy, % (95 %)', ''], rows)}\n\n{text}"
+    return f"## Curve over {title}\n\n{grid([name, 'validation accuracy, % (95 %)', ''], rows)}\n\n{text}"
 
 
 def _notes(plan: Any) -> str:
@@ -162,22 +160,10 @@ def _by_seed(
 def _ours(values: Sequence[float], paper: float | None) -> list[str]:
     found = interval(values)
     if found["low"] is None or paper is None:
-        return [_interval(found), f"{100 * min(values):.2f} to {100 * max(values):.2f}", "-"]
+        return [interval_text(found), f"{100 * min(values):.2f} to {100 * max(values):.2f}", "-"]
     agree = "yes" if 100 * found["low"] <= paper <= 100 * found["high"] else "no"
-    return [_interval(found), f"{100 * min(values):.2f} to {100 * max(values):.2f}", agree]
-
-
-def _interval(found: dict[str, Any]) -> str:
-    if found["low"] is None:
-        return f"{100 * found['mean']:.2f}"
-    low, high = max(0.0, found["low"]), min(1.0, found["high"])
-    return f"{100 * found['mean']:.2f} ({100 * low:.2f} to {100 * high:.2f})"
+    return [interval_text(found), f"{100 * min(values):.2f} to {100 * max(values):.2f}", agree]
 
 
 def _plain(gain: dict[str, Any]) -> str:
     return sentence(gain).replace("the teacher brings ", "").replace("the teacher costs ", "")
-
-
-def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])

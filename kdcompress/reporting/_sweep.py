@@ -141,7 +141,9 @@ def _settings(result: dict[str, Any]) -> Section:
         mark = "chosen" if _said(one) == _said(result["best"]) else ""
         rows.append([clean(one["method"]), *_tuned(one), *(clean(text) for text in shown), mark])
     head = ["method", "T", "alpha", "validation", "95 % interval", ""]
-    return Section("settings", "Every setting", tables=[Table("Accuracy on validation, means over seeds", head, rows)])
+    return Section(
+        "settings", "Every setting", tables=[Table(f"{_metric(result)} on validation, means over seeds", head, rows)]
+    )
 
 
 def _trials(result: dict[str, Any]) -> Section:

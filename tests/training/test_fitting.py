@@ -10,7 +10,7 @@ import tiny_models
 from conftest import Recorder
 
 from kdcompress.data import Samples
-from kdcompress.errors import RunError, TrainingError
+from kdcompress.errors import RecipeError, RunError, TrainingError
 from kdcompress.methods import make_method
 from kdcompress.models import seed_everything
 from kdcompress.progress import Progress
@@ -208,3 +208,58 @@ def test_an_image_without_label_has_the_teacher_s_answer_alone(small: Samples) -
     assert found["loss"] == pytest.approx(by_hand, rel=1e-4)
     right = z.argmax(-1)[known] == labels[index][known]
     assert found["label_accuracy"] == pytest.approx(right.mean(), abs=1e-6)
+
+
+def test_soft_labels_and_class_weights_are_in_the_loss_as_worked_out_by_hand(small: Samples, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    chances = rng.dirichlet(np.ones(10), len(small)).astype(np.float32)
+    samples = Samples(small.images, small.labels, small.ids, chances=chances)
+    targets = fake_targets(len(small))
+    feed = Feed(samples, ViewsSection(), targets, batch_size=len(small), seed=0, weigh=True)
+    seed_everything(0)
+    model = tiny_models.plain()
+    z = np.asarray(model(small.images.astype(np.float32)), np.float64)
+    supervised = supervise(model, make_method(hinton(temperature=2.0, alpha=0.4)), 0.0, (28, 28, 1), soft=feed.soft)
+    images, truth, weights = next(feed.dataset(0, 1).as_numpy_iterator())
+    got = supervised.evaluate(images, truth, sample_weight=weights, batch_size=len(small), return_dict=True, verbose=0)
+
+    def log_softmax(values: Any) -> Any:
+        return values - np.log(np.exp(values).sum(-1, keepdims=True))
+
+    share = np.bincount(small.labels, minlength=10) / len(small)
+    by_class = (1 / (10 * share))[small.labels]
+    hard = np.mean(by_class * -(chances * log_softmax(z)).sum(-1))
+    teacher, student = log_softmax(targets[:, 0] / 2.0), log_softmax(z / 2.0)
+    soft = 4.0 * np.mean(by_class * (np.exp(teacher) * (teacher - student)).sum(-1))
+    assert got["loss"] == pytest.approx(0.6 * hard + 0.4 * soft, rel=1e-4)
+
+
+def test_the_epoch_is_chosen_by_what_was_asked(small: Samples, tmp_path: Path) -> None:
+    from kdcompress.training.callbacks import Judge
+
+    rows = [
+        {"val_accuracy": 0.9, "val_auc": 0.8, "val_loss": 0.5},
+        {"val_accuracy": 0.7, "val_auc": 0.9, "val_loss": 0.6},
+        {"val_accuracy": 0.8, "val_auc": 0.9, "val_loss": 0.4},
+        {"val_accuracy": 0.6, "val_auc": 0.7, "val_loss": 0.3},
+    ]
+    best = {by: Judge(lambda: np.zeros((1, 2), np.float32), small.labels, by).best(rows) for by in
+            ("accuracy", "auc", "loss")}  # fmt: skip
+    assert [rows.index(best[by]) for by in ("accuracy", "auc", "loss")] == [0, 2, 3]
+
+
+@pytest.mark.parametrize("where", ["training", "teacher.training"])
+def test_auc_is_for_two_classes(where: str, tmp_path: Path) -> None:
+    import kdcompress
+
+    with pytest.raises(RecipeError, match=f"{where}.choose_by = 'auc' is for two classes, the data have 10"):
+        kdcompress.distill("mnist-demo", out=tmp_path / "run", settings={f"{where}.choose_by": "auc"})
+    assert not (tmp_path / "run").exists()
+
+
+def test_balanced_batches_need_labels(tmp_path: Path, small: Samples) -> None:
+    import kdcompress
+
+    settings = {"training.batches": "balanced", "unlabelled.dir": str(tmp_path)}
+    with pytest.raises(RecipeError, match="'balanced' needs a label for every image"):
+        kdcompress.distill("mnist-demo", out=tmp_path / "run", settings=settings)
