@@ -9,11 +9,12 @@ MODEL is an .onnx or .tflite file. Each run is a whole `kdcompress.bench` of the
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from telling import tell
 
 import kdcompress
 
@@ -50,11 +51,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     result = measure(given.model, given.runs, given.duration, given.threads)
-    text = json.dumps(result, indent=2)
-    if given.out:
-        given.out.write_text(text + "\n", encoding="utf-8")
-    print(text)
-    return 0 if result["passed"] else 1
+    return tell(result, given.out)
 
 
 if __name__ == "__main__":

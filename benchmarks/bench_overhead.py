@@ -10,7 +10,6 @@ its 95 % interval, at most 1.03 is allowed (exit code 1).
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from telling import tell
 
 from kdcompress.benchmarking import make_runtime
 from kdcompress.benchmarking._statistics import ratio, summarise
@@ -80,11 +80,7 @@ def main() -> int:
     given = parser.parse_args()
     shape = tuple(int(size) for size in given.input_shape.split(",")) if given.input_shape else None
     result = measure(given.model, shape, given.rounds, given.turn_ms / 1000)
-    text = json.dumps(result, indent=2)
-    if given.out:
-        given.out.write_text(text + "\n", encoding="utf-8")
-    print(text)
-    return 0 if result["ratio"] <= ALLOWED else 1
+    return tell({**result, "passed": result["ratio"] <= ALLOWED}, given.out)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ Prints JSON: for each loop the median and the quartiles of a step in ms, and the
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -22,6 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
+from telling import tell
 
 from kdcompress import registry
 from kdcompress.data import Samples
@@ -156,12 +156,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("--out")
-    arguments = parser.parse_args()
-    result = json.dumps(measure(arguments.rounds, arguments.steps), indent=2)
-    if arguments.out:
-        Path(arguments.out).write_text(result + "\n", encoding="utf-8")
-    print(result)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    tell(measure(given.rounds, given.steps), given.out)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
+from telling import tell
 
 LIMITS = {"labelling_mb": 1500.0, "growth_mb": 200.0, "throughput": 0.9}
 CLASSES = 10
@@ -266,11 +267,7 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as scratch:
         result = measure(given.samples, given.images, given.rounds, given.folder or Path(scratch))
-    text = json.dumps(result, indent=2)
-    if given.out:
-        given.out.write_text(text + "\n", encoding="utf-8")
-    print(text)
-    return 0 if result["passed"] else 1
+    return tell(result, given.out)
 
 
 if __name__ == "__main__":

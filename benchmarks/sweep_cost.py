@@ -11,13 +11,14 @@ trainings more. Prints JSON; exit code 1 if the limit is broken.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from telling import tell
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -90,11 +91,7 @@ def main() -> int:
         "passed": middle["ratio"] <= ALLOWED,
         "rounds": rounds,
     }
-    text = json.dumps(result, indent=2)
-    if given.out:
-        given.out.write_text(text + "\n", encoding="utf-8")
-    print(text)
-    return 0 if result["passed"] else 1
+    return tell(result, given.out)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ broken.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 import time
@@ -26,6 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 from distill_step import StepTimer, spread
+from telling import tell
 
 from kdcompress.data import Samples
 from kdcompress.methods import make_method
@@ -113,11 +113,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     result = measure(given.size, given.images, given.rounds, given.steps)
-    text = json.dumps(result, indent=2)
-    if given.out:
-        given.out.write_text(text + "\n", encoding="utf-8")
-    print(text)
-    return 0 if result["passed"] else 1
+    return tell(result, given.out)
 
 
 if __name__ == "__main__":
