@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from own_images import picture
+import pytest
+from own_images import load, picture
+
+from kdcompress.errors import DataError
 
 HEADER = "Image Name,Majority Vote Label,Number of Annotators who Selected SSA (Out of 7),Partition"
 
@@ -34,3 +38,17 @@ def mhist_folder(root: Path, train: int = 16, test: int = 8, size: tuple[int, in
         picture(root / "images" / text.partition(",")[0], 500 + index, size)
     write_rows(root, rows)
     return root
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A small MHIST."""
+    return mhist_folder(tmp_path / "polyps")
+
+
+def refused(folder: Path, words: str, **settings: Any) -> str:
+    """The one line that loading fails with, which must match `words`."""
+    with pytest.raises(DataError, match=words) as caught:
+        load("mhist", dir=folder, **settings)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)

@@ -1,19 +1,15 @@
-"""MHIST as its owners hand it out, and everything that can be wrong with it."""
+"""MHIST as its owners hand it out: rows, votes, and what is said of it."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import struct
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from conftest import Recorder
-from mhist_folder import HEADER, mhist_folder, row, rows_of, write_rows
+from mhist_folder import HEADER, folder, refused, row, rows_of, write_rows
 from own_images import cache_elsewhere, load, picture
 from PIL import Image
 from typer.testing import CliRunner
@@ -21,25 +17,11 @@ from typer.testing import CliRunner
 from kdcompress.cache import cache_dir
 from kdcompress.cli._app import app
 from kdcompress.data import FileImages, Samples, make_source
-from kdcompress.data import _mhist_zip as unzipping
 from kdcompress.data._mhist_origin import difference
 from kdcompress.errors import DataError, RecipeError
 from kdcompress.progress import Progress
 
-__all__ = ["cache_elsewhere"]  # a fixture of every test here
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return mhist_folder(tmp_path / "polyps")
-
-
-def refused(folder: Path, words: str, **settings: Any) -> str:
-    """The one line that loading fails with, which must match `words`."""
-    with pytest.raises(DataError, match=words) as caught:
-        load("mhist", dir=folder, **settings)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+__all__ = ["cache_elsewhere", "folder"]  # fixtures of the tests here
 
 
 def test_a_folder_as_the_owners_hand_it_out(folder: Path) -> None:
@@ -161,141 +143,6 @@ def test_columns_and_parts_that_are_missing(folder: Path) -> None:
     refused(folder, r"line \d+: no CSV \(field larger")
 
 
-def test_images_that_are_missing_or_too_many(folder: Path) -> None:
-    images = folder / "images"
-    for name in ("zz.png", "aa.png", ".hidden.png", "notes.txt"):
-        (images / name).write_text("no image, and nobody looks")
-    recorder = Recorder()
-    load("mhist", recorder, dir=folder)
-    assert recorder.notes == ["2 images are not in annotations.csv and not used, such as aa.png"]
-    for index in range(7):
-        (images / f"MHIST_{index:04d}.png").unlink()
-    refused(folder, r"do not exist below .*images: MHIST_0000\.png \(line 2\), .*MHIST_0004\.png \(line 6\) and 2 more")
-    shutil.rmtree(images)
-    refused(folder, r"holds annotations\.csv, but no images in images/ and no images\.zip; put either beside it")
-
-
-def test_sizes_that_differ_are_refused_unless_scaled(folder: Path) -> None:
-    picture(folder / "images" / "MHIST_0003.png", 1, (12, 14))
-    picture(folder / "images" / "MHIST_0020.png", 2, (5, 9))
-    words = refused(folder, r"2 of 24 images are not 12x12 as the others are: .*data\.size = 224")
-    assert "MHIST_0003.png (12x14), MHIST_0020.png (5x9)" in words
-    assert load("mhist", dir=folder, size=10).input_shape == (10, 10, 3)
-    data = load("mhist", dir=folder, size=[6, 8])
-    assert data.test.images[:].shape == (8, 6, 8, 3)
-    assert "files: 24, 22 of 12x12, 1 of 12x14, 1 of 5x9" in make_source({"name": "mhist"}).summary(data)
-    with pytest.raises(RecipeError, match=r"data\.size must be > 0, got 0"):
-        load("mhist", dir=folder, size=0)
-
-
-def truncated(path: Path) -> None:
-    content = picture(path, 9, (12, 12)).read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-
-
-def bomb(path: Path) -> None:
-    Image.new("1", (20000, 10000)).save(path)
-
-
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (truncated, r"MHIST_0003\.png is truncated, damaged or no image"),
-        (bomb, r"MHIST_0003\.png is (10000x20000, above|truncated, damaged or no image \(Image size)"),
-        (lambda path: path.write_text("hello"), r"MHIST_0003\.png is truncated, damaged or no image \(no image that"),
-        (lambda path: path.write_bytes(b""), r"MHIST_0003\.png is truncated, damaged or no image"),
-        (
-            lambda path: Image.new("RGBA", (12, 12), (1, 2, 3, 254)).save(path),
-            r"transparent pixels, behind which anything may stand: MHIST_0003\.png; save them without an alpha channel",
-        ),
-        (
-            lambda path: Image.new("P", (12, 12)).save(path, transparency=0),
-            r"transparent pixels.*MHIST_0003\.png",
-        ),
-        (
-            lambda path: Image.new("F", (12, 12)).save(path, "TIFF"),
-            r"MHIST_0003\.png holds floating-point numbers",
-        ),
-        (lambda path: Image.new("I", (12, 12)).save(path, "TIFF"), r"must be RGB.*others are: MHIST_0003\.png \(I\)"),
-        (lambda path: Image.new("LAB", (12, 12)).save(path, "TIFF"), r"MHIST_0003\.png"),
-    ],
-)
-def test_images_that_are_no_use_are_told_by_name(folder: Path, damage: Callable[[Path], Any], words: str) -> None:
-    damage(folder / "images" / "MHIST_0003.png")
-    for _ in range(2):  # what is known of them changes nothing
-        refused(folder, words, size=12)
-
-
-def deep_rgb(path: Path, pixels: np.ndarray) -> None:
-    """A PNG of 16-bit RGB (H, W, 3), which Pillow reads but does not write."""
-    import zlib
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in pixels)
-    header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 16, 2, 0, 0, 0)
-    signature = b"\x89PNG\r\n\x1a\n"
-    path.write_bytes(signature + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b""))
-
-
-def test_harmless_kinds_of_images_become_rgb_and_are_counted(folder: Path) -> None:
-    def path(index: int) -> Path:
-        return folder / "images" / f"MHIST_{index:04d}.png"
-
-    with Image.open(path(4)) as image:
-        flat = np.asarray(image)
-        image.convert("RGBA").save(path(4))
-    picture(path(0), 1, (12, 12), "L")
-    picture(path(1), 2, (12, 12), "L")
-    picture(path(2), 3, (12, 12), "P")
-    Image.new("CMYK", (12, 12), (255, 0, 0, 0)).save(path(3), "TIFF")
-    deep = np.linspace(0, 65535, 144).reshape(12, 12).astype(np.uint16)
-    Image.fromarray(deep).save(path(5))
-    wide = np.random.default_rng(3).integers(0, 65536, (12, 12, 3))
-    deep_rgb(path(6), wide)
-    recorder = Recorder()
-    data = load("mhist", recorder, dir=folder)
-    assert recorder.notes == [
-        "7 of 24 images are converted to 8-bit RGB: 1 CMYK (MHIST_0003.png), 1 16-bit grey (MHIST_0005.png), "
-        "2 grey (MHIST_0000.png), 1 of a palette (MHIST_0002.png), 1 16-bit RGB (MHIST_0006.png), "
-        "1 RGBA with an opaque alpha channel (MHIST_0004.png)"
-    ]
-    pixels = data.train.images[:7]
-    assert np.array_equal(pixels[4], flat)
-    assert pixels[3][0, 0].tolist() == [0, 255, 255]  # cyan ink alone
-    assert np.array_equal(pixels[5], np.repeat((deep // 257).astype(np.uint8)[..., None], 3, axis=-1))
-    assert np.abs(pixels[6].astype(int) - wide / 257).max() < 1
-    assert (pixels[0] == pixels[0][..., :1]).all()
-
-
-def test_a_test_image_that_is_also_in_train(folder: Path) -> None:
-    images = folder / "images"
-    with Image.open(images / "MHIST_0002.png") as image:
-        image.save(images / "MHIST_0018.png", compress_level=0)  # other bytes, the same pixels
-    assert (images / "MHIST_0018.png").read_bytes() != (images / "MHIST_0002.png").read_bytes()
-    words = "1 test image is in train, too .train = test: MHIST_0002.png = MHIST_0018.png.*data.allow_duplicates = true"
-    refused(folder, words)
-    data = load("mhist", dir=folder, allow_duplicates=True)
-    assert "1 image is in train and in test: MHIST_0002.png = MHIST_0018.png: figures on test" in str(data.notice)
-    lines = make_source({"name": "mhist"}).summary(data)
-    told = "1 (MHIST_0002.png = MHIST_0018.png) in train and in test, 0 within train, 0 within test"
-    assert f"duplicates: {told}" in lines
-
-
-def test_an_image_twice_in_train_is_told_by_its_labels(folder: Path) -> None:
-    images = folder / "images"
-    shutil.copy(images / "MHIST_0000.png", images / "MHIST_0008.png")
-    data = load("mhist", dir=folder)
-    assert "two labels" not in str(data.notice)
-    assert make_source({"name": "mhist"}).summary(data)[-1] == (
-        "duplicates: none in train and in test, 1 within train, 0 within test"
-    )
-    shutil.copy(images / "MHIST_0001.png", images / "MHIST_0004.png")
-    said = str(load("mhist", dir=folder).notice)
-    assert "1 image is in train under two labels: MHIST_0001.png = MHIST_0004.png" in said
-
-
 def test_votes_as_subclasses(folder: Path) -> None:
     data = load("mhist", dir=folder, subclasses="agreement")
     assert data.subclasses == (("HP unanimous", "HP contested"), ("SSA contested", "SSA unanimous"))
@@ -327,130 +174,6 @@ def test_votes_as_soft_labels(folder: Path) -> None:
     assert data.test.chances == pytest.approx(np.array(expected), abs=1e-7)
     assert data.train.labels.tolist() == [0, 0, 0, 0, 1, 1, 1, 1] * 2
     assert data.fingerprint != load("mhist", dir=folder).fingerprint
-
-
-def zipped(folder: Path, before: str = "images/") -> Path:
-    """The folder with images.zip in place of images/."""
-    with zipfile.ZipFile(folder / "images.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        if before:
-            archive.writestr(before, b"")
-        for path in sorted((folder / "images").iterdir()):
-            archive.write(path, before + path.name)
-        archive.writestr(f"__MACOSX/{before}._MHIST_0000.png", b"what a Mac adds")
-    shutil.rmtree(folder / "images")
-    return folder / "images.zip"
-
-
-@pytest.mark.parametrize("before", ["images/", "", "MHIST/images/"])
-def test_a_zip_file_in_place_of_the_images(folder: Path, before: str, recorder: Recorder) -> None:
-    expected = load("mhist", dir=folder)
-    pixels = expected.test.images[:]
-    archive = zipped(folder, before)
-    data = load("mhist", recorder, dir=folder)
-    assert data.fingerprint == expected.fingerprint
-    assert data.source == expected.source
-    assert np.array_equal(data.test.images[:], pixels)
-    assert recorder.phases == ["unpacking images", "checking images"]
-    again = Recorder()
-    load("mhist", again, dir=folder)
-    assert again.phases == []
-    assert sorted(path.name for path in folder.iterdir()) == ["annotations.csv", "images.zip"]
-    with zipfile.ZipFile(archive, "a") as more:
-        more.writestr(f"{before}one_more.png", b"of another content")
-    third = Recorder()
-    load("mhist", third, dir=folder)
-    assert third.phases == ["unpacking images", "checking images"]
-    assert third.notes == ["1 image is not in annotations.csv and not used, such as one_more.png"]
-
-
-def entry(name: str, content: bytes = b"x") -> Callable[[Path], None]:
-    def add(archive: Path) -> None:
-        with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as opened:
-            opened.writestr(name, content)
-
-    return add
-
-
-def cut(archive: Path) -> None:
-    archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
-
-
-def wrong_byte(archive: Path) -> None:
-    content = bytearray(archive.read_bytes())
-    with zipfile.ZipFile(archive) as opened:
-        info = opened.infolist()[5]
-    content[info.header_offset + 30 + len(info.filename) + info.compress_size // 2] ^= 0xFF
-    archive.write_bytes(content)
-
-
-def locked(archive: Path) -> None:
-    content = archive.read_bytes()
-    # The flag of encryption in every local and central header
-    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        at = content.find(mark)
-        while at >= 0:
-            content = content[: at + offset] + bytes([content[at + offset] | 1]) + content[at + offset + 1 :]
-            at = content.find(mark, at + 4)
-    archive.write_bytes(content)
-
-
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (entry("../../evil.png"), r"entry '\.\./\.\./evil\.png' leads out of the folder, or is no name; nothing was"),
-        (entry("images/../../evil.png"), r"entry 'images/\.\./\.\./evil\.png' leads out of the folder"),
-        (entry("..\\evil.png"), r"leads out of the folder"),
-        (entry("/evil.png"), r"entry '/evil\.png' leads out of the folder"),
-        (entry("images/ev\nil.png"), r"entry 'images/ev\\nil\.png' leads out of the folder, or is no name"),
-        (entry("C:/evil.png"), r"leads out of the folder"),
-        (entry("images/zeros.png", bytes(120 << 20)), r"would unpack to 125,\d+,\d+ bytes in .*: a zip bomb"),
-        (entry("MHIST_0003.png"), r"MHIST_0003\.png is in it twice; pack one of them"),
-        (cut, r"images\.zip is damaged, locked or no zip file"),
-        (wrong_byte, r"images\.zip is damaged, locked or no zip file"),
-        (locked, r"images\.zip is damaged, locked or no zip file \(.*(encrypted|password)"),
-        (lambda archive: archive.write_text("hello"), r"images\.zip is damaged, locked or no zip file"),
-    ],
-)
-def test_zip_files_that_are_wrong_leave_nothing(
-    folder: Path, tmp_path: Path, damage: Callable[[Path], Any], words: str
-) -> None:
-    damage(zipped(folder))
-    refused(folder, words)
-    assert not list(tmp_path.rglob("evil.png"))
-    assert [path for path in cache_dir("data").glob("*") if path.suffix != ".lock"] == []
-
-
-def test_a_zip_file_without_images_or_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    archive = zipped(folder)
-    with monkeypatch.context() as patch:
-        patch.setattr(unzipping.shutil, "copyfileobj", full)
-        refused(folder, r"images\.zip cannot be unpacked into .* \(No space left on device\)")
-    left = cache_dir("data").glob("*")
-    assert [path for path in left if path.suffix != ".lock"] == []
-    load("mhist", dir=folder)
-    archive.unlink()
-    entry("readme.txt")(archive)
-    refused(folder, r"images\.zip holds no images")
-
-
-def test_what_a_killed_run_left_of_unpacking_is_no_hindrance(folder: Path) -> None:
-    archive = zipped(folder)
-    name = f"mhist-images-{unzipping.sha256_of(archive)[:16]}.part"
-    (cache_dir("data") / name).mkdir(parents=True)
-    (cache_dir("data") / name / "MHIST_0000.png").write_bytes(b"half")
-    assert len(load("mhist", dir=folder).train) == 16
-    assert not (cache_dir("data") / name).exists()
-
-
-def test_images_unpacked_in_a_folder_of_their_name(folder: Path) -> None:
-    expected = load("mhist", dir=folder).fingerprint
-    (folder / "images").rename(folder / "inner")
-    (folder / "images").mkdir()
-    (folder / "inner").rename(folder / "images" / "images")
-    assert load("mhist", dir=folder).fingerprint == expected
 
 
 def test_another_set_is_not_called_the_published_one(folder: Path) -> None:
