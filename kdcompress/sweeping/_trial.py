@@ -22,7 +22,7 @@ from kdcompress.recipe import Recipe
 from kdcompress.sweeping._space import Setting
 from kdcompress.teachers import Targets
 from kdcompress.training.evaluation import figures
-from kdcompress.training.fitting import finalise, run_phase
+from kdcompress.training.fitting import FEATURES, finalise, run_phase
 from kdcompress.training.labelling import label_all, sound_teaching
 from kdcompress.training.learning import Learning
 from kdcompress.training.material import Material
@@ -132,7 +132,8 @@ class Worker:
         return found
 
     def forget_all_but(self, setting: Setting, seeds: tuple[int, ...]) -> None:
-        """Delete the models of every other setting: their figures stay in the study."""
+        """Delete the models of every other setting, whose figures stay in the study, and what frozen layers gave."""
+        shutil.rmtree(self.folder / FEATURES, ignore_errors=True)
         kept = {self._place(setting.recipe(self.base, seed), baseline) for seed in seeds for baseline in (False, True)}
         for place in (self.folder / "trials").iterdir():
             if place not in kept and (place / _RESULT).exists():  # another process may be training in it if not
@@ -160,7 +161,8 @@ class Worker:
         learning, method = self._learning(recipe), self._method(recipe)
         model, role = learning.student(method), self._role(method, baseline)
         targets = None if baseline else self._teaching(recipe)[1]
-        phase = learning.phase("student", role, model, targets, place / "checkpoint.npz")
+        shared = self.folder / FEATURES  # students that start from one network have frozen layers in common
+        phase = learning.phase("student", role, model, targets, place / "checkpoint.npz", shared)
         state = run_phase(phase, model, learning.feed(role, targets), self.material.split.val, _Quiet(self.progress),
                           lambda rows: None)  # fmt: skip
         save_model(finalise(model, role, self.material.dataset.input_shape), place / _STUDENT)

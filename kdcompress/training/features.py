@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.data import Samples, apply_transforms, batch_for, blocks, view_transforms
-from kdcompress.files import write_atomically
-from kdcompress.models import Forward
+from kdcompress.files import digest_of, write_atomically
+from kdcompress.models import Forward, model_digest
 from kdcompress.progress import Progress
 from kdcompress.sections import ViewsSection
 
@@ -39,17 +39,20 @@ class Features:
 
 
 def compute_features(
-    frozen: Any, samples: Samples, views: ViewsSection, path: Path, what: str, progress: Progress
+    frozen: Any, samples: Samples, views: ViewsSection, folder: Path, what: str, progress: Progress
 ) -> Features | None:
-    """The output of `frozen` for every view of every sample, from the file `path` or computed into it, whole.
+    """The output of `frozen` for every view of every sample, from a file in `folder` or computed into it, whole.
 
-    None if the disk has no room for it. Images are read once, and pass through the network once for each view.
+    The file is named by the network, the samples and the views. None if the disk has no room for it. Images are read
+    once, and pass through the network once for each view.
     """
     shape = (views.count, len(samples), *frozen.outputs[0].shape[1:])
+    facts = [model_digest(frozen), samples.digest(), samples.ids.tolist(), views.identity]
+    path = folder / f"{digest_of(facts)[:32]}.npy"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         needed = 4 * int(np.prod(shape))
-        if needed > _SPARE * shutil.disk_usage(path.parent).free:
+        if needed > _SPARE * shutil.disk_usage(folder).free:
             progress.note(f"{what}: no room for {needed:,} bytes of features, so frozen layers are run in every epoch")
             return None
         start = time.perf_counter()

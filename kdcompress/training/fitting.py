@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.data import Images, Samples
-from kdcompress.files import digest_of
 from kdcompress.methods import Method
-from kdcompress.models import Forward, model_digest
+from kdcompress.models import Forward
 from kdcompress.progress import Progress
 from kdcompress.sections import Stage, TrainingSection, ViewsSection
 from kdcompress.training.checkpoints import Row, TrainingState, assign
@@ -26,13 +25,18 @@ FEATURES = "features"  # a folder beside the checkpoint
 
 @dataclass(frozen=True)
 class Phase:
-    """What is trained, and what for: `name` is teacher, student or baseline; `key` names all that it depends on."""
+    """What is trained, and what for: `name` is teacher, student or baseline; `key` names all that it depends on.
+
+    `features` is a folder for what frozen layers give, which trainings of the same images share; beside the checkpoint
+    unless it is named.
+    """
 
     name: str
     key: str
     method: Method
     training: TrainingSection
     checkpoint: Path
+    features: Path | None = None
 
 
 def use_determinism() -> bool:
@@ -142,13 +146,9 @@ def _learner(phase: Phase, stage: Stage, model: Any, feed: Feed, val: Samples, p
             f"{phase.name}: frozen layers run in every epoch: more than one tensor leaves them, or they are random"
         )
         return whole
-    name, folder = f"{phase.name} {stage.trainable}", phase.checkpoint.parent / FEATURES
-    found = []
-    for samples, views in ((feed.samples, feed.views), (val, ViewsSection())):
-        facts = [model_digest(parts.frozen), samples.ids.tolist(), views.identity]
-        path = folder / f"{digest_of(facts)[:16]}.npy"
-        found.append(compute_features(parts.frozen, samples, views, path, name, progress))
-    features, val_features = found
+    name, folder = f"{phase.name} {stage.trainable}", phase.features or phase.checkpoint.parent / FEATURES
+    features = compute_features(parts.frozen, feed.samples, feed.views, folder, name, progress)
+    val_features = compute_features(parts.frozen, val, ViewsSection(), folder, f"{name}, validation", progress)
     if features is None or val_features is None:
         return whole
     return _Learner(parts.learning, model, replace(feed, features=features), val_features.array[0], val.labels)

@@ -42,7 +42,15 @@ class Learning:
             )
         return model
 
-    def phase(self, name: str, method: Method, model: Any, targets: Targets | None, checkpoint: Path) -> Phase:
+    def phase(
+        self,
+        name: str,
+        method: Method,
+        model: Any,
+        targets: Targets | None,
+        checkpoint: Path,
+        features: Path | None = None,
+    ) -> Phase:
         """The training of `model` as `name`; its key names all that it depends on."""
         key = {
             "recipe": self.recipe.digest,
@@ -50,7 +58,7 @@ class Learning:
             "targets": targets and targets.key,
             "initial": model_digest(model),
         }
-        return Phase(name, digest_of(key), method, self.recipe.training, checkpoint)
+        return Phase(name, digest_of(key), method, self.recipe.training, checkpoint, features)
 
     def feed(self, method: Method, targets: Targets | None) -> Feed:
         """What a model is trained on: images without labels only with targets, but always in as many steps."""

@@ -207,3 +207,12 @@ def test_a_subclassed_model_has_no_layers_in_order() -> None:
 
     with pytest.raises(ModelError, match="Own is a subclassed model"):
         first_trained(Own(), "head")
+
+
+def test_features_of_other_images_with_the_same_ids_are_not_taken(small: Samples, tmp_path: Path) -> None:
+    train(small, tmp_path, HEAD)
+    (tmp_path / "c.npz").unlink()
+    inverted = Samples(255 - small.images, small.labels, small.ids)
+    _, reused = train(inverted, tmp_path, HEAD)
+    _, anew = train(inverted, tmp_path / "other", HEAD)
+    assert all(np.array_equal(a, b) for a, b in zip(reused.variables, anew.variables, strict=True))
