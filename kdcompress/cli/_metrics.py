@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from kdcompress.cli._terminal import Terminal
@@ -11,17 +12,41 @@ _ROLES = ("teacher", "student")
 _MISSING = "-"
 
 
-def show_metrics(result: dict[str, Any], terminal: Terminal) -> None:
+@dataclass(frozen=True)
+class Columns:
+    """A column of labels, as wide as the longest, and one each for teacher and student."""
+
+    terminal: Terminal
+    width: int
+
+    @classmethod
+    def of(cls, result: dict[str, Any], terminal: Terminal) -> Columns:
+        """Wide enough for the classes' names."""
+        return cls(terminal, max(18, *(len(_recall_of(name)) for name in result["classes"])))
+
+    def show(self, label: str, before: str, now: str, change: str = "") -> None:
+        """A line of text."""
+        self.terminal.result(f"{label:<{self.width}} {before:>15} {now:>15}   {change}".rstrip())
+
+    def fractions(self, label: str, before: float | None, now: float | None, change: str = "") -> None:
+        """Two fractions in per cent, and their difference in points; nothing where one is not known."""
+        if before is not None and now is not None:
+            change = change or f"{100 * (now - before):+.2f} points"
+            self.show(label, f"{100 * before:.2f} %", f"{100 * now:.2f} %", change)
+
+
+def show_metrics(result: dict[str, Any], columns: Columns) -> None:
     """The metrics of both on test, their differences, and what these are worth."""
+    terminal = columns.terminal
     teacher, student = (result[role]["metrics"] for role in _ROLES)
-    _row("accuracy", teacher["accuracy"], student["accuracy"], terminal)
-    _row("F1", teacher["f1"], student["f1"], terminal)
+    columns.fractions("accuracy", teacher["accuracy"], student["accuracy"])
+    columns.fractions("F1", teacher["f1"], student["f1"])
     for name in result["classes"]:
-        _row(f"  recall of {name}", teacher["recall"][name], student["recall"][name], terminal)
+        columns.fractions(_recall_of(name), teacher["recall"][name], student["recall"][name])
     if "auc" in teacher:
-        _show_binary(result, terminal)
+        _show_binary(result, columns)
     if teacher["ece"] is not None and student["ece"] is not None:
-        terminal.result(f"{'calibration error':<18} {teacher['ece']:>15.4f} {student['ece']:>15.4f}")
+        columns.show("calibration error", f"{teacher['ece']:.4f}", f"{student['ece']:.4f}")
     terminal.result(_difference(result["comparison"]))
     if gain := result["comparison"].get("auc_gain"):
         terminal.result(f"the same student trained without the teacher: the gain in AUC is {_change(gain)}")
@@ -29,25 +54,21 @@ def show_metrics(result: dict[str, Any], terminal: Terminal) -> None:
         _show_agreement(result, terminal)
 
 
-def _row(label: str, before: float | None, now: float | None, terminal: Terminal, change: str = "") -> None:
-    """Two fractions in per cent, and their difference in points; nothing where one is not known."""
-    if before is not None and now is not None:
-        change = change or f"{100 * (now - before):+.2f} points"
-        terminal.result(f"{label:<18} {100 * before:>13.2f} % {100 * now:>13.2f} %   {change}")
+def _recall_of(name: str) -> str:
+    return f"  recall of {name}"
 
 
-def _show_binary(result: dict[str, Any], terminal: Terminal) -> None:
+def _show_binary(result: dict[str, Any], columns: Columns) -> None:
     teacher, student = (result[role]["metrics"] for role in _ROLES)
     if difference := result["comparison"]["auc_difference"]:
-        _row("AUC", teacher["auc"], student["auc"], terminal, _change(difference))
-        intervals = [f"{_interval(one):>15}" for one in (teacher, student)]
+        columns.fractions("AUC", teacher["auc"], student["auc"], _change(difference))
         over = f"in %, from resampled {teacher['auc_interval_over']}"
-        terminal.result(f"{'  95 % interval':<18} {' '.join(intervals)}   {over}")
+        columns.show("  95 % interval", _interval(teacher), _interval(student), over)
     if teacher["threshold"] is not None and student["threshold"] is not None:
         told = f"of P({result['classes'][1]}), chosen on validation; at it:"
-        terminal.result(f"{'threshold':<18} {teacher['threshold']:>15.3g} {student['threshold']:>15.3g}   {told}")
+        columns.show("threshold", f"{teacher['threshold']:.3g}", f"{student['threshold']:.3g}", told)
         for label, key in (("sensitivity", "sensitivity"), ("specificity", "specificity"), ("F1", "f1_at_threshold")):
-            _row(f"  {label}", teacher[key], student[key], terminal)
+            columns.fractions(f"  {label}", teacher[key], student[key])
 
 
 def _change(difference: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from kdcompress.cli._metrics import show_metrics
+from kdcompress.cli._metrics import Columns, show_metrics
 from kdcompress.cli._terminal import Terminal, log_of, parse_shape, working
 from kdcompress.verification.origin import synthetic_notice
 
@@ -95,15 +95,16 @@ def _show_run(result: dict[str, Any], every: bool, terminal: Terminal) -> None:
     teacher, student = result["teacher"], result["student"]
     for role in ("teacher", "student"):
         _show_layers(f"{role}'s layer", result[role], every, terminal)
-    terminal.result(f"{'':<18} {'teacher':>15} {'student':>15}   student / teacher")
+    columns = Columns.of(result, terminal)
+    columns.show("", "teacher", "student", "student / teacher")
     for name, key in _COUNTS:
         if teacher[key] is not None and student[key] is not None:
             ratio = f"{student[key] / teacher[key]:.3g}" if key in _RATIOS and teacher[key] else ""
             grew = "  GREW" if ratio and student[key] > teacher[key] else ""
-            terminal.result(f"{name:<18} {teacher[key]:>15,} {student[key]:>15,}   {ratio}{grew}".rstrip())
+            columns.show(name, f"{teacher[key]:,}", f"{student[key]:,}", f"{ratio}{grew}")
     if notice := synthetic_notice(result["dataset"]):
         terminal.result(notice)
-    show_metrics(result, terminal)
+    show_metrics(result, columns)
     for gate in result["gates"]:
         value = "not measurable" if gate["value"] is None else f"{gate['value']:.4g}"
         verdict = "passed" if gate["passed"] else "FAILED"
