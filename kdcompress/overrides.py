@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from typing import Any
 
@@ -30,7 +31,7 @@ def override(values: dict[str, Any], key: str, value: Any) -> None:
     if key == "method.name" and isinstance(value, str) and isinstance(values.get("method"), dict):
         values["method"] = _shared_settings(values["method"], value)
     _drop_other_start(values, key, value)
-    _set(values, key.split("."), value, key, "the recipe")
+    _set(values, key.split("."), copy.deepcopy(value), key, "the recipe")
 
 
 def _drop_other_start(values: dict[str, Any], key: str, model: Any) -> None:

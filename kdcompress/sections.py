@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, ValidationInfo, field_validator, model_validator
 
 from kdcompress.section import Section
 from kdcompress.starts import Start
@@ -81,6 +81,13 @@ class TrainingSection(Section):
         shared = {name: values.get(name, cls.model_fields[name].default) for name in ("epochs", "learning_rate")}
         stages = [{**shared, **one} if isinstance(one, dict) else one for one in values["stages"]]
         return {**values, "stages": stages}
+
+    @field_validator("batches")
+    @classmethod
+    def _once(cls, value: str, info: ValidationInfo) -> str:
+        if value == info.data.get("class_weights") == "balanced":
+            raise ValueError("corrects a second time what class_weights = 'balanced' corrects: take one of them")
+        return value
 
     @property
     def weighs_classes(self) -> bool:

@@ -67,6 +67,27 @@ def test_epochs_set_every_stage_also_of_the_teacher() -> None:
     assert recipe_of("mnist", epochs=2).training.all_epochs == 2
 
 
+def test_epochs_reach_members_with_a_training_of_their_own() -> None:
+    from kdcompress.api._distill import recipe_of
+
+    members = [
+        {"model": "mnist_cnn"},
+        {"model": "mnist_cnn", "seed": 1, "training": {"batch_size": 64, "stages": STAGES}},
+    ]
+    given = {"teacher": {"members": members, "training": {"epochs": 20, "batch_size": 32}}}
+    for base in (resolve("mnist", {"teacher": given["teacher"]}), resolve("mnist").to_dict() | given):
+        one, two = recipe_of(base, epochs=3).teacher.each
+        assert (one.training.all_epochs, one.training.batch_size) == (3, 32)
+        assert (two.training.all_epochs, two.training.batch_size) == (6, 64)
+    assert recipe_of("mnist", epochs=3, settings={"training.epochs": 5}).training.epochs == 5
+
+
+def test_what_is_laid_over_a_recipe_stays_as_it_was() -> None:
+    stages = [dict(stage) for stage in STAGES]
+    resolve("mnist", {"training.stages": stages, "training.stages.*.epochs": 3})
+    assert stages == STAGES
+
+
 def test_an_item_of_a_list_is_set_by_its_number() -> None:
     base = resolve("mnist", {"training.stages": STAGES}).to_dict()
     assert resolve(base, {"training.stages.1.epochs": 7}).training.stages[1].epochs == 7

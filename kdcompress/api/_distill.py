@@ -53,17 +53,21 @@ def recipe_of(
         "method.name": method,
         "method.temperature": temperature,
         "method.alpha": alpha,
-        "training.epochs": epochs,
-        "training.stages.*.epochs": epochs,
-        "teacher.training.epochs": epochs,
-        "teacher.training.stages.*.epochs": epochs,
         "seed": seed,
         "split.limit": limit,
         "baseline": baseline,
     }
     overrides = {key: value for key, value in given.items() if value is not None}
     base = recipe.to_dict() if isinstance(recipe, Recipe) else recipe
-    return resolve(base, {**overrides, **(settings or {})}, files)
+    resolved = resolve(base, {**overrides, **(settings or {})}, files)
+    return resolved if epochs is None else _with_epochs(resolved, epochs, settings or {}, files)
+
+
+def _with_epochs(recipe: Recipe, epochs: int, settings: Mapping[str, Any], files: bool) -> Recipe:
+    """The recipe with so many epochs for every stage of every training, but for what `settings` say."""
+    trainings = [f"{of}training" for of in ("", "teacher.", "teacher.members.*.")]
+    places = [f"{training}{stage}.epochs" for training in trainings for stage in ("", ".stages.*")]
+    return resolve(recipe.to_dict(), {**dict.fromkeys(places, epochs), **settings}, files)
 
 
 def _teachers(given: Any) -> dict[str, Any]:

@@ -57,9 +57,12 @@ class Samples:
         return Samples(take(self.images, index), self.labels[index], self.ids[index], *map(of, beside))
 
     def join(self, other: Samples) -> Samples:
-        """These samples with `other` behind them, and nothing beside images, labels and ids."""
-        images = JoinedImages(self.images, other.images)
-        return Samples(images, np.append(self.labels, other.labels), np.append(self.ids, other.ids))
+        """These samples with the unlabelled `other` behind them; beside images, labels and ids, soft labels stay."""
+        images, chances = JoinedImages(self.images, other.images), self.chances
+        if chances is not None:  # of which those of an image without label weigh nothing
+            chances = np.concatenate([chances, np.full((len(other), chances.shape[-1]), 1 / chances.shape[-1], "f4")])
+        labels, ids = np.append(self.labels, other.labels), np.append(self.ids, other.ids)
+        return Samples(images, labels, ids, chances=chances)
 
     def digest(self) -> str:
         """SHA-256 over shapes, pixels and labels."""

@@ -22,8 +22,9 @@ from kdcompress.recipe import Recipe
 from kdcompress.sweeping._space import Setting
 from kdcompress.teachers import Targets
 from kdcompress.training.evaluation import figures
+from kdcompress.training.features import forget_features
 from kdcompress.training.fitting import FEATURES, finalise, run_phase
-from kdcompress.training.labelling import label_all, sound_teaching
+from kdcompress.training.labelling import label_all, refuse_auc, sound_teaching
 from kdcompress.training.learning import Learning
 from kdcompress.training.material import Material
 from kdcompress.training.teaching import Teaching
@@ -85,6 +86,8 @@ class Worker:
 
     def prepare(self, settings: list[Setting]) -> None:
         """Train teachers and label once, before processes that share the cache would wait for each other."""
+        if self.metric == "auc":
+            refuse_auc(self.material, "a sweep's metric, the AUC,")
         if notice := self.material.dataset.notice:
             self._warn(notice)
         for setting in settings:
@@ -133,7 +136,7 @@ class Worker:
 
     def forget_all_but(self, setting: Setting, seeds: tuple[int, ...]) -> None:
         """Delete the models of every other setting, whose figures stay in the study, and what frozen layers gave."""
-        shutil.rmtree(self.folder / FEATURES, ignore_errors=True)
+        forget_features(self.folder / FEATURES)
         kept = {self._place(setting.recipe(self.base, seed), baseline) for seed in seeds for baseline in (False, True)}
         for place in (self.folder / "trials").iterdir():
             if place not in kept and (place / _RESULT).exists():  # another process may be training in it if not

@@ -24,10 +24,9 @@ Logs = dict[str, Any] | None
 class StopOnDivergence(keras.callbacks.Callback):  # type: ignore[misc]
     """Raise TrainingError at the first step whose loss is not finite, before a checkpoint can hold it."""
 
-    def __init__(self, phase: str) -> None:
+    def __init__(self, phase: str, rate_key: str) -> None:
         super().__init__()
-        self.phase = phase
-        self.rate_key = f"{'teacher.' if phase == 'teacher' else ''}training.learning_rate"
+        self.phase, self.rate_key = phase, rate_key
         self.epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:

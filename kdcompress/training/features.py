@@ -6,15 +6,17 @@ import io
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from kdcompress.data import Samples, apply_transforms, batch_for, blocks, view_transforms
-from kdcompress.files import digest_of, write_atomically
+from kdcompress.files import digest_of, is_partial, write_atomically
 from kdcompress.models import Forward, model_digest
 from kdcompress.progress import Progress
 from kdcompress.sections import ViewsSection
@@ -46,22 +48,41 @@ def compute_features(
     The file is named by the network, the samples and the views. None if the disk has no room for it. Images are read
     once, and pass through the network once for each view.
     """
-    shape = (views.count, len(samples), *frozen.outputs[0].shape[1:])
+    one = frozen.compute_output_shape((1, *samples.images.shape[1:]))[1:]  # which the graph itself may leave open
+    shape = (views.count, len(samples), *one)
     facts = [model_digest(frozen), samples.digest(), samples.ids.tolist(), views.identity]
     path = folder / f"{digest_of(facts)[:32]}.npy"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        needed = 4 * int(np.prod(shape))
-        if needed > _SPARE * shutil.disk_usage(folder).free:
-            progress.note(f"{what}: no room for {needed:,} bytes of features, so frozen layers are run in every epoch")
-            return None
-        start = time.perf_counter()
-        _write(frozen, samples, views, path, shape, progress)
-        progress.note(
-            f"{what}: frozen layers run once over {len(samples):,} images x {views.count} views, "
-            f"{time.perf_counter() - start:.1f} s"
-        )
-    return Features(np.load(path, mmap_mode="r", allow_pickle=False))
+    with _locked(folder):
+        if not path.exists():
+            for leftover in filter(is_partial, folder.iterdir()):  # of a process that was killed
+                leftover.unlink()
+            needed = 4 * int(np.prod(shape))
+            if needed > _SPARE * shutil.disk_usage(folder).free:
+                progress.note(f"{what}: no room for {needed:,} bytes of features: frozen layers run in every epoch")
+                return None
+            start = time.perf_counter()
+            _write(frozen, samples, views, path, shape, progress)
+            progress.note(
+                f"{what}: frozen layers run once over {len(samples):,} images x {views.count} views, "
+                f"{time.perf_counter() - start:.1f} s"
+            )
+        return Features(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def forget_features(folder: Path) -> None:
+    """Delete a folder of features, when nobody is writing there; those who read go on reading."""
+    with _locked(folder):
+        shutil.rmtree(folder)
+    folder.with_suffix(".lock").unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """The folder, which is made if it is not there, to oneself: trainings of a sweep share it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        folder.mkdir(exist_ok=True)
+        yield
 
 
 def _write(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.data import Images, Samples
+from kdcompress.errors import ModelError
 from kdcompress.methods import Method
 from kdcompress.models import Forward
 from kdcompress.progress import Progress
@@ -18,7 +19,7 @@ from kdcompress.sections import Stage, TrainingSection, ViewsSection
 from kdcompress.training.checkpoints import Row, TrainingState, assign
 from kdcompress.training.features import compute_features
 from kdcompress.training.feed import Feed
-from kdcompress.training.stages import ALL, cut, only_training
+from kdcompress.training.stages import ALL, cut, first_trained, only_training
 
 FEATURES = "features"  # a folder beside the checkpoint
 
@@ -111,6 +112,7 @@ def run_phase(
     `on_rows` receives all rows of the phase after each epoch. Errors: TrainingError when the loss is not finite.
     """
     epochs = phase.training.all_epochs
+    check_stages(model, phase.training)
     state = TrainingState.load(phase.checkpoint, phase.key) or TrainingState(phase.key)
     if state.epoch:
         assign(model.variables, state.variables)
@@ -122,6 +124,12 @@ def run_phase(
                 _run_stage(phase, stage, _learner(phase, stage, model, feed, val, progress), state, progress, on_rows)
     assign(model.variables, state.best)
     return state
+
+
+def check_stages(model: Any, training: TrainingSection) -> None:
+    """ModelError for a stage of a layer that the model has not, before any stage is trained."""
+    for stage in training.plan:
+        first_trained(model, stage.trainable)
 
 
 @dataclass(frozen=True)
@@ -167,6 +175,8 @@ def _run_stage(
 
     feed, shape, steps = learner.feed, learner.feed.input_shape, learner.feed.steps_per_epoch
     supervised = supervise(learner.part, phase.method, stage.learning_rate, shape, feed.soft)
+    if not supervised.trainable_variables:
+        raise ModelError(f"{phase.name}: nothing learns in stage {stage.trainable!r}, all its layers came frozen")
     supervised.optimizer.build(supervised.trainable_variables)
     if state.epoch > stage.begin:
         assign(supervised.optimizer.variables, state.optimizer)
@@ -182,13 +192,20 @@ def _run_stage(
             steps_per_epoch=steps,
             shuffle=False,  # the feed has shuffled
             callbacks=[
-                StopOnDivergence(phase.name),
+                StopOnDivergence(phase.name, _rate_key(phase, stage)),
                 EpochEnd(learner.model, judge, state, phase.checkpoint, progress, phase.name, epochs, on_rows),
             ],
             verbose=0,
         )
     finally:
         progress.end()
+
+
+def _rate_key(phase: Phase, stage: Stage) -> str:
+    """The recipe's key of a stage's learning rate."""
+    training = "teacher.training" if phase.name == "teacher" else "training"
+    number = f".stages.{phase.training.plan.index(stage)}" if phase.training.stages else ""
+    return f"{training}{number}.learning_rate"
 
 
 def _of_labels(soft: bool) -> tuple[Any, Any]:

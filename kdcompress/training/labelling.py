@@ -35,7 +35,7 @@ def sound_teaching(
     `run` may keep copies of them. Errors: ModelError, TargetsError.
     """
     dataset, split = material.dataset, material.split
-    refuse_in_vain(recipe, method, len(dataset.classes))
+    refuse_in_vain(recipe, method, material)
     if len(recipe.teacher.each) > 1 and not method.comparable:
         raise RecipeError(
             "teachers that invent their own subclasses cannot be averaged: number 1 of one is not number 1 of another; "
@@ -60,18 +60,31 @@ def sound_teaching(
     return teaching
 
 
-def refuse_in_vain(recipe: Recipe, method: Method, classes: int) -> None:
+def refuse_in_vain(recipe: Recipe, method: Method, material: Material) -> None:
     """RecipeError for images without labels from which nothing would be learned, and for a training that cannot be."""
-    trained = {"training": recipe.training, "teacher.training": recipe.teacher.training}
-    for key, training in trained.items():
-        if training.choose_by == "auc" and classes != 2:
-            raise RecipeError(f"{key}.choose_by = 'auc' is for two classes, the data have {classes}; take 'accuracy'")
+    place = "teacher.members.{}.training" if recipe.teacher.members else "teacher.training"
+    trained = {place.format(number): one.training for number, one in enumerate(recipe.teacher.each)}
+    for key, training in {"training": recipe.training, **trained}.items():
+        if training.choose_by == "auc":
+            refuse_auc(material, f"{key}.choose_by = 'auc'")
     if recipe.unlabelled and recipe.training.batches == "balanced":
         raise RecipeError("training.batches = 'balanced' needs a label for every image: take class_weights instead")
     if recipe.unlabelled and not (method.needs_targets and method.distillation_weight):
         raise RecipeError(
             "unlabelled images teach nothing without the teacher's outputs: take another method than "
             f"{recipe.method['name']} or alpha > 0, or leave `unlabelled` out"
+        )
+
+
+def refuse_auc(material: Material, what: str) -> None:
+    """RecipeError if `what` asks for an AUC on validation that there is not."""
+    classes = material.dataset.classes
+    if len(classes) != 2:
+        raise RecipeError(f"{what} is for two classes, the data have {len(classes)}; take 'accuracy'")
+    if len(there := np.unique(material.split.val.labels)) < 2:
+        raise RecipeError(
+            f"{what} needs both classes in validation, which has images of {classes[there[0]]} alone; "
+            "take another validation part, or 'accuracy'"
         )
 
 

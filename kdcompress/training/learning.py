@@ -13,7 +13,7 @@ from kdcompress.models import Forward, load_model, model_digest, seed_everything
 from kdcompress.recipe import Recipe
 from kdcompress.teachers import LOOK_AT, Targets, are_probabilities
 from kdcompress.training.feed import Feed
-from kdcompress.training.fitting import Phase
+from kdcompress.training.fitting import Phase, check_stages
 from kdcompress.training.material import Material
 
 
@@ -35,6 +35,7 @@ class Learning:
         why = "" if head == task.classes else f"the method wants {head} subclass logits for {task.classes} classes"
         shape, note = self.material.dataset.input_shape, self.material.note_once
         model = load_model(recipe.student.model, shape, head, "student", why, recipe.student.start, note)
+        check_stages(model, recipe.training)
         if are_probabilities(Forward(model)(self.material.split.train.images[:LOOK_AT])):
             raise ModelError(
                 f"student {recipe.student.model} ends in probabilities (softmax); it must end in logits: "

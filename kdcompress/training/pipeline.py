@@ -119,7 +119,7 @@ class Pipeline:
     def _record_data(self) -> None:
         if self.dataset.notice:
             self._warn(self.dataset.notice)
-        refuse_in_vain(self.recipe, self.method, len(self.dataset.classes))
+        refuse_in_vain(self.recipe, self.method, self.material)
         facts = self.material.facts
         self.run.check_data(facts)
         if (limit := self.recipe.split.limit) and limit > len(self.dataset.train):

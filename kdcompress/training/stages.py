@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kdcompress.errors import ModelError
 from kdcompress.registry import suggestion
+from kdcompress.training.checkpoints import assign, values_of
 
 ALL, HEAD = "all", "head"
 
@@ -35,14 +36,17 @@ def only_training(model: Any, trainable: str) -> Iterator[None]:
         yield
         return
     frozen = _layers(model)[: first_trained(model, trainable)]
-    before = [(one, one.trainable) for layer in frozen for one in _with_inner(layer)]
+    inner = [one for layer in frozen for one in _with_inner(layer)]
+    # Layers first, for each sets the flags of its variables, which may differ from it
+    variables = [variable for layer in frozen for variable in layer.variables]
+    before = [(one, one.trainable) for one in (*inner, *variables)]
     try:
         for layer in frozen:
             layer.trainable = False
         yield
     finally:
-        for layer, flag in before:
-            layer.trainable = flag
+        for one, flag in before:
+            one.trainable = flag
 
 
 def first_trained(model: Any, trainable: str) -> int:
@@ -51,7 +55,7 @@ def first_trained(model: Any, trainable: str) -> int:
         return 0
     layers = _layers(model)
     if trainable == HEAD:
-        return max((place for place, layer in enumerate(layers) if layer.weights), default=0)
+        return _head(model, layers)
     names = [layer.name for layer in layers]
     if trainable not in names:
         raise ModelError(
@@ -61,29 +65,56 @@ def first_trained(model: Any, trainable: str) -> int:
     return names.index(trainable)
 
 
+def _head(model: Any, layers: list[Any]) -> int:
+    """The place of the last layer with weights; ModelError if that is a model that holds all there are."""
+    weighed = [place for place, layer in enumerate(layers) if layer.weights]
+    if len(weighed) == 1 and hasattr(layers[weighed[0]], "layers"):
+        raise ModelError(
+            f"training.stages: all weights of {model.name} are in the model {layers[weighed[0]].name} inside it, so "
+            "its head cannot be told from the rest; give the layers without a model around them"
+        )
+    return weighed[-1] if weighed else 0
+
+
 def cut(model: Any, trainable: str, sample: NDArray[Any]) -> Cut | None:
     """The model cut where its frozen layers end, or None if they cannot be run once and for all.
 
-    That is so where more than one tensor goes over the border, or where frozen layers are random in training: which
-    `sample`, a few images, shows. The model must be frozen already.
+    That is so where more than one tensor goes over the border, or where frozen layers do otherwise in training than in
+    inference, as random ones: of layers of your own, `sample`, a few images, shows that. The model must be frozen
+    already; its state stays as it is.
     """
     import keras
 
-    border = _border(model, set(_layers(model)[: first_trained(model, trainable)]))
-    if border is None:
+    frozen_layers = _layers(model)[: first_trained(model, trainable)]
+    border = _border(model, set(frozen_layers))
+    if border is None or any(_is_random(one) for layer in frozen_layers for one in _with_inner(layer)):
         return None
     frozen = keras.Model(model.inputs[0], border)
-    given = sample.astype(np.float32)
-    if not np.array_equal(np.asarray(frozen(given, training=True)), np.asarray(frozen(given, training=False))):
-        return None
-    return Cut(frozen, keras.Model(border, model.outputs[0], name=model.name))
+    state = values_of(frozen.variables)
+    try:
+        given = sample.astype(np.float32)
+        alike = np.array_equal(np.asarray(frozen(given, training=True)), np.asarray(frozen(given, training=False)))
+    finally:
+        assign(frozen.variables, state)
+    return Cut(frozen, keras.Model(border, model.outputs[0], name=model.name)) if alike else None
+
+
+def _is_random(layer: Any) -> bool:
+    """Whether a layer draws numbers when it is trained, as Dropout and augmentation do."""
+    return bool(getattr(layer, "_seed_generators", ()))
 
 
 def _border(model: Any, frozen: set[Any]) -> Any:
-    """The one tensor that goes from frozen layers to those that learn; None if there are several, or none."""
+    """The one tensor that goes from frozen layers to those that learn; None if there are several, or none.
+
+    None, too, where a layer is called more than once, before and behind the border.
+    """
     crossing: dict[int, Any] = {}
     made = {id(tensor) for tensor in model.inputs}
     nodes = [node for nodes in _graph(model)._nodes_by_depth.values() for node in nodes]
+    called = [node.operation for node in nodes]
+    if any(called.count(layer) > 1 for layer in frozen):
+        return None
     for node in nodes:
         if node.operation in frozen:
             made |= {id(tensor) for tensor in node.outputs}

@@ -20,6 +20,7 @@ from kdcompress.sections import OneTeacherSection, ViewsSection
 from kdcompress.starts import Start
 from kdcompress.teachers import Question
 from kdcompress.training.checkpoints import Row, TrainingState
+from kdcompress.training.features import forget_features
 from kdcompress.training.feed import Feed
 from kdcompress.training.fitting import FEATURES, Phase, run_phase
 
@@ -138,7 +139,7 @@ def _train(
     save_model(model, part / "teacher.keras")
     meta = {"key": key, "sha256": sha256_of(part / "teacher.keras"), "digest": model_digest(model), "rows": state.rows}
     write_json(part / "meta.json", meta)
+    forget_features(part / FEATURES)  # before the checkpoint, which may still be needed
     (part / "checkpoint.npz").unlink()
-    shutil.rmtree(part / FEATURES, ignore_errors=True)
     part.rename(folder)
     sync(folder.parent)

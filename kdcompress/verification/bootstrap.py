@@ -13,6 +13,7 @@ from kdcompress.training.evaluation import auc, margins
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 _SEED = 0
+_FEWEST_GROUPS = 5  # that each class must be in
 _BLOCK = 2_000_000  # counts at once: few enough for the processor's memory, many enough for NumPy
 Logits = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -25,7 +26,7 @@ class Resampled:
     """The AUC of each model on a test set, and its AUCs (RESAMPLES,) on resamples of it, the same for all models.
 
     `over` says what was resampled, "images" or "groups". An AUC that is not defined is None; its resamples are None,
-    too, and those of a test set that has a class in one image or group alone, which cannot vary.
+    too, and those of a test set that has a class in one image alone or in fewer than five groups.
     """
 
     aucs: dict[str, float | None]
@@ -63,20 +64,36 @@ def resample(logits: Mapping[str, Logits], labels: Labels, groups: Groups = None
 def resamples(labels: Labels, groups: Groups = None) -> Iterator[Counts]:
     """How often each image is in each resample: blocks (b, n) of RESAMPLES rows together, the same at every call.
 
-    Drawn with replacement within strata, as many as there are, so that both classes are in every resample: images of
-    the first and of the second class, or whole groups of images that have the first, the second, or both.
+    Drawn with replacement, as many as there are: images within each class, so that both are in every resample, or whole
+    groups, where a resample that lacks a class is drawn again.
     """
-    owner, strata = _strata(labels, groups)
-    rng = np.random.default_rng(_SEED)
-    step = max(1, _BLOCK // len(labels))
-    for begin in range(0, RESAMPLES, step):
-        rows = min(step, RESAMPLES - begin)
-        counts = np.zeros((rows, sum(map(len, strata))), np.int64)
-        for members in strata:
-            size = len(members)
-            drawn = rng.integers(0, size, (rows, size)) + size * np.arange(rows)[:, None]
-            counts[:, members] = np.bincount(drawn.ravel(), minlength=rows * size).reshape(rows, size)
-        yield counts[:, owner]
+    rng, step = np.random.default_rng(_SEED), max(1, _BLOCK // len(labels))
+    left = RESAMPLES
+    while left:
+        counts = _of_images(rng, labels, step) if groups is None else _of_groups(rng, groups, step)
+        both = (counts[:, labels == 1] > 0).any(axis=1) & (counts[:, labels == 0] > 0).any(axis=1)
+        sound = counts[both][:left]
+        left -= len(sound)
+        yield sound
+
+
+def _of_images(rng: np.random.Generator, labels: Labels, rows: int) -> Counts:
+    counts = np.zeros((rows, len(labels)), np.int64)
+    for one in (0, 1):
+        members = np.flatnonzero(labels == one)
+        counts[:, members] = _drawn(rng, len(members), rows)
+    return counts
+
+
+def _of_groups(rng: np.random.Generator, groups: NDArray[np.str_], rows: int) -> Counts:
+    names, owner = np.unique(groups, return_inverse=True)
+    return np.asarray(_drawn(rng, len(names), rows)[:, owner])
+
+
+def _drawn(rng: np.random.Generator, size: int, rows: int) -> Counts:
+    """How often each of `size` is drawn in `size` draws with replacement, (rows, size)."""
+    drawn = rng.integers(0, size, (rows, size)) + size * np.arange(rows)[:, None]
+    return np.bincount(drawn.ravel(), minlength=rows * size).reshape(rows, size)
 
 
 def weighted_aucs(scores: NDArray[np.float64], labels: Labels, counts: Counts) -> NDArray[np.float64]:
@@ -92,17 +109,10 @@ def weighted_aucs(scores: NDArray[np.float64], labels: Labels, counts: Counts) -
     return np.asarray(wins / (2 * above.sum(axis=1) * below.sum(axis=1)))
 
 
-def _strata(labels: Labels, groups: Groups) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
-    """The unit (n,) that each image belongs to, and the units by the classes that are in them."""
-    owner = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    has = np.bincount(2 * owner + labels, minlength=2 * (int(owner.max()) + 1)).reshape(-1, 2) > 0
-    kind = has @ np.array([1, 2])
-    return owner, [np.flatnonzero(kind == one) for one in np.unique(kind)]
-
-
 def _varies(labels: Labels, groups: Groups) -> bool:
-    units = np.arange(len(labels)) if groups is None else groups
-    return all(len(np.unique(units[labels == one])) > 1 for one in (0, 1))
+    """Whether resamples of each class differ enough to say anything: of few groups, an interval would be too narrow."""
+    units, fewest = (np.arange(len(labels)), 2) if groups is None else (groups, _FEWEST_GROUPS)
+    return all(len(np.unique(units[labels == one])) >= fewest for one in (0, 1))
 
 
 def _interval(drawn: NDArray[np.float64] | None) -> tuple[float | None, float | None]:

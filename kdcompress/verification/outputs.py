@@ -8,7 +8,7 @@ import numpy as np
 
 from kdcompress.training.kept import Outputs
 from kdcompress.verification.agreement import levels
-from kdcompress.verification.binary import choose_threshold, rates
+from kdcompress.verification.binary import chance, choose_threshold, rates
 from kdcompress.verification.bootstrap import Resampled, resample
 from kdcompress.verification.metrics import compare, measure
 
@@ -32,7 +32,8 @@ def measure_outputs(test: Outputs, val: Outputs | None, classes: list[str]) -> t
         found = resample(test.logits, test.labels, test.groups)
         for role, metrics in measures.items():
             metrics |= _interval(found, role)
-            metrics |= {"threshold": thresholds[role], **rates(test.logits[role], test.labels, thresholds[role])}
+            metrics |= {"threshold": chance(thresholds[role])}
+            metrics |= rates(test.logits[role], test.labels, thresholds[role])
         comparison["auc_difference"] = found.difference("student", "teacher")
         comparison["auc_gain"] = found.difference("student", "baseline")
     by_level = _by_agreement(test, classes, thresholds)

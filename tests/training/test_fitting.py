@@ -263,3 +263,24 @@ def test_balanced_batches_need_labels(tmp_path: Path, small: Samples) -> None:
     settings = {"training.batches": "balanced", "unlabelled.dir": str(tmp_path)}
     with pytest.raises(RecipeError, match="'balanced' needs a label for every image"):
         kdcompress.distill("mnist-demo", out=tmp_path / "run", settings=settings)
+
+
+def test_what_corrects_twice_is_refused() -> None:
+    from kdcompress.recipe import resolve
+
+    with pytest.raises(RecipeError, match=r"training.batches corrects a second time .* got 'balanced'"):
+        resolve("mnist", {"training.batches": "balanced", "training.class_weights": "balanced"})
+
+
+def test_soft_labels_stay_beside_images_without_labels(small: Samples) -> None:
+    chances = np.random.default_rng(0).dirichlet(np.ones(10), len(small)).astype(np.float32)
+    soft = Samples(small.images, small.labels, small.ids, chances=chances)
+    bare = Samples(small.images[:50], np.full(50, -1), np.char.add("unlabelled/", small.ids[:50]))
+    both = soft.join(bare)
+    assert both.chances is not None
+    assert np.array_equal(both.chances[: len(small)], chances)
+    feed = Feed(both, ViewsSection(), fake_targets(len(both)), batch_size=len(both), seed=0)
+    _, truth, weights = next(feed.dataset(0, 1).as_numpy_iterator())
+    index = next(feed.order(0))[0]
+    assert np.array_equal(truth["label"], both.chances[index])
+    assert np.array_equal(weights["label"] == 0, index >= len(small))

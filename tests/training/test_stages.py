@@ -174,12 +174,75 @@ def test_two_tensors_over_the_border_are_told_and_trained_plainly(
     assert not np.array_equal(model.get_layer("join").get_weights()[0], before.get_layer("join").get_weights()[0])
 
 
-def test_random_frozen_layers_are_not_run_once_and_for_all(small: Samples) -> None:
+@pytest.mark.parametrize("seed", range(4))
+def test_random_frozen_layers_are_not_run_once_and_for_all(seed: int, small: Samples) -> None:
+    seed_everything(seed)
     model = network(dropout=True)
     with only_training(model, "head"):
         assert cut(model, "head", small.images[:2]) is None
     with only_training(model, "dropout"):
         assert cut(model, "dropout", small.images[:2]) is not None
+    flipping = keras.Sequential([keras.Input((28, 28, 1)), layers.RandomFlip(), layers.Flatten(), layers.Dense(2)])
+    with only_training(flipping, "head"):
+        assert cut(flipping, "head", small.images[:2]) is None  # though a draw may leave both images as they are
+
+
+class Noisy(layers.Layer):  # type: ignore[misc]
+    """A layer of one's own, random in training, that keeps count of its calls."""
+
+    def build(self, shape: Any) -> None:
+        self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        if not training:
+            return x
+        self.calls.assign_add(1.0)
+        return x + self.calls
+
+
+def test_what_a_layer_of_ones_own_does_in_training_is_tried_and_leaves_no_trace(small: Samples) -> None:
+    model = keras.Sequential([keras.Input((28, 28, 1)), Noisy(), layers.Flatten(), layers.Dense(2)])
+    with only_training(model, "head"):
+        assert cut(model, "head", small.images[:2]) is None
+    assert float(model.layers[0].calls.numpy()) == 0
+
+
+def test_a_training_with_random_frozen_layers_resumes_to_the_same(small: Samples, tmp_path: Path) -> None:
+    stage = {**HEAD, "epochs": 3}
+    _, unbroken = train(small, tmp_path / "unbroken", stage, model=network(dropout=True))
+    with pytest.raises(KeyboardInterrupt):
+        train(small, tmp_path / "broken", stage, model=network(dropout=True), progress=Killed(1))
+    _, broken = train(small, tmp_path / "broken", stage, model=network(dropout=True))
+    assert all(np.array_equal(a, b) for a, b in zip(broken.variables, unbroken.variables, strict=True))
+
+
+def test_a_layer_on_both_sides_of_the_border_is_not_cut(small: Samples) -> None:
+    image = keras.Input((28, 28, 1))
+    shared = layers.Dense(4, name="shared")
+    x = shared(layers.Flatten()(layers.AveragePooling2D(14, name="small")(image)))
+    model = keras.Model(image, layers.Dense(2, name="last")(shared(layers.ReLU(name="between")(x))))
+    with only_training(model, "between"):
+        assert cut(model, "between", small.images[:2]) is None
+
+
+def test_a_model_of_open_image_size_is_cut_at_the_size_of_the_data(small: Samples, tmp_path: Path) -> None:
+    image = keras.Input((None, None, 1))
+    x = layers.Conv2D(3, 3, name="frozen")(layers.Rescaling(1 / 255)(image))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3, name="first")(x))
+    model = keras.Model(image, layers.Dense(10)(x))
+    train(small, tmp_path, {"trainable": "first", "epochs": 1}, model=model)
+    assert list((tmp_path / FEATURES).iterdir())
+
+
+def test_flags_of_layers_and_of_single_variables_come_back_as_they_were() -> None:
+    model = network()
+    model.get_layer("side").trainable = False
+    model.get_layer("conv").kernel.trainable = False
+    before = [variable.path for variable in model.trainable_variables]
+    with pytest.raises(KeyError), only_training(model, "head"):
+        assert len(model.trainable_variables) == 2
+        raise KeyError
+    assert [variable.path for variable in model.trainable_variables] == before
 
 
 def test_a_full_disk_is_seen_before_it_is_full(
@@ -216,3 +279,31 @@ def test_features_of_other_images_with_the_same_ids_are_not_taken(small: Samples
     _, reused = train(inverted, tmp_path, HEAD)
     _, anew = train(inverted, tmp_path / "other", HEAD)
     assert all(np.array_equal(a, b) for a, b in zip(reused.variables, anew.variables, strict=True))
+
+
+def test_all_stages_are_looked_at_before_the_first_is_trained(small: Samples, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no layer 'joins'"):
+        train(small, tmp_path, HEAD, {"trainable": "joins"})
+    assert not (tmp_path / "c.npz").exists()
+
+
+def test_a_head_inside_a_model_inside_a_model_is_not_guessed(small: Samples, tmp_path: Path) -> None:
+    nested = keras.Sequential([keras.Input((28, 28, 1)), layers.Rescaling(1 / 255), network()])
+    with pytest.raises(ModelError, match="are in the model branched inside it, so its head cannot be told"):
+        train(small, tmp_path, HEAD, model=nested)
+
+
+def test_a_stage_in_which_nothing_learns_is_refused(small: Samples, tmp_path: Path) -> None:
+    model = network()
+    model.trainable = False
+    with pytest.raises(ModelError, match="nothing learns in stage 'head', all its layers came frozen"):
+        train(small, tmp_path, HEAD, model=model)
+
+
+def test_what_a_killed_pass_left_is_cleared_away(small: Samples, tmp_path: Path) -> None:
+    left = tmp_path / FEATURES / ".kdcompress-part-1-2.npy"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    train(small, tmp_path, HEAD)
+    assert not left.exists()
+    assert len(list(left.parent.iterdir())) == 2

@@ -64,13 +64,32 @@ def test_groups_are_drawn_whole_and_both_classes_are_always_there() -> None:
     groups = np.array(["a", "a", "b", "c", "d", "d", "d", "e", "e"])
     labels = np.array([0, 0, 0, 1, 1, 1, 1, 0, 1])
     counts = np.concatenate(list(resamples(labels, groups)))
+    assert counts.shape == (RESAMPLES, 9)
     for name in "abcde":
         own = counts[:, groups == name]
         assert (own == own[:, :1]).all()
-    assert set((counts[:, 0] + counts[:, 2]).tolist()) == {2}  # as many groups of the kind as there are
-    assert set((counts[:, 3] + counts[:, 4]).tolist()) == {2}
-    assert set(counts[:, 8].tolist()) == {1}
+        assert len(set(own[:, 0].tolist())) > 2  # no group is in every resample
+    assert set(counts[:, [0, 2, 3, 4, 7]].sum(axis=1).tolist()) == {5}  # as many groups as there are
     assert (counts[:, labels == 1].sum(axis=1) > 0).all()
+    assert (counts[:, labels == 0].sum(axis=1) > 0).all()
+
+
+def test_a_group_that_alone_has_both_classes_does_not_hold_the_interval_still() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat([f"case {number}" for number in range(16)], 6)
+    labels = np.repeat([0] * 10 + [1] * 6, 6).astype(np.int64)
+    labels[-3:] = 0  # the last case has both
+    logits = np.stack([np.zeros(len(labels)), rng.normal(0.8 * labels, 1)], axis=1).astype(np.float32)
+    low, high = resample({"student": logits}, labels, groups).interval("student")
+    naive_low, naive_high = resample({"student": logits}, labels).interval("student")
+    assert low is not None and high is not None and naive_low is not None and naive_high is not None
+    assert high - low > 0.7 * (naive_high - naive_low)
+
+
+def test_few_groups_of_a_class_have_no_interval() -> None:
+    labels, logits = made_up(60)
+    groups = np.where(labels == 1, np.arange(60) % 4, np.arange(60)).astype(str)
+    assert resample(logits, labels, groups).interval("student") == (None, None)
 
 
 def test_images_that_are_alike_make_the_interval_wider() -> None:
