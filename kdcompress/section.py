@@ -78,6 +78,6 @@ def _section_at(kind: type[Section], keys: list[str]) -> type[Section]:
 
 def _section_in(annotation: Any) -> type[Section] | None:
     """The section that a field holds, be it alone, in a tuple, or missing at times."""
-    if isinstance(annotation, type):
-        return annotation if issubclass(annotation, Section) else None
-    return next((found for part in get_args(annotation) if (found := _section_in(part))), None)
+    if parts := get_args(annotation):  # first: in Python 3.10, tuple[X, ...] is a type, too
+        return next((found for part in parts if (found := _section_in(part))), None)
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None

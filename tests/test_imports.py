@@ -30,7 +30,7 @@ LAYERS = (
     ("recipe",),
     ("references", "sections", "overrides"),
     ("section", "cache", "starts"),
-    ("registry", "files", "progress"),
+    ("registry", "files", "progress", "ranking"),
     ("errors", "_version", "recipes"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

@@ -15,7 +15,7 @@ from kdcompress.teachers._base import (
     are_probabilities,
     check_answer,
 )
-from kdcompress.teachers._check import NOTHING, agreement, check_before, complain, confusion_of, judge
+from kdcompress.teachers._check import agreement, check_before, complain, judge_answers
 from kdcompress.teachers._ensemble import EnsembleRows, JoinedRows, combine
 from kdcompress.teachers._fit import Fit
 from kdcompress.teachers._targets import Targets, label, labelled, target_key
@@ -32,7 +32,6 @@ def open_teacher(path: Path, section: OneTeacherSection, question: Question, wha
 
 __all__ = [
     "LOOK_AT",
-    "NOTHING",
     "EnsembleRows",
     "Fit",
     "JoinedRows",
@@ -46,8 +45,7 @@ __all__ = [
     "check_before",
     "combine",
     "complain",
-    "confusion_of",
-    "judge",
+    "judge_answers",
     "label",
     "labelled",
     "open_teacher",

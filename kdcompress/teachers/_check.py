@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kdcompress.data import Samples
 from kdcompress.errors import TargetsError
+from kdcompress.ranking import auc
 from kdcompress.teachers._base import TargetRows, Teacher
 from kdcompress.teachers._usual import usual_answers
 
@@ -29,7 +30,8 @@ _BLOCK = 65536  # rows of targets that are read at once
 class Verdict:
     """How often a teacher is right on n images, in the mean over classes, and by chance; and its order of classes.
 
-    `order` has the place of each class among the answers, where another than the data's fits them plainly; `ordered`
+    `auc` is how well it ranks two classes: one that has not found the line between them yet may well know them. `order`
+    has the place of each class among the answers, where another than the data's fits them plainly; `ordered`
     is how often it is right in that order. All in [0, 1].
     """
 
@@ -38,15 +40,30 @@ class Verdict:
     chance: float
     order: tuple[int, ...] | None
     ordered: float
+    auc: float | None = None
 
     def above(self, part: float, ordered: bool = False) -> bool:
         """Whether it is right more often than that part of the way from chance to certainty."""
-        return (self.ordered if ordered else self.right) >= self.chance + part * (1 - self.chance)
+        return (self.ordered if ordered else self.right) >= self._line(part)
+
+    @property
+    def knows(self) -> bool:
+        """Whether it knows more than chance, by its answers or, of two classes, by its ranking."""
+        return max(self.right, self.auc or 0.0) >= self._line(NOTHING)
 
     @property
     def sound(self) -> bool:
         """Whether the teacher knows more than chance, in the order of the data's classes."""
-        return self.above(NOTHING) and self.order is None
+        return self.knows and self.order is None
+
+    @property
+    def shown(self) -> str:
+        """How often it is right, in words."""
+        ranking = "" if self.auc is None else f"; its AUC is {100 * self.auc:.1f} %"
+        return f"{100 * self.right:.1f} % (mean over classes{ranking})"
+
+    def _line(self, part: float) -> float:
+        return self.chance + part * (1 - self.chance)
 
     @property
     def weak(self) -> bool:
@@ -73,8 +90,11 @@ class _Trial:
         return self.verdict.above(_LITTLE, ordered=True) and not self.saturated
 
 
-def judge(confusion: NDArray[np.int64]) -> Verdict:
-    """The verdict on a confusion matrix (label, answer) of counts; the mean is over classes that have images."""
+def judge(confusion: NDArray[np.int64], ranking: float | None = None) -> Verdict:
+    """The verdict on a confusion matrix (label, answer) of counts; the mean is over classes that have images.
+
+    `ranking` is the AUC of two classes.
+    """
     from scipy.optimize import linear_sum_assignment
 
     counts = confusion.sum(axis=1)
@@ -86,7 +106,12 @@ def judge(confusion: NDArray[np.int64]) -> Verdict:
     plain = len(moved) > 0 and all(shares[c, best[c]] > 0.5 and counts[c] >= _SURE for c in moved)
     order = tuple(int(place) for place in best) if plain else None
     ordered = float(shares[np.arange(len(best)), best][there].mean()) if plain else right
-    return Verdict(int(counts.sum()), right, 1 / len(confusion), order, ordered)
+    return Verdict(int(counts.sum()), right, 1 / len(confusion), order, ordered, ranking)
+
+
+def judge_answers(logits: Logits, labels: NDArray[np.int64], classes: int) -> Verdict:
+    """The verdict on class logits (n, classes)."""
+    return judge(confusion_of(logits, labels, classes), auc(logits, labels) if classes == 2 else None)
 
 
 def check_before(teacher: Teacher, train: Samples, classes: Sequence[str], read: Read) -> str | None:
@@ -116,10 +141,15 @@ def check_before(teacher: Teacher, train: Samples, classes: Sequence[str], read:
 def agreement(targets: TargetRows, train: Samples, classes: Sequence[str], read: Read) -> tuple[float, Verdict]:
     """The fraction of the training labels that targets agree with, and the verdict on them."""
     confusion = np.zeros((len(classes), len(classes)), np.int64)
+    of_two = []
     for begin in range(0, len(train), _BLOCK):
         rows = slice(begin, begin + _BLOCK)
-        confusion += confusion_of(read(np.asarray(targets[rows, 0])), train.labels[rows], len(classes))
-    return float(np.trace(confusion) / confusion.sum()), judge(confusion)
+        logits = read(np.asarray(targets[rows, 0]))
+        confusion += confusion_of(logits, train.labels[rows], len(classes))
+        if len(classes) == 2:
+            of_two.append(logits)
+    ranking = auc(np.concatenate(of_two), train.labels) if of_two else None
+    return float(np.trace(confusion) / confusion.sum()), judge(confusion, ranking)
 
 
 def complain(
@@ -196,7 +226,7 @@ def _proposal(teacher: Teacher, probe: Samples, classes: Sequence[str], read: Re
 
 
 def _tried(logits: Logits, labels: NDArray[np.int64], classes: int) -> _Trial:
-    verdict = judge(confusion_of(logits, labels, classes))
+    verdict = judge_answers(logits, labels, classes)
     first_two = np.sort(logits, axis=-1)[:, -2:]
     gap = float(np.median(first_two[:, 1] - first_two[:, 0]))
     places = labels if verdict.order is None else np.array(verdict.order)[labels]

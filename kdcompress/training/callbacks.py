@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from kdcompress.errors import TrainingError
 from kdcompress.progress import Progress
+from kdcompress.ranking import auc
 from kdcompress.training.checkpoints import Row, TrainingState, values_of
-from kdcompress.training.evaluation import accuracy, auc, cross_entropy
+from kdcompress.training.evaluation import accuracy, cross_entropy
 
 Logs = dict[str, Any] | None
 

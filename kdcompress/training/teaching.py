@@ -17,7 +17,6 @@ from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
 from kdcompress.sections import MemberSection, OneTeacherSection, ViewsSection
 from kdcompress.teachers import (
-    NOTHING,
     EnsembleRows,
     Targets,
     Teacher,
@@ -25,8 +24,7 @@ from kdcompress.teachers import (
     check_before,
     combine,
     complain,
-    confusion_of,
-    judge,
+    judge_answers,
     label,
 )
 
@@ -85,23 +83,24 @@ class Teaching:
         asked = self.recipe.teacher.check and all(section.weights != "none" for section in self.sections)
         if asked and not verdict.sound and not trained:
             raise complain(self.teachers[0], verdict, classes, None)
-        if asked and trained and not verdict.above(NOTHING):
+        if asked and trained and not verdict.knows:
             raise TargetsError(
-                f"teacher {self.recipe.teacher.shown} is right on {100 * verdict.right:.1f} % of the training images: "
-                "it was trained too little (teacher.training.epochs, learning_rate); teacher.check = false goes on"
+                f"teacher {self.recipe.teacher.shown} is right on {verdict.shown} of the training images: it was "
+                "trained too little (epochs and learning_rate of teacher.training or its stages); "
+                "teacher.check = false goes on"
             )
-        little = f"the teacher is right on no more than {100 * verdict.right:.1f} % of the training images"
+        little = f"the teacher is right on no more of the training images than {verdict.shown}"
         return agree, little if verdict.weak else None
 
     def doubt_on_test(
         self, logits: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequence[str]
     ) -> str | None:
         """A warning if a teacher that knows the training images is no better than chance on test."""
-        verdict = judge(confusion_of(logits, labels, len(classes)))
-        if verdict.above(NOTHING) or not self.recipe.teacher.check:
+        verdict = judge_answers(logits, labels, len(classes))
+        if verdict.knows or not self.recipe.teacher.check:
             return None
         return (
-            f"on test the teacher is right on {100 * verdict.right:.1f} %, no better than chance: are its answers "
+            f"on test the teacher is right on {verdict.shown}, no better than chance: are its answers "
             "those to these images?"
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.training.evaluation import auc
+from kdcompress.ranking import auc
 
 Logits = NDArray[np.float32]
 Labels = NDArray[np.int64]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kdcompress.training.evaluation import auc, disagreements, figures
+from kdcompress.ranking import auc
+from kdcompress.training.evaluation import disagreements, figures
 
 
 def test_disagreements_come_surest_first_and_equal_ones_in_their_order() -> None:
