@@ -24,6 +24,7 @@ SHARED = Path(WHOLE or ".") / "weights"
 def _no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keras's cache is empty, and nothing can be downloaded into it."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr("urllib.request._opener", None)  # urlopen keeps the proxies that it met first
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
 
