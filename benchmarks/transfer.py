@@ -1,6 +1,6 @@
 """What staged training costs: frozen layers run once or in every step, a distillation step against a plain one.
 
-    python benchmarks/transfer.py [--size 96] [--images 512] [--rounds 3] [--steps 8] [--out transfer.json]
+    python benchmarks/transfer.py [--size 224] [--images 1024] [--rounds 2] [--steps 8] [--out transfer.json]
 
 1. A stage of 10 epochs on the head of MobileNetV2, from the first image read to the last checkpoint: frozen layers run
    once (as kdcompress does) against in every step (as Keras does), with 1 view (at least 5 times faster) and with 4.
@@ -108,7 +108,7 @@ def measure(size: int, images: int, rounds: int, steps: int) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    for name, default in (("size", 96), ("images", 512), ("rounds", 3), ("steps", 8)):
+    for name, default in (("size", 224), ("images", 1024), ("rounds", 2), ("steps", 8)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()

@@ -31,6 +31,7 @@ def override(values: dict[str, Any], key: str, value: Any) -> None:
     if key == "method.name" and isinstance(value, str) and isinstance(values.get("method"), dict):
         values["method"] = _shared_settings(values["method"], value)
     _drop_other_start(values, key, value)
+    _refuse_ignored(values, key)
     _set(values, key.split("."), copy.deepcopy(value), key, "the recipe")
 
 
@@ -42,6 +43,22 @@ def _drop_other_start(values: dict[str, Any], key: str, model: Any) -> None:
         return
     if model not in ("", section.get("model")):  # "" makes room for members, which take over what they can
         starts.drop_start(section, str(model))
+
+
+def _refuse_ignored(values: dict[str, Any], key: str) -> None:
+    """RecipeError for epochs or a learning rate of a training whose stages all have their own."""
+    *sections, training, last = ["", *key.split(".")]
+    if training != "training" or last not in ("epochs", "learning_rate"):
+        return
+    place: Any = values
+    for section in (*sections[1:], training):
+        place = place.get(section, {}) if isinstance(place, dict) else {}
+    stages = place.get("stages") if isinstance(place, dict) else None
+    if stages and all(isinstance(stage, dict) and last in stage for stage in stages):
+        raise RecipeError(
+            f"{key} would change nothing, for every stage has its own: set {key.removesuffix(last)}stages.*.{last}, "
+            f"or that of one stage, {key.removesuffix(last)}stages.0.{last}"
+        )
 
 
 def _set(place: Any, parts: list[str], value: Any, key: str, name: str) -> None:

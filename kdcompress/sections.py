@@ -5,11 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from kdcompress.section import Section
 from kdcompress.starts import Start
 
+_OF_STAGES = ("epochs", "learning_rate")
 # PyTorch's older exporter numbers what it names
 Name = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)]
 
@@ -81,6 +91,11 @@ class TrainingSection(Section):
         shared = {name: values.get(name, cls.model_fields[name].default) for name in ("epochs", "learning_rate")}
         stages = [{**shared, **one} if isinstance(one, dict) else one for one in values["stages"]]
         return {**values, "stages": stages}
+
+    @model_serializer(mode="wrap")
+    def _without_what_stages_say(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Epochs and learning rate are those of the stages, where there are some."""
+        return {key: value for key, value in plain(self).items() if not self.stages or key not in _OF_STAGES}
 
     @field_validator("batches")
     @classmethod

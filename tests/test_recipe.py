@@ -82,6 +82,27 @@ def test_epochs_reach_members_with_a_training_of_their_own() -> None:
     assert recipe_of("mnist", epochs=3, settings={"training.epochs": 5}).training.epochs == 5
 
 
+@pytest.mark.parametrize("of", ["", "teacher."])
+@pytest.mark.parametrize("last", ["epochs", "learning_rate"])
+def test_what_every_stage_has_of_its_own_is_not_set_in_vain(of: str, last: str) -> None:
+    stages = [{"trainable": "head", "epochs": 1, "learning_rate": 0.1}, {"epochs": 2, "learning_rate": 0.2}]
+    base = resolve("mnist", {f"{of}training.stages": stages})
+    with pytest.raises(
+        RecipeError, match=rf"{of}training.{last} would change nothing, .* {of}training.stages.\*.{last}"
+    ):
+        resolve(base.to_dict(), {f"{of}training.{last}": 5})
+    section = base.to_dict()["teacher"]["training"] if of else base.to_dict()["training"]
+    assert last not in section
+    changed = resolve(base.to_dict(), {f"{of}training.stages.*.{last}": 5})
+    plan = (changed.teacher.training if of else changed.training).plan
+    assert {5} == {one.end - one.begin if last == "epochs" else one.learning_rate for one in plan}
+
+
+def test_whether_a_teacher_is_checked_makes_no_other_run() -> None:
+    assert resolve("mnist").digest == resolve("mnist", {"teacher.check": False}).digest
+    assert resolve("mnist").digest != resolve("mnist", {"teacher.outputs": "logits"}).digest
+
+
 def test_what_is_laid_over_a_recipe_stays_as_it_was() -> None:
     stages = [dict(stage) for stage in STAGES]
     resolve("mnist", {"training.stages": stages, "training.stages.*.epochs": 3})

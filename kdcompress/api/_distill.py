@@ -65,8 +65,10 @@ def recipe_of(
 
 def _with_epochs(recipe: Recipe, epochs: int, settings: Mapping[str, Any], files: bool) -> Recipe:
     """The recipe with so many epochs for every stage of every training, but for what `settings` say."""
-    trainings = [f"{of}training" for of in ("", "teacher.", "teacher.members.*.")]
-    places = [f"{training}{stage}.epochs" for training in trainings for stage in ("", ".stages.*")]
+    members = enumerate(recipe.teacher.members)
+    trainings = {"training": recipe.training, "teacher.training": recipe.teacher.training}
+    trainings |= {f"teacher.members.{number}.training": member.training for number, member in members}
+    places = [f"{key}{'.stages.*' if one.stages else ''}.epochs" for key, one in trainings.items()]
     return resolve(recipe.to_dict(), {**dict.fromkeys(places, epochs), **settings}, files)
 
 

@@ -40,14 +40,15 @@ def show_metrics(result: dict[str, Any], columns: Columns) -> None:
     terminal = columns.terminal
     teacher, student = (result[role]["metrics"] for role in _ROLES)
     columns.fractions("accuracy", teacher["accuracy"], student["accuracy"])
-    columns.fractions("F1", teacher["f1"], student["f1"])
+    columns.fractions("F1 (at 0.5)" if "auc" in teacher else "F1", teacher["f1"], student["f1"])
     for name in result["classes"]:
         columns.fractions(_recall_of(name), teacher["recall"][name], student["recall"][name])
     if "auc" in teacher:
         _show_binary(result, columns)
     if teacher["ece"] is not None and student["ece"] is not None:
         columns.show("calibration error", f"{teacher['ece']:.4f}", f"{student['ece']:.4f}")
-    terminal.result(_difference(result["comparison"]))
+    grouped = teacher.get("auc_interval_over") == "groups"
+    terminal.result(_difference(result["comparison"], grouped))
     if gain := result["comparison"].get("auc_gain"):
         terminal.result(f"the same student trained without the teacher: the gain in AUC is {_change(gain)}")
     if teacher["by_agreement"]:
@@ -65,7 +66,8 @@ def _show_binary(result: dict[str, Any], columns: Columns) -> None:
         over = f"in %, from resampled {teacher['auc_interval_over']}"
         columns.show("  95 % interval", _interval(teacher), _interval(student), over)
     if teacher["threshold"] is not None and student["threshold"] is not None:
-        told = f"of P({result['classes'][1]}), chosen on validation; at it:"
+        on = f"{teacher['threshold_images']:,} validation images"
+        told = f"of P({result['classes'][1]}), chosen on {on}; at it:"
         columns.show("threshold", f"{teacher['threshold']:.3g}", f"{student['threshold']:.3g}", told)
         for label, key in (("sensitivity", "sensitivity"), ("specificity", "specificity"), ("F1", "f1_at_threshold")):
             columns.fractions(f"  {label}", teacher[key], student[key])
@@ -84,15 +86,16 @@ def _interval(metrics: dict[str, Any]) -> str:
     return _MISSING if low is None else f"{100 * low:.2f} to {100 * high:.2f}"
 
 
-def _difference(comparison: dict[str, Any]) -> str:
+def _difference(comparison: dict[str, Any], grouped: bool) -> str:
     test = comparison["mcnemar"]
     mine, theirs, p = test["student_only_right"], test["teacher_only_right"], test["p"]
     who = "student" if mine > theirs else "teacher"
     of_it = " in accuracy" if "auc_difference" in comparison else ""
     verdict = f"the {who} is better{of_it}" if p < _BETTER else f"no difference{of_it} is shown"
+    as_if = ", as if images of one group were independent" if grouped else ""
     return (
         f"they agree on {100 * comparison['agreement']:.2f} % of the test images; only the teacher is right on "
-        f"{theirs:,}, only the student on {mine:,}: {verdict} (McNemar, p = {p:.2g})"
+        f"{theirs:,}, only the student on {mine:,}: {verdict} (McNemar, p = {p:.2g}{as_if})"
     )
 
 
@@ -100,7 +103,8 @@ def _show_agreement(result: dict[str, Any], terminal: Terminal) -> None:
     """A line by model for each level, the least agreed first."""
     binary = "auc" in result["teacher"]["metrics"]
     terminal.result("")
-    terminal.result("by agreement of the annotators, in %")
+    at = "; F1, sensitivity and specificity at the threshold" if binary else ""
+    terminal.result(f"by agreement of the annotators, in %{at}")
     more = f" {'AUC':>7} {'95 % interval':>15} {'F1':>7} {'sens.':>7} {'spec.':>7}" if binary else ""
     head = f"{'agreement':<10} {'images':>7}  {'model':<8} {'accuracy':>8}{more} {'calib. error':>13}"
     terminal.result(head)

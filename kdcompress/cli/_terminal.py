@@ -10,8 +10,10 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, TextIO
@@ -28,6 +30,7 @@ class Terminal(Progress):
         self.out, self.err = out, err
         self.live: Any = None
         self.task: Any = None
+        self.interrupted = False
 
     def result(self, text: str) -> None:
         """A line of the result, on stdout."""
@@ -73,7 +76,9 @@ class Terminal(Progress):
         self.live.start()
 
     def step(self, done: int, parts: Mapping[str, float]) -> None:
-        """Move the bar."""
+        """Move the bar; break off after an interrupt that Python dropped."""
+        if self.interrupted:
+            raise KeyboardInterrupt
         if self.live is not None:
             shown = {name: parts[name] for name in parts if name != "accuracy"}
             text = " ".join(f"{name.removesuffix('_loss').split('_')[0]} {value:.3f}" for name, value in shown.items())
@@ -134,7 +139,28 @@ def working(log: Path | None = None) -> Iterator[Terminal]:
         stack.enter_context(_led_to(sink.fileno()))
         if log:
             stack.enter_context(_logging_to(log))
-        yield Terminal(out, err)
+        terminal = Terminal(out, err)
+        stack.enter_context(_remembering_interrupts(terminal))
+        yield terminal
+
+
+@contextlib.contextmanager
+def _remembering_interrupts(terminal: Terminal) -> Iterator[None]:
+    """Ctrl-C as ever, and noted: Python drops an exception that is raised while it clears an object away."""
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        terminal.interrupted = True
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextlib.contextmanager

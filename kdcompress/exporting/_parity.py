@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kdcompress.data import LazyImages, blocks
 from kdcompress.exporting._base import FP32, Images, Logits, Opened
-from kdcompress.verification.metrics import answers, headline, measure, recall_change
+from kdcompress.verification.metrics import METRICS, answers, headline, measure, recall_change
 
 BATCHES = (1, 64)
 # fp32: the largest difference of logits, as a part of the largest |logit|
@@ -80,6 +80,17 @@ def compare(opened: Opened, reference: Reference, precision: str, max_metric_dro
     else:
         reasons = _drop_problems(result, parity, max_metric_drop)
     return {**result, "passed": not reasons, "reasons": reasons}
+
+
+def changed_answers(entry: dict[str, Any]) -> str | None:
+    """A warning about a file of `exports.json` that passed although it answers otherwise on many images."""
+    changed = 1 - entry["parity"]["top1_agreement"]
+    if not entry["passed"] or changed <= 1 - UNLABELLED_AGREEMENT:
+        return None
+    metric = entry["metric"] and METRICS[entry["metric"]]
+    why = f", because its {metric} falls by no more than allowed" if metric else ""
+    share = f"{100 * changed:.1f} % of the images"
+    return f"{entry['path']} answers otherwise than the Keras model on {share}; it passes{why}"
 
 
 def _logits(opened: Opened, images: Images | LazyImages, batch: int) -> Logits:

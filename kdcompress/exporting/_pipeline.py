@@ -14,7 +14,7 @@ from kdcompress.errors import ExportError, RunError
 from kdcompress.exporting._base import INT8
 from kdcompress.exporting._calibration import Calibration
 from kdcompress.exporting._network import INPUT, OUTPUT, Network
-from kdcompress.exporting._parity import Reference, compare
+from kdcompress.exporting._parity import Reference, changed_answers, compare
 from kdcompress.exporting._request import Job, Request
 from kdcompress.files import (
     content_digest,
@@ -78,6 +78,8 @@ class Exporter:
                             raise
                         failures.append({"format": job.name, "precision": job.precision, "reason": str(exc)})
                         continue
+                    if doubt := changed_answers(made[-1]):
+                        progress.warn(doubt)
                     self._record(made[-1])
                     on_file(self.root / made[-1]["path"])
             finally:

@@ -101,7 +101,7 @@ class Subclasses(Method):
             if task.subclasses is None:
                 raise RecipeError(
                     "method.subclasses = 'known' needs data with subclasses: a [superclasses] section that merges "
-                    "classes, or a subclass column or array"
+                    "classes, a subclass column or array, or data.subclasses (mhist)"
                 )
             sizes = task.subclasses
         elif isinstance(self.subclasses, tuple):

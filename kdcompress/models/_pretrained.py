@@ -63,7 +63,7 @@ def _summary(layers: list[Any], loaded: list[Any], path: Path) -> str:
     fresh = [layer.name for layer in layers if layer not in loaded]
     count = f"{len(loaded)} of {len(layers)} layers with weights from {path}"
     if not fresh:
-        return count
+        return f"{count}, its head of {layers[-1].weights[-1].shape[-1]} outputs among them"
     shown = ", ".join(fresh) if len(fresh) < 4 else f"{fresh[0]} ... {fresh[-1]}"
     return f"{count} (up to {loaded[-1].name}); fresh: {shown}"
 

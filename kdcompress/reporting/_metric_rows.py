@@ -17,7 +17,7 @@ def metric_rows(facts: Facts) -> list[list[str]]:
         return []
     rows = _auc(facts) if facts.metric == "auc" else []
     rows += [_row(facts, "accuracy", "accuracy"), [_INTERVAL, *(_wilson(facts, role) for role in facts.roles), ""]]
-    rows.append(_row(facts, "F1", "f1"))
+    rows.append(_row(facts, "F1 (at 0.5)" if facts.metric == "auc" else "F1", "f1"))
     rows += _at_threshold(facts)
     errors = {role: facts.measures[role]["ece"] for role in facts.roles}
     shown = [MISSING if error is None else f"{error:.4f}" for error in errors.values()]
@@ -55,7 +55,8 @@ def _at_threshold(facts: Facts) -> list[list[str]]:
     if all(one is None for one in chosen):
         return []
     shown = [MISSING if one is None else digits(one) for one in chosen]
-    head = [f"threshold of P({short(facts.classes[1], _NAME)})", *shown, "chosen on validation"]
+    images = facts.measures["student"]["threshold_images"]
+    head = [f"threshold of P({short(facts.classes[1], _NAME)})", *shown, f"chosen on {images:,} validation images"]
     named = (("sensitivity", "sensitivity"), ("specificity", "specificity"), ("F1", "f1_at_threshold"))
     return [head, *(_row(facts, f"  {label} at it", key) for label, key in named)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdcompress._version import __version__
@@ -84,10 +85,19 @@ def lead(facts: Facts) -> str:
     by = "" if name == "none" else f" by {name}{told}"
     said = f"{recipe['student']['model']}, {how} {teacher} on {recipe['data']['name']}{by}, seed {recipe['seed']}."
     if data:
+        said += _starts(recipe)
         said += (
             f" {data['n_train']:,} images to train on, {data['n_val']:,} to choose epochs, {data['n_test']:,} to test."
         )
     return clean(said)
+
+
+def _starts(recipe: dict[str, Any]) -> str:
+    """What teacher and student started from, if it was not from nothing."""
+    named = [("teacher", one) for one in recipe["teacher"].get("members") or [recipe["teacher"]]]
+    known = [(role, one["pretrained"]) for role, one in (*named, ("student", recipe["student"])) if "pretrained" in one]
+    told = [f"the {role} from {Path(start).name}" for role, start in known if start != "none"]
+    return f" Pretrained: {', '.join(told)}." if told else ""
 
 
 def _teachers(teacher: dict[str, Any]) -> str:
@@ -99,4 +109,6 @@ def _warnings(facts: Facts) -> list[str]:
     if facts.metrics is None:
         command = f"kdcompress distill {facts.folder}/recipe.toml --out {facts.folder}"
         return [f"This run is not finished: there is no result yet. `{command}` goes on with it."]
-    return [clean(warning) for warning in facts.metrics.get("warnings", [])]
+    said = synthetic_notice(facts.manifest.get("dataset", {})) is not None  # large, above
+    warnings = facts.metrics.get("warnings", [])
+    return [clean(warning) for warning in warnings if not (said and warning.startswith("SYNTHETIC"))]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
@@ -78,12 +78,13 @@ def legend(axes: Axes, columns: int = 3) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, handlelength=1.8, columnspacing=1.2)
 
 
-def plain_ticks(axis: Axis) -> None:
-    """Ticks of a logarithmic axis in plain numbers: 1, 2, 5, or powers of ten alone where they are many."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+def plain_ticks(axis: Axis, places: Sequence[float] | None = None) -> None:
+    """Ticks of a logarithmic axis in plain numbers: at `places`, else at 1, 2, 5, or at powers of ten if many."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
     low, high = axis.get_view_interval()
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,)))
+    at = FixedLocator(places) if places else LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,))
+    axis.set_major_locator(at)
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 

@@ -95,7 +95,7 @@ def _curve(result: dict[str, Any], key: str) -> Section | None:
         axes.set_xlabel(_NAMES[key])
         if key == "temperature":
             axes.set_xscale("log")
-            plain_ticks(axes.xaxis)
+            plain_ticks(axes.xaxis, sorted({one[key] for one in known}))
         axes.set_ylabel(f"{_metric(result)} on validation, in %")
         legend(axes, 2)
 
@@ -155,7 +155,7 @@ def _trials(result: dict[str, Any]) -> Section:
         rows.append([clean(one["method"]), *_tuned(one), str(one["seed"]), val, test, epoch, f"{one['seconds']:.1f}"])
     head = ["method", "T", "alpha", "seed", "validation", "test", "best epoch", "seconds"]
     text = ["Test was looked at for the chosen setting alone."]
-    return Section("trials", "Every trial", text, tables=[Table("Accuracies", head, rows)])
+    return Section("trials", "Every trial", text, tables=[Table(f"{_metric(result)} of every trial", head, rows)])
 
 
 def _tuned(one: dict[str, Any]) -> Sequence[str]:

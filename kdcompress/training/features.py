@@ -40,17 +40,29 @@ class Features:
         return np.asarray(self.array[view, index])
 
 
+class FrozenLayers:
+    """A network that learns nothing any more, to be run over several sets of images."""
+
+    def __init__(self, model: Any) -> None:
+        self.digest = model_digest(model)
+        self.run = Forward(model)
+        self._shape_of = model.compute_output_shape
+
+    def shape(self, image: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of what an image (H, W, C) becomes, which the graph itself may leave open."""
+        return tuple(self._shape_of((1, *image))[1:])
+
+
 def compute_features(
-    frozen: Any, samples: Samples, views: ViewsSection, folder: Path, what: str, progress: Progress
+    frozen: FrozenLayers, samples: Samples, views: ViewsSection, folder: Path, what: str, progress: Progress
 ) -> Features | None:
     """The output of `frozen` for every view of every sample, from a file in `folder` or computed into it, whole.
 
     The file is named by the network, the samples and the views. None if the disk has no room for it. Images are read
     once, and pass through the network once for each view.
     """
-    one = frozen.compute_output_shape((1, *samples.images.shape[1:]))[1:]  # which the graph itself may leave open
-    shape = (views.count, len(samples), *one)
-    facts = [model_digest(frozen), samples.digest(), samples.ids.tolist(), views.identity]
+    shape = (views.count, len(samples), *frozen.shape(samples.images.shape[1:]))
+    facts = [frozen.digest, samples.digest(), samples.ids.tolist(), views.identity]
     path = folder / f"{digest_of(facts)[:32]}.npy"
     with _locked(folder):
         if not path.exists():
@@ -86,7 +98,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _write(
-    frozen: Any, samples: Samples, views: ViewsSection, path: Path, shape: tuple[int, ...], progress: Progress
+    frozen: FrozenLayers, samples: Samples, views: ViewsSection, path: Path, shape: tuple[int, ...], progress: Progress
 ) -> None:
     """Plain writes, for a full disk then is an error, not a crash as with a memory map."""
     batch, row = batch_for(samples.images.shape[1:]), 4 * int(np.prod(shape[2:]))
@@ -109,11 +121,10 @@ def _write(
 
 
 def _passes(
-    frozen: Any, samples: Samples, views: ViewsSection, batch: int
+    frozen: FrozenLayers, samples: Samples, views: ViewsSection, batch: int
 ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
     """(view, first sample, features) of all blocks of samples, each read once."""
-    forward, size = Forward(frozen), samples.images.shape[1:3]
-    begin = 0
+    size, begin = samples.images.shape[1:3], 0
     for block in blocks(samples.images, batch):
         ids = samples.ids[begin : begin + len(block)]
         transforms = view_transforms(views, ids, *size) if views.count > 1 else None
@@ -121,5 +132,5 @@ def _passes(
             turned = block
             if view and transforms is not None:
                 turned = np.asarray(apply_transforms(block, transforms[:, view], views.fill))
-            yield view, begin, forward(turned)
+            yield view, begin, frozen.run(turned)
         begin += len(block)

@@ -17,7 +17,7 @@ from kdcompress.models import Forward
 from kdcompress.progress import Progress
 from kdcompress.sections import Stage, TrainingSection, ViewsSection
 from kdcompress.training.checkpoints import Row, TrainingState, assign
-from kdcompress.training.features import compute_features
+from kdcompress.training.features import FrozenLayers, compute_features
 from kdcompress.training.feed import Feed
 from kdcompress.training.stages import ALL, cut, first_trained, only_training
 
@@ -112,7 +112,7 @@ def run_phase(
     `on_rows` receives all rows of the phase after each epoch. Errors: TrainingError when the loss is not finite.
     """
     epochs = phase.training.all_epochs
-    check_stages(model, phase.training)
+    check_stages(model, phase.training, _training_key(phase))
     state = TrainingState.load(phase.checkpoint, phase.key) or TrainingState(phase.key)
     if state.epoch:
         assign(model.variables, state.variables)
@@ -120,16 +120,26 @@ def run_phase(
         progress.note(f"{phase.name}: going on after epoch {state.epoch} of {epochs}")
     for stage in phase.training.plan:
         if state.epoch < stage.end:
+            if phase.training.stages:
+                progress.note(f"{phase.name}: {_told(stage)}")
             with only_training(model, stage.trainable):
                 _run_stage(phase, stage, _learner(phase, stage, model, feed, val, progress), state, progress, on_rows)
     assign(model.variables, state.best)
     return state
 
 
-def check_stages(model: Any, training: TrainingSection) -> None:
-    """ModelError for a stage of a layer that the model has not, before any stage is trained."""
-    for stage in training.plan:
-        first_trained(model, stage.trainable)
+def _told(stage: Stage) -> str:
+    learns = {ALL: "all layers", "head": "the head"}.get(stage.trainable, f"all from {stage.trainable} on")
+    return f"epochs {stage.begin + 1} to {stage.end}: {learns}, learning rate {stage.learning_rate:g}"
+
+
+def check_stages(model: Any, training: TrainingSection, key: str) -> None:
+    """ModelError for a stage of a layer that the model has not, before any stage is trained; `key` is the recipe's."""
+    for number, stage in enumerate(training.plan):
+        try:
+            first_trained(model, stage.trainable)
+        except ModelError as exc:
+            raise ModelError(f"{key}.stages.{number}.trainable: {exc}") from exc
 
 
 @dataclass(frozen=True)
@@ -155,8 +165,9 @@ def _learner(phase: Phase, stage: Stage, model: Any, feed: Feed, val: Samples, p
         )
         return whole
     name, folder = f"{phase.name} {stage.trainable}", phase.features or phase.checkpoint.parent / FEATURES
-    features = compute_features(parts.frozen, feed.samples, feed.views, folder, name, progress)
-    val_features = compute_features(parts.frozen, val, ViewsSection(), folder, f"{name}, validation", progress)
+    frozen = FrozenLayers(parts.frozen)
+    features = compute_features(frozen, feed.samples, feed.views, folder, name, progress)
+    val_features = compute_features(frozen, val, ViewsSection(), folder, f"{name}, validation", progress)
     if features is None or val_features is None:
         return whole
     return _Learner(parts.learning, model, replace(feed, features=features), val_features.array[0], val.labels)
@@ -203,9 +214,12 @@ def _run_stage(
 
 def _rate_key(phase: Phase, stage: Stage) -> str:
     """The recipe's key of a stage's learning rate."""
-    training = "teacher.training" if phase.name == "teacher" else "training"
     number = f".stages.{phase.training.plan.index(stage)}" if phase.training.stages else ""
-    return f"{training}{number}.learning_rate"
+    return f"{_training_key(phase)}{number}.learning_rate"
+
+
+def _training_key(phase: Phase) -> str:
+    return "teacher.training" if phase.name == "teacher" else "training"
 
 
 def _of_labels(soft: bool) -> tuple[Any, Any]:

@@ -35,7 +35,7 @@ class Learning:
         why = "" if head == task.classes else f"the method wants {head} subclass logits for {task.classes} classes"
         shape, note = self.material.dataset.input_shape, self.material.note_once
         model = load_model(recipe.student.model, shape, head, "student", why, recipe.student.start, note)
-        check_stages(model, recipe.training)
+        check_stages(model, recipe.training, "training")
         if are_probabilities(Forward(model)(self.material.split.train.images[:LOOK_AT])):
             raise ModelError(
                 f"student {recipe.student.model} ends in probabilities (softmax); it must end in logits: "

@@ -12,6 +12,9 @@ from kdcompress.recipe import Recipe, read_resolved
 from kdcompress.run import RECIPE, RunFolder
 from kdcompress.sections import OneTeacherSection
 from kdcompress.teachers import Question, Teacher, check_answer, labelled, target_key
+from kdcompress.teachers.keras import KerasTeacher
+from kdcompress.training.fitting import check_stages
+from kdcompress.training.labelling import refuse_in_vain
 from kdcompress.training.learning import Learning
 from kdcompress.training.material import Material
 from kdcompress.training.opening import open_one
@@ -28,6 +31,7 @@ def plan_run(
     if dataset.notice:
         progress.warn(dataset.notice)
     method = make_method(recipe.method).bind(material.task)
+    refuse_in_vain(recipe, method, material)
     question = Question(dataset.input_shape, dataset.classes, method.head(material.task))
     teachers = [_untrained(recipe, method, section, split, question, progress) for section in recipe.teacher.each]
     student = Learning(recipe, material).student(method)
@@ -89,6 +93,8 @@ def _todo(
         return "used as it is", known or labelled(target_key(teacher, split.fingerprint, recipe.views))
     if section.weights == "none":
         return "used untrained", False
+    if isinstance(teacher, KerasTeacher):
+        check_stages(teacher.model, section.training, "teacher.training")
     if digest := kept_digest(zoo_key(recipe, section, split, method)):
         teacher.digest = digest  # of the trained one, which lies in the cache
         return "trained before, in the cache", labelled(target_key(teacher, split.fingerprint, recipe.views))

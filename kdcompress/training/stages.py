@@ -59,7 +59,7 @@ def first_trained(model: Any, trainable: str) -> int:
     names = [layer.name for layer in layers]
     if trainable not in names:
         raise ModelError(
-            f"training.stages: model {model.name} has no layer {trainable!r}{suggestion(trainable, names)}; "
+            f"model {model.name} has no layer {trainable!r}{suggestion(trainable, names)}; "
             f"trainable is all, head, or one of its layers, from {names[0]} to {names[-1]}"
         )
     return names.index(trainable)
@@ -70,7 +70,7 @@ def _head(model: Any, layers: list[Any]) -> int:
     weighed = [place for place, layer in enumerate(layers) if layer.weights]
     if len(weighed) == 1 and hasattr(layers[weighed[0]], "layers"):
         raise ModelError(
-            f"training.stages: all weights of {model.name} are in the model {layers[weighed[0]].name} inside it, so "
+            f"all weights of {model.name} are in the model {layers[weighed[0]].name} inside it, so "
             "its head cannot be told from the rest; give the layers without a model around them"
         )
     return weighed[-1] if weighed else 0
@@ -129,7 +129,7 @@ def _layers(model: Any) -> list[Any]:
     """A model's layers from its input to its output. Errors: ModelError for one whose order is not known."""
     if not getattr(model, "inputs", None):
         raise ModelError(
-            f"training.stages: {type(model).__name__} is a subclassed model, whose layers have no order; "
+            f"{type(model).__name__} is a subclassed model, whose layers have no order; "
             "train it in stages of trainable = 'all', or give a functional or Sequential one"
         )
     return [layer for layer in _graph(model).layers if type(layer).__name__ != "InputLayer"]

@@ -75,6 +75,8 @@ def trained_teacher(
         if (rows := _kept_rows(folder, key, progress)) is not None:
             progress.note(f"teacher {section.model}: trained before, taken from the cache ({len(rows)} epochs)")
             on_rows(rows)
+            for said in json.loads((folder / "meta.json").read_text(encoding="utf-8")).get("start", []):
+                progress.note(said)
         else:
             _train(folder, key, section, recipe.views, split, question, method.for_teacher(), progress, on_rows)
         return load_saved_model(folder / "teacher.keras")
@@ -121,7 +123,10 @@ def _train(
     training = section.training
     seed_everything(section.seed)
     shape, outputs = question.shape, question.outputs
-    model = load_model(section.model, shape, outputs, "teacher", start=section.start, note=progress.note)
+    start: list[str] = []
+    model = load_model(section.model, shape, outputs, "teacher", start=section.start, note=start.append)
+    for said in start:
+        progress.note(said)
     further = method.further_labels(split.train.labels, split.train.subclasses)
     feed = Feed(
         split.train,
@@ -137,8 +142,8 @@ def _train(
     _drop_if_damaged(phase, progress)
     state = run_phase(phase, model, feed, split.val, progress, on_rows)
     save_model(model, part / "teacher.keras")
-    meta = {"key": key, "sha256": sha256_of(part / "teacher.keras"), "digest": model_digest(model), "rows": state.rows}
-    write_json(part / "meta.json", meta)
+    facts = {"sha256": sha256_of(part / "teacher.keras"), "digest": model_digest(model)}
+    write_json(part / "meta.json", {"key": key, **facts, "rows": state.rows, "start": start})
     forget_features(part / FEATURES)  # before the checkpoint, which may still be needed
     (part / "checkpoint.npz").unlink()
     part.rename(folder)

@@ -120,4 +120,5 @@ def _interval(drawn: NDArray[np.float64] | None) -> tuple[float | None, float | 
         return None, None
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail])
-    return float(low), float(high)
+    # All resamples of a perfect ranking are perfect, which does not make it certain
+    return (None, None) if low == high else (float(low), float(high))

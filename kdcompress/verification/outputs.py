@@ -20,7 +20,8 @@ def measure_outputs(test: Outputs, val: Outputs | None, classes: list[str]) -> t
 
     Metrics are those of `measure` and `by_agreement`, None where no votes are known. Two classes have besides: the 95 %
     interval `auc_low`, `auc_high` of the AUC and what was resampled for it, `auc_interval_over`; the `threshold` of
-    P(second class) that validation chose, and RATES at it (None of a run that kept no validation outputs). The
+    P(second class) that validation chose, on how many images (`threshold_images`), and RATES at it, among them F1 of
+    each level of agreement (None of a run that kept no validation outputs). The
     comparison is that of `compare`, with `auc_difference` (student minus teacher) and `auc_gain` (student minus
     baseline), {"value", "low", "high"} each, or None.
     """
@@ -32,7 +33,10 @@ def measure_outputs(test: Outputs, val: Outputs | None, classes: list[str]) -> t
         found = resample(test.logits, test.labels, test.groups)
         for role, metrics in measures.items():
             metrics |= _interval(found, role)
-            metrics |= {"threshold": chance(thresholds[role])}
+            metrics |= {
+                "threshold": chance(thresholds[role]),
+                "threshold_images": None if val is None else len(val.labels),
+            }
             metrics |= rates(test.logits[role], test.labels, thresholds[role])
         comparison["auc_difference"] = found.difference("student", "teacher")
         comparison["auc_gain"] = found.difference("student", "baseline")
@@ -80,7 +84,7 @@ def _level(
         "auc": found.aucs[role],
         "auc_low": low,
         "auc_high": high,
-        "f1": all_of_it["f1"] if len(np.unique(labels)) == 2 else None,
+        "f1": at["f1_at_threshold"] if len(np.unique(labels)) == 2 else None,
         "sensitivity": at["sensitivity"],
         "specificity": at["specificity"],
         "ece": all_of_it["ece"],

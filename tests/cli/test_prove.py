@@ -56,7 +56,7 @@ def test_two_classes_show_their_auc_the_threshold_and_the_levels_of_agreement(dr
     assert f"{low:.2f} to {high:.2f}" in lines["  95 % interval"]
     assert "from resampled images" in lines["  95 % interval"]
     assert f"{metrics['student']['threshold']:.3g}" in lines["threshold"]
-    assert "of P(SSA), chosen on validation" in lines["threshold"]
+    assert "of P(SSA), chosen on 16 validation images" in lines["threshold"]
     levels = [line.split() for line in shown.splitlines() if line.startswith(("4/7", "5/7", "6/7", "7/7"))]
     assert [(level[0], level[1], level[2]) for level in levels] == [
         (f"{votes}/7", "8", "teacher") for votes in (4, 5, 6, 7)

@@ -16,6 +16,7 @@ import kdcompress
 from kdcompress.files import write_npz
 from kdcompress.reporting._facts import Facts, gather
 from kdcompress.reporting._headline import table, verdict
+from kdcompress.reporting._metric_rows import auc_interval
 from kdcompress.reporting._words import MISSING
 from kdcompress.reporting.sections import agreement
 from kdcompress.run import RunFolder
@@ -96,7 +97,7 @@ def test_every_level_has_a_row_for_each_model(tmp_path: Path) -> None:
     level = facts.measures["student"]["by_agreement"][2]
     expected = [f"{100 * level[key]:.2f} %" for key in ("f1", "sensitivity", "specificity")]
     assert rows[7][2:] == ["100", f"{100 * level['accuracy']:.2f} %", f"{100 * level['auc']:.2f} %",
-                           f"{100 * level['auc_low']:.2f}–{100 * level['auc_high']:.2f} %", *expected,
+                           auc_interval(level), *expected,
                            f"{level['ece']:.4f}"]  # fmt: skip
     page, card = pages(tmp_path / "run")
     assert '<section id="agreement">' in page

@@ -151,3 +151,11 @@ def test_a_thousand_images_take_well_under_two_seconds() -> None:
     start = time.perf_counter()
     resample(logits, labels)
     assert time.perf_counter() - start < 2
+
+
+def test_a_perfect_ranking_is_not_called_certain() -> None:
+    labels = np.repeat([0, 1], 4)
+    logits = {"student": np.stack([np.zeros(8), labels * 2.0 - 1], axis=1).astype(np.float32)}
+    found = resample(logits, labels)
+    assert found.aucs["student"] == 1.0
+    assert found.interval("student") == (None, None)

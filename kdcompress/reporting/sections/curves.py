@@ -43,9 +43,20 @@ def section(facts: Facts) -> Section:
 
 def _best(facts: Facts) -> dict[str, int]:
     files = facts.manifest["files"]
-    return {
+    best = {
         role: files[f"{role}.keras"]["best_epoch"] for role in ROLES if "best_epoch" in files.get(f"{role}.keras", {})
     }
+    own = [row for row in facts.history if row["phase"] == "teacher"]
+    if best and own:  # a teacher is kept apart from the run, with its best epoch's weights
+        by = facts.recipe["teacher"].get("training", {}).get("choose_by", "accuracy")
+        best["teacher"] = int(max(own, key=lambda row: _merit(row, by))["epoch"])
+    return best
+
+
+def _merit(row: dict[str, str], by: str) -> tuple[float, float]:
+    """What the best epoch has most of: the metric, and the lower loss."""
+    loss = float(row["val_loss"])
+    return (-loss, 0.0) if by == "loss" else (float(row.get(f"val_{by}") or 0), -loss)
 
 
 def _figure(facts: Facts, phases: list[str], column: str, title: str, best: dict[str, int]) -> Figure:

@@ -1,0 +1,42 @@
+"""Ctrl-C: Python drops an interrupt that comes while it clears an object away; the next step of the work must not."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from kdcompress.cli._terminal import working
+
+
+class Cleared:
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)  # raises KeyboardInterrupt here, where Python ignores it
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_that_python_drops_breaks_off_at_the_next_step() -> None:
+    with pytest.raises(KeyboardInterrupt), working() as terminal:
+        terminal.step(1, {})
+        one = Cleared()
+        del one
+        terminal.step(2, {})
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_comes_at_once_as_ever() -> None:
+    with pytest.raises(KeyboardInterrupt), working():
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("not reached")
+
+
+def test_a_handler_of_ones_own_is_left_alone() -> None:
+    def own(*_: object) -> None: ...
+
+    before = signal.signal(signal.SIGINT, own)
+    try:
+        with working():
+            assert signal.getsignal(signal.SIGINT) is own
+    finally:
+        signal.signal(signal.SIGINT, before)
