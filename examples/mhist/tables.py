@@ -1,7 +1,7 @@
 """The paper's tables 4 and 5 (MHIST), from runs of our own.
 
     python tables.py --data-dir MHIST      the real MHIST, 224 px, trained as the paper did: days on 2 cores
-    python tables.py --ebhi                EBHI-Seg, open to anyone, cut to what 2 cores do in some two hours
+    python tables.py --ebhi                EBHI-Seg, open to anyone, cut to what 2 cores do in an hour
     python tables.py --quick               drawn images, 96 px, one seed, three rows: minutes
 
 Everything made lies in work-NAME/, and what is there is not made again: stop it and start it as you like. It ends with
@@ -81,7 +81,7 @@ EBHI = Plan(
     },
     without={**FROM_NOTHING, "teacher.training.stages": everything(9), "training.stages": everything(13)},
     note=(
-        "Cut to what 2 cores do in some two hours: images of 96 px in place of 224, 4 views in place of 8; the "
+        "Cut to what 2 cores do in an hour: images of 96 px in place of 224, 4 views in place of 8; the "
         "teacher's last block and head are trained for 5 epochs on frozen layers and then all of it for 4 (its "
         "ImageNet weights end before that block, which starts fresh), the student's head for 5 and all of it for 8; "
         "without transfer learning all layers for as many epochs. The paper has 10 and 25."
@@ -203,7 +203,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--quick", action="store_true", help="drawn images, minutes")
-    which.add_argument("--ebhi", action="store_true", help="EBHI-Seg, some two hours on 2 cores")
+    which.add_argument("--ebhi", action="store_true", help="EBHI-Seg, an hour on 2 cores")
     parser.add_argument("--data-dir", type=Path, help="the folder of MHIST, or of EBHI-Seg")
     asked = parser.parse_args()
     plan = quick() if asked.quick else EBHI if asked.ebhi else FULL
