@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import platform
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 
@@ -26,3 +30,20 @@ def processor() -> str:
     from cpuinfo import get_cpu_info
 
     return f"{get_cpu_info().get('brand_raw', platform.machine())}, Python {platform.python_version()}"
+
+
+@contextmanager
+def counting(work: Path) -> Iterator[None]:
+    """Add the seconds inside to those of `work`: of all starts together, also of one that is stopped."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        work.mkdir(parents=True, exist_ok=True)
+        (work / "seconds.json").write_text(json.dumps(seconds_of(work) + time.perf_counter() - start))
+
+
+def seconds_of(work: Path) -> float:
+    """The seconds that were counted for `work` so far."""
+    spent = work / "seconds.json"
+    return float(json.loads(spent.read_text())) if spent.exists() else 0.0

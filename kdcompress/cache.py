@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from kdcompress.files import size_of
 from kdcompress.progress import Progress
 
+_FETCHED = ("mnist", "mhist-images-")  # downloaded or unpacked by us; what else lies in data/, somebody put there
 KINDS = ("data", "index", "models", "teachers", "targets", "exports")
 
 
@@ -35,9 +36,14 @@ def entries() -> list[tuple[str, str, int]]:
 
 
 def clear() -> int:
-    """Delete every entry but those that a run is making at this moment; returns the bytes freed."""
+    """Delete every entry but those that a run is making at this moment, and data that we did not put there.
+
+    Returns the bytes freed.
+    """
     freed = 0
     for kind, name, size in entries():
+        if kind == "data" and not name.startswith(_FETCHED):
+            continue
         lock = FileLock(_lock_path(kind, name.removesuffix(".part")))
         try:
             with lock.acquire(timeout=0):

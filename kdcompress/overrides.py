@@ -31,7 +31,6 @@ def override(values: dict[str, Any], key: str, value: Any) -> None:
     if key == "method.name" and isinstance(value, str) and isinstance(values.get("method"), dict):
         values["method"] = _shared_settings(values["method"], value)
     _drop_other_start(values, key, value)
-    _refuse_ignored(values, key)
     _set(values, key.split("."), copy.deepcopy(value), key, "the recipe")
 
 
@@ -45,8 +44,8 @@ def _drop_other_start(values: dict[str, Any], key: str, model: Any) -> None:
         starts.drop_start(section, str(model))
 
 
-def _refuse_ignored(values: dict[str, Any], key: str) -> None:
-    """RecipeError for epochs or a learning rate of a training whose stages all have their own."""
+def refuse_ignored(values: dict[str, Any], key: str) -> None:
+    """Of values that `key` was laid over: RecipeError for what a training's stages all have of their own."""
     *sections, training, last = ["", *key.split(".")]
     if training != "training" or last not in ("epochs", "learning_rate"):
         return
@@ -70,7 +69,9 @@ def _set(place: Any, parts: list[str], value: Any, key: str, name: str) -> None:
         raise RecipeError(f"unknown key {key!r}: {name} is a value, not a section")
     elif not rest:
         place[first] = value
-    elif rest[0] != "*" or first in place:
+    elif rest[0] == "*" and not place.get(first):
+        raise RecipeError(f"{key} would change nothing: there are no {first} in the recipe")
+    else:
         _set(place.setdefault(first, {}), rest, value, key, first)
 
 

@@ -14,7 +14,7 @@ from pydantic import Field
 from kdcompress import registry, starts
 from kdcompress.errors import RecipeError
 from kdcompress.files import digest_of
-from kdcompress.overrides import override
+from kdcompress.overrides import override, refuse_ignored
 from kdcompress.references import file_endings, is_function, model_reference, refuse_missing
 from kdcompress.section import Section, build
 from kdcompress.sections import (
@@ -102,6 +102,8 @@ def resolve(
     values = copy.deepcopy(dict(recipe)) if isinstance(recipe, Mapping) else _read(str(recipe))
     for key, value in (overrides or {}).items():
         override(values, key, value)
+    for key in overrides or {}:
+        refuse_ignored(values, key)
     resolved = _check(values)
     if files:
         check_files(resolved)
@@ -239,7 +241,10 @@ def _heir(shared: dict[str, Any], member: dict[str, Any]) -> dict[str, Any]:
     is_zoo = member.get("model") in registry.choices("models")  # which has its preprocessing inside
     own = {*starts.settings_of(str(member.get("model"))), *(() if is_zoo else ("preprocessing",))}
     special = ("preprocessing", *starts.SETTINGS)
-    return {**{key: value for key, value in shared.items() if key not in special or key in own}, **member}
+    heir = {**{key: value for key, value in shared.items() if key not in special or key in own}, **member}
+    if isinstance(shared.get("training"), dict) and isinstance(member.get("training"), dict):
+        heir["training"] = {**shared["training"], **member["training"]}
+    return heir
 
 
 def _check_models(resolved: dict[str, Any]) -> None:

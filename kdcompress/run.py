@@ -160,6 +160,14 @@ class RunFolder:
                 "bring the former back, name their place with --data-dir, or start anew with --fresh"
             )
 
+    def check_split(self, fingerprint: str) -> None:
+        """RunError if the run was begun with another division into train, validation and test."""
+        if self.manifest().get("split", fingerprint) != fingerprint:
+            raise RunError(
+                f"train and validation are divided otherwise than when run {self.path} began (other groups, or another "
+                "version of kdcompress); start anew with --fresh"
+            )
+
     def note(self, **facts: Any) -> None:
         """Add top-level facts to the manifest."""
         write_json(self / MANIFEST, {**self.manifest(), **facts})

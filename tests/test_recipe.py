@@ -103,6 +103,28 @@ def test_whether_a_teacher_is_checked_makes_no_other_run() -> None:
     assert resolve("mnist").digest != resolve("mnist", {"teacher.outputs": "logits"}).digest
 
 
+@pytest.mark.parametrize("key", ["training.stages.*.epochs", "teacher.members.*.seed"])
+def test_all_of_nothing_is_not_set_in_vain(key: str) -> None:
+    with pytest.raises(RecipeError, match=f"{key.replace('*', '.')} would change nothing: there are no "):
+        resolve("mnist", {key: 3})
+
+
+def test_settings_are_held_to_what_they_make_together_in_any_order() -> None:
+    base = resolve("mhist").to_dict()
+    given = {"training.epochs": 7, "training.stages": [{"trainable": "head"}]}
+    for order in (list(given), list(reversed(given))):
+        assert resolve(base, {key: given[key] for key in order}).training.all_epochs == 7
+
+
+def test_a_member_that_sets_one_key_of_its_training_shares_the_rest() -> None:
+    shared = {"batch_size": 32, "learning_rate": 0.5}
+    members = [{"model": "mnist_cnn", "training": {"epochs": 3}}, {"model": "mnist_cnn"}]
+    teacher = {"members": members, "training": shared}
+    one, two = resolve("mnist", {"teacher": teacher}).teacher.members
+    assert (one.training.epochs, one.training.batch_size, one.training.learning_rate) == (3, 32, 0.5)
+    assert (two.training.epochs, two.training.batch_size) == (12, 32)
+
+
 def test_what_is_laid_over_a_recipe_stays_as_it_was() -> None:
     stages = [dict(stage) for stage in STAGES]
     resolve("mnist", {"training.stages": stages, "training.stages.*.epochs": 3})

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from results import Row, write_results
+from tabling import counting, seconds_of
 
 HERE = Path(__file__).resolve().parent
 WEIGHTS = {
@@ -125,8 +126,11 @@ def quick() -> Plan:
     """From ImageNet weights if they are at hand, for a download would take longer than the rest; else from nothing."""
     from kdcompress.models import mobilenetv2, resnet50v2
 
-    kept = [one.published((96, 96, 3)).path.is_file() for one in (mobilenetv2, resnet50v2)]
-    if weights() or all(kept):
+    found, models = weights(), {"teacher": resnet50v2, "student": mobilenetv2}
+    at_hand = [
+        f"{role}.pretrained" in found or model.published((96, 96, 3)).path.is_file() for role, model in models.items()
+    ]
+    if all(at_hand):
         return QUICK
     random = "No ImageNet weights were at hand: from random ones, networks of this size learn little of so few images."
     return replace(QUICK, settings={**QUICK.settings, **FROM_RANDOM}, note=f"{QUICK.note} {random}")
@@ -208,13 +212,10 @@ def main() -> None:
     asked = parser.parse_args()
     plan = quick() if asked.quick else EBHI if asked.ebhi else FULL
     os.environ.setdefault("KDCOMPRESS_CACHE_DIR", str(plan.work / "cache"))
-    start = time.perf_counter()
-    found = rows(plan, draw(plan, asked.data_dir))
-    spent = plan.work / "seconds.json"  # of all starts together: a stopped one counts, too
-    seconds = (json.loads(spent.read_text()) if spent.exists() else 0) + time.perf_counter() - start
-    spent.write_text(json.dumps(seconds))
+    with counting(plan.work):
+        found = rows(plan, draw(plan, asked.data_dir))
     facts = json.loads((plan.work / "runs" / f"kd-s{plan.seeds[0]}" / "metrics.json").read_text())
-    write_results(plan, found, counted(), facts["dataset"], seconds)
+    write_results(plan, found, counted(), facts["dataset"], seconds_of(plan.work))
     print(plan.results)
 
 

@@ -10,7 +10,6 @@ It ends with RESULTS.md: the paper's figures, ours with their intervals, and whe
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from results import write_results
+from tabling import counting, seconds_of
 
 HERE = Path(__file__).resolve().parent
 TABLE_3 = {"temperature": 16.0, "alpha": 0.3}
@@ -117,16 +117,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="embedded digits, minutes")
     plan = QUICK if parser.parse_args().quick else FULL
     os.environ.setdefault("KDCOMPRESS_CACHE_DIR", str(plan.work / "cache"))
-    start = time.perf_counter()
-    results, sweeps = runs(plan), curves(plan)
     import kdcompress
 
-    counted = kdcompress.verify(results["kd"][0, 0]["out"])
-    spent = plan.work / "seconds.json"  # of all starts together: a stopped one counts, too
-    before = json.loads(spent.read_text()) if spent.exists() else 0
-    seconds = before + time.perf_counter() - start
-    spent.write_text(json.dumps(seconds))
-    write_results(plan, results, sweeps, counted, seconds)
+    with counting(plan.work):
+        results, sweeps = runs(plan), curves(plan)
+        counted = kdcompress.verify(results["kd"][0, 0]["out"])
+    write_results(plan, results, sweeps, counted, seconds_of(plan.work))
     print(plan.results)
 
 

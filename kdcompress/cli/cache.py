@@ -5,7 +5,11 @@ from __future__ import annotations
 import typer
 
 
-def cache(clear: bool = typer.Option(False, "--clear", help="Delete it all, except what a run is making now.")) -> None:
+def cache(
+    clear: bool = typer.Option(
+        False, "--clear", help="Delete it all, except what a run is making now, and your own data."
+    ),
+) -> None:
     """Show what lies in the cache (data, zoo teachers we trained, teacher outputs, exported teachers) and its size."""
     from kdcompress import cache as kept
 

@@ -77,7 +77,7 @@ def digest_of_samples(parts: Iterable[Samples]) -> str:
         for piece in content(part.images):
             digest.update(piece)
         digest.update(np.ascontiguousarray(part.labels).data)
-        for name in ("subclasses", "chances"):
+        for name in ("subclasses", "chances", "votes"):
             if (beside := getattr(part, name)) is not None:
                 digest.update(name.encode())
                 digest.update(np.ascontiguousarray(beside).data)

@@ -95,6 +95,8 @@ class ImageFiles(DatasetSource):
         _refuse_alike(found)
         classes = self.classes or tuple(found)
         for name in classes:
+            if classes.count(name) > 1:
+                raise DataError(f"data.classes names {name!r} twice")
             if name not in found:
                 raise DataError(
                     f"data.classes: {listed.root} has no class {name!r}{suggestion(name, found)}; "

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kdcompress.cache import cache_dir
 from kdcompress.data._base import Samples
 from kdcompress.data._mhist_table import IMAGES, TABLE
 from kdcompress.data._votes import CLASSES
 from kdcompress.errors import DataError
 
 MANIFEST = "synthetic.json"
+_DRAWN = re.compile(r"SYN_\d+\.png$")  # names that make-synthetic gives
 SYNTHETIC_NOTICE = (
     "SYNTHETIC images, drawn by a program, not tissue: figures on them say nothing of MHIST, of tissue or of patients"
 )
@@ -28,19 +29,22 @@ def how_to_request() -> str:
     return (
         "MHIST may not be redistributed, so it cannot be downloaded for you: request it from its owners, the BMIRDS "
         "group at Dartmouth (https://bmirds.github.io/MHIST/), who hand it out under a use agreement, and put "
-        f"{TABLE} and {IMAGES}/ or {IMAGES}.zip into {cache_dir('data') / 'mhist'}, or name their folder with "
-        "--data-dir; to try things out without it: kdcompress data make-synthetic mhist --out DIR"
+        f"{TABLE} and {IMAGES}/ or {IMAGES}.zip into a folder of their own, which --data-dir names (or "
+        "KDCOMPRESS_DATA_DIR, if it is mhist/ in it); to try things out without it: kdcompress data make-synthetic "
+        "mhist --out DIR"
     )
 
 
-def synthetic_origin(folder: Path) -> str | None:
-    """What made the images in `folder`, in words, if its manifest says that they are synthetic; None without one.
+def synthetic_origin(folder: Path, names: Sequence[str]) -> str | None:
+    """What made the images in `folder`, in words, if its manifest or their `names` say that they are synthetic.
+
+    None of others.
 
     Errors: DataError for a manifest that is damaged: whether images are tissue is not guessed.
     """
     path = folder / MANIFEST
     if not path.is_file():
-        return None
+        return "their manifest is gone" if names and all(_DRAWN.match(name) for name in names) else None
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(facts, dict) or facts.get("synthetic") is not True:

@@ -18,6 +18,7 @@ from kdcompress.progress import Progress
 MOST_BYTES = 4 << 30
 MOST_TIMES = 100
 MOST_FILES = 100_000
+_BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of others, zipfile decompresses more than it is asked for
 _SMALL = 1 << 20  # bytes up to which a zip file may be of what shrinks well
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError, ValueError)
 
@@ -53,6 +54,8 @@ def _members(opened: zipfile.ZipFile, archive: Path, folder: str) -> dict[str, z
     _refuse_bomb(archive, len(infos), sum(info.file_size for info in infos))
     found: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
+        if info.compress_type not in _BOUNDED:
+            raise DataError(f"{archive}: {info.filename} is packed neither stored nor deflated; pack it anew")
         path = _inside(info.filename, archive, folder)
         if info.is_dir() or not is_image(Path(path.name)) or any(part.startswith((".", "__")) for part in path.parts):
             continue

@@ -54,8 +54,9 @@ def image_digests(samples: Samples) -> Digests:
 
 def shared(train: Samples, mine: Digests, test: Samples, theirs: Digests) -> list[tuple[str, str]]:
     """The ids of images that are in train and in test, by the digests of both."""
-    _, ours, others = np.intersect1d(mine, theirs, return_indices=True)
-    return [(str(train.ids[a]), str(test.ids[b])) for a, b in sorted(zip(ours, others, strict=True))]
+    first = {digest: place for place, digest in reversed(list(enumerate(mine.tolist())))}
+    there = [(first[digest], place) for place, digest in enumerate(theirs.tolist()) if digest in first]
+    return [(str(train.ids[a]), str(test.ids[b])) for a, b in sorted(there)]
 
 
 def _contradictions(train: Samples, digests: Digests) -> list[tuple[str, str]]:

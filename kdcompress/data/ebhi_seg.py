@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import ValidationInfo, field_validator
 
-from kdcompress.cache import cache_dir
 from kdcompress.data._images import find_images
 from kdcompress.data._listing import ImageFiles, Listing
 from kdcompress.errors import DataError
@@ -30,6 +30,13 @@ class EbhiSeg(ImageFiles):
     """
 
     classes: tuple[str, ...] | None = CLASSES
+
+    @field_validator("test_fraction", "split_seed")
+    @classmethod
+    def _fixed(cls, value: float, info: ValidationInfo) -> float:
+        if value != cls.model_fields[str(info.field_name)].default:
+            raise ValueError("has no say: the test part of EBHI-Seg is fixed by a hash of the case")
+        return value
 
     def listing(self, progress: Progress) -> Listing:
         """See ImageFiles.listing."""
@@ -59,8 +66,8 @@ class EbhiSeg(ImageFiles):
     def download(self, progress: Progress) -> Path:
         """See DatasetSource.download; its place has no checksum of its own to hold a download to."""
         raise DataError(
-            f"EBHI-Seg is had from {_FIGSHARE}: unpack it into {cache_dir('data') / 'ebhi-seg'}, "
-            "or name the folder that holds EBHI-SEG/ with --data-dir"
+            f"EBHI-Seg is had from {_FIGSHARE}: unpack it, and name the folder that holds EBHI-SEG/ with --data-dir "
+            "(or with KDCOMPRESS_DATA_DIR, if it is ebhi-seg/ in it)"
         )
 
     def _root(self) -> Path:

@@ -38,8 +38,8 @@ class Mhist(DatasetSource):
     def load(self, progress: Progress) -> Dataset:
         """The images of the named folder, KDCOMPRESS_DATA_DIR/mhist or the cache, checked, with votes beside them."""
         folder = self._folder(progress)
-        origin = synthetic_origin(folder)
         listed = read_annotations(folder)
+        origin = synthetic_origin(folder, listed.names.tolist())
         root = image_folder(folder, progress)
         files = look_at_files(root, folder / TABLE, listed, self.size is not None, progress)
         for note in (files.conversions(), files.surplus()):

@@ -176,8 +176,17 @@ def _of_zoo(
     if start.pretrained == "imagenet":
         path = module.published(input_shape, **settings).fetch(what, note)
     if path:
-        note(load_pretrained(model, path, what))
+        note(_loaded(model, path, what, start))
     return model
+
+
+def _loaded(model: Any, path: Path, what: str, start: Start) -> str:
+    try:
+        return load_pretrained(model, path, what)
+    except ModelError as exc:
+        if start.file:
+            raise
+        raise ModelError(f"{exc}; delete it, and it is downloaded again") from exc
 
 
 def call_function(reference: str, role: str) -> Any:

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from kdcompress.data._download import CONNECT_TIMEOUT_S, open_url
 from kdcompress.errors import ModelError
 
@@ -29,7 +31,9 @@ class Published:
         return _home() / "models" / self.url.rpartition("/")[2]
 
     def fetch(self, what: str, note: Callable[[str], None]) -> Path:
-        """The file, from Keras's cache or downloaded into it by Keras, which checks it.
+        """The file, from Keras's cache or downloaded into it by Keras, which checks it where its MD5 is known.
+
+        Keras writes to the file's own place: one process does that, others wait.
 
         `what` names the model. Errors: ModelError says where to put the file, if nothing answers within seconds.
         """
@@ -40,7 +44,8 @@ class Published:
             if not path.is_file():
                 open_url(self.url).close()  # looking a name up, Keras would wait for a minute without a network
                 note(f"{what}: downloading its ImageNet weights, {path.name}")
-            with _impatient():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{path}.lock"), _impatient():
                 keras.utils.get_file(
                     path.name, self.url, cache_subdir="models", cache_dir=str(path.parents[1]), file_hash=self.md5
                 )

@@ -55,8 +55,8 @@ class TrainingState:
             raise RunError(f"checkpoint {path} is damaged ({exc}); --fresh starts anew") from exc
         if facts["key"] != key:
             raise RunError(
-                f"checkpoint {path} belongs to a training from other data, another teacher or other initial weights; "
-                "--fresh starts anew"
+                f"checkpoint {path} belongs to a training from other data, another teacher or other initial weights, "
+                "or of another version of kdcompress; --fresh starts anew"
             )
         return cls(facts["key"], facts["epoch"], best_epoch=facts["best_epoch"], rows=facts["rows"], **groups)
 

@@ -124,6 +124,7 @@ class Pipeline:
         self.run.check_data(facts)
         if (limit := self.recipe.split.limit) and limit > len(self.dataset.train):
             self.progress.note(f"limit {limit:,}: there are only {len(self.dataset.train):,} images to train on")
+        self.run.check_split(self.split.fingerprint)
         self.run.note(
             dataset=facts,
             classes=list(self.dataset.classes),

@@ -99,6 +99,13 @@ def test_wrong_classes_are_refused(settings: dict[str, list[str]], words: str, t
         load("ebhi-seg", dir=tiles(tmp_path), **settings)
 
 
+def test_settings_that_have_no_say_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(KDCompressError, match=r"data.test_fraction has no say: the test part of EBHI-Seg is fixed"):
+        load("ebhi-seg", dir=tiles(tmp_path), test_fraction=0.4)
+    with pytest.raises(DataError, match=r"data.classes names 'Polyp' twice"):
+        load("ebhi-seg", dir=tmp_path, classes=["Polyp", "Polyp"])
+
+
 def test_another_folder_is_told_what_was_expected(tmp_path: Path) -> None:
     picture(tmp_path / "cats" / "1.png", 0)
     with pytest.raises(DataError, match=r"no EBHI-Seg in .*expected Polyp/image/ .*10\.6084"):

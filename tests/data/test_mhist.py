@@ -71,11 +71,8 @@ def test_where_it_is_looked_for(folder: Path, tmp_path: Path, monkeypatch: pytes
 
 
 def test_it_is_not_downloaded_for_anyone() -> None:
-    with pytest.raises(
-        DataError, match=r"request it from its owners.*use agreement.*or name their folder with --data"
-    ) as e:
+    with pytest.raises(DataError, match=r"request it from its owners.*use agreement.*which --data-dir names"):
         make_source({"name": "mhist"}).download(Progress())
-    assert str(cache_dir("data") / "mhist") in str(e.value)
     done = CliRunner().invoke(app, ["data", "get", "mhist"])
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
     assert "BMIRDS group at Dartmouth" in done.stderr
@@ -246,3 +243,31 @@ def test_data_check_reads_pleasantly(folder: Path, tmp_path: Path) -> None:
     failed = CliRunner().invoke(app, ["data", "check", "mhist", "--data-dir", str(folder)])
     assert (failed.exit_code, failed.stderr.count("\n")) == (1, 1)
     assert "line 2: the label is SSA, but 0 of 7 annotators chose SSA" in failed.stderr
+
+
+def test_drawn_images_are_told_by_their_names_where_the_manifest_is_gone(folder: Path) -> None:
+    rows = [row(f"SYN_{number:04d}.png", number % 8, "train" if number < 16 else "test") for number in range(24)]
+    for one, path in zip(rows, sorted((folder / "images").iterdir()), strict=True):
+        path.rename(path.with_name(one.partition(",")[0]))
+    write_rows(folder, rows)
+    dataset = load("mhist", dir=folder)
+    assert dataset.source.startswith("synthetic: ")
+    assert "SYNTHETIC images" in str(dataset.notice)
+
+
+def test_other_votes_are_other_data(folder: Path) -> None:
+    before = load("mhist", dir=folder).fingerprint
+    rows = [line.replace("SSA,7,", "SSA,6,") for line in rows_of()]
+    write_rows(folder, rows)
+    assert load("mhist", dir=folder).fingerprint != before
+
+
+def test_clearing_the_cache_leaves_data_that_somebody_put_there(folder: Path) -> None:
+    from kdcompress.cache import clear
+
+    place = cache_dir("data") / "mhist"
+    shutil.copytree(folder, place)
+    (cache_dir("data") / "mhist-images-1").mkdir()
+    clear()
+    assert (place / "annotations.csv").is_file()
+    assert not (cache_dir("data") / "mhist-images-1").exists()

@@ -154,3 +154,12 @@ def test_an_image_twice_in_train_is_told_by_its_labels(folder: Path) -> None:
     shutil.copy(images / "MHIST_0001.png", images / "MHIST_0004.png")
     said = str(load("mhist", dir=folder).notice)
     assert "1 image is in train under two labels: MHIST_0001.png = MHIST_0004.png" in said
+
+
+def test_every_test_image_that_is_in_train_is_told(folder: Path) -> None:
+    images = sorted((folder / "images").iterdir())
+    for place in (17, 18):
+        shutil.copyfile(images[0], images[place])
+    said = refused(folder, "train")
+    assert images[17].name in said
+    assert images[18].name in said

@@ -142,3 +142,12 @@ def test_images_unpacked_in_a_folder_of_their_name(folder: Path) -> None:
     (folder / "images").mkdir()
     (folder / "inner").rename(folder / "images" / "images")
     assert load("mhist", dir=folder).fingerprint == expected
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_method_that_decompresses_without_a_limit_is_refused(folder: Path, method: int) -> None:
+    image = next((folder / "images").iterdir())
+    with zipfile.ZipFile(folder / "images.zip", "w", method) as archive:
+        archive.write(image, f"images/{image.name}")
+    shutil.rmtree(folder / "images")
+    refused(folder, "is packed neither stored nor deflated; pack it anew")

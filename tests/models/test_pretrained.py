@@ -132,7 +132,7 @@ def test_a_model_of_ours_is_taken_with_its_head_or_without(tmp_path: Path) -> No
     assert np.allclose(same(pixels(), training=False), theirs(pixels(), training=False), atol=1e-6)
     other = loaded("mobilenetv2", path, notes, outputs=4)
     assert other.output_shape == (None, 4)
-    assert notes[0].endswith(f"105 of 105 layers with weights from {path}")
+    assert notes[0].endswith(f"105 of 105 layers with weights from {path}, its head of 2 outputs among them")
     assert notes[1].endswith(f"104 of 105 layers with weights from {path} (up to Conv_1_bn); fresh: logits")
 
 

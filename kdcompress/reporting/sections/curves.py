@@ -34,8 +34,10 @@ def section(facts: Facts) -> Section:
         _figure(facts, phases, *metric, best),
         _figure(facts, phases, "val_loss", "Cross-entropy on validation", best),
     ]
-    by = METRICS[facts.recipe.get("training", {}).get("choose_by", "accuracy")]
-    text = [f"Weights are those of the epoch with a ring, the best by {by} on validation images carved from train."]
+    trainings = [one.get("training", {}) for one in (facts.recipe, facts.recipe.get("teacher", {}))]
+    by = [METRICS[training.get("choose_by", "accuracy")] for training in trainings]
+    teacher = f" (of the teacher by {by[1]})" if by[0] != by[1] else ""
+    text = [f"Weights are those of the epoch with a ring, the best by {by[0]}{teacher} on validation."]
     if "teacher" not in phases:
         text.append("The teacher was not trained in this run: it came trained.")
     return Section("curves", _TITLE, text if best else text[1:], figures, [_table(facts, phases)])
