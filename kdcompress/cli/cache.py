@@ -6,9 +6,7 @@ import typer
 
 
 def cache(
-    clear: bool = typer.Option(
-        False, "--clear", help="Delete it all, except what a run is making now, and your own data."
-    ),
+    clear: bool = typer.Option(False, "--clear", help="Delete it all but your own data and what a run is making now."),
 ) -> None:
     """Show what lies in the cache (data, zoo teachers we trained, teacher outputs, exported teachers) and its size."""
     from kdcompress import cache as kept
