@@ -130,7 +130,9 @@ def run_phase(
 
 def _told(stage: Stage) -> str:
     learns = {ALL: "all layers", "head": "the head"}.get(stage.trainable, f"all from {stage.trainable} on")
-    return f"epochs {stage.begin + 1} to {stage.end}: {learns}, learning rate {stage.learning_rate:g}"
+    first = stage.begin + 1
+    epochs = f"epoch {first}" if first == stage.end else f"epochs {first} to {stage.end}"
+    return f"{epochs}: {learns}, learning rate {stage.learning_rate:g}"
 
 
 def check_stages(model: Any, training: TrainingSection, key: str) -> None:
