@@ -1,0 +1,51 @@
+"""Runs of earlier versions keep working: tests/data/run-0.1 was made by version 0.1, and is opened as it is."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import kdcompress
+from kdcompress.data import make_source
+from kdcompress.progress import Progress
+
+RUN = Path(__file__).parent / "data" / "run-0.1"
+
+
+@pytest.fixture
+def earlier(tmp_path: Path) -> Path:
+    """A copy, for commands write into a run."""
+    return Path(shutil.copytree(RUN, tmp_path / "run-0.1"))
+
+
+@pytest.fixture
+def digit(tmp_path: Path) -> Path:
+    from PIL import Image
+
+    test = make_source({"name": "mnist", "source": "embedded"}).load(Progress()).test
+    path = tmp_path / "digit.png"
+    Image.fromarray(test.images[0, ..., 0]).save(path)
+    return path
+
+
+def test_every_model_file_of_it_classifies(earlier: Path, digit: Path) -> None:
+    files = [earlier, *(earlier / f"{role}.keras" for role in ("teacher", "student", "baseline"))]
+    exports = sorted(path for path in (earlier / "exports").iterdir() if path.suffix != ".json")
+    assert len(exports) == 8
+    for path in (*files, *exports):
+        ((row),) = kdcompress.predict(path, [digit])
+        assert row["class"] == "0", path
+
+
+def test_its_report_is_made_again(earlier: Path) -> None:
+    shown = kdcompress.report(earlier)
+    assert shown["finished"]
+    assert shown["missing"] == []
+    assert shown["metrics"]["student"]["accuracy"] == pytest.approx(0.864)
+
+
+def test_its_student_is_exported_again(earlier: Path) -> None:
+    made = kdcompress.export(earlier, ["onnx", "tflite"], parity_samples=50)
+    assert made["passed"]
