@@ -15,6 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.errors import KDCompressError
+from kdcompress.paths import require_regular
+
+_MOST_TEXT = 256 << 20  # bytes of a document that is read into memory
 _PARTIAL = ".kdcompress-part-"
 
 
@@ -79,6 +83,39 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all; NaN and infinity are refused."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_document(path: Path, error: type[KDCompressError], remedy: str) -> str:
+    """The UTF-8 text of a regular file; FileNotFoundError if there is none.
+
+    Errors: `error`, with the `remedy`, for what is no text, no regular file, or too large to be a document.
+    """
+    require_regular(path, error)
+    if (size := path.stat().st_size) > _MOST_TEXT:
+        raise error(f"{path} is damaged ({size:,} bytes are too many for it); {remedy}")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as exc:
+        raise error(f"{path} is damaged (no UTF-8 text: {exc.reason} at byte {exc.start}); {remedy}") from exc
+
+
+def read_json(path: Path, error: type[KDCompressError], remedy: str) -> dict[str, Any]:
+    """The JSON object in a file; FileNotFoundError if there is none.
+
+    Errors: `error`, with the `remedy`, for what is no JSON object, nested without end, or as `read_document`.
+    """
+    text = read_document(path, error, remedy)
+    try:
+        found = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as exc:
+        raise error(f"{path} is damaged ({str(exc).splitlines()[0]}); {remedy}") from exc
+    if not isinstance(found, dict):
+        raise error(f"{path} is damaged (it must hold an object, got {type(found).__name__}); {remedy}")
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -31,6 +31,7 @@ LAYERS = (
     ("references", "sections", "overrides"),
     ("section", "cache", "starts"),
     ("registry", "files", "progress", "ranking"),
+    ("paths", "trust"),
     ("errors", "_version", "recipes"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
