@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.errors import ModelError, one_line
+from kdcompress.models._graph_check import check_saved_model
 
 SERVING = "serving_default"
 
@@ -13,10 +14,12 @@ SERVING = "serving_default"
 def open_signature(path: Path) -> Any:
     """The signature `serving_default` of a SavedModel, or its only one, with named inputs and outputs.
 
-    Its attribute `kdcompress_model` holds the model alive. Errors: ModelError lists the signatures that there are.
+    Its attribute `kdcompress_model` holds the model alive. Errors: ModelError for a model that could do more than
+    compute, see `check_saved_model`, and one that lists the signatures that there are.
     """
     import tensorflow as tf
 
+    check_saved_model(path)
     try:
         loaded = tf.saved_model.load(str(path))
         signatures = dict(loaded.signatures)
