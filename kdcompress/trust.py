@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 _TRUSTED: ContextVar[bool] = ContextVar("kdcompress_trust_code", default=False)
-REMEDY = "--trust-code, if you know who made the file and would run their programs"
+REMEDY = "add --trust-code (trust_code=True) if you trust who made it"
 
 
 def trusts_code() -> bool:

@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 
 from kdcompress.errors import ModelError, one_line
 from kdcompress.models._inference import in_batches
+from kdcompress.paths import require_regular
+from kdcompress.vouched import check_vouched
 
 
 def open_interpreter(path: Path, threads: int | None) -> Any:
     """LiteRT's interpreter of a file, in `threads` threads (None: LiteRT's choice); ModelError if it is none."""
     from ai_edge_litert.interpreter import Interpreter
 
+    require_regular(path, ModelError)
+    check_vouched(path)
     try:
         return Interpreter(model_path=str(path), num_threads=threads)
     except Exception as exc:
@@ -43,12 +47,15 @@ class LiteRunner:
         return in_batches(self._invoke, images, self._batch)
 
     def _invoke(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        if len(images) != self._allocated:
-            self._interpreter.resize_tensor_input(self._image["index"], images.shape)
-            self._interpreter.allocate_tensors()
-            self._allocated = len(images)
-        self._interpreter.set_tensor(self._image["index"], self._quantized(images.astype(np.float32)))
-        self._interpreter.invoke()
+        try:
+            if len(images) != self._allocated:
+                self._interpreter.resize_tensor_input(self._image["index"], images.shape)
+                self._interpreter.allocate_tensors()
+                self._allocated = len(images)
+            self._interpreter.set_tensor(self._image["index"], self._quantized(images.astype(np.float32)))
+            self._interpreter.invoke()
+        except (RuntimeError, ValueError) as exc:
+            raise ModelError(f"LiteRT cannot run the file on images {images.shape}: {one_line(exc)}") from exc
         return self._real(self._interpreter.get_tensor(self._output["index"]))
 
     def _quantized(self, images: NDArray[np.float32]) -> NDArray[Any]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import re
-import sys
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +14,16 @@ from kdcompress.cache import cache_dir
 from kdcompress.errors import ModelError, one_line
 from kdcompress.files import write_atomically
 from kdcompress.models._digest import model_digest
+from kdcompress.models._functions import call_function, reason_of
+from kdcompress.models._keras_file import check_model_file, check_weights_file, weights_within
 from kdcompress.models._pretrained import load_pretrained
+from kdcompress.models._shapes import fits, own_shape, size_in_words
+from kdcompress.paths import require_regular
 from kdcompress.progress import Progress
 from kdcompress.references import is_function
 from kdcompress.starts import Start, settings_of
+from kdcompress.trust import trusts_code
+from kdcompress.vouched import check_vouched
 
 
 def seed_everything(seed: int) -> None:
@@ -54,50 +57,38 @@ def load_model(
 def load_saved_model(path: Path) -> Any:
     """A Keras model from a `.keras` or `.h5` file, uncompiled, without running code from the file.
 
-    Errors: ModelError if it is none, or one of weights alone.
+    Errors: ModelError if it is none, one of weights alone, or one that names what could run code; RunError if it is a
+    run's, and not as the run wrote it.
     """
     import keras
 
     if not path.is_file():
         raise ModelError(f"model file {path} does not exist")
+    require_regular(path, ModelError)
     if path.suffix == ".keras" and not zipfile.is_zipfile(path):
         raise ModelError(f"{path} cannot be loaded as a Keras model: it is truncated, damaged or no .keras file")
     if path.suffix != ".keras":
         _refuse_weights_alone(path)
+    check_vouched(path)
+    stored = check_model_file(path)
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        with weights_within(stored, str(path)):
+            return keras.saving.load_model(path, compile=False, safe_mode=not trusts_code())
+    except ModelError:
+        raise
     except Exception as exc:
         older = " (of Keras 2? tf_keras opens it, and its model.export(FOLDER) makes a SavedModel teacher of it)"
         hint = older if path.suffix != ".keras" else ""
-        raise ModelError(f"{path} cannot be loaded as a Keras model: {_reason(exc)}{hint}") from exc
+        raise ModelError(f"{path} cannot be loaded as a Keras model: {reason_of(exc)}{hint}") from exc
 
 
-def own_shape(model: Any, what: str) -> tuple[int | None, ...] | None:
-    """What a Keras model says of its images' (H, W, C), or None if it learns that from its first image.
-
-    Errors: ModelError if it takes more than one input.
-    """
-    if len(getattr(model, "inputs", None) or [None]) != 1:
-        raise ModelError(f"{what} has {len(model.inputs)} inputs; it must take one batch of images")
-    return tuple(model.inputs[0].shape[1:]) if getattr(model, "inputs", None) else None
-
-
-def image_shape(
-    own: Sequence[int | None] | None, given: tuple[int, int, int] | None, what: str
-) -> tuple[int, int, int]:
-    """The one (H, W, C) of a model's images, from its own shape (None where open) and the one the user gave.
-
-    Errors: ModelError if `own` is no image, if both disagree, or if a size stays open; `what` names the model.
-    """
-    if own is not None and len(own) != 3:
-        raise ModelError(f"{what} takes inputs of shape {_size(own)}; it must take images of H x W x C")
-    sizes = tuple(own or (None, None, None))
-    if given and not _fits(sizes, given):
-        raise ModelError(f"--input-shape must fit {what}, which takes images of {_size(sizes)}, got {_size(given)}")
-    height, width, channels = given or sizes
-    if height is None or width is None or channels is None:
-        raise ModelError(f"{what} takes images of {_size(sizes)}, a size left open: pass --input-shape H,W,C")
-    return height, width, channels
+def load_weights(model: Any, path: Path) -> None:
+    """Give a Keras model the weights in a `.keras` file, whose configuration is not looked at; ModelError."""
+    check_weights_file(path)
+    try:
+        model.load_weights(path)
+    except Exception as exc:
+        raise ModelError(f"the weights in {path} do not fit the model: {one_line(exc)}") from exc
 
 
 def save_model(model: Any, path: Path) -> None:
@@ -129,9 +120,9 @@ def keep_model(model: Any) -> Path:
 def prepare_model(model: Any, input_shape: tuple[int, int, int], outputs: int, what: str, why: str = "") -> Any:
     """Return `model` after building it on one blank image; ModelError unless it gives (1, outputs) from it."""
     expected = own_shape(model, what)
-    if expected and not _fits(expected, input_shape):
+    if expected and not fits(expected, input_shape):
         raise ModelError(
-            f"{what} takes images of {_size(expected)}, the data has {_size(input_shape)}; "
+            f"{what} takes images of {size_in_words(expected)}, the data has {size_in_words(input_shape)}; "
             "own images are scaled by data.size, and made grey or RGB by data.colour"
         )
     output = _first_answer(model, input_shape, what)
@@ -157,7 +148,7 @@ def _first_answer(model: Any, input_shape: tuple[int, int, int], what: str) -> A
             model.build((None, *input_shape))  # else the probe's batch of 1 would stay in its signature
         return model(np.zeros((1, *input_shape), np.float32), training=False)
     except Exception as exc:
-        raise ModelError(f"{what} fails on an image of {_size(input_shape)}: {_reason(exc)}") from exc
+        raise ModelError(f"{what} fails on an image of {size_in_words(input_shape)}: {reason_of(exc)}") from exc
 
 
 def _load(reference: str, role: str) -> Any:
@@ -189,33 +180,11 @@ def _loaded(model: Any, path: Path, what: str, start: Start) -> str:
         raise ModelError(f"{exc}; delete it, and it is downloaded again") from exc
 
 
-def call_function(reference: str, role: str) -> Any:
-    """The Keras model that `module:function` returns; ModelError, with `role` and the reference, if it gives none."""
-    import keras
-
-    module_name, _, function_name = reference.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # a console script, unlike `python -m`, does not look in the current folder
-    try:
-        function = getattr(importlib.import_module(module_name), function_name, None)
-    except ModuleNotFoundError as exc:
-        raise ModelError(f"{role} {reference}: no module {exc.name!r} here or among the installed packages") from exc
-    except (Exception, SystemExit) as exc:
-        raise ModelError(f"{role} {reference}: importing {module_name} fails: {_reason(exc)}") from exc
-    if not callable(function):
-        raise ModelError(f"{role} {reference}: module {module_name} has no function {function_name!r}")
-    try:
-        model = function()
-    except (Exception, SystemExit) as exc:
-        raise ModelError(f"{role} {reference} raises {_reason(exc)}") from exc
-    if not isinstance(model, keras.Model):
-        raise ModelError(f"{role} {reference} returns {type(model).__name__}; it must return a Keras 3 model")
-    return model
-
-
 def _refuse_weights_alone(path: Path) -> None:
     import h5py
 
+    if zipfile.is_zipfile(path):
+        raise ModelError(f"{path} is no .h5 file but a zip, as .keras files are; name it so")
     if not h5py.is_hdf5(path):
         raise ModelError(f"{path} cannot be loaded as a Keras model: it is truncated, damaged or no .h5 file")
     with h5py.File(path) as tree:
@@ -224,24 +193,3 @@ def _refuse_weights_alone(path: Path) -> None:
                 f"{path} holds weights alone, no model; give it as module:function that builds the model and calls "
                 "model.load_weights"
             )
-
-
-def _reason(exc: BaseException) -> str:
-    """An exception in one line, with the way out for the two that people meet most."""
-    text = str(exc)
-    if unknown := re.search(r"Could not locate (?:class|function) '([^']+)'", text):
-        return (
-            f"its custom class {unknown[1]!r} is not known here; "
-            "give the model as module:function that imports the class and loads the file"
-        )
-    if "Lambda" in text and "safe_mode" in text:
-        return "it holds a Lambda layer, which could run any code; give it as module:function that you trust"
-    return one_line(exc)
-
-
-def _fits(expected: tuple[int | None, ...], given: tuple[int, ...]) -> bool:
-    return len(expected) == len(given) and all(e in (None, g) for e, g in zip(expected, given, strict=True))
-
-
-def _size(shape: Sequence[int | None]) -> str:
-    return "x".join("?" if part is None else str(part) for part in shape)

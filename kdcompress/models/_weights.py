@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.errors import ModelError, one_line
+from kdcompress.models._keras_file import check_weights_file
 
 # The arrays of each layer that has any, by the layer's name; in the network's order in older files, by kind in others
 Weights = dict[str, list[NDArray[np.float32]]]
@@ -21,7 +22,8 @@ def read_weights(path: Path) -> Weights:
     import h5py
 
     if not path.is_file():
-        raise ModelError(f"weights file {path} does not exist")
+        raise ModelError(f"weights file {path} does not exist, or is no file")
+    check_weights_file(path)
     try:
         with h5py.File(_content(path), "r") as tree:
             found = _older(tree) if _named(tree) is not None else _newer(tree)

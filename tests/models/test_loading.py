@@ -70,7 +70,7 @@ def test_a_lambda_layer_is_not_run(tmp_path: Path) -> None:
     path = tmp_path / "m.keras"
     model = keras.Sequential([keras.Input(SHAPE), keras.layers.Lambda(lambda x: x / 255), keras.layers.Flatten()])
     model.save(path)
-    with pytest.raises(ModelError, match="Lambda layer, which could run any code"):
+    with pytest.raises(ModelError, match=r"Lambda layer .*, which could run any code"):
         load_saved_model(path)
 
 
