@@ -4,7 +4,6 @@ in memory, exported teachers."""
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +11,11 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock, Timeout
 
+from kdcompress.artefacts import CACHE, Artefacts
+from kdcompress.errors import RunError
 from kdcompress.files import size_of
 from kdcompress.progress import Progress
 
-_FETCHED = ("mnist", "mhist-images-")  # downloaded or unpacked by us; what else lies in data/, somebody put there
 KINDS = ("data", "index", "models", "teachers", "targets", "exports")
 
 
@@ -30,28 +30,48 @@ def entries() -> list[tuple[str, str, int]]:
     found = []
     for kind in KINDS:
         for item in sorted(cache_dir(kind).glob("*")):
-            if item.is_dir():
+            if item.is_dir() and not item.is_symlink():
                 found.append((kind, item.name, size_of(item)))
     return found
 
 
 def clear() -> int:
-    """Delete every entry but those that a run is making at this moment, and data that we did not put there.
+    """Delete what kdcompress put into the cache, by the names that it gives, but what a run is making at this moment.
 
-    Returns the bytes freed.
+    Returns the bytes freed. Anything else stays, and so does the folder that it is in.
     """
     freed = 0
     for kind, name, size in entries():
-        if kind == "data" and not name.startswith(_FETCHED):
+        if (artefacts := _artefacts(kind, name)) is None:
+            continue
+        folder = cache_dir(kind) / name
+        if folder.is_symlink():
             continue
         lock = FileLock(_lock_path(kind, name.removesuffix(".part")))
         try:
             with lock.acquire(timeout=0):
-                shutil.rmtree(cache_dir(kind) / name)
-                freed += size
+                if not artefacts.delete(folder):
+                    folder.rmdir()
+                freed += size - (size_of(folder) if folder.exists() else 0)
         except Timeout:
             continue
     return freed
+
+
+def drop(folder: Path, artefacts: Artefacts) -> None:
+    """Delete a damaged entry; RunError if something lies in its folder that is not ours, and must not be lost."""
+    if not folder.is_dir():
+        return
+    if kept := artefacts.delete(folder):
+        raise RunError(f"{folder / kept[0]} is no part of the cache; move it away, then try again")
+    folder.rmdir()
+
+
+def _artefacts(kind: str, name: str) -> Artefacts | None:
+    """What is ours in an entry of the cache; None of a folder that we would not have named so."""
+    plain = name.removesuffix(".part")
+    kinds = ("mnist", "mhist") if kind == "data" else (kind,)
+    return next((CACHE[one][1] for one in kinds if CACHE[one][0].fullmatch(plain)), None)
 
 
 @contextmanager

@@ -7,29 +7,34 @@ import hashlib
 import json
 import os
 import shutil
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.errors import KDCompressError
+from kdcompress.errors import KDCompressError, RunError
+from kdcompress.leftovers import PARTIAL, new_owner, sweep_once
 from kdcompress.paths import require_regular
 
 _MOST_TEXT = 256 << 20  # bytes of a document that is read into memory
-_PARTIAL = ".kdcompress-part-"
+# A file that was written just now may be written again without a new time: clocks of file systems tick slowly
+_SETTLED_NS = 2_000_000_000
+_DIGESTS: dict[Path, tuple[tuple[int, ...], str]] = {}
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside `path`, flush it to disk, and rename it to `path`.
 
     `write` receives a path with the same suffix as `path`. A failure or a kill at any moment leaves the old
-    `path`, or none; a failure also removes the half-written neighbour.
+    `path`, or none; a failure also removes the half-written neighbour, and the next write into the folder one that
+    was killed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{_PARTIAL}{uuid.uuid4().hex[:12]}-{path.name}")
+    sweep_once(path.parent)
+    part = path.with_name(f"{PARTIAL}{new_owner()}-{path.name}")
     try:
         write(part)
         move_into_place(part, path)
@@ -41,48 +46,46 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 @contextlib.contextmanager
 def scratch_folder(parent: Path) -> Iterator[Path]:
     """A folder beside files to come, for work that is looked at before it takes their place; gone afterwards."""
-    folder = parent / f"{_PARTIAL}{uuid.uuid4().hex[:12]}"
+    folder = parent / f"{PARTIAL}{new_owner()}"
     folder.mkdir(parents=True)
+    sweep_once(parent)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def move_into_place(part: Path, path: Path) -> None:
+def move_into_place(part: Path, path: Path, empty: Callable[[Path], list[str]] = lambda folder: []) -> None:
     """Flush a finished file or folder to disk and give it the place of an older one at `path`, if there is one.
 
-    A kill in the moment between two folders leaves none at `path`.
+    `empty` deletes what is ours in an older folder, and says what is not. A kill in the moment between two folders
+    leaves none at `path`. Errors: RunError for an older folder that holds anything else.
     """
     for item in (*part.rglob("*"), part):
         sync(item)
-    if path.is_dir():
-        shutil.rmtree(path)
+    if path.is_dir() and not path.is_symlink():
+        if kept := empty(path):
+            raise RunError(f"{path} holds {kept[0]}, which kdcompress did not write; move it away, then try again")
+        with contextlib.suppress(FileNotFoundError):
+            path.rmdir()
     part.replace(path)
     sync(path.parent)
 
 
-def remove(path: Path) -> None:
-    """Delete a file or a folder, if it is there."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def is_partial(path: Path) -> bool:
-    """Whether `path` is what a killed `write_atomically` left."""
-    return path.name.startswith(_PARTIAL)
-
-
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
-    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
+    """Write `text` as UTF-8, whole or not at all; names of files that are not UTF-8 get their own bytes back."""
+    try:
+        content = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a character, which no name of a file has
+        content = text.encode("utf-8", "backslashreplace")
+    write_atomically(path, lambda part: part.write_bytes(content))
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all; NaN and infinity are refused."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    # In JSON, what UTF-8 cannot say (a file's name in other bytes) is said by an escape
+    write_atomically(path, lambda part: part.write_bytes(text.encode("utf-8", "backslashreplace")))
 
 
 def read_document(path: Path, error: type[KDCompressError], remedy: str) -> str:
@@ -114,6 +117,35 @@ def read_json(path: Path, error: type[KDCompressError], remedy: str) -> dict[str
     return found
 
 
+_SEAL = "seal"
+
+
+def write_sealed(path: Path, value: dict[str, Any]) -> None:
+    """As `write_json`, with the SHA-256 of the value in it: what nothing else vouches for."""
+    plain = json.loads(json.dumps(value, allow_nan=False))
+    write_json(path, {**plain, _SEAL: digest_of(plain)})
+
+
+def read_sealed(path: Path, keys: Collection[str]) -> dict[str, Any]:
+    """The value that `write_sealed` wrote, or an earlier version without a seal; it has no other keys than `keys`.
+
+    Errors: ValueError for one that is damaged; FileNotFoundError.
+    """
+    try:
+        found = read_json(path, KDCompressError, "it is made anew")
+    except KDCompressError as exc:
+        raise ValueError(str(exc)) from exc
+    if not unsealed(found) or set(found) - set(keys):
+        raise ValueError(f"{path} is not as it was written")
+    return found
+
+
+def unsealed(found: dict[str, Any]) -> bool:
+    """Take the seal off a value, if it has one; returns whether the value is as it was sealed."""
+    seal = found.pop(_SEAL, None)
+    return seal is None or seal == digest_of(found)
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
@@ -138,12 +170,25 @@ def sync(path: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes, as 64 hex digits."""
+    """The SHA-256 of a regular file's bytes, as 64 hex digits; KDCompressError if it is another kind of thing."""
+    require_regular(path, KDCompressError)
     digest = hashlib.sha256()
     with path.open("rb") as handle:
         while block := handle.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def known_sha256(path: Path) -> str:
+    """As `sha256_of`, once per process of a file that does not change: large ones are vouched for again and again."""
+    facts = path.stat()
+    seen = (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
+    if (known := _DIGESTS.get(path)) and known[0] == seen:
+        return known[1]
+    digest = sha256_of(path)
+    if time.time_ns() - max(seen[1:3]) > _SETTLED_NS:
+        _DIGESTS[path] = seen, digest
+    return digest
 
 
 def content_digest(path: Path) -> str:

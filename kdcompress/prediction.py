@@ -14,7 +14,7 @@ from kdcompress.data import MODES, read_image
 from kdcompress.errors import DataError, ModelError
 from kdcompress.exporting import Opened, find_format, open_exported
 from kdcompress.files import write_text
-from kdcompress.models import Forward, load_saved_model, own_shape
+from kdcompress.models import Forward, load_saved_model, own_shape, refuse_huge
 from kdcompress.run import RunFolder
 from kdcompress.teachers import are_probabilities
 from kdcompress.training.kept import open_model as open_kept
@@ -26,6 +26,7 @@ def open_model(path: Path) -> Opened:
     """A model to run, from a .keras file, a run folder (its student), or a file that `export` wrote."""
     if find_format(path):
         opened = open_exported(path)
+        refuse_huge(opened.input_shape, str(path))
         if opened.input_shape[2] not in MODES:
             taken = "x".join(map(str, opened.input_shape))
             raise ModelError(
@@ -47,6 +48,7 @@ def _opened(model: Any, run: RunFolder) -> Opened:
             f"the model takes images of {height or '?'}x{width or '?'}x{channels or '?'}; "
             "predict needs one fixed size with 1, 3 or 4 channels"
         )
+    refuse_huge((height, width, channels), "the model")
     return Opened(Forward(model), (height, width, channels), known.get("classes"))
 
 
@@ -81,6 +83,11 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def _classify(model: Opened, images: NDArray[np.uint8], names: list[str]) -> list[dict[str, Any]]:
     outputs = model.run(images).astype(np.float64)
+    if len(bad := np.flatnonzero(~np.isfinite(outputs).reshape(len(outputs), -1).all(axis=-1))):
+        raise ModelError(
+            f"the model's outputs for {names[bad[0]]} are not finite (NaN or infinite): that is no answer; its weights "
+            "are damaged, or it expects other pixels than 0 to 255"
+        )
     if outputs.ndim != 2 or outputs.shape[1] < 2:
         raise ModelError(f"the model gives {outputs.shape[1:]} numbers an image; it must give one logit for each class")
     if not are_probabilities(outputs):

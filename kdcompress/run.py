@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import sys
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from kdcompress._version import __version__
+from kdcompress.artefacts import RUN
+from kdcompress.differences import difference
 from kdcompress.errors import RunError
-from kdcompress.files import content_digest, is_partial, remove, sha256_of, write_json, write_text
+from kdcompress.files import known_sha256, read_json, sha256_of, write_json, write_text
+from kdcompress.leftovers import is_partial, remove
+from kdcompress.manifest import MANIFEST, empty_manifest, read_manifest
+from kdcompress.paths import below
 from kdcompress.recipe import Recipe, read_resolved
 
-SCHEMA = 1
-MANIFEST = "manifest.json"
 RECIPE = "recipe.toml"
 LOCK = ".lock"
 LOG = "run.log"
@@ -27,24 +28,16 @@ METRICS = "metrics.json"
 CHECKPOINTS = "checkpoints"
 OUTPUTS = "outputs"
 EXPORTS = "exports"
+CARD = "MODEL_CARD.md"  # in which the user writes, too: no run vouches for it
 MODELS = ("teacher.keras", "student.keras", "baseline.keras")
-# What a run may have made before the manifest names it
-MADE = (
-    CHECKPOINTS,
-    OUTPUTS,
-    EXPORTS,
-    HISTORY,
-    METRICS,
-    "verify.json",
-    "bench.json",
-    "report.html",
-    "MODEL_CARD.md",
-    *MODELS,
-    RECIPE,
-)
-
 # Which command writes a file again; all others are of `distill`, which makes a whole run
-_MAKERS = {"exports": "export", "verify.json": "verify", "bench.json": "bench", "report.html": "report"}
+_MAKERS = {
+    "exports": "export",
+    "verify.json": "verify",
+    "bench.json": "bench",
+    "report.html": "report",
+    "MODEL_CARD.md": "report",
+}
 
 
 class RunFolder:
@@ -54,32 +47,50 @@ class RunFolder:
         self.path = path
 
     def __truediv__(self, name: str) -> Path:
-        return self.path / name
+        """The path of what the run calls `name`; RunError where it would lead out of the folder, through a link too."""
+        return below(self.path, name, f"run {self.path}", RunError)
 
-    def admit(self) -> None:
-        """Make the folder; RunError, with nothing touched, if it holds something that is no run."""
-        if problem := self.problem():
+    def admit(self, fresh: bool = False) -> None:
+        """Make the folder; RunError, with nothing touched, if it holds something that is no run.
+
+        With `fresh` a run whose manifest is damaged is one, too.
+        """
+        if problem := self.problem(fresh):
             raise RunError(problem)
         self.path.mkdir(parents=True, exist_ok=True)
 
-    def problem(self) -> str | None:
+    def problem(self, fresh: bool = False) -> str | None:
         """Why this cannot be a run folder, or None. A folder is a run if our manifest is in it, or if it is empty."""
         if not self.path.is_dir():
-            blocking = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
-            return None if blocking.is_dir() else f"{self.path} cannot be a run folder: {blocking} is a file"
+            blocking = next(p for p in (self.path, *self.path.absolute().parents) if os.path.lexists(p))
+            what = "a file" if blocking.is_file() else "no folder"
+            return None if blocking.is_dir() else f"{self.path} cannot be a run folder: {blocking} is {what}"
         others = sorted(p.name for p in self.path.iterdir() if p.name not in (LOCK, LOG) and not is_partial(p))
-        if others and not self.begun():
+        if others and not (self.is_or_was_run() if fresh else self.begun()):
             return f"{self.path} holds {others[0]} and no run; choose another --out"
         return None
 
     def begun(self) -> bool:
         """Whether our manifest is in the folder (another tool's file of that name does not count)."""
         try:
-            return "kdcompress" in json.loads((self / MANIFEST).read_text(encoding="utf-8")).get("made_by", "")
+            made_by = read_json(self / MANIFEST, RunError, "").get("made_by")
         except FileNotFoundError:
             return False
-        except (ValueError, AttributeError, UnicodeDecodeError) as exc:
-            raise RunError(f"{self / MANIFEST} is damaged or no run's manifest ({exc}); name another folder") from exc
+        except RunError as exc:
+            path = self.path / MANIFEST
+            said = str(exc).removeprefix(f"{path} is damaged ").rstrip("; ")
+            raise RunError(
+                f"{path} is damaged or no run's manifest {said}; "
+                "name another folder; of a run, `kdcompress distill --fresh` makes it anew"
+            ) from exc
+        return isinstance(made_by, str) and "kdcompress" in made_by
+
+    def is_or_was_run(self) -> bool:
+        """Whether a run was here before its manifest was damaged: its recipe lies beside it."""
+        try:
+            return self.begun()
+        except RunError:
+            return (self.path / RECIPE).is_file()
 
     def finished(self) -> bool:
         """Whether the run here came to its result."""
@@ -106,7 +117,7 @@ class RunFolder:
         Errors: RunError names the first key in which the recipes differ.
         """
         for leftover in filter(is_partial, self.path.iterdir()):
-            leftover.unlink()
+            remove(leftover)
         path = self / RECIPE
         if not path.exists():
             self.note()
@@ -122,27 +133,20 @@ class RunFolder:
 
     def manifest(self) -> dict[str, Any]:
         """The manifest, or an empty one; RunError if it cannot be read."""
-        path = self / MANIFEST
-        if not path.exists():
-            return {"schema": SCHEMA, "made_by": f"kdcompress {__version__}", "files": {}}
-        try:
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            known = found["schema"] == SCHEMA and isinstance(found["files"], dict)
-        except (ValueError, KeyError, TypeError) as exc:
-            raise RunError(f"{path} is damaged ({exc}); --fresh starts the run anew") from exc
-        if not known:
-            raise RunError(f"{path} was written by another version (schema {found['schema']}); --fresh starts anew")
-        return found
+        return read_manifest(self.path) or empty_manifest()
 
-    def check_models(self, recipe: Recipe) -> None:
-        """Remember the files of models and weights of a recipe; RunError if one was replaced since the run used it."""
+    def check_models(self, recipe: Recipe, digest: Callable[[Path], str]) -> None:
+        """Remember the files of models and weights of a recipe; RunError if one was replaced since the run used it.
+
+        `digest` covers all bytes that decide what a model answers, also those beside its file.
+        """
         named = recipe.files
-        now = {key: content_digest(path) for key, path in named.items() if path.exists()}
+        now = {key: digest(path) for key, path in named.items() if path.exists()}
         manifest = self.manifest()
         before = manifest.get("model_files", {})
-        for key, digest in now.items():
+        for key, found in now.items():
             used = key.startswith("student") or "teachers" in manifest
-            if used and before.get(key, digest) != digest:
+            if used and before.get(key, found) != found:
                 role, weights = key.partition("-")[0], "'s weights file" * key.endswith("-weights")
                 raise RunError(
                     f"{role}{weights} {named[key]} was replaced since run {self.path} began; "
@@ -194,23 +198,62 @@ class RunFolder:
         entry = self.manifest()["files"].get(name)
         if entry is None:
             return False
-        if not (self / name).is_file():
-            raise RunError(f"{self / name} is gone since the run wrote it; {_remedy(name)}")
-        if sha256_of(self / name) != entry["sha256"]:
-            raise RunError(f"{self / name} has changed since the run wrote it; {_remedy(name)}")
+        if problem := self._changed(name, entry):
+            raise RunError(f"{problem} since the run wrote it; {remedy(name, self.path)}")
         return True
 
     def check_held(self, name: str) -> None:
-        """RunError if a file that was committed, or one of a folder's, has changed or gone since."""
+        """RunError if a committed file, the weights beside it, or one of a folder's, has changed or gone since."""
         for held in self.manifest()["files"]:
-            if held == name or held.startswith(f"{name}/"):
+            if held in (name, f"{name}.data") or held.startswith(f"{name}/"):
                 self.holds(held)
 
+    def check_all(self, but: str = "") -> None:
+        """RunError if anything that the run vouches for has changed or gone; names the first, and how many more.
+
+        `but` is what the command writes anew itself.
+        """
+        damaged = self.damaged()
+        damaged.pop(but, None)
+        if damaged:
+            first, problem = next(iter(damaged.items()))
+            more = f" (and {len(damaged) - 1} more files; verify --files lists them)" if len(damaged) > 1 else ""
+            raise RunError(f"{problem} since the run wrote it{more}; {remedy(first, self.path)}")
+
+    def damaged(self) -> dict[str, str]:
+        """The files that the run vouches for and that are not as it wrote them, each with what is wrong."""
+        entries = self.manifest()["files"].items()
+        found = {name: self._changed(name, entry) for name, entry in entries if name != CARD}
+        return {name: problem for name, problem in found.items() if problem}
+
+    def _changed(self, name: str, entry: Mapping[str, Any]) -> str | None:
+        path = self / name
+        if not path.is_file():
+            return f"{path} is gone"
+        same = path.stat().st_size == entry["bytes"] and known_sha256(path) == entry["sha256"]
+        return None if same else f"{path} has changed"
+
     def clear(self) -> None:
-        """Delete the run, and nothing else that may lie in its folder; the manifest goes last, to mark it as ours."""
-        tops = [name.split("/")[0] for name in self.manifest()["files"]]
-        for name in dict.fromkeys([*MADE, *tops, MANIFEST]):
-            remove(self / name)
+        """Delete the run, and nothing else that may lie in its folder.
+
+        What is deleted are the names that kdcompress writes, but for the model card, in which the user writes, too; and
+        what else lies in the copy of a SavedModel teacher, as long as it is as the manifest vouches for. Errors:
+        RunError where a link has the place of a file or folder of a run.
+        """
+        kept = RUN.delete(self.path, self._is_unchanged, last=MANIFEST)
+        for name in kept:
+            path = self.path / name
+            if path.is_symlink() and (RUN.files.fullmatch(name) or RUN.folders.fullmatch(name)):
+                raise RunError(f"{path} is a link, which kdcompress neither makes nor follows; choose another --out")
+
+    def _is_unchanged(self, name: str) -> bool:
+        """Whether a file whose name was the user's to choose is as the run copied it."""
+        if not (name.startswith("teacher") and ".saved_model/" in name):
+            return False
+        with contextlib.suppress(RunError):
+            entry = self.manifest()["files"].get(name)
+            return entry is not None and self._changed(name, entry) is None
+        return False
 
     def discard_if_hardly_begun(self) -> None:
         """Take away what a run leaves that failed before it had made anything worth keeping."""
@@ -218,39 +261,13 @@ class RunFolder:
             return
         self.clear()
         for name in (LOG, LOCK):
-            (self / name).unlink(missing_ok=True)
+            (self.path / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # the user's folder, with things in it
             self.path.rmdir()
 
 
-def _remedy(name: str) -> str:
+def remedy(name: str, folder: Path) -> str:
+    """Which command makes a file of a run anew."""
     maker = _MAKERS.get(name.split("/")[0])
-    return f"`kdcompress {maker}` makes it again" if maker else "`kdcompress distill --fresh` makes the run anew"
-
-
-def versions(*more: str) -> dict[str, str]:
-    """The versions that a result depends on, by package, `more` beside those that every result does."""
-    from importlib.metadata import version
-
-    names = ("tensorflow", "keras", "numpy", "scikit-learn", *more)
-    return {"kdcompress": __version__, "python": sys.version.split()[0], **{name: version(name) for name in names}}
-
-
-def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
-    """The first dotted key in which two recipes differ, with both values; None where they agree."""
-    one, other = _flat(before), _flat(now)
-    return next(
-        (
-            (key, one.get(key), other.get(key))
-            for key in sorted(one.keys() | other.keys())
-            if one.get(key) != other.get(key)
-        ),
-        None,
-    )
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
-    return flat
+    told = f"`kdcompress {maker} {folder}` makes it again" if maker else ""
+    return told or "`kdcompress distill --fresh` makes the run anew"

@@ -26,12 +26,15 @@ LAYERS = (
     ("methods", "teachers"),
     ("models",),
     ("data",),
+    ("vouched",),
     ("run",),
+    ("manifest",),
     ("recipe",),
     ("references", "sections", "overrides"),
     ("section", "cache", "starts"),
-    ("registry", "files", "progress", "ranking"),
-    ("paths", "trust"),
+    ("artefacts", "documents"),
+    ("registry", "files", "progress", "ranking", "npz", "versions", "differences"),
+    ("paths", "trust", "processes", "leftovers"),
     ("errors", "_version", "recipes"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

@@ -126,16 +126,16 @@ def test_a_second_process_is_refused_and_does_the_first_no_harm(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("name", "remedy"),
     [
-        ("exports/exports.json", "`kdcompress export` makes it again"),
-        ("verify.json", "`kdcompress verify` makes it again"),
+        ("exports/exports.json", "`kdcompress export .*/run` makes it again"),
+        ("verify.json", "`kdcompress verify .*/run` makes it again"),
         ("student.keras", "`kdcompress distill --fresh` makes the run anew"),
     ],
 )
 def test_a_file_that_is_gone_is_told_with_the_command_that_makes_it(name: str, remedy: str, tmp_path: Path) -> None:
-    run = RunFolder(tmp_path)
-    (tmp_path / name).parent.mkdir(exist_ok=True)
-    (tmp_path / name).write_text("{}")
+    run = RunFolder(tmp_path / "run")
+    (run / name).parent.mkdir(parents=True)
+    (run / name).write_text("{}")
     run.commit(name)
-    (tmp_path / name).unlink()
+    (run / name).unlink()
     with pytest.raises(RunError, match=remedy):
         run.holds(name)

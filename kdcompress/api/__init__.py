@@ -3,7 +3,7 @@
 from kdcompress.api._bench import bench
 from kdcompress.api._distill import default_out, distill, distill_resolved, plan, recipe_of
 from kdcompress.api._predict import predict, predict_files
-from kdcompress.api._prove import export, verify
+from kdcompress.api._prove import export, verify, verify_files
 from kdcompress.api._report import report
 from kdcompress.api._source import Run
 from kdcompress.api._sweep import default_sweep, sweep
@@ -23,4 +23,5 @@ __all__ = [
     "report",
     "sweep",
     "verify",
+    "verify_files",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Mapping
@@ -11,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from kdcompress.api._source import Run, reference_of
 from kdcompress.data import load_data
+from kdcompress.documents import read_checked
 from kdcompress.errors import KDCompressError
 from kdcompress.files import write_json
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe, check_files, resolve
-from kdcompress.run import METRICS, MODELS, RECIPE, RunFolder, versions
+from kdcompress.run import METRICS, MODELS, RECIPE, RunFolder, remedy
+from kdcompress.trust import trusting_code
+from kdcompress.versions import versions
 
 if TYPE_CHECKING:
     from kdcompress.training.pipeline import Outcome
@@ -92,29 +94,34 @@ def distill(
     *,
     out: str | Path | None = None,
     fresh: bool = False,
+    trust_code: bool = False,
     progress: Progress | None = None,
     **choices: Any,
 ) -> Run:
     """Train a small student from the teacher, and the same student without it; returns the finished run.
 
     `choices` are the keywords of `recipe_of` (temperature, alpha, teacher, epochs, ...). A broken-off run in `out`
-    goes on where it stopped; a finished one is returned as it is, unless `fresh`. Errors: KDCompressError.
+    goes on where it stopped; a finished one is returned as it is, unless `fresh`. `trust_code` lets code run that came
+    with model files. Errors: KDCompressError.
     """
     resolved = recipe_of(recipe, files=False, **choices)
-    return distill_resolved(resolved, Path(out) if out else default_out(resolved), fresh, progress or Progress())
+    with trusting_code(trust_code):
+        return distill_resolved(resolved, Path(out) if out else default_out(resolved), fresh, progress or Progress())
 
 
 def distill_resolved(recipe: Recipe, out: Path, fresh: bool, progress: Progress) -> Run:
     """As `distill`, for a recipe that is resolved already."""
+    from kdcompress.models import digest_of_model_file
+
     run = RunFolder(out)
     if fresh or not run.finished():
         check_files(recipe)
-    run.admit()
+    run.admit(fresh)
     with run.locked():
         if fresh:
             run.clear()
         begun_now = run.claim(recipe)
-        run.check_models(recipe)
+        run.check_models(recipe, digest_of_model_file)
         if run.holds(METRICS):
             return _finished(run, recipe, progress)
         try:
@@ -141,7 +148,7 @@ def _finished(run: RunFolder, recipe: Recipe, progress: Progress) -> Run:
     """The result of a finished run, if its files are as it left them, and the data that the user names is its data."""
     for name in MODELS:
         run.holds(name)
-    result = json.loads((run / METRICS).read_text(encoding="utf-8"))
+    result = read_checked(run / METRICS, remedy(METRICS, run.path))
     if "dir" in recipe.data:
         run.check_data(load_data(recipe, progress).facts)
     for warning in result["warnings"]:

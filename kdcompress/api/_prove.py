@@ -10,7 +10,8 @@ from kdcompress.api._source import InMemory, Run, source_of
 from kdcompress.errors import DataError, UsageError
 from kdcompress.files import write_json
 from kdcompress.progress import Progress
-from kdcompress.run import RunFolder
+from kdcompress.run import RunFolder, remedy
+from kdcompress.trust import trusting_code
 
 
 def verify(
@@ -21,13 +22,14 @@ def verify(
     max_flops_ratio: float | None = None,
     max_bytes_ratio: float | None = None,
     max_metric_drop: float | None = None,
+    trust_code: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """What got smaller in a run and what it cost, or what a model (a file, `module:function`, in memory) costs.
 
     Returns the document that `kdcompress verify --json` prints, which a run keeps as verify.json. Limits are for ratios
     (student / teacher) and for what the metric loses (a fraction); `passed` says whether all that were set are kept.
-    Errors: KDCompressError.
+    `trust_code` lets code run that came with the run or the file. Errors: KDCompressError.
     """
     from kdcompress.verification.gates import Gates
 
@@ -37,11 +39,28 @@ def verify(
 
     if isinstance(given, InMemory):
         return verify_loaded(given.model, given.name, input_shape, gates)
-    if isinstance(given, Path):
-        return verify_model(given, input_shape, gates)
-    result = verify_run(given, input_shape, gates, listener)
+    with trusting_code(trust_code):
+        if isinstance(given, Path):
+            return verify_model(given, input_shape, gates)
+        result = verify_run(given, input_shape, gates, listener)
     _keep_verdict(given, result, listener)
     return result
+
+
+def verify_files(source: str | Path | Run) -> dict[str, Any]:
+    """Whether every file that a run vouches for is as the run wrote it; no model is opened.
+
+    Returns the document that `kdcompress verify --files --json` prints: {"run", "files" (how many), "damaged"
+    [{"path", "problem", "remedy"}], "passed"}. Errors: RunError where the manifest itself is damaged; UsageError.
+    """
+    given = source_of(source)
+    if not isinstance(given, RunFolder):
+        raise UsageError(f"--files checks the files of a run, and {source} is none")
+    damaged = [
+        {"path": name, "problem": problem, "remedy": remedy(name, given.path)}
+        for name, problem in given.damaged().items()
+    ]
+    return {"run": str(given.path), "files": len(given.manifest()["files"]), "damaged": damaged, "passed": not damaged}
 
 
 def _keep_verdict(run: RunFolder, result: dict[str, Any], listener: Progress) -> None:
@@ -64,6 +83,7 @@ def export(
     out: str | Path | None = None,
     input_shape: tuple[int, int, int] | None = None,
     data_dir: str | Path | None = None,
+    trust_code: bool = False,
     progress: Progress | None = None,
     **choices: Any,
 ) -> dict[str, Any]:
@@ -71,7 +91,8 @@ def export(
 
     Returns the document that `kdcompress export --json` prints; its `passed` says whether every file could be made and
     passed. `choices` are opset, input_type, max_metric_drop, parity_samples, calibration, calibration_samples. A run's
-    files go into its exports/, a model's into `out` (which a model in memory needs). Errors: KDCompressError.
+    files go into its exports/, a model's into `out` (which a model in memory needs). `trust_code` lets code run that
+    came with the run or the file. Errors: KDCompressError.
     """
     from kdcompress.exporting._request import make_request
 
@@ -89,11 +110,12 @@ def export(
 
         place = Path(out) if out else None
         if isinstance(given, Path):
-            return export_file(given, place, request, input_shape, listener)
+            with trusting_code(trust_code):
+                return export_file(given, place, request, input_shape, listener)
         return export_loaded(given.model, given.name, place, request, input_shape, listener)
     if out is not None or input_shape is not None:
         raise UsageError("a run's exports go into the run, at its data's size; --out and --input-shape are for a model")
     from kdcompress.exporting._of_run import export_run
 
-    with given.locked():
+    with given.locked(), trusting_code(trust_code):
         return export_run(given, request, Path(data_dir) if data_dir else None, listener)

@@ -23,7 +23,8 @@ def report(
     `kdcompress report --json` prints. Errors: KDCompressError.
     """
     from kdcompress.reporting._compare import report_runs
-    from kdcompress.reporting._report import CARD, PAGE, report_run
+    from kdcompress.reporting._facts import PAGE
+    from kdcompress.reporting._report import report_run
 
     if len(sources) == 1 and isinstance(sources[0], str | Path) and is_sweep(Path(sources[0])):
         from kdcompress.reporting._sweep import report_sweep
@@ -39,8 +40,7 @@ def report(
         return report_run(runs[0], Path(out), listener)
     with runs[0].locked():
         result = report_run(runs[0], runs[0].path, listener)
-        for name in (PAGE, CARD):
-            runs[0].commit(name)
+        runs[0].commit(PAGE)
     return result
 
 

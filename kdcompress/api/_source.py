@@ -8,6 +8,7 @@ from typing import Any
 
 from kdcompress.errors import UsageError
 from kdcompress.run import RunFolder
+from kdcompress.trust import trusting_code
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,15 @@ class Run:
     result: dict[str, Any]
     resumed: bool = False
 
-    def student(self) -> Any:
-        """The trained student, a Keras model from raw pixels (n, H, W, C), 0 to 255, to logits (n, classes)."""
-        from kdcompress.models import load_saved_model
+    def student(self, trust_code: bool = False) -> Any:
+        """The trained student, a Keras model from raw pixels (n, H, W, C), 0 to 255, to logits (n, classes).
 
-        return load_saved_model(self.path / "student.keras")
+        `trust_code` lets code run that came with the run, which a student of a class of its own needs.
+        """
+        from kdcompress.training.kept import open_model
+
+        with trusting_code(trust_code):
+            return open_model(RunFolder(self.path), "student")
 
 
 def reference_of(model: Any) -> str | None:
@@ -60,7 +65,7 @@ def source_of(source: str | Path | Run | Any) -> RunFolder | Path | InMemory:
         return path
     if RunFolder(path).begun():
         return RunFolder(path)
-    inside = sorted(item.name for item in path.iterdir() if item.is_dir() and RunFolder(item).begun())
+    inside = sorted(item.name for item in path.iterdir() if item.is_dir() and RunFolder(item).is_or_was_run())
     hint = f"; runs in it: {', '.join(inside)}" if inside else ""
     raise UsageError(f"{path} is neither a run folder nor a model{hint}")
 

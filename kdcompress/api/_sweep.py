@@ -9,6 +9,7 @@ from typing import Any
 from kdcompress.api._distill import recipe_of
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
+from kdcompress.trust import trusting_code
 
 
 def sweep(
@@ -22,6 +23,7 @@ def sweep(
     jobs: int = 1,
     storage: str | None = None,
     out: str | Path | None = None,
+    trust_code: bool = False,
     progress: Progress | None = None,
     **choices: Any,
 ) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def sweep(
     What is not given is the recipe's own; with one setting it tells the gain of that over `seeds`. With `trials`,
     values are ranges from which TPE proposes so many settings. A killed sweep goes on where it stopped; several
     processes may work on one `out`, several machines on one `storage` (an Optuna database URL). `choices` are those of
-    `distill`.
+    `distill`. `trust_code` lets code run that came with model files.
     Returns the document that `kdcompress sweep --json` prints, kept as sweep.json. Errors: KDCompressError.
     """
     from kdcompress.sweeping._space import make_space
@@ -40,7 +42,8 @@ def sweep(
     from kdcompress.sweeping._sweep import Request, run_sweep
 
     folder = Path(out) if out else default_sweep(base)
-    return run_sweep(Request(base, space, folder, jobs, storage), progress or Progress())
+    with trusting_code(trust_code):
+        return run_sweep(Request(base, space, folder, jobs, storage), progress or Progress())
 
 
 def default_sweep(recipe: Recipe) -> Path:

@@ -22,8 +22,6 @@ from kdcompress.data import find_images, read_image
 from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
 
-RESULT = "bench.json"
-
 
 def measure(lineup: Lineup, request: Request, progress: Progress) -> dict[str, Any]:
     """Time all models of a line-up; Ctrl-C ends it with what was finished (`interrupted`), if anything was.

@@ -1,26 +1,26 @@
-"""What only a fresh process can tell: the time to load a model, its first inference, and its peak of memory.
-
-python -m kdcompress.benchmarking._fresh JOB.json     writes the answer to the file that the job names
-"""
+"""What only a fresh process can tell: the time to load a model, its first inference, and its peak of memory."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kdcompress import processes
 from kdcompress.benchmarking._base import Images
 from kdcompress.errors import ModelError
 
 _CALLS = 5  # after the first; memory has been planned by then
 _MB = 1e6
+MOST_SECONDS = 600.0  # a file may hold a loop that never ends
 
 
 def measure_fresh(runtime: str, path: Path, threads: int, images: Images) -> dict[str, float]:
@@ -28,34 +28,42 @@ def measure_fresh(runtime: str, path: Path, threads: int, images: Images) -> dic
 
     `load_ms` is opening the file, the runtime already imported; `first_ms` the first inference on `images`, one batch;
     `peak_rss_mb` (10^6 bytes) the highest resident memory of the whole process, of which `runtime_rss_mb` were there
-    before the model, Python and the runtime themselves. Errors: ModelError with the last line of a process that failed.
+    before the model, Python and the runtime themselves. Errors: ModelError with the last line of a process that failed,
+    or did not end.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        images_file, answer, job = (Path(folder) / name for name in ("images.npy", "answer.json", "job.json"))
-        np.save(images_file, images)
-        facts = {"runtime": runtime, "path": str(path.resolve()), "threads": threads}
-        job.write_text(json.dumps({**facts, "images": str(images_file), "answer": str(answer)}), encoding="utf-8")
-        command = [sys.executable, "-m", "kdcompress.benchmarking._fresh", str(job)]
-        done = subprocess.run(
-            command, env=_environment(), capture_output=True, text=True, errors="replace", check=False
-        )
-        if done.returncode != 0 or not answer.exists():
-            said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise ModelError(f"{path} cannot be run by {runtime} in a fresh process (exit {done.returncode}): {said}")
-        found: dict[str, float] = json.loads(answer.read_text(encoding="utf-8"))
+    pixels = io.BytesIO()
+    np.save(pixels, images, allow_pickle=False)
+    job = {"runtime": runtime, "path": str(path.resolve()), "threads": threads}
+    child = processes.start(__name__, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        with contextlib.suppress(BrokenPipeError):  # it ended already: what it says tells why
+            processes.send(child, job, pixels.getvalue())
+        answer, said = _until_its_end(child)
+    except subprocess.TimeoutExpired as exc:
+        raise ModelError(f"{path} did not end within {MOST_SECONDS:g} s in {runtime}, in a fresh process") from exc
+    finally:
+        child.kill()
+        child.wait()
+    if child.returncode != 0 or not answer:
+        last = (said.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+        raise ModelError(f"{path} cannot be run by {runtime} in a fresh process (exit {child.returncode}): {last}")
+    found: dict[str, float] = json.loads(answer)
     return found
 
 
-def _environment() -> dict[str, str]:
-    """Ours, in which kdcompress is found also where only this process's sys.path leads to it."""
-    root = str(Path(__file__).resolve().parents[2])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
+def _until_its_end(child: Any) -> tuple[bytes, bytes]:
+    """What a child writes; its standard input stays open meanwhile, for it would end with that."""
+    kept, child.stdin = child.stdin, None
+    output: tuple[bytes, bytes] = child.communicate(timeout=MOST_SECONDS)
+    with contextlib.suppress(BrokenPipeError):
+        kept.close()
+    return output
 
 
-def _measure(job: dict[str, Any]) -> dict[str, float]:
+def _measure(job: dict[str, Any], images: Images) -> dict[str, float]:
     from kdcompress.benchmarking import make_runtime
 
-    runtime, images = make_runtime(job["runtime"]), np.load(job["images"])
+    runtime = make_runtime(job["runtime"])
     runtime.load()
     before = _peak_bytes()
     start = time.perf_counter_ns()
@@ -92,5 +100,8 @@ def _peak_bytes() -> int:
 
 
 if __name__ == "__main__":
-    _job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    Path(_job["answer"]).write_text(json.dumps(_measure(_job)), encoding="utf-8")
+    _answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # runtimes write to 1 by themselves
+    _job, _pixels = processes.receive()
+    _answer.write(json.dumps(_measure(_job, np.load(io.BytesIO(_pixels), allow_pickle=False))))
+    _answer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +20,15 @@ from kdcompress.exporting._calibration import spread
 from kdcompress.exporting._pipeline import read_list
 from kdcompress.exporting._teacher import TeacherFiles, export_teacher
 from kdcompress.files import content_digest
+from kdcompress.models import refuse_huge
 from kdcompress.progress import Progress
-from kdcompress.recipe import read_resolved
-from kdcompress.run import EXPORTS, RECIPE, RunFolder
+from kdcompress.run import EXPORTS, RunFolder
 from kdcompress.teachers import Fit
 from kdcompress.training.kept import open_data
+from kdcompress.vouched import check_vouched, read_run_recipe
 
+RESULT = "bench.json"
+_MOST_VALUES = 1 << 29  # of all random images together
 _IMAGES = 64  # at least; calls go through them again and again
 _SEED = 0
 
@@ -93,10 +97,11 @@ def of_run(run: RunFolder, request: Request, data_dir: Path | None, progress: Pr
     """
     if request.input_shape is not None:
         raise UsageError("a run's models are timed at its data's size; --input-shape is for model files")
+    run.check_all(but=RESULT)
     entries, skipped = _exports(run)
     for runtime in {entry["runtime"] for entry in entries}:
         make_runtime(runtime).require()
-    dataset = open_data(run, read_resolved(run / RECIPE), data_dir, progress)
+    dataset = open_data(run, read_run_recipe(run), data_dir, progress)
     rows = spread(len(dataset.test), _wanted(request))
     images = dataset.test.images[rows]
     teachers = export_teacher(run, dataset, sorted({entry["format"] for entry in entries}), progress)
@@ -147,7 +152,11 @@ def of_files(paths: Sequence[Path], request: Request) -> Lineup:
         runtime, signature = _looked_at(path)
         for batch_size in request.batch_sizes:
             signature.check_batch(path, batch_size)
-        images = _random(signature.image_shape(path, request.input_shape), _wanted(request))
+        shape = signature.image_shape(path, request.input_shape)
+        refuse_huge(shape, str(path))
+        images = _random(
+            shape, min(_wanted(request), max(2 * max(request.batch_sizes), _MOST_VALUES // math.prod(shape)))
+        )
         found.append(Subject(name, path, str(path), runtime, signature.precision, images))
     return Lineup([Group(found[0], found[1:])], f"{_wanted(request)} random images, pixels 0 to 255 (no run is given)")
 
@@ -169,7 +178,7 @@ def _random(shape: Shape, n: int) -> Images:
 
 def _exports(run: RunFolder) -> tuple[list[dict[str, Any]], list[str]]:
     """The exports to time, each with its runtime, and a sentence on each that is not."""
-    listed = read_list(run / EXPORTS)
+    listed = read_list(run / EXPORTS, run.path)
     if not listed.get("artefacts"):
         raise RunError(f"run {run.path} has no exports to time; make some with `kdcompress export {run.path}`")
     if listed["student_digest"] != run.manifest()["files"].get("student.keras", {}).get("digest"):
@@ -203,6 +212,7 @@ def _looked_at(path: Path) -> tuple[str, Signature]:
         export = "; `kdcompress export` makes them" if path.suffix == ".keras" or find_format(path) else ""
         raise UsageError(f"bench times one run, or files of a runtime: {known}; got {path}{export}")
     make_runtime(runtime).require()
+    check_vouched(path)
     return runtime, make_runtime(runtime).signature(path)
 
 

@@ -30,7 +30,7 @@ _INSTRUCTIONS = {
 
 def describe_machine(packages: list[str]) -> dict[str, Any]:
     """CPU, instruction sets, governor, memory, system and versions, of `packages` too; None for what cannot be read."""
-    from kdcompress.run import versions
+    from kdcompress.versions import versions
 
     facts = _cpu()
     memory = psutil.virtual_memory()

@@ -11,6 +11,7 @@ import numpy as np
 from kdcompress.benchmarking._base import Images, Opened, Runtime, Shape, Signature
 from kdcompress.errors import ModelError, one_line
 from kdcompress.exporting.tflite import read_metadata
+from kdcompress.paths import require_regular
 
 
 class LiteRT(Runtime):
@@ -60,6 +61,7 @@ class LiteRT(Runtime):
 def _interpreter(path: Path, threads: int) -> Any:
     from ai_edge_litert.interpreter import Interpreter
 
+    require_regular(path, ModelError)
     try:
         return Interpreter(model_path=str(path), num_threads=threads)
     except Exception as exc:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from kdcompress.benchmarking._base import Images, Opened, Runtime, Shape, Signature
 from kdcompress.errors import ModelError, one_line
+from kdcompress.leftovers import temporary_folder
+from kdcompress.paths import require_regular
 
 # Spinning is onnxruntime's default and what a user gets; threads of a model that has had its turn are gone by the next
 _CONFIG = {"session.intra_op.allow_spinning": "1"}
@@ -54,8 +55,8 @@ class OnnxRuntime(Runtime):
 
     def operators(self, path: Path, threads: int, images: Images) -> dict[str, float]:
         """See Runtime.operators; from onnxruntime's own profile of some calls."""
-        with tempfile.TemporaryDirectory() as folder:
-            session = _session(path, threads, str(Path(folder) / "profile"))
+        with temporary_folder() as folder:
+            session = _session(path, threads, str(folder / "profile"))
             opened = _opened(session)
             batch = opened.prepare(images)
             for _ in range(_PROFILED):
@@ -83,6 +84,7 @@ def _session(path: Path, threads: int, profile: str | None = None) -> Any:
         options.add_session_config_entry(name, text)
     if profile:
         options.enable_profiling, options.profile_file_prefix = True, profile
+    require_regular(path, ModelError)
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as exc:

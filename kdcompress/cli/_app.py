@@ -12,6 +12,7 @@ import typer
 
 from kdcompress._version import __version__
 from kdcompress.cli import bench, cache, data, distill, export, init, list, predict, report, sweep, verify
+from kdcompress.cli._printable import printable
 from kdcompress.errors import KDCompressError
 
 _OS_RULES = {
@@ -58,7 +59,7 @@ class _Group(typer.core.TyperGroup):
     def _fail(text: str, code: int, exc: BaseException) -> None:
         if debug.on:
             traceback.print_exception(exc)
-        print(f"kdcompress: {' '.join(text.split())}", file=sys.stderr)
+        print(f"kdcompress: {printable(' '.join(text.split()))}", file=sys.stderr)
         raise typer.Exit(code) from None
 
 

@@ -18,9 +18,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, TextIO
 
+from kdcompress.cli._printable import printable, printable_json
 from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
 from kdcompress.run import LOG, RunFolder
+
+TRUST = "Let code run that came with the run or the model file, if you trust who made it."
 
 
 class Terminal(Progress):
@@ -34,11 +37,12 @@ class Terminal(Progress):
 
     def result(self, text: str) -> None:
         """A line of the result, on stdout."""
-        print(text, file=self.out, flush=True)
+        print(printable(text), file=self.out, flush=True)
 
     def json(self, value: Any) -> None:
         """The one JSON document of a command, on stdout."""
-        self.result(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+        document = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+        print(printable_json(document), file=self.out, flush=True)
 
     def note(self, text: str) -> None:
         """A note, on stderr."""
@@ -102,10 +106,11 @@ class Terminal(Progress):
             self.live = None
 
     def _say(self, text: str) -> None:
+        shown = printable(text)
         if self.live is not None:
-            self.live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self.live.console.print(shown, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(text, file=self.err, flush=True)
+            print(shown, file=self.err, flush=True)
 
 
 def log_of(source: Path) -> Path | None:
@@ -114,6 +119,8 @@ def log_of(source: Path) -> Path | None:
     if not source.is_dir() or not run.begun():
         return None
     log = run / LOG
+    if log.exists() and not log.is_file():
+        return None
     return log if os.access(log if log.exists() else source, os.W_OK) else None
 
 
@@ -146,9 +153,11 @@ def working(log: Path | None = None) -> Iterator[Terminal]:
 
 @contextlib.contextmanager
 def _remembering_interrupts(terminal: Terminal) -> Iterator[None]:
-    """Ctrl-C as ever, and noted: Python drops an exception that is raised while it clears an object away."""
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    """Ctrl-C as ever, and noted: Python drops an exception that is raised while it clears an object away.
+
+    SIGTERM, by which systems end what runs too long, is as Ctrl-C: what is finished is kept, and children end, too.
+    """
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
 
@@ -156,11 +165,15 @@ def _remembering_interrupts(terminal: Terminal) -> Iterator[None]:
         terminal.interrupted = True
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, interrupt)
+    usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    ours = [number for number, handler in usual.items() if signal.getsignal(number) == handler]
+    for number in ours:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in ours:
+            signal.signal(number, usual[number])
 
 
 @contextlib.contextmanager
@@ -203,11 +216,19 @@ def _led_to(sink: int) -> Iterator[None]:
             os.close(before)
 
 
+class _Printable(logging.Formatter):
+    """A log is shown in terminals, too."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """See logging.Formatter."""
+        return printable(super().formatMessage(record))
+
+
 @contextlib.contextmanager
 def _logging_to(log: Path) -> Iterator[None]:
     logger = logging.getLogger("kdcompress")
     handler = logging.FileHandler(log, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(_Printable("%(asctime)s %(levelname)s %(message)s"))
     before = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

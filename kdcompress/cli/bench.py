@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from kdcompress.cli._terminal import Terminal, log_of, parse_shape, working
+from kdcompress.cli._terminal import TRUST, Terminal, log_of, parse_shape, working
 from kdcompress.errors import UsageError
 
 _ALL = "all"
@@ -30,6 +30,7 @@ def bench(
         None, metavar="FOLDER", help="Also time from image file to answer, with the images in this folder."
     ),
     data_dir: Path = typer.Option(None, help="Where the run's data lies now, if it was moved."),
+    trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),
     as_json: bool = typer.Option(False, "--json", help="The result as one JSON document on stdout."),
 ) -> None:
     """Time the student against its teacher: the same runtime, threads, batch and images, turn by turn.
@@ -58,6 +59,7 @@ def bench(
             input_shape=shape,
             end_to_end=end_to_end,
             data_dir=data_dir,
+            trust_code=trust_code,
             progress=terminal,
         )
         terminal.json(result) if as_json else _show(result, terminal)
@@ -114,7 +116,10 @@ def _show(result: dict[str, Any], terminal: Terminal) -> None:
     for model in models:
         if (now := _setting(model)) != setting:
             head = "".join(f"{title:>{size}}" for title, _, size, _ in _COLUMNS)
-            terminal.result(f"{'' if setting is None else chr(10)}{now}\n{'':<{width}}{head}  file MB")
+            if setting is not None:
+                terminal.result("")
+            terminal.result(now)
+            terminal.result(f"{'':<{width}}{head}  file MB")
             setting = now
         shown = "".join(f"{form.format(model[key]):>{size}}" for _, key, size, form in _COLUMNS)
         terminal.result(f"{_name(model):<{width}}{shown}  {model['bytes'] / 1e6:7.3f}")

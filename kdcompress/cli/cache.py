@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from kdcompress.cli._printable import printable
+
 
 def cache(
     clear: bool = typer.Option(False, "--clear", help="Delete it all but your own data and what a run is making now."),
@@ -16,5 +18,5 @@ def cache(
         return
     rows = kept.entries()
     for kind, name, size in rows:
-        print(f"{kind:<9} {name[:12]:<12} {size / 1e6:10.1f} MB")
-    print(f"{kept.cache_dir()}: {sum(size for *_, size in rows) / 1e6:.1f} MB in {len(rows)} entries")
+        print(f"{kind:<9} {printable(name[:12]):<12} {size / 1e6:10.1f} MB")
+    print(f"{printable(str(kept.cache_dir()))}: {sum(size for *_, size in rows) / 1e6:.1f} MB in {len(rows)} entries")

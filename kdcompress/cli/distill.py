@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from kdcompress.cli._terminal import Terminal, working
+from kdcompress.cli._terminal import TRUST, Terminal, working
 from kdcompress.verification.origin import synthetic_notice
 
 _WORDS = {"auc": "AUC", "accuracy": "accuracy"}
@@ -34,6 +34,7 @@ def distill(
     baseline: bool = typer.Option(None, "--baseline/--no-baseline", help="Also train the student without the teacher."),
     fresh: bool = typer.Option(False, "--fresh", help="Throw away an earlier run in the folder."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Say what would happen, with sizes, and stop."),
+    trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),
     as_json: bool = typer.Option(False, "--json", help="The result as one JSON document on stdout."),
 ) -> None:
     """Train a small student from a teacher, and the same student without it.
@@ -60,6 +61,7 @@ def distill(
     from kdcompress.overrides import parse_setting
     from kdcompress.recipe import check_files
     from kdcompress.run import LOG, RunFolder
+    from kdcompress.trust import trusting_code
 
     resolved = api.recipe_of(
         recipe,
@@ -81,13 +83,13 @@ def distill(
     if dry_run or fresh or not RunFolder(folder).finished():
         check_files(resolved)
     if dry_run:
-        with working() as terminal:
+        with working() as terminal, trusting_code(trust_code):
             plan = api.plan(resolved, folder, terminal)
             terminal.json(plan) if as_json else _show_plan(plan, terminal)
         return
     run_folder = RunFolder(folder)
-    run_folder.admit()
-    with working(run_folder / LOG) as terminal:
+    run_folder.admit(fresh)
+    with working(run_folder / LOG) as terminal, trusting_code(trust_code):
         run = api.distill_resolved(resolved, folder, fresh, terminal)
         terminal.json(run.result) if as_json else _show(run.result, terminal)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from kdcompress.cli._terminal import Terminal, log_of, parse_shape, working
+from kdcompress.cli._terminal import TRUST, Terminal, log_of, parse_shape, working
 
 
 def export(
@@ -35,6 +35,7 @@ def export(
     input_shape: str = typer.Option(None, metavar="H,W,C", help="For a model that takes images of any size."),
     out: Path = typer.Option(None, help="Where a model's exports go. [default: NAME-exports beside it]"),
     data_dir: Path = typer.Option(None, help="Where the run's data lies now, if it was moved."),
+    trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),
     as_json: bool = typer.Option(False, "--json", help="The result as one JSON document on stdout."),
 ) -> None:
     """Write ONNX, TFLite and SavedModel files, and prove that they compute the same.
@@ -63,6 +64,7 @@ def export(
             out=out,
             input_shape=shape,
             data_dir=data_dir,
+            trust_code=trust_code,
             progress=terminal,
             opset=opset,
             input_type=input_type,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 import typer
 
-from kdcompress.cli._terminal import working
+from kdcompress.cli._terminal import TRUST, working
 from kdcompress.errors import DataError
 
 
@@ -17,6 +18,7 @@ def predict(
     ),
     images: list[Path] = typer.Argument(..., help="Image files, and folders that are searched for them."),
     csv_file: Path = typer.Option(None, "--csv", help="Also write the predictions to this CSV file."),
+    trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),
     as_json: bool = typer.Option(False, "--json", help="The predictions as one JSON document on stdout."),
 ) -> None:
     """Classify image files with a model: the most likely class of each and its probability.
@@ -28,14 +30,18 @@ def predict(
     from kdcompress import api, prediction
 
     with working() as terminal:
-        rows, refused = api.predict_files(model, images)
+        rows, refused = api.predict_files(model, images, trust_code)
         if csv_file:
             prediction.write_csv(csv_file, rows)
         if as_json:
             terminal.json({"model": str(model), "predictions": rows, "refused": refused})
         else:
-            writer = csv.writer(terminal.out, delimiter="\t", lineterminator="\n")
-            writer.writerows([row["image"], row["class"], f"{row['probability']:.4f}"] for row in rows)
+            for row in rows:
+                text = io.StringIO()
+                csv.writer(text, delimiter="\t", lineterminator="").writerow(
+                    [row["image"], row["class"], f"{row['probability']:.4f}"]
+                )
+                terminal.result(text.getvalue())
         for reason in refused.values():
             terminal.warn(reason)
     if refused:

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from kdcompress.cli._terminal import Terminal, working
+from kdcompress.cli._terminal import TRUST, Terminal, working
 from kdcompress.errors import UsageError
 
 
@@ -27,6 +27,7 @@ def sweep(
     epochs: int = typer.Option(None, help="Epochs of every training, also of a teacher that we train."),
     limit: int = typer.Option(None, help="Train on a stratified N images; test stays whole."),
     settings: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Any key of the recipe; repeatable."),
+    trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),
     as_json: bool = typer.Option(False, "--json", help="The result as one JSON document on stdout."),
 ) -> None:
     """Try settings over several seeds: which is best on validation, and what the teacher brings on test.
@@ -63,6 +64,7 @@ def sweep(
             student=student,
             epochs=epochs,
             limit=limit,
+            trust_code=trust_code,
             progress=terminal,
             **given,
         )

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from kdcompress.cli._metrics import Columns, show_metrics
-from kdcompress.cli._terminal import Terminal, log_of, parse_shape, working
+from kdcompress.cli._terminal import TRUST, Terminal, log_of, parse_shape, working
 from kdcompress.verification.origin import synthetic_notice
 
 _SHOWN = 12  # rows of a table of layers
@@ -22,7 +22,9 @@ def verify(
     max_flops_ratio: float = typer.Option(None, help="Gate: student / teacher FLOPs."),
     max_bytes_ratio: float = typer.Option(None, help="Gate: student / teacher bytes of the model file."),
     max_metric_drop: float = typer.Option(None, help="Gate: what the metric may lose; a fraction, 0.01 is one point."),
+    files: bool = typer.Option(False, "--files", help="Check the bytes of all files of a run, and nothing else."),
     layers: bool = typer.Option(False, "--layers", help="Show every layer, not only the heaviest."),
+    trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),
     as_json: bool = typer.Option(False, "--json", help="The result as one JSON document on stdout."),
 ) -> None:
     """Prove what got smaller, and what it cost.
@@ -39,6 +41,9 @@ def verify(
     """
     from kdcompress import api
 
+    if files:
+        _check_files(source, as_json)
+        return
     shape = parse_shape(input_shape)
     limits = {
         "max_params_ratio": max_params_ratio,
@@ -47,7 +52,7 @@ def verify(
         "max_metric_drop": max_metric_drop,
     }
     with working(log_of(source)) as terminal:
-        result = api.verify(source, input_shape=shape, progress=terminal, **limits)
+        result = api.verify(source, input_shape=shape, trust_code=trust_code, progress=terminal, **limits)
         if as_json:
             terminal.json(result)
         elif "model" in result:
@@ -57,6 +62,26 @@ def verify(
         _say_failures(result, terminal)
     if not result.get("passed", True):
         raise typer.Exit(3)
+
+
+def _check_files(source: Path, as_json: bool) -> None:
+    from kdcompress import api
+
+    with working() as terminal:
+        result = api.verify_files(source)
+        if as_json:
+            terminal.json(result)
+        else:
+            for one in result["damaged"]:
+                terminal.result(f"{one['problem']} since the run wrote it; {one['remedy']}")
+            sound = result["files"] - len(result["damaged"])
+            terminal.result(f"{sound:,} of {result['files']:,} files are as run {result['run']} wrote them")
+        if not result["passed"]:
+            count = len(result["damaged"])
+            verb = "file of run {} is" if count == 1 else "files of run {} are"
+            terminal.failure(f"{count} {verb.format(result['run'])} damaged or gone")
+    if not result["passed"]:
+        raise typer.Exit(1)
 
 
 def _say_failures(result: dict[str, Any], terminal: Terminal) -> None:

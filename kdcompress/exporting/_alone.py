@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kdcompress.errors import UsageError
+from kdcompress.errors import ModelError, UsageError
 from kdcompress.exporting._base import FP32
 from kdcompress.exporting._calibration import Calibration, from_folder
 from kdcompress.exporting._network import freeze
@@ -104,6 +104,11 @@ def _unlabelled(
 
     def reference(source: str, images: Any, ids: list[str]) -> Reference:
         logits = forward(images)
+        if len(bad := np.flatnonzero(~np.isfinite(logits).all(axis=-1))):
+            raise ModelError(
+                f"the model's outputs for {ids[bad[0]]} are not finite (NaN or infinite): there is nothing to compare "
+                "exports with; its weights are damaged, or it expects other pixels than 0 to 255"
+            )
         n = logits.shape[-1]
         known = classes if classes and len(classes) == n else [str(index) for index in range(n)]
         return Reference(source, images, ids, logits, None, known)

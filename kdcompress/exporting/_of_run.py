@@ -16,9 +16,11 @@ from kdcompress.exporting._parity import Reference
 from kdcompress.exporting._pipeline import LIST, Exporter
 from kdcompress.exporting._request import Request
 from kdcompress.progress import Progress
-from kdcompress.recipe import Recipe, read_resolved
-from kdcompress.run import EXPORTS, RECIPE, RunFolder
+from kdcompress.recipe import Recipe
+from kdcompress.run import EXPORTS, RunFolder
+from kdcompress.training.evaluation import refuse_non_finite
 from kdcompress.training.kept import open_data, open_model, read_outputs
+from kdcompress.vouched import read_run_recipe
 
 
 def export_run(run: RunFolder, request: Request, data_dir: Path | None, progress: Progress) -> dict[str, Any]:
@@ -27,7 +29,7 @@ def export_run(run: RunFolder, request: Request, data_dir: Path | None, progress
     Errors: RunError where there is no student yet or its file has changed; DataError; ExportError.
     """
     start = time.perf_counter()
-    student, recipe = open_model(run, "student"), read_resolved(run / RECIPE)
+    student, recipe = open_model(run, "student"), read_run_recipe(run)
     dataset = open_data(run, recipe, data_dir, progress)
     reference = _test(run, dataset, request.parity_samples)
     provenance = {"dataset": {key: dataset.facts[key] for key in ("name", "source")}, "recipe": recipe.digest}
@@ -56,6 +58,7 @@ def _test(run: RunFolder, dataset: Dataset, samples: int | None) -> Reference:
     if not np.array_equal(outputs.ids, dataset.test.ids):
         raise RunError(f"the test images of run {run.path} are others than those of its data now")
     ids, classes = outputs.ids.tolist(), list(dataset.classes)
+    refuse_non_finite(outputs.logits["student"], outputs.ids, "student")
     whole = Reference("test", dataset.test.images, ids, outputs.logits["student"], outputs.labels, classes)
     return whole.take(spread(len(ids), samples)) if samples else whole
 

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from kdcompress._version import __version__
+from kdcompress.artefacts import SAVED_MODEL, Artefacts, export_files
 from kdcompress.cache import entry_lock
+from kdcompress.documents import read_checked
 from kdcompress.errors import ExportError, RunError
 from kdcompress.exporting._base import INT8
 from kdcompress.exporting._calibration import Calibration
 from kdcompress.exporting._network import INPUT, OUTPUT, Network
 from kdcompress.exporting._parity import Reference, changed_answers, compare
 from kdcompress.exporting._request import Job, Request
-from kdcompress.files import (
-    content_digest,
-    digest_of,
-    is_partial,
-    move_into_place,
-    remove,
-    scratch_folder,
-    size_of,
-    write_json,
-)
+from kdcompress.files import content_digest, digest_of, move_into_place, scratch_folder, size_of, write_sealed
+from kdcompress.leftovers import is_partial, remove
+from kdcompress.paths import below
 from kdcompress.progress import Progress
-from kdcompress.run import versions
+from kdcompress.versions import versions
 
 LIST = "exports.json"
 # The images that exports of a precision are compared on
@@ -68,7 +62,7 @@ class Exporter:
             try:
                 for leftover in filter(is_partial, self.folder.iterdir()):
                     remove(leftover)
-                self._earlier()  # a damaged list is told before minutes of work
+                self._forget_if_damaged(progress)
                 for job in request.jobs:
                     progress.note(f"exporting {job.file_name(self.stem)} ...")
                     try:
@@ -98,11 +92,11 @@ class Exporter:
                 job.format.open(part), self.references(job.precision), job.precision, request.max_metric_drop
             )
             path = self.folder / job.file_name(self.stem, failed=not verdict["passed"])
-            move_into_place(part, path)
+            move_into_place(part, path, self._empty)
         # What an earlier export left under the other name must not stand beside it.
-        remove(self.folder / job.file_name(self.stem, failed=verdict["passed"]))
+        self._delete(self.folder / job.file_name(self.stem, failed=verdict["passed"]))
         return {
-            "path": str(path.relative_to(self.root)),
+            "path": path.relative_to(self.root).as_posix(),
             "format": job.name,
             "precision": job.precision,
             "opset": request.options.opset if job.name == "onnx" else None,
@@ -118,19 +112,41 @@ class Exporter:
         artefacts = sorted([*kept, entry], key=_kind)
         by = versions("tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
         listed = {"schema": 1, "student_digest": self.digest, "versions": by, "artefacts": artefacts}
-        write_json(self.folder / LIST, listed)
+        write_sealed(self.folder / LIST, listed)
 
     def _earlier(self) -> list[dict[str, Any]]:
         """What the folder's list names; exports of another model are thrown away, lest they pass for this one's."""
-        listed = read_list(self.folder)
+        listed = read_list(self.folder, self.root)
         if listed.get("student_digest") == self.digest:
             found: list[dict[str, Any]] = listed["artefacts"]
             return found
-        for entry in listed.get("artefacts", []):
-            path = self.root / entry["path"]
-            if path.exists() and content_digest(path) == entry["sha256"]:
-                remove(path)
+        if listed:
+            self._ours.delete(self.folder)
         return []
+
+    def _forget_if_damaged(self, progress: Progress) -> None:
+        """Begin anew where it is not known any more what the exports in the folder are."""
+        try:
+            self._earlier()
+        except RunError as exc:
+            progress.warn(f"{exc}: exports made before and not made again now are deleted")
+            self._ours.delete(self.folder)
+
+    @property
+    def _ours(self) -> Artefacts:
+        return export_files(self.stem)
+
+    def _delete(self, path: Path) -> None:
+        """Delete an earlier export, and nothing else that somebody put into its folder."""
+        if path.is_dir() and not path.is_symlink():
+            if not self._empty(path):
+                path.rmdir()
+        else:
+            path.unlink(missing_ok=True)
+
+    @staticmethod
+    def _empty(folder: Path) -> list[str]:
+        return SAVED_MODEL.delete(folder)
 
     def _metadata(self, job: Job) -> dict[str, Any]:
         """What a file says about itself; nothing in it may differ between two exports of the same model."""
@@ -151,16 +167,15 @@ class Exporter:
         return facts
 
 
-def read_list(folder: Path) -> dict[str, Any]:
-    """The list of exports in `folder`, or nothing; RunError if it cannot be read."""
-    path = folder / LIST
+def read_list(folder: Path, root: Path) -> dict[str, Any]:
+    """The list of exports in `folder`, by their paths below `root`, or nothing; RunError if it is damaged."""
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        listed = read_checked(folder / LIST, "export again")
     except FileNotFoundError:
         return {}
-    except ValueError as exc:
-        raise RunError(f"{path} is damaged ({exc}); delete it, then export again") from exc
-    return found
+    for entry in listed["artefacts"]:
+        below(root, entry["path"], str(folder / LIST), RunError)
+    return listed
 
 
 def _kind(entry: dict[str, Any]) -> tuple[str, str]:

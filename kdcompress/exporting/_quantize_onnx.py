@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kdcompress.exporting._base import Images
 from kdcompress.exporting._network import INPUT, OUTPUT
+from kdcompress.leftovers import temporary_folder
 
 
 def halve_weights(model: Any) -> None:
@@ -46,8 +45,8 @@ def quantize(model: Any, calibration: Images) -> Any:
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with tempfile.TemporaryDirectory() as folder:
-        plain, prepared, quantized = (Path(folder) / f"{name}.onnx" for name in ("plain", "prepared", "quantized"))
+    with temporary_folder() as folder:
+        plain, prepared, quantized = (folder / f"{name}.onnx" for name in ("plain", "prepared", "quantized"))
         onnx.save(model, plain)
         quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
         quantize_static(

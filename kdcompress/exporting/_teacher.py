@@ -24,12 +24,13 @@ from kdcompress.exporting._pipeline import Exporter, read_list
 from kdcompress.exporting._request import make_request
 from kdcompress.files import content_digest, digest_of
 from kdcompress.progress import Progress
-from kdcompress.recipe import read_resolved
-from kdcompress.run import RECIPE, RunFolder, versions
+from kdcompress.run import RunFolder
 from kdcompress.teachers import Teacher
 from kdcompress.teachers.keras import KerasTeacher
 from kdcompress.teachers.saved_model import SavedModelTeacher
 from kdcompress.training.opening import reopen_teaching
+from kdcompress.versions import versions
+from kdcompress.vouched import read_run_recipe
 
 _COMPARED = 200  # test images
 
@@ -61,7 +62,7 @@ def export_teacher(run: RunFolder, dataset: Dataset, formats: Iterable[str], pro
     A Keras model or SavedModel is exported, unless it lies in the cache; another file is timed as it is, in its own
     format alone.
     """
-    teaching = reopen_teaching(run, read_resolved(run / RECIPE))
+    teaching = reopen_teaching(run, read_run_recipe(run))
     if not teaching.teachers:
         raise RunError(f"run {run.path} has no teacher yet; give its `kdcompress distill` command again to finish it")
     (teacher, *more), names = teaching.teachers, list(formats)
@@ -128,6 +129,6 @@ def _network(teacher: KerasTeacher | SavedModelTeacher) -> Network:
 
 def _kept(folder: Path) -> dict[str, dict[str, Any]]:
     """What lies in the cache, whole, by format."""
-    entries = read_list(folder).get("artefacts", [])
+    entries = read_list(folder, folder).get("artefacts", [])
     whole = [one for one in entries if (folder / one["path"]).is_file()]
     return {one["format"]: one for one in whole if content_digest(folder / one["path"]) == one["sha256"]}

@@ -10,11 +10,22 @@ from typing import Any
 import numpy as np
 
 from kdcompress.errors import ExportError, ModelError
-from kdcompress.exporting._base import FP16, FP32, INT8, Format, Images, Logits, Opened, Options
+from kdcompress.exporting._base import (
+    FP16,
+    FP32,
+    INT8,
+    Format,
+    Images,
+    Logits,
+    Opened,
+    Options,
+    parse_metadata,
+    read_classes,
+)
 from kdcompress.exporting._network import INPUT, OUTPUT, Network
 from kdcompress.exporting._quantize_onnx import halve_weights, quantize
 from kdcompress.exporting._tidy_onnx import tidy
-from kdcompress.models import open_session
+from kdcompress.models import open_session, run_bounded
 
 
 class Onnx(Format):
@@ -57,10 +68,17 @@ class Onnx(Format):
         name = session.get_inputs()[0].name
 
         def run(images: Images) -> Logits:
-            return np.asarray(session.run(None, {name: images.astype(np.float32)})[0])
+            return np.asarray(run_bounded(session, None, {name: images.astype(np.float32)}, str(path))[0])
 
-        classes = session.get_modelmeta().custom_metadata_map.get("classes")
-        return Opened(run, shape, json.loads(classes) if classes else None)
+        return Opened(run, shape, read_classes(_metadata(session, path), path))
+
+
+def _metadata(session: Any, path: Path) -> dict[str, Any]:
+    """What `export` wrote into a file; of another tool's, whatever its metadata are called, nothing."""
+    found = session.get_modelmeta().custom_metadata_map
+    if "kdcompress" not in found or "classes" not in found:
+        return {}
+    return {**found, **parse_metadata(f'{{"classes": {found["classes"]}}}', path)}
 
 
 def _image_shape(session: Any, path: Path) -> tuple[int, int, int]:

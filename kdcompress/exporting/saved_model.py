@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from kdcompress.errors import ModelError
-from kdcompress.exporting._base import FP32, Format, Images, Logits, Opened, Options
+from kdcompress.exporting._base import FP32, Format, Images, Logits, Opened, Options, read_classes
 from kdcompress.exporting._network import Network, trace
+from kdcompress.files import read_json
 from kdcompress.models import open_signature
+from kdcompress.paths import below
 
 _METADATA = "assets.extra/kdcompress.json"  # the place that the format leaves to its users
 
@@ -61,10 +63,15 @@ class SavedModel(Format):
             (logits,) = signature(**{name: tf.constant(images.astype(np.float32))}).values()
             return np.asarray(logits)
 
-        extra = path / _METADATA
-        metadata = json.loads(extra.read_text(encoding="utf-8")) if extra.is_file() else {}
         height, width, channels = shapes[0][1:]
-        return Opened(run, (height, width, channels), metadata.get("classes"))
+        return Opened(run, (height, width, channels), read_classes(_metadata(path), path))
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    try:
+        return read_json(below(path, _METADATA, str(path), ModelError), ModelError, "export it again")
+    except FileNotFoundError:
+        return {}
 
 
 FORMAT = SavedModel()

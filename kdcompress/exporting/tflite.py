@@ -10,7 +10,18 @@ from typing import Any
 import numpy as np
 
 from kdcompress.errors import ExportError, ModelError, one_line
-from kdcompress.exporting._base import DYNAMIC, FP16, FP32, INT8, Format, Images, Opened, Options
+from kdcompress.exporting._base import (
+    DYNAMIC,
+    FP16,
+    FP32,
+    INT8,
+    Format,
+    Images,
+    Opened,
+    Options,
+    parse_metadata,
+    read_classes,
+)
 from kdcompress.exporting._network import Network
 from kdcompress.models import LiteRunner, open_interpreter
 
@@ -53,7 +64,8 @@ class TFLite(Format):
         if len(inputs) != 1 or len(outputs) != 1 or len(shape) != 4 or min(shape[1:]) < 1:
             given = ", ".join(f"{value['name']} {value['shape_signature'].tolist()}" for value in inputs)
             raise ModelError(f"{path} takes {given}; it must take one image (batch, H, W, C) and give one output")
-        return Opened(LiteRunner(interpreter, inputs[0], outputs[0]), shape[1:], read_metadata(path).get("classes"))
+        classes = read_classes(read_metadata(path), path)
+        return Opened(LiteRunner(interpreter, inputs[0], outputs[0]), shape[1:], classes)
 
 
 def _converter(network: Network, precision: str, input_type: str, calibration: Images | None) -> Any:
@@ -102,16 +114,17 @@ def _with_metadata(content: bytes, metadata: dict[str, Any]) -> bytes:
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """The metadata that `export` put into a file, or nothing in a file that it did not write."""
+    """The metadata that `export` put into a file, or nothing in a file that it did not write; ModelError."""
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.Model.GetRootAs(path.read_bytes())
-    for index in range(model.MetadataLength()):
-        entry = model.Metadata(index)
-        if entry.Name() == _METADATA.encode():
-            found: dict[str, Any] = json.loads(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes())
-            return found
-    return {}
+    try:
+        model = schema.Model.GetRootAs(path.read_bytes())
+        entries = [model.Metadata(index) for index in range(model.MetadataLength())]
+        found = next((entry for entry in entries if entry.Name() == _METADATA.encode()), None)
+        content = None if found is None else model.Buffers(found.Buffer()).DataAsNumpy().tobytes()
+    except Exception as exc:  # whatever a flatbuffer that points anywhere raises
+        raise ModelError(f"{path} is damaged or no TFLite file: {one_line(exc)}") from exc
+    return {} if content is None else parse_metadata(content, path)
 
 
 def _refuse_float_operators(path: Path) -> None:

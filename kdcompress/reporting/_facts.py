@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,15 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.documents import read_checked
 from kdcompress.errors import RunError
+from kdcompress.files import read_document
 from kdcompress.recipe import read_resolved
-from kdcompress.run import EXPORTS, HISTORY, RECIPE, RunFolder
+from kdcompress.run import EXPORTS, HISTORY, RECIPE, RunFolder, remedy
+from kdcompress.training.history import read_history
 from kdcompress.training.kept import Disagreements, Outputs, read_disagreements, read_outputs, read_validation
 from kdcompress.training.pipeline import TEST_OUTPUTS
 from kdcompress.training.subclasses import SubclassOutputs, read_subclasses
 from kdcompress.verification.metrics import answers, headline, probabilities
 from kdcompress.verification.outputs import measure_outputs
 
+PAGE = "report.html"
+LIST = f"{EXPORTS}/exports.json"
 ROLES = ("teacher", "student", "baseline")
 
 
@@ -115,15 +118,16 @@ class Facts:
 def gather(run: RunFolder) -> Facts:
     """Read a run. Errors: RunError for a file that is not what the run wrote, or that cannot be read."""
     recipe = run / RECIPE
+    run.check_all(but=PAGE)
     return Facts(
         folder=str(run.path),
         manifest=run.manifest(),
         recipe=read_resolved(recipe).to_dict() if recipe.exists() else {},
-        recipe_text=recipe.read_text(encoding="utf-8") if recipe.exists() else "",
+        recipe_text=read_document(recipe, RunError, remedy(RECIPE, run.path)) if recipe.exists() else "",
         history=_history(run),
         metrics=_document(run, "metrics.json"),
         verified=_document(run, "verify.json"),
-        exports=(_document(run, f"{EXPORTS}/exports.json") or {}).get("artefacts", []),
+        exports=_exports(run),
         bench=_document(run, "bench.json"),
         outputs=read_outputs(run) if run.holds(TEST_OUTPUTS) else None,
         validation=read_validation(run),
@@ -135,16 +139,16 @@ def gather(run: RunFolder) -> Facts:
 def _document(run: RunFolder, name: str) -> dict[str, Any] | None:
     if not run.holds(name):
         return None
-    try:
-        found: dict[str, Any] = json.loads((run / name).read_text(encoding="utf-8"))
-    except ValueError as exc:
-        raise RunError(f"{run / name} is damaged ({exc}); delete it, and give its command again") from exc
-    return found
+    return read_checked(run / name, remedy(name, run.path))
+
+
+def _exports(run: RunFolder) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = (_document(run, LIST) or {}).get("artefacts", [])
+    for entry in listed:
+        run / entry["path"]  # refuses what leads out of the run
+    return listed
 
 
 def _history(run: RunFolder) -> list[dict[str, str]]:
     path = run / HISTORY
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as handle:
-        return list(csv.DictReader(handle))
+    return read_history(path, remedy(HISTORY, run.path)) if path.exists() else []

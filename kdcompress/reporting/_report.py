@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kdcompress.files import write_text
+from kdcompress.errors import RunError
+from kdcompress.files import read_document, write_text
+from kdcompress.paths import below
 from kdcompress.progress import Progress
 from kdcompress.reporting import _card, _headline, _page
-from kdcompress.reporting._facts import Facts, gather
-from kdcompress.run import RunFolder
+from kdcompress.reporting._facts import PAGE, Facts, gather
+from kdcompress.run import CARD, RunFolder
 
-PAGE, CARD = "report.html", "MODEL_CARD.md"
 _STEPS = (("verified", "verify"), ("exports", "export"), ("bench", "bench"))
 
 
@@ -26,7 +27,7 @@ def report_run(run: RunFolder, out: Path, progress: Progress) -> dict[str, Any]:
         commands = ", ".join(f"`kdcompress {verb} {facts.folder}`" for verb in missing)
         progress.note(f"not in the report yet, and which command brings it: {commands}")
     write_text(out / PAGE, _page.render(facts))
-    _write_card(facts, out / CARD, progress)
+    _write_card(facts, below(out, CARD, str(out), RunError), progress)
     return {
         "run": facts.folder,
         "report": str(out / PAGE),
@@ -40,7 +41,7 @@ def report_run(run: RunFolder, out: Path, progress: Progress) -> dict[str, Any]:
 
 
 def _write_card(facts: Facts, path: Path, progress: Progress) -> None:
-    former = path.read_text(encoding="utf-8") if path.exists() else None
+    former = read_document(path, RunError, "move it away") if path.exists() else None
     card = _card.render(facts, former)
     if card is None:
         progress.warn(

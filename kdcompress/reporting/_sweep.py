@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdcompress.documents import read_checked
 from kdcompress.errors import RunError
 from kdcompress.files import write_text
 from kdcompress.reporting import _page
@@ -34,10 +34,7 @@ def report_sweep(folder: Path, out: Path) -> dict[str, Any]:
     path = folder / RESULT
     if not path.exists():
         raise RunError(f"sweep {folder} is not finished; give its `kdcompress sweep` command again")
-    try:
-        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as exc:
-        raise RunError(f"{path} is damaged ({exc}); delete it, and give its `kdcompress sweep` command again") from exc
+    result = read_checked(path, "give its `kdcompress sweep` command again")
     write_text(out / PAGE, render(folder.name, result))
     return {"sweep": str(folder), "report": str(out / PAGE), "gain": result["gain"], "best": result["best"]}
 

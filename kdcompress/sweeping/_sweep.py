@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -15,20 +13,24 @@ from typing import Any
 
 from filelock import FileLock
 
+from kdcompress import processes
+from kdcompress.differences import difference
 from kdcompress.errors import RunError, TrainingError, UsageError
 from kdcompress.files import digest_of, write_json, write_text
+from kdcompress.paths import below
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe, read_resolved, resolve
-from kdcompress.run import difference
 from kdcompress.sweeping._gain import interval, paired_gain, sentence
 from kdcompress.sweeping._space import TUNED, Setting, Space
 from kdcompress.sweeping._study import Study
 from kdcompress.sweeping._trial import Worker
 from kdcompress.training.fitting import use_determinism
+from kdcompress.trust import trusting_code, trusts_code
 from kdcompress.verification.metrics import METRICS
 
 RECIPE, SPACE, RESULT, STUDY = "sweep.toml", "space.json", "sweep.json", "study.db"
 _MADE_BY = "kdcompress sweep"
+_WORKER = "kdcompress.sweeping._worker"
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,15 @@ def run_sweep(request: Request, progress: Progress) -> dict[str, Any]:
     return {"sweep": str(request.folder), **result}
 
 
-def work_along(job: Path, number: int, progress: Progress) -> None:
-    """Work on the trials of a sweep as one of several processes, counted from 1; `job` is the file that tells of it."""
-    facts = json.loads(job.read_text(encoding="utf-8"))
+def work_along(facts: dict[str, Any], number: int, progress: Progress) -> None:
+    """Work on the trials of a sweep as one of several processes, counted from 1; `facts` are what it was told of it."""
     base, space = resolve(facts["recipe"]), Space.of(facts["space"])
     request = Request(base, space, Path(facts["folder"]), storage=facts["storage"])
     if base.deterministic:
         use_determinism()
-    worker = Worker(base, request.folder, progress, terse=True)
-    _study(request, worker, number).work(worker.train, lambda others: None)
+    with trusting_code(facts["trust_code"]):
+        worker = Worker(base, request.folder, progress, terse=True)
+        _study(request, worker, number).work(worker.train, lambda others: None)
 
 
 def _study(request: Request, worker: Worker, number: int = 0) -> Study:
@@ -121,46 +123,45 @@ def _in_processes(request: Request, progress: Progress) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = str(max(1, cores // request.jobs))
     facts = {"recipe": request.base.to_dict(), "space": request.space.facts, "folder": str(request.folder.resolve())}
-    job = request.folder / f".job-{os.getpid()}.json"
-    write_json(job, {**facts, "storage": request.storage})
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, [root, str(Path.cwd()), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path, "TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads}
-    processes = []
-    for number in range(1, request.jobs + 1):
-        command = [sys.executable, "-m", "kdcompress.sweeping._worker", str(job), str(number)]
-        with (request.folder / f"worker-{number}.log").open("ab") as log:
-            processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True))
+    job = {**facts, "storage": request.storage, "trust_code": trusts_code()}
+    environment = {"TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads}
+    children: list[subprocess.Popen[bytes]] = []
     try:
-        _pass_on(processes, progress)
+        for number in range(1, request.jobs + 1):
+            log_file = below(request.folder, f"worker-{number}.log", str(request.folder), RunError)
+            with log_file.open("ab") as log:
+                children.append(
+                    processes.start(_WORKER, str(number), environment=environment, stdout=subprocess.PIPE, stderr=log)
+                )
+            processes.send(children[-1], job)
+        _pass_on(children, progress)
     finally:
-        for process in processes:
-            process.terminate()
-            process.wait()
-        job.unlink(missing_ok=True)
+        for child in children:
+            child.terminate()
+            child.wait()
 
 
-def _pass_on(processes: list[subprocess.Popen[str]], progress: Progress) -> None:
+def _pass_on(children: list[subprocess.Popen[bytes]], progress: Progress) -> None:
     """Say what the processes say, line by line, until all have ended."""
     lines: queue.Queue[str | None] = queue.Queue()
 
-    def read(process: subprocess.Popen[str]) -> None:
-        for line in process.stdout or ():
-            lines.put(line.rstrip())
+    def read(child: subprocess.Popen[bytes]) -> None:
+        for line in child.stdout or ():
+            lines.put(line.decode("utf-8", "replace").rstrip())
         lines.put(None)
 
-    for process in processes:
-        threading.Thread(target=read, args=(process,), daemon=True).start()
+    for child in children:
+        threading.Thread(target=read, args=(child,), daemon=True).start()
     ended = 0
-    while ended < len(processes):
+    while ended < len(children):
         line = lines.get()
         if line is None:
             ended += 1
         else:
             progress.note(line)
-    for number, process in enumerate(processes, start=1):
-        if process.wait() != 0:
-            progress.warn(f"worker {number} ended early (exit {process.returncode}); see worker-{number}.log")
+    for number, child in enumerate(children, start=1):
+        if child.wait() != 0:
+            progress.warn(f"worker {number} ended early (exit {child.returncode}); see worker-{number}.log")
 
 
 def _finish(request: Request, study: Study, worker: Worker, progress: Progress) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One of the processes that work on a sweep: python -m kdcompress.sweeping._worker JOB.json NUMBER
+"""One of the processes that work on a sweep: python -m kdcompress.sweeping._worker NUMBER, its job on standard input.
 
 Says a line on stdout for each trial; everything else goes to stderr.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
+from kdcompress import processes
 from kdcompress.progress import Progress
 
 
@@ -32,8 +32,8 @@ def main(arguments: list[str]) -> int:
     """Work until no trial is left."""
     from kdcompress.sweeping._sweep import work_along
 
-    job, number = arguments
-    work_along(Path(job), int(number), _Lines())
+    job, _ = processes.receive()
+    work_along(job, int(arguments[0]), _Lines())
     return 0
 
 

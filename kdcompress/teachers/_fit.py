@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kdcompress.data import Shape
 from kdcompress.errors import ModelError, RecipeError
+from kdcompress.models import refuse_huge
 from kdcompress.registry import suggestion
 from kdcompress.sections import PreprocessingSection
 
@@ -90,6 +91,7 @@ def fit_of(
             raise RecipeError(f"teacher.preprocessing.{name} has {len(value)} values, {what} takes {channels} channels")
     if section.channel_order == "bgr" and channels != 3:
         raise RecipeError(f"teacher.preprocessing.channel_order = 'bgr' is for 3 channels, {what} takes {channels}")
+    refuse_huge((height, width, channels), what)
     return Fit((height, width, channels), section, nchw, _columns(section.classes, classes))
 
 

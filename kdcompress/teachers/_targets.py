@@ -8,8 +8,6 @@ training. While labelling, rows are appended to a part file, so that a killed ru
 from __future__ import annotations
 
 import io
-import json
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.cache import cache_dir, entry_lock
+from kdcompress import artefacts
+from kdcompress.cache import cache_dir, drop, entry_lock
 from kdcompress.data import Samples, apply_transforms, batch_for, blocks, scale_transforms, view_transforms
 from kdcompress.errors import TargetsError
-from kdcompress.files import digest_of, sha256_of, sync, write_json
+from kdcompress.files import digest_of, read_sealed, sha256_of, sync, write_sealed
 from kdcompress.progress import Progress
 from kdcompress.sections import ViewsSection
 from kdcompress.teachers._base import TargetRows, Teacher
@@ -77,7 +76,7 @@ def _valid(folder: Path, key: dict[str, Any], teacher: Teacher, samples: Samples
     if not (folder / "meta.json").is_file():
         return False
     try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        meta = read_sealed(folder / "meta.json", ("key", "ids", "sha256", "shape"))
         matches = bool(
             meta["key"] == key
             and meta["ids"] == _ids_digest(samples)
@@ -100,8 +99,7 @@ def _same_answers(kept: NDArray[np.float32], teacher: Teacher, samples: Samples)
 def _make(
     folder: Path, key: dict[str, Any], teacher: Teacher, samples: Samples, views: ViewsSection, progress: Progress
 ) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
+    drop(folder, artefacts.TARGETS)
     part = folder.with_name(f"{folder.name}.part")
     part.mkdir(parents=True, exist_ok=True)
     classes = teacher.logits(teacher.images(samples.images)[:1]).shape[-1]
@@ -109,11 +107,11 @@ def _make(
     try:
         _append_rows(part / "logits.npy", shape, teacher, samples, views, progress)
     except TargetsError:
-        shutil.rmtree(part)
+        drop(part, artefacts.TARGETS)
         raise
     sync(part / "logits.npy")
     meta = {"key": key, "ids": _ids_digest(samples), "sha256": sha256_of(part / "logits.npy"), "shape": shape}
-    write_json(part / "meta.json", meta)
+    write_sealed(part / "meta.json", meta)
     part.rename(folder)
     sync(folder.parent)
 

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from kdcompress.errors import ModelError
 from kdcompress.files import digest_of, move_into_place, scratch_folder, sha256_of, write_atomically
-from kdcompress.models import external_files, in_batches, open_session
+from kdcompress.models import (
+    external_files,
+    external_tensors,
+    in_batches,
+    load_onnx,
+    open_session,
+    refuse_huge,
+    run_bounded,
+)
 from kdcompress.sections import OneTeacherSection
 from kdcompress.teachers._base import Question, Teacher, pick
 from kdcompress.teachers._fit import Fit, fit_of
@@ -53,7 +61,7 @@ class OnnxTeacher(Teacher):
 
         def call(images: NDArray[Any]) -> NDArray[np.float32]:
             feed = {self._image.name: images.astype(kind), **self._constants}
-            return np.asarray(self._session.run([self._output], feed)[0], np.float32)
+            return np.asarray(run_bounded(self._session, [self._output], feed, self.what)[0], np.float32)
 
         return in_batches(call, batch, sizes_of(self._image, self.what)[0])
 
@@ -64,9 +72,12 @@ class OnnxTeacher(Teacher):
             return
         import onnx
 
+        model = load_onnx(self.path)
+        for tensor in external_tensors(model):
+            onnx.external_data_helper.load_external_data_for_tensor(tensor, str(self.path.parent))
         with scratch_folder(path.parent) as scratch:
             data = f"{path.name}.data"
-            onnx.save(onnx.load(str(self.path)), str(scratch / path.name), save_as_external_data=True, location=data)
+            onnx.save(model, str(scratch / path.name), save_as_external_data=True, location=data)
             shutil.copymode(scratch / path.name, scratch / data)
             move_into_place(scratch / data, path.with_name(data))
             move_into_place(scratch / path.name, path)
@@ -98,12 +109,10 @@ def _constants(session: Any, image: str, section: OneTeacherSection, what: str) 
     for name, one in others.items():
         if name not in section.constants:
             raise ModelError(f"{what} also takes {name} ({one.type}); give it a value with teacher.constants.{name}")
-    return {
-        name: np.full(
-            [size if isinstance(size, int) else 1 for size in one.shape], section.constants[name], _dtype(one)
-        )
-        for name, one in others.items()
-    }
+    sizes = {name: [size if isinstance(size, int) else 1 for size in one.shape] for name, one in others.items()}
+    for name, shape in sizes.items():
+        refuse_huge(shape, f"input {name} of {what}")
+    return {name: np.full(sizes[name], section.constants[name], _dtype(one)) for name, one in others.items()}
 
 
 def _dtype(value: Any) -> str:

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field
 
-from kdcompress.errors import RunError
+from kdcompress.errors import RunError, one_line
 from kdcompress.files import write_npz
+from kdcompress.npz import read_npz
 
 Arrays = list[NDArray[Any]]
 Row = dict[str, float]
+
+
+_REMEDY = "--fresh starts anew"
+
+
+class _Facts(BaseModel):
+    """What a checkpoint says beside its arrays."""
+
+    key: str
+    epoch: int = Field(ge=0)
+    best_epoch: int = Field(ge=0)
+    rows: list[Row]
 
 
 @dataclass
@@ -42,23 +55,24 @@ class TrainingState:
     @classmethod
     def load(cls, path: Path, key: str) -> TrainingState | None:
         """The state in `path`, or None if there is no file; RunError if it is damaged or another training's."""
-        if not path.exists():
+        try:
+            npz = read_npz(path, RunError, _REMEDY)
+        except FileNotFoundError:
             return None
         try:
-            with np.load(path, allow_pickle=False) as npz:
-                facts = json.loads(bytes(npz["facts"]))
-                groups = {
-                    group: [npz[f"{group}/{i}"] for i in range(sum(name.startswith(f"{group}/") for name in npz.files))]
-                    for group in ("variables", "optimizer", "best")
-                }
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as exc:
-            raise RunError(f"checkpoint {path} is damaged ({exc}); --fresh starts anew") from exc
-        if facts["key"] != key:
+            facts = _Facts.model_validate_json(npz["facts"].tobytes())
+            groups = {
+                group: [npz[f"{group}/{i}"] for i in range(sum(name.startswith(f"{group}/") for name in npz))]
+                for group in ("variables", "optimizer", "best")
+            }
+        except (ValueError, KeyError) as exc:
+            raise RunError(f"checkpoint {path} is damaged ({one_line(exc, 120)}); {_REMEDY}") from exc
+        if facts.key != key:
             raise RunError(
                 f"checkpoint {path} belongs to a training from other data, another teacher or other initial weights, "
                 "or of another version of kdcompress; --fresh starts anew"
             )
-        return cls(facts["key"], facts["epoch"], best_epoch=facts["best_epoch"], rows=facts["rows"], **groups)
+        return cls(facts.key, facts.epoch, best_epoch=facts.best_epoch, rows=facts.rows, **groups)
 
 
 def values_of(variables: list[Any]) -> Arrays:

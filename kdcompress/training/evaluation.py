@@ -5,12 +5,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.errors import TrainingError
 from kdcompress.ranking import auc
 
 
 def accuracy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
     """The fraction of samples whose largest logit is that of their label, in [0, 1]."""
     return float(np.mean(logits.argmax(axis=-1) == labels))
+
+
+def refuse_non_finite(outputs: NDArray[np.float32], ids: NDArray[np.str_], what: str) -> None:
+    """TrainingError that names the first sample of which outputs (n, ...) are NaN or infinite: they are no answer."""
+    bad = np.flatnonzero(~np.isfinite(outputs).reshape(len(outputs), -1).all(axis=-1))
+    if len(bad):
+        raise TrainingError(
+            f"the {what}'s outputs for sample {ids[bad[0]]} are not finite ({len(bad):,} of {len(ids):,} samples); "
+            "check its weights, the pixels it expects (0 to 255 arrive), and the learning rate"
+        )
 
 
 def figures(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float | None]:

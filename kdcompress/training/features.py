@@ -15,8 +15,10 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from kdcompress.artefacts import FEATURES
 from kdcompress.data import Samples, apply_transforms, batch_for, blocks, view_transforms
-from kdcompress.files import digest_of, is_partial, write_atomically
+from kdcompress.files import digest_of, write_atomically
+from kdcompress.leftovers import is_partial, remove
 from kdcompress.models import Forward, model_digest
 from kdcompress.progress import Progress
 from kdcompress.sections import ViewsSection
@@ -67,7 +69,7 @@ def compute_features(
     with _locked(folder):
         if not path.exists():
             for leftover in filter(is_partial, folder.iterdir()):  # of a process that was killed
-                leftover.unlink()
+                remove(leftover)
             needed = 4 * int(np.prod(shape))
             if needed > _SPARE * shutil.disk_usage(folder).free:
                 progress.note(f"{what}: no room for {needed:,} bytes of features: frozen layers run in every epoch")
@@ -84,7 +86,8 @@ def compute_features(
 def forget_features(folder: Path) -> None:
     """Delete a folder of features, when nobody is writing there; those who read go on reading."""
     with _locked(folder):
-        shutil.rmtree(folder)
+        if not FEATURES.delete(folder):
+            folder.rmdir()
     folder.with_suffix(".lock").unlink(missing_ok=True)
 
 

@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 from kdcompress.data import Dataset, load_data
 from kdcompress.errors import ModelError, RunError
 from kdcompress.methods import Task
-from kdcompress.models import load_model, load_saved_model
+from kdcompress.models import load_model, load_saved_model, load_weights
+from kdcompress.npz import read_npz
 from kdcompress.progress import Progress
-from kdcompress.recipe import Recipe, read_resolved
-from kdcompress.run import RECIPE, RunFolder
+from kdcompress.recipe import Recipe
+from kdcompress.references import is_function
+from kdcompress.run import RunFolder, remedy
 from kdcompress.training.fitting import finalise
 from kdcompress.training.opening import bound_method
 from kdcompress.training.pipeline import DISAGREEMENTS, TEST_OUTPUTS, VAL_OUTPUTS
+from kdcompress.trust import REMEDY, trusts_code
+from kdcompress.vouched import read_run_recipe
 
 
 @dataclass(frozen=True)
@@ -53,24 +57,31 @@ class Disagreements:
 def open_model(run: RunFolder, role: str) -> Any:
     """The Keras model of `role` that a run kept; RunError if there is none yet, or if it is not what the run wrote.
 
-    A model of a class that plain Keras does not know is made by the recipe's `module:function`, and gets its weights.
+    A model of a class that plain Keras does not know is made by the recipe's `module:function`, where the user trusts
+    the run's code, and gets its weights.
     """
     name = f"{role}.keras"
     if not run.holds(name):
         raise RunError(f"run {run.path} has no {role} yet; give its `kdcompress distill` command again to finish it")
     try:
         return load_saved_model(run / name)
-    except ModelError:
-        recipe = read_resolved(run / RECIPE)
+    except ModelError as exc:
+        recipe = read_run_recipe(run)
         reference = recipe.teacher.model if role == "teacher" else recipe.student.model
         manifest = run.manifest()
-        if ":" not in reference or reference.endswith(".keras") or "input_shape" not in manifest:
+        if not is_function(reference) or "input_shape" not in manifest:
             raise
+        if not trusts_code():
+            raise ModelError(_untrusted(run, role, reference)) from exc
         shape, method = tuple(manifest["input_shape"]), bound_method(run, recipe)
         model = load_model(reference, shape, method.head(Task(len(manifest["classes"]))), role)
         final = finalise(model, method, shape) if role == "student" else model
-        final.load_weights(run / name)
+        load_weights(final, run / name)
         return final
+
+
+def _untrusted(run: RunFolder, role: str, reference: str) -> str:
+    return f"run {run.path}: its {role} needs {reference} to be opened, a program that its recipe names: {REMEDY}"
 
 
 def open_data(run: RunFolder, recipe: Recipe, data_dir: Path | None, progress: Progress) -> Dataset:
@@ -86,24 +97,62 @@ def read_outputs(run: RunFolder) -> Outputs:
     """What the run's models answered on test; RunError if the run did not come that far."""
     if not run.holds(TEST_OUTPUTS):
         raise RunError(f"run {run.path} is not finished; give its `kdcompress distill` command again")
-    return _outputs(run / TEST_OUTPUTS)
+    return _outputs(run, TEST_OUTPUTS)
 
 
 def read_validation(run: RunFolder) -> Outputs | None:
     """What the run's models answered on validation; None of a run that did not keep it."""
-    return _outputs(run / VAL_OUTPUTS) if run.holds(VAL_OUTPUTS) else None
+    return _outputs(run, VAL_OUTPUTS) if run.holds(VAL_OUTPUTS) else None
 
 
-def _outputs(path: Path) -> Outputs:
-    with np.load(path) as arrays:
-        logits = {key.removesuffix("_logits"): arrays[key] for key in arrays.files if key.endswith("_logits")}
-        beside = {key: arrays[key] for key in ("groups", "votes") if key in arrays.files}
-        return Outputs(arrays["ids"], arrays["labels"], logits, **beside)
+def classes_of(run: RunFolder) -> list[str]:
+    """The names of a run's classes; RunError of a run that did not come to its data."""
+    classes: list[str] | None = run.manifest().get("classes")
+    if not classes:
+        raise RunError(f"run {run.path} has no classes yet; give its `kdcompress distill` command again to finish it")
+    return classes
+
+
+def _outputs(run: RunFolder, name: str) -> Outputs:
+    arrays, classes = read_npz(run / name, RunError, remedy(name, run.path)), len(classes_of(run))
+    logits = {key.removesuffix("_logits"): arrays[key] for key in arrays if key.endswith("_logits")}
+    beside = {key: values for key, values in arrays.items() if key in ("groups", "votes")}
+    if problem := _problem(arrays, logits, beside, classes):
+        raise RunError(f"{run / name} is damaged ({problem}); {remedy(name, run.path)}")
+    return Outputs(arrays["ids"], arrays["labels"], logits, **beside)
+
+
+def _problem(
+    arrays: dict[str, NDArray[Any]], logits: dict[str, NDArray[Any]], beside: dict[str, NDArray[Any]], classes: int
+) -> str | None:
+    """What is wrong with the arrays of kept outputs, or None."""
+    if missing := {"ids", "labels", "teacher_logits", "student_logits"} - set(arrays):
+        return f"it lacks {sorted(missing)[0]}"
+    ids, labels = arrays["ids"], arrays["labels"]
+    n = len(labels) if labels.ndim == 1 else 0
+    if not n or ids.shape != (n,) or ids.dtype.kind != "U" or labels.dtype.kind != "i":
+        return f"ids and labels must be text and whole numbers (n,), got {ids.shape} and {labels.shape}"
+    if labels.min() < 0 or labels.max() >= classes:
+        return f"labels must be 0 to {classes - 1}, got {labels.min()} to {labels.max()}"
+    for role, values in logits.items():
+        if values.shape != (n, classes) or values.dtype.kind != "f":
+            return f"logits of the {role} must be floats {(n, classes)}, got {values.dtype} {values.shape}"
+    if any(len(values) != n for values in beside.values() if values.ndim) or any(not v.ndim for v in beside.values()):
+        return f"what stands beside the {n} labels must be as many"
+    if "votes" in beside and (beside["votes"].shape != (n, classes) or beside["votes"].dtype.kind != "i"):
+        return f"votes must be whole numbers {(n, classes)}, got {beside['votes'].dtype} {beside['votes'].shape}"
+    return None
 
 
 def read_disagreements(run: RunFolder) -> Disagreements | None:
     """The images that the run kept of those its student and teacher differ on; None of a run that kept none."""
     if not run.holds(DISAGREEMENTS):
         return None
-    with np.load(run / DISAGREEMENTS) as arrays:
-        return Disagreements(arrays["ids"], arrays["images"])
+    arrays = read_npz(run / DISAGREEMENTS, RunError, remedy(DISAGREEMENTS, run.path))
+    ids, images = arrays.get("ids"), arrays.get("images")
+    if ids is None or images is None or images.ndim != 4 or images.dtype != np.uint8 or ids.shape != images.shape[:1]:
+        raise RunError(
+            f"{run / DISAGREEMENTS} is damaged (it must hold ids (n,) and pixels (n, H, W, C)); "
+            f"{remedy(DISAGREEMENTS, run.path)}"
+        )
+    return Disagreements(ids, images)

@@ -12,19 +12,20 @@ from numpy.typing import NDArray
 
 from kdcompress import registry
 from kdcompress.data import Dataset, Split
-from kdcompress.errors import RecipeError, TargetsError
+from kdcompress.errors import ModelError, RecipeError, RunError, TargetsError
 from kdcompress.methods import Method, Task, make_method
-from kdcompress.models import call_function, load_model, seed_everything
+from kdcompress.models import call_function, load_model, load_weights, seed_everything
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
 from kdcompress.references import is_function
-from kdcompress.run import RunFolder
+from kdcompress.run import RECIPE, RunFolder, remedy
 from kdcompress.sections import OneTeacherSection, PreprocessingSection
 from kdcompress.teachers import Fit, Question, Teacher, check_answer, open_teacher
 from kdcompress.teachers.keras import KerasTeacher
 from kdcompress.training.checkpoints import Row
 from kdcompress.training.teaching import Teaching, names_of
 from kdcompress.training.zoo import trained_teacher
+from kdcompress.trust import REMEDY, trusts_code
 
 KEPT = "teachers"  # the manifest's key of what a run keeps of its teachers
 
@@ -77,14 +78,34 @@ def open_teaching(
 def reopen_teaching(run: RunFolder, recipe: Recipe) -> Teaching:
     """The teachers that a run kept; only of a run that came so far."""
     manifest = run.manifest()
+    if "classes" not in manifest or "input_shape" not in manifest:
+        raise RunError(f"run {run.path} has no teacher yet; give its `kdcompress distill` command again to finish it")
     kept, method = kept_teachers(run), bound_method(run, recipe)
     classes = tuple(manifest["classes"])
     question = Question(tuple(manifest["input_shape"]), classes, method.head(Task(len(classes))))
-    found = []
-    for section, one in zip(recipe.teacher.each, kept.values(), strict=True):
+    sections, found = recipe.teacher.each, []
+    if kept and len(kept) != len(sections):
+        raise RunError(
+            f"run {run.path} keeps {len(kept)} teachers and its recipe names {len(sections)}; "
+            f"{remedy(RECIPE, run.path)}"
+        )
+    for section, one in zip(sections, kept.values(), strict=False):
         copy = path_of(run, one)
-        found.append(open_one(section, question, copy) if copy else Forgotten(section, question))
-    return Teaching(tuple(found), recipe.teacher.each, recipe, method)
+        found.append(_reopen_one(section, question, copy) if copy else Forgotten(section, question))
+    return Teaching(tuple(found), sections, recipe, method)
+
+
+def _reopen_one(section: OneTeacherSection, question: Question, copy: Path) -> Teacher:
+    """A kept teacher; one that a function made is opened as the file it is, for the run's recipe is not the user's."""
+    if is_function(section.model):
+        try:
+            return open_teacher(copy, section, question, f"teacher {section.model}")
+        except ModelError as exc:
+            if not trusts_code():
+                raise ModelError(
+                    f"the run's teacher needs {section.model} to be opened, a program that its recipe names: {REMEDY}"
+                ) from exc
+    return open_one(section, question, copy)
 
 
 def bound_method(run: RunFolder, recipe: Recipe) -> Method:
@@ -123,7 +144,7 @@ def open_one(
         model = call_function(section.model, "teacher")
     if copy:
         KerasTeacher.of_model(model, section, question, what)  # makes the weights that are then loaded
-        model.load_weights(copy)
+        load_weights(model, copy)
     teacher = KerasTeacher.of_model(model, section, question, what)
     teacher.path = copy
     return teacher

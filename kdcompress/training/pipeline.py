@@ -5,7 +5,6 @@ Each step leaves a whole file that the manifest then vouches for; a step whose f
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,17 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress import artefacts
 from kdcompress.data import Dataset, Samples, Split
+from kdcompress.errors import RunError
 from kdcompress.files import write_npz
 from kdcompress.methods import Method, make_method
 from kdcompress.methods.subclass import Subclasses
-from kdcompress.models import Forward, is_unscaled, model_digest, save_model
+from kdcompress.models import Forward, is_unscaled, load_weights, model_digest, save_model
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
 from kdcompress.run import CHECKPOINTS, HISTORY, OUTPUTS, RunFolder
 from kdcompress.teachers import Targets
 from kdcompress.training.checkpoints import TrainingState, assign, values_of
-from kdcompress.training.evaluation import disagreements, figures
+from kdcompress.training.evaluation import disagreements, figures, refuse_non_finite
 from kdcompress.training.fitting import finalise, run_phase, use_determinism
 from kdcompress.training.history import History
 from kdcompress.training.labelling import label_all, refuse_in_vain, sound_teaching
@@ -110,7 +111,9 @@ class Pipeline:
 
     def clean_up(self) -> None:
         """Delete the checkpoints; only for a run whose result is committed."""
-        shutil.rmtree(self.run / CHECKPOINTS, ignore_errors=True)
+        folder = self.run / CHECKPOINTS
+        if folder.is_dir() and not artefacts.CHECKPOINTS.delete(folder):
+            folder.rmdir()
 
     def _warn(self, text: str) -> None:
         self.warnings.append(text)
@@ -152,14 +155,21 @@ class Pipeline:
         """Train `model` in place, or load what was trained and kept before."""
         final = finalise(model, method, self.dataset.input_shape)
         if self.run.holds(f"{name}.keras"):
-            final.load_weights(self.run / f"{name}.keras")  # works for custom classes too, unlike loading the model
+            load_weights(final, self.run / f"{name}.keras")  # works for custom classes too, unlike loading the model
+            self._check_history(name)
             return
         phase = self.learning.phase(name, method, model, targets, self.run / CHECKPOINTS / f"{name}.npz")
         feed = self.learning.feed(method, targets)
         state = run_phase(
             phase, model, feed, self.split.val, self.progress, lambda rows: self.history.replace(name, rows)
         )
-        self._keep(final, name, best_epoch=state.best_epoch)
+        self._keep(final, name, best_epoch=state.best_epoch, history=self.history.digest(name))
+
+    def _check_history(self, name: str) -> None:
+        """RunError if the rows of a phase that is done are not those that it wrote."""
+        written = self.run.manifest()["files"][f"{name}.keras"].get("history")
+        if written is not None and written != self.history.digest(name):
+            raise RunError(f"{self.run / HISTORY} has changed since the {name} was trained; --fresh makes the run anew")
 
     def _keep(self, model: Any, name: str, **facts: Any) -> None:
         save_model(model, self.run / f"{name}.keras")
@@ -187,6 +197,8 @@ class Pipeline:
     def _ask(self, part: Samples, teaching: Teaching, models: dict[str, Forward]) -> tuple[Answers, Answers]:
         """What teacher and `models` say of a part, by role: their outputs, and the class logits these stand for."""
         outputs = {"teacher": teaching.answer(part), **{role: model(part.images) for role, model in models.items()}}
+        for role, values in outputs.items():
+            refuse_non_finite(values, part.ids, role)
         logits = {"teacher": teaching.read(outputs["teacher"])}
         for role in models:
             method = self.method if role == "student" else self.method.for_baseline()

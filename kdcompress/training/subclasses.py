@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.data import Samples
+from kdcompress.errors import RunError
 from kdcompress.files import write_npz
-from kdcompress.run import OUTPUTS, RunFolder
+from kdcompress.npz import read_npz
+from kdcompress.run import OUTPUTS, RunFolder, remedy
 
 FILE = f"{OUTPUTS}/subclasses.npz"
 _SHOWN = 6  # images of each subclass
@@ -63,8 +65,41 @@ def read_subclasses(run: RunFolder) -> SubclassOutputs | None:
     """What a run kept of subclasses; None of a run of another method."""
     if not run.holds(FILE):
         return None
-    with np.load(run / FILE) as kept:
-        return SubclassOutputs(**{"known": None, **dict(kept.items())})
+    arrays = read_npz(run / FILE, RunError, remedy(FILE, run.path))
+    if problem := _problem(arrays):
+        raise RunError(f"{run / FILE} is damaged ({problem}); {remedy(FILE, run.path)}")
+    made: dict[str, Any] = {"known": None, **arrays}
+    return SubclassOutputs(**made)
+
+
+def _problem(arrays: dict[str, NDArray[Any]]) -> str | None:
+    """What is wrong with the arrays of kept subclasses, or None."""
+    wanted = {field.name for field in fields(SubclassOutputs)}
+    if set(arrays) - wanted or wanted - {"known"} - set(arrays):
+        return f"it must hold {', '.join(sorted(wanted))}, got {', '.join(sorted(arrays))[:80]}"
+    sizes = arrays["sizes"]
+    if sizes.ndim != 1 or sizes.dtype.kind != "i" or not len(sizes) or sizes.min() < 1:
+        return "sizes must be whole numbers from 1"
+    total, n = int(sizes.sum()), len(arrays["teacher"]) if arrays["teacher"].ndim else -1
+    limits = {"teacher": total, "student": total, "known": total, "shown": total, "rows": n}
+    for name, limit in limits.items():
+        values = arrays.get(name)
+        if values is None:
+            continue
+        if (
+            values.ndim != 1
+            or values.dtype.kind != "i"
+            or (len(values) and not 0 <= values.min() <= values.max() < limit)
+        ):
+            return f"{name} must be whole numbers from 0 to {limit - 1}"
+    images = arrays["images"]
+    if (
+        len(arrays["student"]) != n
+        or images.ndim != 4
+        or not len(images) == len(arrays["rows"]) == len(arrays["shown"])
+    ):
+        return "its arrays are not of the same images"
+    return None
 
 
 def assign(outputs: NDArray[np.float32], classes: NDArray[np.int64], sizes: tuple[int, ...]) -> NDArray[np.int64]:

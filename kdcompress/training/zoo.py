@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kdcompress.cache import cache_dir, entry_lock
+from kdcompress import artefacts
+from kdcompress.cache import cache_dir, drop, entry_lock
 from kdcompress.data import Split
 from kdcompress.errors import RunError
-from kdcompress.files import content_digest, digest_of, is_partial, sha256_of, sync, write_json
+from kdcompress.files import content_digest, digest_of, read_sealed, sha256_of, sync, write_sealed
+from kdcompress.leftovers import is_partial, remove
 from kdcompress.methods import Method
 from kdcompress.models import load_model, load_saved_model, model_digest, save_model, seed_everything
 from kdcompress.progress import Progress
@@ -51,8 +51,7 @@ def _start_key(start: Start) -> dict[str, Any]:
 def kept_digest(key: dict[str, Any]) -> str | None:
     """The digest of the trained teacher of that key in the cache, or None if there is none."""
     try:
-        meta = (cache_dir("teachers") / digest_of(key) / "meta.json").read_text(encoding="utf-8")
-        return str(json.loads(meta)["digest"])
+        return str(_meta(cache_dir("teachers") / digest_of(key))["digest"])
     except (OSError, ValueError, KeyError):
         return None
 
@@ -75,7 +74,7 @@ def trained_teacher(
         if (rows := _kept_rows(folder, key, progress)) is not None:
             progress.note(f"teacher {section.model}: trained before, taken from the cache ({len(rows)} epochs)")
             on_rows(rows)
-            for said in json.loads((folder / "meta.json").read_text(encoding="utf-8")).get("start", []):
+            for said in _meta(folder).get("start", []):
                 progress.note(said)
         else:
             _train(folder, key, section, recipe.views, split, question, method.for_teacher(), progress, on_rows)
@@ -86,20 +85,25 @@ def _kept_rows(folder: Path, key: dict[str, Any], progress: Progress) -> list[Ro
     if not folder.exists():
         return None
     try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        meta = _meta(folder)
         if meta["key"] == key and meta["sha256"] == sha256_of(folder / "teacher.keras"):
             rows: list[Row] = meta["rows"]
             return rows
     except (ValueError, KeyError, TypeError, OSError):
         pass
     progress.warn(f"cached teacher {folder.name[:12]} does not match what it claims to be: refused, training anew")
-    shutil.rmtree(folder)
+    drop(folder, artefacts.TEACHERS)
     return None
+
+
+def _meta(folder: Path) -> dict[str, Any]:
+    """What the cache says of a trained teacher; ValueError if it is damaged, OSError if it is not there."""
+    return read_sealed(folder / "meta.json", ("key", "sha256", "digest", "rows", "start"))
 
 
 def _drop_if_damaged(phase: Phase, progress: Progress) -> None:
     for leftover in filter(is_partial, phase.checkpoint.parent.iterdir()):
-        leftover.unlink()
+        remove(leftover)
     try:
         TrainingState.load(phase.checkpoint, phase.key)
     except RunError:
@@ -143,7 +147,7 @@ def _train(
     state = run_phase(phase, model, feed, split.val, progress, on_rows)
     save_model(model, part / "teacher.keras")
     facts = {"sha256": sha256_of(part / "teacher.keras"), "digest": model_digest(model)}
-    write_json(part / "meta.json", {"key": key, **facts, "rows": state.rows, "start": start})
+    write_sealed(part / "meta.json", {"key": key, **facts, "rows": state.rows, "start": start})
     forget_features(part / FEATURES)  # before the checkpoint, which may still be needed
     (part / "checkpoint.npz").unlink()
     part.rename(folder)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from kdcompress.files import size_of
+from kdcompress.leftovers import temporary_folder
 from kdcompress.models import external_files, save_model
 
 
@@ -26,8 +26,8 @@ def model_bytes(path: Path, model: Any = None) -> int:
 def saved_bytes(model: Any) -> int:
     """The bytes that a Keras model's `.keras` file has, without optimizer; the model stays as it is."""
     compiled, optimizer = getattr(model, "compiled", False), getattr(model, "optimizer", None)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
+    with temporary_folder() as folder:
+        path = folder / "model.keras"
         try:
             save_model(model, path)
         finally:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from kdcompress.documents import read_checked
 from kdcompress.errors import UsageError
 from kdcompress.models import load_saved_model
 from kdcompress.progress import Progress
-from kdcompress.recipe import read_resolved
-from kdcompress.run import RECIPE, RunFolder
-from kdcompress.training.kept import open_model, read_outputs, read_validation
+from kdcompress.run import RunFolder, remedy
+from kdcompress.training.kept import classes_of, open_model, read_outputs, read_validation
 from kdcompress.training.opening import reopen_teaching
 from kdcompress.training.subclasses import read_subclasses
 from kdcompress.verification.costs import cost_of_file, cost_of_model
@@ -22,6 +21,7 @@ from kdcompress.verification.outputs import measure_outputs
 from kdcompress.verification.sizes import model_bytes, saved_bytes
 from kdcompress.verification.subclasses import measure_subclasses
 from kdcompress.verification.teachers import cost_of_teachers
+from kdcompress.vouched import read_run_recipe
 
 RESULT = "verify.json"
 BENCH = "bench.json"
@@ -56,10 +56,11 @@ def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress
 
     Errors: RunError where the run is not finished or a file of it has changed; ModelError.
     """
-    outputs, classes = read_outputs(run), list(run.manifest()["classes"])
+    run.check_all(but=RESULT)
+    outputs, classes = read_outputs(run), classes_of(run)
     measures, comparison = measure_outputs(outputs, read_validation(run), classes)
     progress.note("counting the teacher ...")
-    teaching = reopen_teaching(run, read_resolved(run / RECIPE))
+    teaching = reopen_teaching(run, read_run_recipe(run))
     costs = {"teacher": cost_of_teachers(teaching.teachers, teaching.names)}
     progress.note("counting the student ...")
     costs["student"] = _cost(run, "student", input_shape)
@@ -104,7 +105,7 @@ def _latency(run: RunFolder) -> float | None:
     """What `bench` found, if it has been there."""
     if not run.holds(BENCH):
         return None
-    return latency_ratio(json.loads((run / BENCH).read_text(encoding="utf-8")))
+    return latency_ratio(read_checked(run / BENCH, remedy(BENCH, run.path)))
 
 
 def _drop(result: dict[str, Any], classes: list[str]) -> tuple[str, float | None]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_up_bench import timed
 from typer.testing import CliRunner
 
 from kdcompress.cli._app import app
@@ -44,9 +45,9 @@ def test_several_runs_give_one_comparison(finished: Path, tmp_path: Path) -> Non
 
 
 def test_verify_shows_the_latency_that_bench_measured(finished: Path) -> None:
-    alike = {"runtime": "onnxruntime", "precision": "fp32", "threads": 1, "batch_size": 1}
-    models = [{"name": "teacher", "p50_ms": 2.0, **alike}, {"name": "student-fp32", "p50_ms": 0.5, **alike}]
-    write_json(finished / "bench.json", {"models": models})
+    medians = {"teacher": 2.0, "student-fp32": 0.5}
+    models = [timed(name, f"{name}.onnx", "onnxruntime", "fp32", median) for name, median in medians.items()]
+    write_json(finished / "bench.json", {"machine": {}, "models": models, "comparisons": []})
     RunFolder(finished).commit("bench.json")
     done = run("verify", finished)
     assert "median latency, as `bench` measured it: 0.25 times the teacher's" in done.stdout

@@ -125,7 +125,9 @@ def test_a_student_of_an_unknown_class_is_exported_too(tmp_path: Path) -> None:
     from tiny_runs import distill
 
     run = distill(tmp_path / "run", epochs=1, settings={"student.model": "tiny_models:subclassed", "baseline": False})
-    assert kdcompress.export(run, ["onnx", "tflite"])["passed"]
+    with pytest.raises(ModelError, match=r"needs tiny_models:subclassed to be opened, a program .* add --trust-code"):
+        kdcompress.export(run, ["onnx", "tflite"])
+    assert kdcompress.export(run, ["onnx", "tflite"], trust_code=True)["passed"]
 
 
 def test_a_run_that_cannot_be_exported_says_why(finished: Path, tmp_path: Path) -> None:

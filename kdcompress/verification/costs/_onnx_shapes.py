@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.errors import ModelError, one_line
-from kdcompress.models import image_shape
+from kdcompress.models import image_shape, load_onnx, run_bounded
 from kdcompress.verification.costs._base import Shape
 
 _CHANNELS = (1, 3, 4)  # what an image may have, when the file alone must tell its layout
@@ -16,8 +16,9 @@ def load(path: Path) -> Any:
     """The ONNX model in a file with its external data; ModelError if it is none, damaged, or data are missing."""
     import onnx
 
+    model = load_onnx(path)
     try:
-        model = onnx.load(str(path))
+        onnx.load_external_data_for_model(model, str(path.parent))
     except Exception as exc:
         raise ModelError(f"{path} cannot be loaded as an ONNX model: {one_line(exc)}") from exc
     if not model.graph.node:
@@ -105,5 +106,5 @@ def _observed(model: Any, image: Any, names: list[str]) -> dict[str, list[int]]:
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    results = session.run(names, {image.name: blank})
+    results = run_bounded(session, names, {image.name: blank}, "the model")
     return {name: list(np.shape(result)) for name, result in zip(names, results, strict=True)}

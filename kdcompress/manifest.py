@@ -1,0 +1,97 @@
+"""manifest.json: what a run vouches for, and what it remembers; read as a stranger's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+
+from kdcompress._version import __version__
+from kdcompress.errors import RunError
+from kdcompress.files import read_json
+from kdcompress.paths import below
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+_REMEDY = "--fresh starts the run anew"
+_MOST_CLASSES = 1_000_000
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Size = Annotated[int, Field(ge=0)]
+Shape = tuple[PositiveInt, PositiveInt, PositiveInt]
+
+
+class _Entry(BaseModel):
+    """Something that later versions may add to."""
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False, protected_namespaces=())
+
+
+class _File(_Entry):
+    sha256: Sha256
+    bytes: Size
+    digest: str = ""
+
+
+class _KeptTeacher(_Entry):
+    name: str
+    file: str | None
+    digest: str
+    input_shape: Shape = Field(strict=False)
+
+
+class _Data(_Entry):
+    name: str
+    source: str
+    fingerprint: str
+    n_train: Size = 0
+    n_val: Size = 0
+    n_test: Size = 0
+
+
+class _Manifest(_Entry):
+    """What commands read of a manifest, where it is there already."""
+
+    schema_: int = Field(alias="schema")
+    made_by: str
+    files: dict[str, _File] = Field(max_length=1_000_000)
+    model_files: dict[str, str] = {}
+    dataset: _Data | None = None
+    split: str = ""
+    classes: list[str] | None = Field(None, min_length=2, max_length=_MOST_CLASSES)
+    subclasses: list[list[str]] | None = None
+    input_shape: Shape | None = Field(None, strict=False)
+    teachers: list[_KeptTeacher] = []
+    seconds: float = Field(0.0, ge=0, strict=False)
+    seed: int = 0
+    versions: dict[str, str] = {}
+    command: list[str] = []
+
+
+def empty_manifest() -> dict[str, Any]:
+    """The manifest of a run that has nothing yet."""
+    return {"schema": SCHEMA, "made_by": f"kdcompress {__version__}", "files": {}}
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest in a folder, every value of the type that it must have and every name below the folder; or None.
+
+    Errors: RunError for one that is damaged, of another version, or that names what is not below the folder.
+    """
+    path = folder / MANIFEST
+    try:
+        found = read_json(path, RunError, _REMEDY)
+    except FileNotFoundError:
+        return None
+    try:
+        checked = _Manifest.model_validate(found)
+    except ValidationError as exc:
+        problem = exc.errors()[0]
+        place = ".".join(map(str, problem["loc"])).removesuffix("_")
+        raise RunError(f"{path} is damaged ({place}: {problem['msg'].lower()}); {_REMEDY}") from exc
+    if checked.schema_ != SCHEMA:
+        raise RunError(f"{path} was written by another version (schema {checked.schema_}); {_REMEDY}")
+    for name in (*checked.files, *(one.file for one in checked.teachers if one.file is not None)):
+        below(folder, name, str(path), RunError)
+    return found

@@ -1,0 +1,24 @@
+"""Files that a run vouches for, read by whoever comes across them: checked first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kdcompress.manifest import MANIFEST
+from kdcompress.recipe import Recipe, read_resolved
+from kdcompress.run import RECIPE, RunFolder
+
+
+def check_vouched(path: Path) -> None:
+    """RunError if a model file or folder lies in a run that vouches for it, and is not as the run wrote it."""
+    absolute = path.absolute()
+    for folder in list(absolute.parents)[:2]:
+        run = RunFolder(folder)
+        if (folder / MANIFEST).is_file() and run.is_or_was_run():
+            run.check_held(absolute.relative_to(folder).as_posix())
+
+
+def read_run_recipe(run: RunFolder) -> Recipe:
+    """The recipe that a run was begun with; RunError if it has changed since the run finished, RecipeError."""
+    run.holds(RECIPE)
+    return read_resolved(run / RECIPE)
