@@ -37,7 +37,8 @@ OURS = (
 )  # fmt: skip
 THEIRS = (
     "notes.txt", "exports/mine.onnx", "exports/student-fp32.saved_model/notes.txt", "outputs/test.csv", "photos/a.png",
-    "checkpoints/best.keras", "student.keras.bak", "my/manifest.json", "report.pdf", "teacher.h5", "exports/exports.json~",
+    "checkpoints/best.keras", "student.keras.bak", "my/manifest.json", "report.pdf", "teacher.h5",
+    "exports/exports.json~",
 )  # fmt: skip
 
 

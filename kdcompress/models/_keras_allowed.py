@@ -146,6 +146,8 @@ _PUBLIC = {
     "keras.metrics": METRICS,
 }
 _PRIVATE = {
+    "keras.src.applications.convnext": frozenset(["LayerScale", "StochasticDepth"]),
+    "keras.src.applications.inception_resnet_v2": frozenset(["CustomScaleLayer"]),
     "keras.src.models.functional": MODELS,
     "keras.src.models.sequential": MODELS,
     "keras.src.models.model": MODELS,

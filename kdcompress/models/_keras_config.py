@@ -88,7 +88,7 @@ def _problem(found: dict[str, Any]) -> str | None:
 def _function_problem(function: Any, module: str | None, given: str | None) -> str | None:
     if not isinstance(function, str):
         return "it holds a function without a name"
-    if _is_users(function) and (given is None or _is_users(given)):
+    if _is_users(function):  # by which Keras looks first
         return None
     known = function in FUNCTIONS and given in (None, function) and module in (None, *FUNCTION_MODULES)
     shown = _shown(f"{module}.{function}" if module else function)

@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kdcompress.errors import KDCompressError, ModelError, one_line
+from kdcompress.errors import ModelError, one_line
 from kdcompress.models._hdf5 import check_hdf5
 from kdcompress.models._keras_config import check_config, parse_config
 from kdcompress.paths import is_below, require_regular
-from kdcompress.trust import trusts_code
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 _MOST_CONFIG = 64 << 20
@@ -27,58 +26,61 @@ _DAMAGED = (OSError, KeyError, ValueError, RuntimeError, AttributeError, TypeErr
 
 
 def check_model_file(path: Path) -> int:
-    """The bytes of the weights in a `.keras` or `.h5` model that may be opened; checked once per process.
+    """The bytes of the weights in a `.keras` or `.h5` model that may be opened.
 
     Errors: ModelError for a file that is damaged, that names what a model may not name (unless the user trusts its
     code), links to other files, or claims more bytes than it stores.
     """
-    return _checked(path, _stamp(path), True, trusts_code())
+    stored = check_weights_file(path)
+    with _told(path):
+        check_config(parse_config(_config(path), str(path)), str(path))
+    return stored
 
 
 def check_weights_file(path: Path) -> int:
-    """As `check_model_file`, of which the weights alone are to be loaded: what else it names does not matter."""
-    return _checked(path, _stamp(path), False, False)
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
+    """As `check_model_file`, of which the weights alone are to be loaded: what it names does not matter."""
     require_regular(path, ModelError)
     facts = path.stat()
-    return facts.st_size, facts.st_mtime_ns, facts.st_ino
+    return _check_weights(path, (facts.st_size, facts.st_mtime_ns, facts.st_ino))
 
 
-@functools.lru_cache(maxsize=256)
-def _checked(path: Path, stamp: tuple[int, ...], whole: bool, trusted: bool) -> int:
+@functools.lru_cache(maxsize=256)  # a run's models are opened several times by one command
+def _check_weights(path: Path, stamp: tuple[int, ...]) -> int:
     import h5py
 
-    what = f"{path}"
+    with _told(path):
+        if not zipfile.is_zipfile(path):
+            with h5py.File(path, "r") as tree:
+                return check_hdf5(tree, str(path))
+        with zipfile.ZipFile(path) as archive:
+            _check_members(archive.infolist(), path)
+            with h5py.File(io.BytesIO(archive.read(WEIGHTS)), "r") as tree:
+                return check_hdf5(tree, str(path))
+
+
+def _config(path: Path) -> str | bytes:
+    """The configuration of a model whose weights were looked at; ModelError if there is none."""
+    import h5py
+
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(CONFIG).file_size > _MOST_CONFIG:
+                raise ModelError(f"{path}: its configuration is larger than {_MOST_CONFIG:,} bytes; no model's is")
+            return archive.read(CONFIG)
+    with h5py.File(path, "r") as tree:
+        found: str | bytes = tree.attrs["model_config"]
+        return found
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Whatever else is wrong with a file is told in one line."""
     try:
-        if zipfile.is_zipfile(path):
-            return _check_zip(path, whole)
-        with h5py.File(path, "r") as tree:
-            if whole:
-                _check_older_config(tree, what)
-            return check_hdf5(tree, what)
-    except KDCompressError:
-        raise
+        yield
     except _DAMAGED as exc:
         raise ModelError(
             f"{path} cannot be loaded as a Keras model: it is truncated, damaged or none ({one_line(exc, 120)})"
         ) from exc
-
-
-def _check_zip(path: Path, whole: bool) -> int:
-    import h5py
-
-    what = f"{path}"
-    with zipfile.ZipFile(path) as archive:
-        infos = archive.infolist()
-        _check_members(infos, path)
-        if whole:
-            if archive.getinfo(CONFIG).file_size > _MOST_CONFIG:
-                raise ModelError(f"{what}: its configuration is larger than {_MOST_CONFIG:,} bytes; no model's is")
-            check_config(parse_config(archive.read(CONFIG), what), what)
-        with h5py.File(io.BytesIO(archive.read(WEIGHTS)), "r") as tree:
-            return check_hdf5(tree, what)
 
 
 def _check_members(infos: list[zipfile.ZipInfo], path: Path) -> None:
@@ -93,13 +95,6 @@ def _check_members(infos: list[zipfile.ZipInfo], path: Path) -> None:
     declared, most = sum(info.file_size for info in infos), max(_SLACK, _MOST_TIMES * path.stat().st_size)
     if declared > most:
         raise ModelError(f"{path} would unpack to {declared:,} bytes, above {most:,}: a zip bomb, and no model")
-
-
-def _check_older_config(tree: Any, what: str) -> None:
-    """The configuration of an `.h5` model; of weights alone there is none."""
-    config = tree.attrs.get("model_config")
-    if config is not None:
-        check_config(parse_config(config, what), what)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 
 from kdcompress.errors import ModelError, one_line
 from kdcompress.models._graph_check import check_saved_model
+from kdcompress.vouched import check_vouched
 
 SERVING = "serving_default"
 
@@ -19,6 +20,7 @@ def open_signature(path: Path) -> Any:
     """
     import tensorflow as tf
 
+    check_vouched(path)
     check_saved_model(path)
     try:
         loaded = tf.saved_model.load(str(path))
