@@ -58,11 +58,11 @@ def test_an_honest_model_opens_as_it_was(build: Callable[[], Any], suffix: str, 
     model.save(tmp_path / f"m{suffix}")
     image = np.random.default_rng(0).uniform(0, 255, (2, *SHAPE)).astype(np.float32)
     again = load_saved_model(tmp_path / f"m{suffix}")
-    np.testing.assert_allclose(again(image), model(image), atol=1e-6)
+    np.testing.assert_allclose(again(image, training=False), model(image, training=False), atol=1e-6)
     other = build()
     if suffix == ".keras":
         load_weights(other, tmp_path / "m.keras")
-        np.testing.assert_allclose(other(image), model(image), atol=1e-6)
+        np.testing.assert_allclose(other(image, training=False), model(image, training=False), atol=1e-6)
 
 
 @pytest.mark.parametrize(
