@@ -78,8 +78,9 @@ class OnnxTeacher(Teacher):
         with scratch_folder(path.parent) as scratch:
             data = f"{path.name}.data"
             onnx.save(model, str(scratch / path.name), save_as_external_data=True, location=data)
-            shutil.copymode(scratch / path.name, scratch / data)
-            move_into_place(scratch / data, path.with_name(data))
+            if (scratch / data).is_file():  # small weights are inside again
+                shutil.copymode(scratch / path.name, scratch / data)
+                move_into_place(scratch / data, path.with_name(data))
             move_into_place(scratch / path.name, path)
 
 
