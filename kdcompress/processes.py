@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,25 @@ def send(process: Any, job: Mapping[str, Any], content: bytes = b"") -> None:
     for message in (json.dumps(job).encode(), content):
         process.stdin.write(len(message).to_bytes(_SIZE, "big") + message)
     process.stdin.flush()
+
+
+def lines_of(children: Sequence[Any]) -> Iterator[str]:
+    """What children write on their standard outputs, line by line as it comes, until all have ended."""
+    found: queue.Queue[str | None] = queue.Queue()
+
+    def read(child: Any) -> None:
+        for line in child.stdout:
+            found.put(line.decode("utf-8", "replace").rstrip())
+        found.put(None)
+
+    for child in children:
+        threading.Thread(target=read, args=(child,), daemon=True).start()
+    ended = 0
+    while ended < len(children):
+        if (line := found.get()) is None:
+            ended += 1
+        else:
+            yield line
 
 
 def receive() -> tuple[dict[str, Any], bytes]:

@@ -6,17 +6,17 @@
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
+import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from kdcompress import processes
 from kdcompress._version import __version__
-from kdcompress.errors import UsageError
+from kdcompress.errors import DataError, UsageError
 from kdcompress.files import move_into_place, scratch_folder, write_json
 from kdcompress.progress import Progress
 from kdcompress.registry import suggestion
@@ -129,26 +129,44 @@ def _draw_all(name: str, folder: Path, request: Request, progress: Progress) -> 
 
 
 def _drawn(name: str, folder: Path, request: Request) -> Iterator[int]:
-    """Draw all images, in a process for each core where that pays, a chunk at a time; how many the chunk had."""
-    chunks = [range(begin, min(begin + _CHUNK, request.count)) for begin in range(0, request.count, _CHUNK)]
+    """Draw all images, in a process for each core where that pays, a chunk at a time; how many a chunk had."""
     if request.count < _WORTH_PROCESSES or _cores() == 1:
-        yield from (_draw_some(name, folder, request, chunk) for chunk in chunks)
+        yield from _draw_some(name, folder, request, 0, 1)
         return
     # Drawing holds Python's lock, so threads would not help; forking could copy a lock that TensorFlow's threads hold.
-    pool = ProcessPoolExecutor(_cores(), multiprocessing.get_context("spawn"))
+    children = []
     try:
-        tasks = [pool.submit(_draw_some, name, folder, request, chunk) for chunk in chunks]
-        yield from (task.result() for task in as_completed(tasks))
+        for number in range(_cores()):
+            children.append(processes.start(__name__, stdout=subprocess.PIPE))
+            job = {"name": name, "folder": str(folder), "request": asdict(request), "number": number, "of": _cores()}
+            processes.send(children[-1], job)
+        yield from map(int, processes.lines_of(children))
+        for child in children:
+            if code := child.wait():
+                raise DataError(f"a process that draws images ended early (exit {code}); try again")
     finally:
-        pool.shutdown(cancel_futures=True)
+        for child in children:
+            child.kill()
+            child.wait()
 
 
-def _draw_some(name: str, folder: Path, request: Request, chunk: range) -> int:
+def _draw_some(name: str, folder: Path, request: Request, number: int, of: int) -> Iterator[int]:
+    """Draw every image of `of` from `number` on, a chunk at a time; how many the chunk had."""
     generator = _generator(name)
-    for index in chunk:
-        generator.draw(folder, request, index)
-    return len(chunk)
+    own = range(number, request.count, of)
+    for begin in range(0, len(own), _CHUNK):
+        chunk = own[begin : begin + _CHUNK]
+        for index in chunk:
+            generator.draw(folder, request, index)
+        yield len(chunk)
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+if __name__ == "__main__":
+    _job, _ = processes.receive()
+    _asked = Request(**_job["request"])
+    for _count in _draw_some(_job["name"], Path(_job["folder"]), _asked, _job["number"], _job["of"]):
+        print(_count, flush=True)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import queue
 import subprocess
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,22 +141,8 @@ def _in_processes(request: Request, progress: Progress) -> None:
 
 def _pass_on(children: list[subprocess.Popen[bytes]], progress: Progress) -> None:
     """Say what the processes say, line by line, until all have ended."""
-    lines: queue.Queue[str | None] = queue.Queue()
-
-    def read(child: subprocess.Popen[bytes]) -> None:
-        for line in child.stdout or ():
-            lines.put(line.decode("utf-8", "replace").rstrip())
-        lines.put(None)
-
-    for child in children:
-        threading.Thread(target=read, args=(child,), daemon=True).start()
-    ended = 0
-    while ended < len(children):
-        line = lines.get()
-        if line is None:
-            ended += 1
-        else:
-            progress.note(line)
+    for line in processes.lines_of(children):
+        progress.note(line)
     for number, child in enumerate(children, start=1):
         if child.wait() != 0:
             progress.warn(f"worker {number} ended early (exit {child.returncode}); see worker-{number}.log")
