@@ -87,7 +87,7 @@ _RUN_FILES = (
     r"(manifest|metrics|verify|bench)\.json|recipe\.toml|history\.csv|report\.html",
     rf"(student|baseline)\.keras|{_TEACHER}\.(keras|tflite|onnx|onnx\.data)|{_TEACHER}\.saved_model/{_IN_SAVED_MODEL}",
     r"outputs/(test|val|disagreements|subclasses)\.npz",
-    r"checkpoints/(initial|teacher|student|baseline)\.npz|checkpoints/features/[0-9a-f]{32}\.npy",
+    r"checkpoints/(initial|teacher|student|baseline)\.npz|checkpoints/features/[0-9a-f]{32}\.(npy|json)",
     r"checkpoints/features\.lock",
 )
 _RUN_FOLDERS = (
@@ -96,9 +96,9 @@ _RUN_FOLDERS = (
     _RUN_EXPORT_FOLDERS,
 )
 RUN = Artefacts.of("|".join((*_RUN_FILES, _RUN_EXPORTS)), "|".join(_RUN_FOLDERS))
-_FEATURES = r"features/[0-9a-f]{32}\.npy|features\.lock"
+_FEATURES = r"features/[0-9a-f]{32}\.(npy|json)|features\.lock"
 CHECKPOINTS = Artefacts.of(rf"(initial|teacher|student|baseline)\.npz|{_FEATURES}", "features")
-FEATURES = Artefacts.of(r"[0-9a-f]{32}\.npy")
+FEATURES = Artefacts.of(r"[0-9a-f]{32}\.(npy|json)")
 TARGETS = Artefacts.of(r"logits\.npy|meta\.json")
 TEACHERS = Artefacts.of(rf"teacher\.keras|meta\.json|checkpoint\.npz|{_FEATURES}", "features")
 TRIAL = Artefacts.of(r"student\.keras|trial\.json|checkpoint\.npz")
@@ -108,7 +108,7 @@ _IMAGES = rf"({_SHOWN}/)*{_SHOWN}\.(?i:png|jpe?g|bmp|tiff?|webp|gif)"
 # By the kind of a cache entry: how the entry's folder is named, and what is in it
 CACHE = {
     "index": (re.compile(_DIGEST), Artefacts.of(r"(index|checked)\.(npz|json)")),
-    "models": (re.compile(_DIGEST), Artefacts.of(r"model\.keras")),
+    "models": (re.compile(_DIGEST), Artefacts.of(r"model\.(keras|json)")),
     "teachers": (re.compile(_DIGEST), TEACHERS),
     "targets": (re.compile(_DIGEST), TARGETS),
     "exports": (re.compile(_DIGEST), Artefacts.of(*_exports("teacher", ""))),

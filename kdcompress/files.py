@@ -140,6 +140,19 @@ def read_sealed(path: Path, keys: Collection[str]) -> dict[str, Any]:
     return found
 
 
+def seal(path: Path) -> None:
+    """Write down the SHA-256 of a file in a document beside it."""
+    write_sealed(path.with_suffix(".json"), {"sha256": sha256_of(path)})
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a file is there as it was sealed."""
+    try:
+        return bool(read_sealed(path.with_suffix(".json"), ("sha256",))["sha256"] == known_sha256(path))
+    except (OSError, ValueError, KeyError):
+        return False
+
+
 def unsealed(found: dict[str, Any]) -> bool:
     """Take the seal off a value, if it has one; returns whether the value is as it was sealed."""
     seal = found.pop(_SEAL, None)

@@ -29,6 +29,7 @@ def export_run(run: RunFolder, request: Request, data_dir: Path | None, progress
     Errors: RunError where there is no student yet or its file has changed; DataError; ExportError.
     """
     start = time.perf_counter()
+    folder = (run / EXPORTS).name  # refuses a link that leads out
     student, recipe = open_model(run, "student"), read_run_recipe(run)
     dataset = open_data(run, recipe, data_dir, progress)
     reference = _test(run, dataset, request.parity_samples)
@@ -37,7 +38,7 @@ def export_run(run: RunFolder, request: Request, data_dir: Path | None, progress
         freeze(student, dataset.input_shape),
         "student",
         run.path,
-        EXPORTS,
+        folder,
         lambda precision: reference,
         _calibration(request, dataset, recipe, progress),
         provenance,

@@ -12,7 +12,7 @@ import numpy as np
 from kdcompress import registry
 from kdcompress.cache import cache_dir
 from kdcompress.errors import ModelError, one_line
-from kdcompress.files import write_atomically
+from kdcompress.files import is_sealed, seal, write_atomically
 from kdcompress.models._digest import model_digest
 from kdcompress.models._functions import call_function, reason_of
 from kdcompress.models._keras_file import check_model_file, check_weights_file, weights_within
@@ -112,8 +112,9 @@ def keep_model(model: Any) -> Path:
     if not isinstance(model, keras.Model):
         raise ModelError(f"a model is a zoo name, a .keras file, module:function or a Keras 3 model, got {model!r}")
     path = cache_dir("models") / model_digest(model) / "model.keras"
-    if not path.is_file():
+    if not is_sealed(path):
         write_atomically(path, model.save)
+        seal(path)
     return path
 
 

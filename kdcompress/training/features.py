@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kdcompress.artefacts import FEATURES
 from kdcompress.data import Samples, apply_transforms, batch_for, blocks, view_transforms
-from kdcompress.files import digest_of, write_atomically
+from kdcompress.files import digest_of, is_sealed, seal, write_atomically
 from kdcompress.leftovers import is_partial, remove
 from kdcompress.models import Forward, model_digest
 from kdcompress.progress import Progress
@@ -67,7 +67,7 @@ def compute_features(
     facts = [frozen.digest, samples.digest(), samples.ids.tolist(), views.identity]
     path = folder / f"{digest_of(facts)[:32]}.npy"
     with _locked(folder):
-        if not path.exists():
+        if not is_sealed(path):
             for leftover in filter(is_partial, folder.iterdir()):  # of a process that was killed
                 remove(leftover)
             needed = 4 * int(np.prod(shape))
@@ -76,6 +76,7 @@ def compute_features(
                 return None
             start = time.perf_counter()
             _write(frozen, samples, views, path, shape, progress)
+            seal(path)
             progress.note(
                 f"{what}: frozen layers run once over {len(samples):,} images x {views.count} views, "
                 f"{time.perf_counter() - start:.1f} s"
