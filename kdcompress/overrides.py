@@ -18,12 +18,14 @@ else:
 def parse_setting(text: str) -> tuple[str, Any]:
     """`KEY=VALUE` as (key, value); the value is read as TOML, and as plain text when it is none."""
     key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise RecipeError(f"--set takes KEY=VALUE, such as training.epochs=3, got {text!r}")
+    if not equals or not all(part.strip() for part in key.split(".")):
+        raise RecipeError(f"--set takes KEY=VALUE, such as training.epochs=3, got {text[:100]!r}")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return key.strip(), value.strip()
+    except (RecursionError, ValueError) as exc:  # lists in lists, a number of thousands of digits
+        raise RecipeError(f"--set {key.strip()[:80]}: its value cannot be read ({str(exc)[:100]})") from exc
 
 
 def override(values: dict[str, Any], key: str, value: Any) -> None:

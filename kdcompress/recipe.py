@@ -6,18 +6,19 @@ import copy
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tomli_w
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from kdcompress import registry, starts
-from kdcompress.errors import RecipeError
-from kdcompress.files import digest_of
+from kdcompress.errors import KDCompressError, RecipeError
+from kdcompress.files import digest_of, read_document
 from kdcompress.overrides import override, refuse_ignored
 from kdcompress.references import file_endings, is_function, model_reference, refuse_missing
 from kdcompress.section import Section, build
 from kdcompress.sections import (
+    MOST_CLASSES,
     OneTeacherSection,
     SplitSection,
     StudentSection,
@@ -33,8 +34,21 @@ else:
     import tomli as tomllib
 
 RECIPES = Path(__file__).parent / "recipes"
+_LONGEST_NAME = 100
 # Sections that name one choice of a room and hold its settings: section -> (room, what its module defines)
 CHOSEN = {"data": ("datasets", "DATASET"), "method": ("methods", "METHOD")}
+
+
+def _file_name(name: str) -> str:
+    """The name of a recipe becomes part of the names of folders."""
+    bad = any(ord(letter) < 32 or letter in "/\\\x7f" or "\ud800" <= letter <= "\udfff" for letter in name)
+    if bad or not 1 <= len(name) <= _LONGEST_NAME or name != name.strip() or name.startswith("."):
+        raise ValueError(f"must be a file's name: 1 to {_LONGEST_NAME} characters, no / or \\, and no dot at its start")
+    return name
+
+
+class _NotText(KDCompressError):
+    """A file that is no document at all."""
 
 
 class Recipe(Section):
@@ -43,12 +57,12 @@ class Recipe(Section):
     `data` and `method` hold a `name` and the settings of that data set and method, checked by them.
     """
 
-    name: str
+    name: Annotated[str, AfterValidator(_file_name)]
     seed: int = Field(0, ge=0, lt=2**32)
     baseline: bool = True
     deterministic: bool = True
     data: dict[str, Any]
-    superclasses: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    superclasses: dict[str, tuple[str, ...]] = Field(default_factory=dict, max_length=MOST_CLASSES)
     split: SplitSection = SplitSection()
     unlabelled: UnlabelledSection | None = None
     views: ViewsSection = ViewsSection()
@@ -176,9 +190,15 @@ def _read(recipe: str) -> dict[str, Any]:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        return tomllib.loads(read_document(path, _NotText, "a recipe is text"))
+    except _NotText as exc:
+        raise RecipeError(f"{path} is not valid TOML: {str(exc).removeprefix(f'{path} is ')}") from exc
+    except tomllib.TOMLDecodeError as exc:
         raise RecipeError(f"{path} is not valid TOML: {exc}") from exc
+    except (RecursionError, ValueError) as exc:  # lists in lists, a number of thousands of digits
+        raise RecipeError(f"{path} cannot be read: {str(exc)[:100]}") from exc
+    except FileNotFoundError as exc:
+        raise RecipeError(f"{path} is gone") from exc
     except PermissionError as exc:
         raise RecipeError(f"{path} cannot be read (permission denied)") from exc
 

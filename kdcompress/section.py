@@ -9,11 +9,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from kdcompress.errors import RecipeError
 from kdcompress.registry import suggestion
 
+_SHOWN = 100  # characters of a value in a message
 _RULES = {
-    "greater_than": "must be > {gt:g}",
-    "greater_than_equal": "must be >= {ge:g}",
-    "less_than": "must be < {lt:g}",
-    "less_than_equal": "must be <= {le:g}",
+    "greater_than": "must be > {gt:.12g}",
+    "greater_than_equal": "must be >= {ge:.12g}",
+    "less_than": "must be < {lt:.12g}",
+    "less_than_equal": "must be <= {le:.12g}",
+    "too_long": "must have at most {max_length} items",
+    "recursion_loop": "must not be nested without end",
     "literal_error": "must be one of {expected}",
     "finite_number": "must be a finite number",
     "model_type": "is a section, name one of its keys",
@@ -36,6 +39,8 @@ def build(kind: type[S], values: dict[str, Any], prefix: str = "") -> S:
         return kind.model_validate(values)
     except ValidationError as exc:
         raise RecipeError(_first_problem(kind, exc, prefix)) from exc
+    except RecursionError as exc:
+        raise RecipeError(f"{prefix or 'the recipe'} is nested without end; no recipe is") from exc
 
 
 def _first_problem(kind: type[Section], exc: ValidationError, prefix: str) -> str:
@@ -50,7 +55,16 @@ def _first_problem(kind: type[Section], exc: ValidationError, prefix: str) -> st
     rule = _RULES.get(problem["type"])
     said = problem["msg"].removeprefix("Value error, ")
     text = rule.format(**problem.get("ctx", {})) if rule else said[0].lower() + said[1:]
-    return f"{name} {text}, got {problem['input']!r}"
+    return f"{name} {text}, got {shown(problem['input'])}"
+
+
+def shown(value: Any) -> str:
+    """A value for a message, cut where it is long: it may come from a stranger's file."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or lists in lists
+        text = f"a {type(value).__name__} that is too large to show"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _keys(kind: type[Section], loc: tuple[int | str, ...]) -> list[str]:

@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import (
     BeforeValidator,
     Field,
-    PositiveInt,
     SerializerFunctionWrapHandler,
     ValidationInfo,
     field_validator,
@@ -19,6 +18,12 @@ from pydantic import (
 from kdcompress.section import Section
 from kdcompress.starts import Start
 
+# What no honest recipe asks for
+MOST_EPOCHS, MOST_BATCH, MOST_RATE, MOST_IMAGES = 1_000_000, 1_000_000, 1000.0, 1_000_000_000_000
+MOST_SIDE, MOST_SCALE, MOST_CLASSES, MOST_PARTS = 16_384, 1e6, 1_000_000, 100
+Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
+Pixel = Annotated[float, Field(ge=-MOST_SCALE, le=MOST_SCALE)]
+Constant = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 _OF_STAGES = ("epochs", "learning_rate")
 # PyTorch's older exporter numbers what it names
 Name = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)]
@@ -29,7 +34,7 @@ class SplitSection(Section):
 
     validation_fraction: float = Field(0.05, gt=0, lt=1)
     seed: int = Field(0, ge=0, lt=2**32)
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(None, ge=1, le=MOST_IMAGES)
 
 
 class ViewsSection(Section):
@@ -60,9 +65,9 @@ class StageSection(Section):
     the training unless given.
     """
 
-    trainable: str = Field("all", min_length=1)
-    epochs: int | None = Field(None, ge=1)
-    learning_rate: float | None = Field(None, gt=0)
+    trainable: str = Field("all", min_length=1, max_length=1000)
+    epochs: int | None = Field(None, ge=1, le=MOST_EPOCHS)
+    learning_rate: float | None = Field(None, gt=0, le=MOST_RATE)
 
 
 class TrainingSection(Section):
@@ -74,13 +79,13 @@ class TrainingSection(Section):
     validation; AUC is for two classes.
     """
 
-    epochs: int = Field(12, ge=1)
-    batch_size: int = Field(256, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
+    epochs: int = Field(12, ge=1, le=MOST_EPOCHS)
+    batch_size: int = Field(256, ge=1, le=MOST_BATCH)
+    learning_rate: float = Field(1e-3, gt=0, le=MOST_RATE)
     class_weights: Literal["none", "balanced"] = "none"
     batches: Literal["shuffled", "balanced"] = "shuffled"
     choose_by: Literal["accuracy", "auc", "loss"] = "accuracy"
-    stages: tuple[StageSection, ...] = ()
+    stages: tuple[StageSection, ...] = Field((), max_length=MOST_PARTS)
 
     @model_validator(mode="before")
     @classmethod
@@ -147,13 +152,13 @@ class PreprocessingSection(Section):
     `size` (H or H, W) is needed where the teacher leaves it open; `classes` are its outputs, in its order, by name.
     """
 
-    scale: float = Field(1.0, gt=0)
-    mean: float | tuple[float, ...] = 0.0
-    std: float | tuple[float, ...] = 1.0
+    scale: float = Field(1.0, ge=1 / MOST_SCALE, le=MOST_SCALE)
+    mean: Pixel | tuple[Pixel, ...] = 0.0
+    std: Pixel | tuple[Pixel, ...] = 1.0
     layout: Literal["auto", "nhwc", "nchw"] = "auto"
     channel_order: Literal["rgb", "bgr"] = "rgb"
-    size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
-    classes: tuple[str, ...] | None = None
+    size: Side | tuple[Side, Side] | None = None
+    classes: tuple[str, ...] | None = Field(None, max_length=MOST_CLASSES)
 
     @property
     def untouched(self) -> bool:
@@ -175,8 +180,8 @@ class PreprocessingSection(Section):
     @field_validator("std")
     @classmethod
     def _above_0(cls, value: float | tuple[float, ...]) -> float | tuple[float, ...]:
-        if min(value if isinstance(value, tuple) else (value,), default=0.0) <= 0:
-            raise ValueError("must be > 0 for every channel")
+        if min(value if isinstance(value, tuple) else (value,), default=0.0) < 1 / MOST_SCALE:
+            raise ValueError(f"must be > 0 for every channel, and not below {1 / MOST_SCALE:g}")
         return value
 
 
@@ -208,7 +213,7 @@ class OneTeacherSection(ModelSection):
     training: TrainingSection = TrainingSection()
     input: Name | None = None
     output: Name | None = None
-    constants: dict[str, bool | int | float] = Field(default_factory=dict)
+    constants: dict[str, bool | Constant | float] = Field(default_factory=dict, max_length=MOST_PARTS)
     outputs: Literal["auto", "logits", "probabilities"] = "auto"
     preprocessing: PreprocessingSection = PreprocessingSection()
 
@@ -216,7 +221,7 @@ class OneTeacherSection(ModelSection):
 class MemberSection(OneTeacherSection):
     """One teacher of several, and what it weighs beside the others."""
 
-    weight: float = Field(1.0, gt=0)
+    weight: float = Field(1.0, gt=0, le=MOST_SCALE)
 
 
 class TeacherSection(OneTeacherSection):
@@ -227,7 +232,7 @@ class TeacherSection(OneTeacherSection):
     """
 
     model: str = ""
-    members: tuple[MemberSection, ...] = ()
+    members: tuple[MemberSection, ...] = Field((), max_length=MOST_PARTS)
     combine: Literal["probabilities", "logits"] = "probabilities"
     check: bool = True
 
@@ -248,7 +253,7 @@ class UnlabelledSection(Section):
     PATHS: ClassVar[tuple[str, ...]] = ("dir",)
 
     dir: str
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(None, ge=1, le=MOST_IMAGES)
 
 
 class StudentSection(ModelSection):

@@ -26,7 +26,7 @@ def distillation_loss(teacher_logits: Any, student_logits: Any, temperature: flo
 class Hinton(Method):
     """alpha * T^2 * KL(teacher || student at temperature T) + (1 - alpha) * cross-entropy with the labels."""
 
-    temperature: float = Field(4.0, gt=0, description="softens both distributions; > 0")
+    temperature: float = Field(4.0, gt=0, le=1_000_000, description="softens both distributions; > 0")
     alpha: float = Field(0.5, ge=0, le=1, description="weight of the distillation loss; the labels weigh 1 - alpha")
 
     @property

@@ -14,7 +14,7 @@ from kdcompress.methods._base import Labels, Method, Part, Task
 from kdcompress.methods.hinton import distillation_loss
 
 KNOWN = "known"
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1000)]
 
 
 def class_logits(outputs: Any, sizes: tuple[int, ...], centred: bool = False) -> Any:
@@ -188,10 +188,10 @@ class Subclass(Subclasses):
     learns a class, and is read by how sure it is of the subclasses of each.
     """
 
-    temperature: float = Field(4.0, gt=0, description="softens both distributions; > 0")
+    temperature: float = Field(4.0, gt=0, le=1_000_000, description="softens both distributions; > 0")
     alpha: float = Field(0.5, ge=0, le=1, description="weight of the distillation loss; the labels weigh 1 - alpha")
-    beta: float = Field(0.3, ge=0, description="weight of the teacher's auxiliary loss")
-    auxiliary_temperature: float = Field(20.0, gt=0, description="T_aux of the auxiliary loss; > 0")
+    beta: float = Field(0.3, ge=0, le=1_000_000, description="weight of the teacher's auxiliary loss")
+    auxiliary_temperature: float = Field(20.0, gt=0, le=1_000_000, description="T_aux of the auxiliary loss; > 0")
     intra_class: bool = False
 
     @property
