@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from kdcompress.artefacts import RUN
 from kdcompress.differences import difference
 from kdcompress.errors import RunError
-from kdcompress.files import known_sha256, read_json, sha256_of, write_json, write_text
+from kdcompress.files import content_digest, known_sha256, read_json, sha256_of, write_json, write_text
 from kdcompress.leftovers import is_partial, remove
 from kdcompress.manifest import MANIFEST, empty_manifest, read_manifest
 from kdcompress.paths import below
@@ -135,7 +135,7 @@ class RunFolder:
         """The manifest, or an empty one; RunError if it cannot be read."""
         return read_manifest(self.path) or empty_manifest()
 
-    def check_models(self, recipe: Recipe, digest: Callable[[Path], str]) -> None:
+    def check_models(self, recipe: Recipe, digest: Callable[[Path], str] = content_digest) -> None:
         """Remember the files of models and weights of a recipe; RunError if one was replaced since the run used it.
 
         `digest` covers all bytes that decide what a model answers, also those beside its file.
