@@ -20,6 +20,7 @@ CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 _MOST_CONFIG = 64 << 20
 # Beside its own bytes: what a file may unpack to, and what a model may allocate for weights that the file lacks
 _MOST_TIMES, _SLACK = 100, 64 << 20
+_NO_MODEL = "cannot be loaded as a Keras model, it is truncated, damaged or none"
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DAMAGED = (OSError, KeyError, ValueError, RuntimeError, AttributeError, TypeError, EOFError, zipfile.BadZipFile,
             zlib.error, NotImplementedError)  # fmt: skip
@@ -37,19 +38,22 @@ def check_model_file(path: Path) -> int:
     return stored
 
 
-def check_weights_file(path: Path) -> int:
-    """As `check_model_file`, of which the weights alone are to be loaded: what it names does not matter."""
+def check_weights_file(path: Path, wrong: str = _NO_MODEL) -> int:
+    """As `check_model_file`, of which the weights alone are to be loaded: what it names does not matter.
+
+    `wrong` is what is said of a damaged one.
+    """
     require_regular(path, ModelError)
     facts = path.stat()
-    return _check_weights(path, (facts.st_size, facts.st_mtime_ns, facts.st_ino))
+    return _check_weights(path, wrong, (facts.st_size, facts.st_mtime_ns, facts.st_ino))
 
 
 @functools.lru_cache(maxsize=256)  # a run's models are opened several times by one command
-def _check_weights(path: Path, stamp: tuple[int, ...]) -> int:
+def _check_weights(path: Path, wrong: str, stamp: tuple[int, ...]) -> int:
     import h5py
 
-    with _told(path):
-        if not zipfile.is_zipfile(path):
+    with _told(path, wrong):
+        if path.suffix.lower() != ".keras" and not zipfile.is_zipfile(path):
             with h5py.File(path, "r") as tree:
                 return check_hdf5(tree, str(path))
         with zipfile.ZipFile(path) as archive:
@@ -73,14 +77,12 @@ def _config(path: Path) -> str | bytes:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _told(path: Path, wrong: str = _NO_MODEL) -> Iterator[None]:
     """Whatever else is wrong with a file is told in one line."""
     try:
         yield
     except _DAMAGED as exc:
-        raise ModelError(
-            f"{path} cannot be loaded as a Keras model: it is truncated, damaged or none ({one_line(exc, 120)})"
-        ) from exc
+        raise ModelError(f"{path} {wrong}: {one_line(exc, 120)}") from exc
 
 
 def _check_members(infos: list[zipfile.ZipInfo], path: Path) -> None:

@@ -23,7 +23,7 @@ def read_weights(path: Path) -> Weights:
 
     if not path.is_file():
         raise ModelError(f"weights file {path} does not exist, or is no file")
-    check_weights_file(path)
+    check_weights_file(path, "is truncated, damaged or none of Keras")
     try:
         with h5py.File(_content(path), "r") as tree:
             found = _older(tree) if _named(tree) is not None else _newer(tree)

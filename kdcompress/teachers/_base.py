@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.data import Images, Samples, Shape, batch_for, blocks, fitted
-from kdcompress.errors import KDCompressError, ModelError, RecipeError, one_line
+from kdcompress.errors import DataError, ModelError, RecipeError, TargetsError, one_line
 from kdcompress.sections import OneTeacherSection
 from kdcompress.teachers._fit import Fit
 
@@ -97,11 +97,12 @@ class Teacher(ABC):
         shown = "x".join(map(str, self.fit.input_shape))
         try:
             outputs = self.run(self.fit.prepare(blank))
-        except KDCompressError:
+        except (DataError, TargetsError):
             raise
         except Exception as exc:
+            said = str(exc).removeprefix(f"{self.what} ") if isinstance(exc, ModelError) else one_line(exc)
             raise ModelError(
-                f"{self.what} fails on an image of {shown}: {one_line(exc)}; "
+                f"{self.what} fails on an image of {shown}: {said}; "
                 "teacher.preprocessing.size and layout say what it takes"
             ) from exc
         if outputs.ndim != 2 or len(outputs) != 1:

@@ -28,12 +28,14 @@ class LogitsTeacher(Teacher):
         file = ArrayFile(path)
         self.source, self.what = path, what
         self.fit = fit_of(section.preprocessing, None, question.shape, question.classes, what)
-        self._logits, ids = file["logits"], np.asarray(file["ids"]).astype(str)
-        if self._logits.ndim != 2 or self._logits.dtype.kind != "f" or ids.shape != (len(self._logits),):
+        self._logits, named = file["logits"], file["ids"]
+        if self._logits.ndim != 2 or self._logits.dtype.kind != "f" or named.shape != self._logits.shape[:1]:
             raise ModelError(
                 f"{path}: logits must be floats (n, classes) and ids (n,), got {self._logits.dtype} "
-                f"{self._logits.shape} and {ids.shape}"
+                f"{self._logits.shape} and {named.shape}"
             )
+        ids = file.texts("ids", len(self._logits))
+        assert ids is not None  # it was read above
         if not section.preprocessing.untouched:
             raise RecipeError(f"{path} holds logits: there are no pixels that teacher.preprocessing could change")
         self._refuse_non_finite(ids)
