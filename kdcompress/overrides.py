@@ -1,39 +1,133 @@
-"""Dotted keys laid over the values of a recipe: `--set training.epochs=3`, and what flags stand for."""
+"""A recipe's values before they are checked: read from TOML, and dotted keys (`--set training.epochs=3`) over them."""
 
 from __future__ import annotations
 
 import copy
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from kdcompress import registry, starts
-from kdcompress.errors import RecipeError
+from kdcompress.errors import KDCompressError, RecipeError
+from kdcompress.files import read_document
+from kdcompress.section import LONGEST_PATH, named, shown
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
+# What no honest recipe holds. Python's TOML parser takes time by the square of the parts of a key, so dots are counted
+_MOST_BYTES, _MOST_DOTS, _DEEPEST, _LONGEST, _MOST_BITS = 4 << 20, 1000, 20, 10_000, 128
+_SAID = 200  # characters of what a parser says
+
+
+class _NotText(KDCompressError):
+    """A file that is no document at all."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The values in a TOML file; RecipeError in one line, with the path, for what is none; FileNotFoundError."""
+    shown_path = named(str(path), LONGEST_PATH)
+    try:
+        text = read_document(path, _NotText, "a recipe is text")
+    except FileNotFoundError:
+        raise
+    except _NotText as exc:
+        raise RecipeError(f"{shown_path} is not valid TOML: {str(exc).removeprefix(f'{path} is ')}") from exc
+    except PermissionError as exc:
+        raise RecipeError(f"{shown_path} cannot be read (permission denied)") from exc
+    except (OSError, ValueError) as exc:  # links in a circle, a name that is too long or holds a NUL
+        said = exc.strerror if isinstance(exc, OSError) else str(exc)
+        raise RecipeError(f"{shown_path} cannot be read ({said}); name another file") from exc
+    if len(text) > _MOST_BYTES:
+        raise RecipeError(f"{shown_path} is too large for a recipe, which has at most {_MOST_BYTES} characters")
+    values = _loads(text, shown_path)
+    refuse_odd(values, f"{shown_path}: ")
+    return values
+
+
+def _loads(text: str, name: str) -> dict[str, Any]:
+    """The values of a TOML document; RecipeError with the `name` of where it stood."""
+    _refuse_dots(text, name)
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise RecipeError(f"{name} is not valid TOML: {named(str(exc), _SAID)}") from exc
+    except (RecursionError, ValueError) as exc:  # lists in lists, a number of thousands of digits
+        raise RecipeError(f"{name} cannot be read: {named(str(exc), _SAID)}") from exc
+
+
+def _refuse_dots(text: str, name: str) -> None:
+    if any(line.count(".") > _MOST_DOTS for line in text.split("\n")):
+        raise RecipeError(f"{name} has a line with more than {_MOST_DOTS} dots, which no recipe needs; break the line")
+
+
+def refuse_odd(value: Any, where: str = "", keys: tuple[str, ...] = ()) -> None:
+    """RecipeError for what no key of a recipe takes and much code stumbles over, before anybody looks at it.
+
+    That is what is nested deeper than any recipe, text that is endless or no text, numbers of more digits than Python
+    shows. `where` begins the message, `keys` are those that lead to the value.
+    """
+    waiting = [(keys, value)]
+    while waiting:
+        keys, value = waiting.pop()
+        if problem := _oddity(value):
+            raise RecipeError(f"{where}{named('.'.join(keys))} {problem}, got {shown(value)}")
+        if not isinstance(value, Mapping | list | tuple):
+            continue
+        if len(keys) >= _DEEPEST:
+            raise RecipeError(f"{where}{named('.'.join(keys))} is nested deeper than any recipe, {_DEEPEST} keys")
+        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            if problem := _oddity(key):
+                raise RecipeError(f"{where}a key {problem}, got {shown(key)}")
+            if isinstance(item, Mapping | list | tuple) or _oddity(item):
+                waiting.append(((*keys, str(key)), item))
+
+
+def _oddity(value: Any) -> str:
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return "must be a number of fewer digits"
+    if not isinstance(value, str):
+        return ""
+    if len(value) > _LONGEST:
+        return f"must have at most {_LONGEST} characters"
+    try:
+        value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return "must be text, not halves of characters"
+    return "must be text without NUL" if "\0" in value else ""
+
 
 def parse_setting(text: str) -> tuple[str, Any]:
     """`KEY=VALUE` as (key, value); the value is read as TOML, and as plain text when it is none."""
     key, equals, value = text.partition("=")
     if not equals or not all(part.strip() for part in key.split(".")):
-        raise RecipeError(f"--set takes KEY=VALUE, such as training.epochs=3, got {text[:100]!r}")
+        raise RecipeError(f"--set takes KEY=VALUE, such as training.epochs=3, got {shown(text)}")
+    key = key.strip()
+    _refuse_dots(value, f"--set {named(key)}")
     try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+        found = tomllib.loads(f"value = {value}")
     except tomllib.TOMLDecodeError:
-        return key.strip(), value.strip()
+        return key, value.strip()
     except (RecursionError, ValueError) as exc:  # lists in lists, a number of thousands of digits
-        raise RecipeError(f"--set {key.strip()[:80]}: its value cannot be read ({str(exc)[:100]})") from exc
+        raise RecipeError(f"--set {named(key)}: its value cannot be read ({named(str(exc))})") from exc
+    if len(found) > 1:
+        raise RecipeError(f"--set takes one KEY=VALUE, got {shown(text)}; give --set once for each")
+    return key, found["value"]
 
 
 def override(values: dict[str, Any], key: str, value: Any) -> None:
     """Set a dotted key; in a list, a part is the number of an item from 0, or * for all of them."""
+    parts = key.split(".")
+    if len(parts) > _DEEPEST:
+        raise RecipeError(f"unknown key {shown(key)}: no recipe has keys of more than {_DEEPEST} parts")
+    refuse_odd(value, keys=tuple(parts))
     if key == "method.name" and isinstance(value, str) and isinstance(values.get("method"), dict):
         values["method"] = _shared_settings(values["method"], value)
     _drop_other_start(values, key, value)
-    _set(values, key.split("."), copy.deepcopy(value), key, "the recipe")
+    _set(values, parts, copy.deepcopy(value), key, "the recipe")
 
 
 def _drop_other_start(values: dict[str, Any], key: str, model: Any) -> None:
@@ -68,22 +162,23 @@ def _set(place: Any, parts: list[str], value: Any, key: str, name: str) -> None:
         for item in place if first == "*" else [_item(place, first, key)]:
             _set(item, rest or [""], value, key, name)
     elif not isinstance(place, dict):
-        raise RecipeError(f"unknown key {key!r}: {name} is a value, not a section")
+        raise RecipeError(f"unknown key {shown(key)}: {named(name)} is a value, not a section")
     elif not rest:
         place[first] = value
     elif rest[0] == "*" and not place.get(first):
-        raise RecipeError(f"{key} would change nothing: there are no {first} in the recipe")
+        raise RecipeError(f"{named(key)} would change nothing: there are no {named(first)} in the recipe")
     else:
         _set(place.setdefault(first, {}), rest, value, key, first)
 
 
 def _item(items: list[Any], number: str, key: str) -> Any:
-    if not number.isdecimal() or int(number) >= len(items):
-        raise RecipeError(f"unknown key {key!r}: there are items 0 to {len(items) - 1}, or * for all, got {number!r}")
+    if not number.isdecimal() or len(number) > 9 or int(number) >= len(items):
+        there = f"there are items 0 to {len(items) - 1}, or * for all" if items else "it has no items"
+        raise RecipeError(f"unknown key {shown(key)}: {there}, got {shown(number)}")
     return items[int(number)]
 
 
 def _shared_settings(method: dict[str, Any], name: str) -> dict[str, Any]:
     """Another method takes over the settings that it knows too, and drops the rest."""
-    known = registry.load("methods", name).METHOD.model_fields
+    known = registry.load("methods", name[:_SAID]).METHOD.model_fields
     return {key: value for key, value in method.items() if key in known}

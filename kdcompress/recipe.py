@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,13 +11,14 @@ import tomli_w
 from pydantic import AfterValidator, Field
 
 from kdcompress import registry, starts
-from kdcompress.errors import KDCompressError, RecipeError
-from kdcompress.files import digest_of, read_document
-from kdcompress.overrides import override, refuse_ignored
-from kdcompress.references import file_endings, is_function, model_reference, refuse_missing
-from kdcompress.section import Section, build
+from kdcompress.errors import RecipeError
+from kdcompress.files import digest_of
+from kdcompress.overrides import override, read_toml, refuse_ignored, refuse_odd
+from kdcompress.references import anchor, file_name, is_folder, located, map_texts, model_reference, refuse_missing
+from kdcompress.section import LONGEST_PATH, Section, build, named, shown
 from kdcompress.sections import (
     MOST_CLASSES,
+    Classes,
     OneTeacherSection,
     SplitSection,
     StudentSection,
@@ -28,27 +28,11 @@ from kdcompress.sections import (
     ViewsSection,
 )
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 RECIPES = Path(__file__).parent / "recipes"
-_LONGEST_NAME = 100
+_RESTORE = "bring it back from a copy, or begin anew in another folder"
+_LONGEST = 100  # of a name that is unknown, in a message
 # Sections that name one choice of a room and hold its settings: section -> (room, what its module defines)
 CHOSEN = {"data": ("datasets", "DATASET"), "method": ("methods", "METHOD")}
-
-
-def _file_name(name: str) -> str:
-    """The name of a recipe becomes part of the names of folders."""
-    bad = any(ord(letter) < 32 or letter in "/\\\x7f" or "\ud800" <= letter <= "\udfff" for letter in name)
-    if bad or not 1 <= len(name) <= _LONGEST_NAME or name != name.strip() or name.startswith("."):
-        raise ValueError(f"must be a file's name: 1 to {_LONGEST_NAME} characters, no / or \\, and no dot at its start")
-    return name
-
-
-class _NotText(KDCompressError):
-    """A file that is no document at all."""
 
 
 class Recipe(Section):
@@ -57,12 +41,12 @@ class Recipe(Section):
     `data` and `method` hold a `name` and the settings of that data set and method, checked by them.
     """
 
-    name: Annotated[str, AfterValidator(_file_name)]
+    name: Annotated[str, AfterValidator(file_name)]
     seed: int = Field(0, ge=0, lt=2**32)
     baseline: bool = True
     deterministic: bool = True
     data: dict[str, Any]
-    superclasses: dict[str, tuple[str, ...]] = Field(default_factory=dict, max_length=MOST_CLASSES)
+    superclasses: dict[str, Classes] = Field(default_factory=dict, max_length=MOST_CLASSES)
     split: SplitSection = SplitSection()
     unlabelled: UnlabelledSection | None = None
     views: ViewsSection = ViewsSection()
@@ -83,8 +67,7 @@ class Recipe(Section):
     def identity(self) -> dict[str, Any]:
         """What decides the result: all but where data and weights lie, for their fingerprints stand for them."""
         plain = self.to_dict()
-        places = {"data": kind_of("data", plain["data"]).PATHS, "unlabelled": UnlabelledSection.PATHS}
-        for section, keys in places.items():
+        for section, keys in _paths(plain).items():
             if section in plain:
                 plain[section] = {key: value for key, value in plain[section].items() if key not in keys}
         for one in (plain["student"], plain["teacher"], *plain["teacher"]["members"]):
@@ -113,6 +96,8 @@ def resolve(
     Paths of models and data in a file are relative to that file. Without `files`, models need not be there (any more);
     `check_files` tells later. Errors: RecipeError in one line.
     """
+    if isinstance(recipe, Mapping):
+        refuse_odd(recipe)
     values = copy.deepcopy(dict(recipe)) if isinstance(recipe, Mapping) else _read(str(recipe))
     for key, value in (overrides or {}).items():
         override(values, key, value)
@@ -141,15 +126,32 @@ def data_settings(source: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
     values = {"data": {"name": source}} if source in registry.choices("datasets") else _read(source)
     for key, value in overrides.items():
         if not key.startswith("data."):
-            raise RecipeError(f"only the data are looked at: --set takes data.KEY=VALUE here, got {key!r}")
+            raise RecipeError(f"only the data are looked at: --set takes data.KEY=VALUE here, got {shown(key)}")
         override(values, key, value)
-    found: dict[str, Any] = values.get("data", {})
+    found = values.get("data", {})
+    if not isinstance(found, dict):
+        raise RecipeError(f"data is a section, name one of its keys, got {shown(found)}")
     return found
 
 
 def read_resolved(path: Path) -> Recipe:
-    """The recipe that a run was begun with, as it stands in the run: its files need not be there any more."""
-    return build(Recipe, _parse(path))
+    """The recipe that a run was begun with, as it stands in the run: its files need not be there any more.
+
+    Errors: RecipeError with the path.
+    """
+    told = named(str(path), LONGEST_PATH)
+    try:
+        values = read_toml(path)
+    except FileNotFoundError as exc:
+        raise RecipeError(f"{told} is gone, and nothing else says what was asked for; {_RESTORE}") from exc
+    try:
+        recipe = build(Recipe, values)
+        for section in CHOSEN:
+            choose(section, getattr(recipe, section))
+        _refuse_teachers(recipe)
+    except RecipeError as exc:
+        raise RecipeError(f"{told} is damaged ({exc}); {_RESTORE}") from exc
+    return recipe
 
 
 def choose(section: str, settings: Mapping[str, Any]) -> Any:
@@ -166,84 +168,46 @@ def kind_of(section: str, settings: Mapping[str, Any]) -> Any:
     room, attribute = CHOSEN[section]
     name = settings.get("name")
     if not isinstance(name, str):
-        came = f"must be one of them, got {name!r}" if "name" in settings else "is missing"
+        came = f"must be one of them, got {shown(name)}" if "name" in settings else "is missing"
         raise RecipeError(f"{section}.name {came}; choices: {', '.join(registry.choices(room))}")
-    return getattr(registry.load(room, name), attribute)
+    return getattr(registry.load(room, name[:_LONGEST]), attribute)
 
 
 def _read(recipe: str) -> dict[str, Any]:
     if recipe in registry.choices("recipes"):
-        return _parse(RECIPES / f"{recipe}.toml")
-    path = Path(recipe).expanduser()
-    if not recipe.endswith(".toml") and not path.exists():
-        registry.check("recipes", recipe)
-    if path.is_dir():
-        raise RecipeError(
-            f"{recipe} is a folder; name a recipe file, or one of {', '.join(registry.choices('recipes'))}"
-        )
-    if not path.is_file():
-        raise RecipeError(
-            f"recipe file {recipe} does not exist; built-in recipes: {', '.join(registry.choices('recipes'))}"
-        )
-    return _anchored(_parse(path), path.resolve().parent)
-
-
-def _parse(path: Path) -> dict[str, Any]:
+        return read_toml(RECIPES / f"{recipe}.toml")
+    path, choices = located(recipe, "a recipe"), ", ".join(registry.choices("recipes"))
+    if not recipe or (not recipe.endswith(".toml") and not path.exists()):
+        registry.check("recipes", recipe[:_LONGEST])
+    if is_folder(path):
+        raise RecipeError(f"{named(recipe)} is a folder; name a recipe file, or one of {choices}")
     try:
-        return tomllib.loads(read_document(path, _NotText, "a recipe is text"))
-    except _NotText as exc:
-        raise RecipeError(f"{path} is not valid TOML: {str(exc).removeprefix(f'{path} is ')}") from exc
-    except tomllib.TOMLDecodeError as exc:
-        raise RecipeError(f"{path} is not valid TOML: {exc}") from exc
-    except (RecursionError, ValueError) as exc:  # lists in lists, a number of thousands of digits
-        raise RecipeError(f"{path} cannot be read: {str(exc)[:100]}") from exc
+        values = read_toml(path)
     except FileNotFoundError as exc:
-        raise RecipeError(f"{path} is gone") from exc
-    except PermissionError as exc:
-        raise RecipeError(f"{path} cannot be read (permission denied)") from exc
-
-
-def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Make the paths in a recipe file, which are relative to it, absolute."""
-
-    def place(text: Any) -> Any:
-        return str(folder / Path(text).expanduser()) if isinstance(text, str) else text
-
-    def model(text: Any) -> Any:
-        if not isinstance(text, str) or is_function(text) or text in registry.choices("models"):
-            return text
-        is_file = Path(text).suffix.lower() in file_endings("teacher")
-        return place(text) if is_file or "/" in text or (folder / text).is_dir() else text
-
-    data = values.get("data")
-    if isinstance(data, dict) and data.get("name") in registry.choices("datasets"):
-        _map_keys(data, kind_of("data", data).PATHS, place)
-    _map_keys(values.get("unlabelled"), UnlabelledSection.PATHS, place)
-    teacher = values.get("teacher")
-    members = teacher.get("members") if isinstance(teacher, dict) else None
-    for section in (teacher, values.get("student"), *(members if isinstance(members, list) else [])):
-        _map_keys(section, ("model",), model)
-        _map_keys(section, ("pretrained",), lambda text: text if text in starts.NAMED else place(text))
+        raise RecipeError(f"recipe file {named(recipe)} does not exist; built-in recipes: {choices}") from exc
+    anchor(values, path.resolve().parent, _paths(values))
     return values
 
 
-def _map_keys(section: Any, keys: tuple[str, ...], change: Callable[[Any], Any]) -> None:
-    for key in keys if isinstance(section, dict) else ():
-        if key in section:
-            section[key] = change(section[key])
+def _paths(values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The keys that hold paths of data, by their section."""
+    data = values.get("data")
+    paths = {"unlabelled": UnlabelledSection.PATHS}
+    if isinstance(data, dict) and data.get("name") in registry.choices("datasets"):
+        paths["data"] = kind_of("data", data).PATHS
+    return paths
 
 
 def _check(values: dict[str, Any]) -> Recipe:
     _inherit(values.get("teacher"))
     recipe = build(Recipe, values)
+    chosen = {section: choose(section, getattr(recipe, section)) for section in CHOSEN}
     resolved = recipe.to_dict()
-    for section in CHOSEN:
-        chosen = choose(section, getattr(recipe, section))
-        resolved[section] = {"name": resolved[section]["name"], **chosen.model_dump(exclude_none=True)}
-    sections = [(resolved["data"], kind_of("data", resolved["data"]).PATHS)]
-    sections += [(resolved.get("unlabelled"), UnlabelledSection.PATHS)]
-    for section, keys in sections:
-        _map_keys(section, keys, lambda text: str(Path(text).expanduser().resolve()))
+    for section, made in chosen.items():
+        resolved[section] = {"name": resolved[section]["name"], **made.model_dump(exclude_none=True)}
+    for section, keys in _paths(resolved).items():
+        map_texts(resolved.get(section), section, keys, lambda text, key: str(located(text, key).resolve()))
+    _refuse_teachers(recipe)
     _check_models(resolved)
     return build(Recipe, resolved)
 
@@ -267,12 +231,17 @@ def _heir(shared: dict[str, Any], member: dict[str, Any]) -> dict[str, Any]:
     return heir
 
 
+def _refuse_teachers(recipe: Recipe) -> None:
+    if bool(recipe.teacher.model) == bool(recipe.teacher.members):
+        what = "both are there" if recipe.teacher.model else "neither is there"
+        raise RecipeError(f"a recipe has one teacher.model, or several teacher.members with a model each; {what}")
+
+
 def _check_models(resolved: dict[str, Any]) -> None:
     teacher = resolved["teacher"]
-    if bool(teacher["model"]) == bool(teacher["members"]):
-        what = "both are there" if teacher["model"] else "neither is there"
-        raise RecipeError(f"a recipe has one teacher.model, or several teacher.members with a model each; {what}")
     members = [(f"teacher.members.{index}", member) for index, member in enumerate(teacher["members"])]
     for key, one in (*(members or [("teacher", teacher)]), ("student", resolved["student"])):
         one["model"] = model_reference(one["model"], f"{key}.model", key.partition(".")[0])
+        if one["pretrained"] not in starts.NAMED:
+            located(one["pretrained"], f"{key}.pretrained")
         starts.check_start(one, key)

@@ -23,7 +23,11 @@ MOST_EPOCHS, MOST_BATCH, MOST_RATE, MOST_IMAGES = 1_000_000, 1_000_000, 1000.0, 
 MOST_SIDE, MOST_SCALE, MOST_CLASSES, MOST_PARTS = 16_384, 1e6, 1_000_000, 100
 Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 Pixel = Annotated[float, Field(ge=-MOST_SCALE, le=MOST_SCALE)]
-Constant = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Pixels = Annotated[tuple[Pixel, ...], Field(min_length=1, max_length=1024)]
+Classes = Annotated[tuple[str, ...], Field(max_length=MOST_CLASSES)]
+# What the int64 and the float32 of a model's inputs hold; the lowest float32 stands for minus infinity at times
+Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Real = Annotated[float, Field(ge=-3.5e38, le=3.5e38)]
 _OF_STAGES = ("epochs", "learning_rate")
 # PyTorch's older exporter numbers what it names
 Name = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)]
@@ -153,12 +157,12 @@ class PreprocessingSection(Section):
     """
 
     scale: float = Field(1.0, ge=1 / MOST_SCALE, le=MOST_SCALE)
-    mean: Pixel | tuple[Pixel, ...] = 0.0
-    std: Pixel | tuple[Pixel, ...] = 1.0
+    mean: Pixel | Pixels = 0.0
+    std: Pixel | Pixels = 1.0
     layout: Literal["auto", "nhwc", "nchw"] = "auto"
     channel_order: Literal["rgb", "bgr"] = "rgb"
     size: Side | tuple[Side, Side] | None = None
-    classes: tuple[str, ...] | None = Field(None, max_length=MOST_CLASSES)
+    classes: Classes | None = None
 
     @property
     def untouched(self) -> bool:
@@ -213,7 +217,7 @@ class OneTeacherSection(ModelSection):
     training: TrainingSection = TrainingSection()
     input: Name | None = None
     output: Name | None = None
-    constants: dict[str, bool | Constant | float] = Field(default_factory=dict, max_length=MOST_PARTS)
+    constants: dict[str, bool | Whole | Real] = Field(default_factory=dict, max_length=MOST_PARTS)
     outputs: Literal["auto", "logits", "probabilities"] = "auto"
     preprocessing: PreprocessingSection = PreprocessingSection()
 

@@ -12,6 +12,7 @@ from kdcompress.errors import RecipeError
 
 SETTINGS = ("pretrained", "width")
 NAMED = ("none", "imagenet")  # what a model may start from beside a file
+_SHOWN = 100  # characters of a value in a message
 _ENDINGS = (".h5", ".hdf5", ".keras")  # of weights files, .weights.h5 among them
 
 
@@ -47,7 +48,8 @@ def check_start(section: dict[str, Any], key: str) -> None:
     for name, default in vars(Start()).items():
         if section[name] != default and name not in known:
             able = ", ".join(one for one in registry.choices("models") if name in settings_of(one))
-            raise RecipeError(f"{key}.{name} = {section[name]!r} is for {able}; {model} takes none, leave it out")
+            given, told = repr(section[name])[:_SHOWN], model if model.isprintable() else repr(model)
+            raise RecipeError(f"{key}.{name} = {given} is for {able}; {told[:_SHOWN]} takes none, leave it out")
 
 
 def drop_start(section: dict[str, Any], model: str) -> None:
@@ -64,7 +66,7 @@ def _reference(text: str, key: str) -> str:
     path = Path(text).expanduser()
     if path.suffix.lower() not in _ENDINGS:
         raise RecipeError(
-            f"{key} must be none, imagenet or a weights file ({', '.join(_ENDINGS)}), got {text!r}"
-            f"{registry.suggestion(text, NAMED)}"
+            f"{key} must be none, imagenet or a weights file ({', '.join(_ENDINGS)}), "
+            f"got {repr(text)[:_SHOWN]}{registry.suggestion(text, NAMED)}"
         )
     return str(path.resolve())

@@ -12,9 +12,12 @@ from typing_extensions import Self
 from kdcompress.errors import RecipeError
 from kdcompress.methods._base import Labels, Method, Part, Task
 from kdcompress.methods.hinton import distillation_loss
+from kdcompress.section import shown
 
 KNOWN = "known"
 Count = Annotated[int, Field(ge=1, le=1000)]
+Counts = Annotated[tuple[Count, ...], Field(max_length=1_000_000)]
+_MOST_OUTPUTS = 1_000_000
 
 
 def class_logits(outputs: Any, sizes: tuple[int, ...], centred: bool = False) -> Any:
@@ -81,7 +84,7 @@ def intra_class_loss(targets: Any, outputs: Any, sizes: tuple[int, ...], tempera
 class Subclasses(Method):
     """What teacher and student share: heads of subclass logits, read as class logits."""
 
-    subclasses: Count | tuple[Count, ...] | Literal["known"] = 2
+    subclasses: Count | Counts | Literal["known"] = 2
     _sizes: tuple[int, ...] = PrivateAttr(())
 
     @property
@@ -111,7 +114,11 @@ class Subclasses(Method):
         if len(sizes) != task.classes:
             raise RecipeError(
                 f"method.subclasses must have a number for each of the {task.classes} classes, "
-                f"got {len(sizes)}: {list(sizes)}"
+                f"got {len(sizes)}: {shown(list(sizes))}"
+            )
+        if sum(sizes) > _MOST_OUTPUTS:
+            raise RecipeError(
+                f"method.subclasses must come to at most {_MOST_OUTPUTS} outputs over all classes, got {sum(sizes)}"
             )
         return self._bound_to(sizes)
 
@@ -205,7 +212,7 @@ class Subclass(Subclasses):
         if self.intra_class and self.alpha == 1 and isinstance(bound, Subclasses) and 1 in bound.sizes:
             raise RecipeError(
                 "method.intra_class with alpha = 1 reads a class by its subclasses: each class needs two or more, "
-                f"got {list(bound.sizes)}"
+                f"got {shown(list(bound.sizes))}"
             )
         return bound
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kdcompress import registry
 from kdcompress.errors import UsageError
-from kdcompress.recipe import Recipe, resolve
+from kdcompress.recipe import Recipe, choose, resolve
+from kdcompress.section import shown
 
 TUNED = ("temperature", "alpha")
+_MOST = 100_000  # trainings, which nobody waits for
+_LAST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,11 @@ class Setting:
         return {"method": self.method, "temperature": self.temperature, "alpha": self.alpha}
 
     @property
+    def tuned(self) -> dict[str, float]:
+        """Those that the method has."""
+        return {key: getattr(self, key) for key in TUNED if getattr(self, key) is not None}
+
+    @property
     def shown(self) -> str:
         """In words."""
         tuned = [("T", self.temperature), ("alpha", self.alpha)]
@@ -35,7 +44,7 @@ class Setting:
 
     def recipe(self, base: Recipe, seed: int) -> Recipe:
         """The recipe of this setting and a seed, otherwise as `base`; without baseline, which a sweep trains itself."""
-        tuned = {f"method.{key}": getattr(self, key) for key in TUNED if getattr(self, key) is not None}
+        tuned = {f"method.{key}": value for key, value in self.tuned.items()}
         return resolve(base.to_dict(), {"method.name": self.method, **tuned, "seed": seed, "baseline": False})
 
 
@@ -59,6 +68,15 @@ class Space:
             alphas = self.alphas if "alpha" in has else (None,)
             found += [Setting(method, t, a) for t, a in itertools.product(temperatures, alphas)]
         return list(dict.fromkeys(found))
+
+    @property
+    def trainings(self) -> int:
+        """How many students are trained, without making the list of them."""
+        if self.trials is not None:
+            return self.trials * len(self.seeds)
+        has = [registry.load("methods", method).METHOD.model_fields for method in self.methods]
+        counts = {"temperature": len(self.temperatures), "alpha": len(self.alphas)}
+        return len(self.seeds) * sum(math.prod(counts[key] for key in TUNED if key in one) for one in has)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -88,29 +106,36 @@ def make_space(
     seeds: int,
     trials: int | None,
 ) -> Space:
-    """The space around a recipe, whose own values stand for what is not given; every setting is checked.
+    """The space around a recipe, whose own values stand for what is not given, each once; every value is checked.
 
     Seeds are the recipe's and those that follow. Errors: UsageError; RecipeError for a value that a method refuses.
     """
-    if seeds < 1:
-        raise UsageError(f"--seeds must be >= 1, got {seeds}")
-    if trials is not None and trials < 1:
-        raise UsageError(f"--trials must be >= 1, got {trials}")
+    _refuse_count("--seeds", seeds)
+    if trials is not None:
+        _refuse_count("--trials", trials)
+    if base.seed + seeds - 1 > _LAST_SEED:
+        raise UsageError(f"--seeds: the recipe's seed {base.seed} and the {seeds - 1} after it must be <= {_LAST_SEED}")
     own = base.method
     space = Space(
-        _given("--method", methods, [own["name"]]),
-        tuple(map(float, _given("--temperature", temperatures, [own.get("temperature", 4.0)]))),
-        tuple(map(float, _given("--alpha", alphas, [own.get("alpha", 0.5)]))),
+        tuple(registry.check("methods", str(one)[:100]) for one in _given("--method", methods, [own["name"]])),
+        _numbers("--temperature", temperatures, own.get("temperature", 4.0)),
+        _numbers("--alpha", alphas, own.get("alpha", 0.5)),
         tuple(range(base.seed, base.seed + seeds)),
         trials,
     )
-    for method in space.methods:
-        registry.check("methods", method)
-    for setting in space.settings:
-        setting.recipe(base, base.seed)
+    if space.trainings > _MOST:
+        raise UsageError(f"a sweep has at most {_MOST} trainings, settings x seeds; these are {space.trainings}")
+    plain = {method: Setting(method).recipe(base, base.seed).method for method in space.methods}
+    for one in space.settings:
+        choose("method", {**plain[one.method], **one.tuned})
     if trials is not None and max(len(space.temperatures), len(space.alphas)) < 2:
         raise UsageError("--trials searches between the values of -T and --alpha: give two or more of one of them")
     return space
+
+
+def _refuse_count(option: str, count: int) -> None:
+    if not 1 <= count <= _MOST:
+        raise UsageError(f"{option} must be {'>= 1' if count < 1 else f'<= {_MOST}'}, got {shown(count)}")
 
 
 def _given(option: str, values: Iterable[Any] | None, default: Sequence[Any]) -> tuple[Any, ...]:
@@ -118,3 +143,16 @@ def _given(option: str, values: Iterable[Any] | None, default: Sequence[Any]) ->
     if not found:
         raise UsageError(f"{option} must name a value, got none")
     return found
+
+
+def _numbers(option: str, values: Iterable[Any] | None, default: Any) -> tuple[float, ...]:
+    found = []
+    for value in _given(option, values, [default]):
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise UsageError(f"{option} must be a finite number, got {shown(value)}")
+        found.append(number)
+    return tuple(dict.fromkeys(found))
