@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.cache import cache_dir
+from kdcompress.data._places import exists, expanded, is_folder
 from kdcompress.data._stores import Images, JoinedImages, content, take
 from kdcompress.errors import DataError
 from kdcompress.files import write_text
@@ -171,18 +172,18 @@ class DatasetSource(Section, ABC):
     def folders(self, name: str) -> Iterator[Path]:
         """The folders to look in, in order; when the user named one, that one alone (and it must be there)."""
         if self.dir is not None:
-            yield readable_folder(Path(self.dir).expanduser())
+            yield readable_folder(expanded(self.dir))
             return
         if root := os.environ.get("KDCOMPRESS_DATA_DIR"):
-            yield Path(root).expanduser() / name
+            yield expanded(root) / name
         yield cache_dir("data") / name
 
 
 def readable_folder(folder: Path) -> Path:
     """Return `folder` if it is one that can be listed and is not empty; DataError if not."""
-    if not folder.exists():
+    if not exists(folder):
         raise DataError(f"data folder {folder} does not exist")
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise DataError(f"data folder {folder} is a file; name the folder that holds the data")
     try:
         empty = not any(folder.iterdir())

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
+import math
+import struct
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from kdcompress.errors import DataError
+from kdcompress.data._places import exists, files_below, is_file, is_folder
+from kdcompress.errors import DataError, one_line
+from kdcompress.npz import reason
+from kdcompress.paths import require_regular
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 Shape = tuple[int, int, int]
+# By what is in a file, whatever its name says: pixels alone, their number in the header. Pillow knows further formats,
+# of which some start programs (PostScript), and some unpack to another size than they say (icons)
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+_TILE_SIZE, _LARGEST_TILE = (322, 323), 4096 * 4096  # tags of a TIFF; pixels
+_SMALLEST = 16  # values of an image in an array
+LARGEST_FILE = 1 << 30  # bytes; no more pixels than Pillow takes, uncompressed
+# What Pillow raises at damaged files
+_DAMAGED = (
+    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError, TypeError,
+    ValueError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
+_WORDED = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # by Pillow; of others, the type says most
 # What Pillow calls pictures without colour
 _GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L")
 _DEEP = ("I", "I;16", "I;16B", "I;16L")
@@ -46,15 +65,15 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
     """The image files named, and those in the folders named, sorted by path; DataError for a missing or empty one."""
     found: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            inside = sorted(item for item in path.rglob("*") if is_image(item) and item.is_file())
+        if is_folder(path):
+            inside = sorted(item for item in files_below(path) if is_image(item))
             if not inside:
                 raise DataError(f"folder {path} holds no images ({', '.join(SUFFIXES)})")
             found += inside
-        elif path.is_file():
+        elif is_file(path):
             found.append(path)
         else:
-            raise DataError(f"{path} does not exist")
+            raise DataError(f"{path} does not exist" if not exists(path) else f"{path} is neither a file nor a folder")
     return found
 
 
@@ -68,6 +87,18 @@ def read_image(path: Path, input_shape: Shape) -> NDArray[np.uint8]:
     """An image file as (H, W, C) pixels, upright, converted and scaled to `input_shape`; DataError if it is none."""
     with _opened(path, path) as image:
         return _fitted(image, input_shape)
+
+
+def refuse_tiny(shape: tuple[int, ...], what: str) -> None:
+    """DataError for an array of pictures of a few bytes each: a small file would hold them by the thousand million."""
+    if (size := math.prod(shape[1:])) < _SMALLEST:
+        raise DataError(f"{what} holds images of {size} values each, got {shape}; they must have {_SMALLEST} or more")
+
+
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """An image file as (H, W) truth: where it is not black; DataError if it is none."""
+    with _opened(path, path) as image:
+        return np.asarray(image.convert("L")) > 0
 
 
 def look_at(path: Path, data: bytes) -> Look:
@@ -85,7 +116,7 @@ def look_at(path: Path, data: bytes) -> Look:
 
 def _kind(image: Image.Image, data: bytes) -> str:
     """Pillow's mode, and ";16" behind it where Pillow has cut 16 bits a channel to 8, which only the header tells."""
-    with Image.open(io.BytesIO(data)) as unread:
+    with Image.open(io.BytesIO(data), formats=_formats()) as unread:
         deep = ";16" in repr(unread.tile)
     return f"{image.mode.partition(';')[0]};16" if deep else image.mode
 
@@ -121,13 +152,24 @@ def _shallow(image: Image.Image) -> Image.Image:
 @contextmanager
 def _opened(source: Path | IO[bytes], path: Path) -> Iterator[Image.Image]:
     """An image file, upright; whatever is wrong with it is told by `path`."""
+    if isinstance(source, Path):
+        require_regular(source, DataError)
     try:
-        with Image.open(source) as image:
+        with Image.open(source, formats=_formats()) as image:
             _refuse(image, path)
             yield ImageOps.exif_transpose(image)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as exc:
-        reason = "no image that Pillow knows" if isinstance(exc, UnidentifiedImageError) else exc
-        raise DataError(f"{path} is truncated, damaged or no image ({reason})") from exc
+    except UnidentifiedImageError as exc:
+        raise DataError(f"{path} is truncated, damaged or no image (no image that Pillow knows)") from exc
+    except _DAMAGED as exc:
+        said = reason(exc) if isinstance(exc, _WORDED) else one_line(exc)
+        raise DataError(f"{path} is truncated, damaged or no image ({said})") from exc
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Those of the formats that this Pillow was built with."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def _refuse(image: Image.Image, path: Path) -> None:
@@ -137,5 +179,10 @@ def _refuse(image: Image.Image, path: Path) -> None:
         raise DataError(f"{path} has no pixels ({height}x{width})")
     if width * height > (limit := Image.MAX_IMAGE_PIXELS or 0) > 0:
         raise DataError(f"{path} is {height}x{width}, above {limit:,} pixels: a decompression bomb, or not for a model")
+    # A TIFF's tiles have a size of their own, and are unpacked whole
+    tags = getattr(image, "tag_v2", {})
+    tile = math.prod(size if isinstance(size := tags.get(tag, 1), int) else 1 for tag in _TILE_SIZE)
+    if tile > max(_LARGEST_TILE, width * height):
+        raise DataError(f"{path} is {height}x{width}, in tiles of {tile:,} pixels: a bomb, or damaged; save it anew")
     if image.mode == "F":
         raise DataError(f"{path} holds floating-point numbers, whose range is not known; save it with 8 or 16 bits")

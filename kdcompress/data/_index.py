@@ -7,7 +7,8 @@ before training and not in the middle of it, and loading a large set again costs
 from __future__ import annotations
 
 import hashlib
-import zipfile
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.cache import entry_lock
-from kdcompress.data._images import Look, look_at
+from kdcompress.data._images import LARGEST_FILE, Look, look_at
 from kdcompress.data._stores import in_parallel
 from kdcompress.errors import DataError
 from kdcompress.files import digest_of, write_npz
+from kdcompress.npz import read_npz
+from kdcompress.paths import require_regular
 from kdcompress.progress import Progress
 
 # What a row knows of a file: bytes, time of change, SHA-256, and what a Look at it tells
@@ -55,6 +58,7 @@ def _match(
             facts = (root / name).stat()
         except OSError as exc:
             raise DataError(f"image {root / name} cannot be read ({exc.strerror})") from exc
+        _refuse_odd(root / name, facts)
         row = known.get(name)
         if row is not None and (row["bytes"], row["changed_ns"]) == (facts.st_size, facts.st_mtime_ns):
             rows[place] = row
@@ -62,6 +66,13 @@ def _match(
             rows[place]["bytes"], rows[place]["changed_ns"] = facts.st_size, facts.st_mtime_ns
             missing.append(place)
     return rows, np.array(missing, np.int64)
+
+
+def _refuse_odd(path: Path, facts: os.stat_result) -> None:
+    if not stat.S_ISREG(facts.st_mode):
+        require_regular(path, DataError)
+    if facts.st_size > LARGEST_FILE:
+        raise DataError(f"image {path} has {facts.st_size:,} bytes, above {LARGEST_FILE:,}: no image for a model")
 
 
 def _look(
@@ -112,12 +123,13 @@ def _refuse(reasons: list[str]) -> None:
 def _read(path: Path) -> dict[str, NDArray[np.void]]:
     """The index by name; a damaged one is as none."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
-            if kept["rows"].dtype == ROW:
-                return dict(zip(kept["names"].tolist(), kept["rows"], strict=True))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        pass
-    return {}
+        kept = read_npz(path, DataError, structured=True)
+    except (DataError, FileNotFoundError):
+        return {}
+    names, rows = kept.get("names"), kept.get("rows")
+    if names is None or rows is None or rows.dtype != ROW or names.dtype.kind != "U" or names.shape != rows.shape:
+        return {}
+    return dict(zip(names.tolist(), rows, strict=True))
 
 
 def _write(path: Path, known: dict[str, NDArray[np.void]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,11 +94,12 @@ class ImageFiles(DatasetSource):
         """The classes in order, and the number of each file's; -1 for a class that was not chosen."""
         found = sorted(set(listed.labels))
         _refuse_alike(found)
-        classes = self.classes or tuple(found)
+        classes, known = self.classes or tuple(found), set(found)
+        times = Counter(classes)
         for name in classes:
-            if classes.count(name) > 1:
+            if times[name] > 1:
                 raise DataError(f"data.classes names {name!r} twice")
-            if name not in found:
+            if name not in known:
                 raise DataError(
                     f"data.classes: {listed.root} has no class {name!r}{suggestion(name, found)}; "
                     f"it has {', '.join(found)}"

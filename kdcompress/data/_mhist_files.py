@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from kdcompress.data._images import is_image
 from kdcompress.data._index import look_through
+from kdcompress.data._inside import Inside
 from kdcompress.data._mhist_table import IMAGES, TABLE, Annotations
 from kdcompress.data._mhist_zip import unpacked
+from kdcompress.data._places import files_below, is_file, is_folder
 from kdcompress.data._rows import refuse_missing
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
@@ -80,6 +82,9 @@ def look_at_files(root: Path, table: Path, listed: Annotations, scaled: bool, pr
     Errors: DataError names images that are missing, damaged, no images, of a kind that cannot become RGB, transparent,
     or, unless they are to be `scaled`, of another size than the others.
     """
+    inside = Inside(root)  # which need not be the folder that the rows were read for
+    for name, line in zip(listed.names.tolist(), listed.lines.tolist(), strict=True):
+        inside.path(name, f"{table}, line {line}")
     refuse_missing(table, root, listed.names.tolist(), listed.lines.tolist())
     files = Files(root, listed.names, look_through(root, listed.names, progress))
     _refuse_kinds(files)
@@ -91,16 +96,16 @@ def look_at_files(root: Path, table: Path, listed: Annotations, scaled: bool, pr
 def image_folder(folder: Path, progress: Progress) -> Path:
     """images/ in `folder`, or the images of images.zip unpacked into the cache; DataError if there is neither."""
     images, archive = folder / IMAGES, folder / f"{IMAGES}.zip"
-    if images.is_dir() and next(_images_below(images), None):
+    if is_folder(images) and next(_images_below(images), None):
         inner = images / IMAGES  # unpacked in a folder that had the name already
         return inner if [item for item in images.iterdir() if not item.name.startswith(".")] == [inner] else images
-    if archive.is_file():
+    if is_file(archive):
         return unpacked(archive, IMAGES, progress)
     raise DataError(f"{folder} holds {TABLE}, but no images in {IMAGES}/ and no {archive.name}; put either beside it")
 
 
 def _images_below(root: Path) -> Iterator[str]:
-    return (item.relative_to(root).as_posix() for item in root.rglob("*") if is_image(item))
+    return (item.relative_to(root).as_posix() for item in files_below(root) if is_image(item))
 
 
 def _refuse_kinds(files: Files) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,8 +14,10 @@ from kdcompress.data._base import Samples
 from kdcompress.data._mhist_table import IMAGES, TABLE
 from kdcompress.data._votes import CLASSES
 from kdcompress.errors import DataError
+from kdcompress.files import read_json
 
 MANIFEST = "synthetic.json"
+_REMEDY = "make the folder anew"
 _DRAWN = re.compile(r"SYN_\d+\.png$")  # names that make-synthetic gives
 SYNTHETIC_NOTICE = (
     "SYNTHETIC images, drawn by a program, not tissue: figures on them say nothing of MHIST, of tissue or of patients"
@@ -43,16 +45,15 @@ def synthetic_origin(folder: Path, names: Sequence[str]) -> str | None:
     Errors: DataError for a manifest that is damaged: whether images are tissue is not guessed.
     """
     path = folder / MANIFEST
-    if not path.is_file():
+    if not os.path.lexists(path):
         return "their manifest is gone" if names and all(_DRAWN.match(name) for name in names) else None
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(facts, dict) or facts.get("synthetic") is not True:
-            raise ValueError("it does not say synthetic: true")
-    except (OSError, ValueError, RecursionError) as exc:
-        raise DataError(
-            f"{path} is damaged or not what make-synthetic writes ({' '.join(str(exc).split())}); make the folder anew"
-        ) from exc
+        facts = read_json(path, DataError, _REMEDY)
+    except OSError as exc:
+        raise DataError(f"{path} is damaged or not what make-synthetic writes ({exc.strerror}); {_REMEDY}") from exc
+    if facts.get("synthetic") is not True:
+        said = "it does not say synthetic: true"
+        raise DataError(f"{path} is damaged or not what make-synthetic writes ({said}); {_REMEDY}")
     return _in_words(facts)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.data._rows import inside, read_rows, refuse_repeated
+from kdcompress.data._inside import Inside
+from kdcompress.data._rows import read_rows, refuse_missing, refuse_repeated
 from kdcompress.data._votes import ANNOTATORS, CLASSES, MAJORITY
 from kdcompress.errors import DataError
 
@@ -19,6 +20,7 @@ NAME, LABEL, PARTITION = "Image Name", "Majority Vote Label", "Partition"
 VOTES = f"Number of Annotators who Selected SSA (Out of {ANNOTATORS})"
 PARTS = ("train", "test")
 _REMEDY = f"{TABLE} is taken as MHIST's owners hand it out"
+_MOST_ROWS, _LONG = 100_000, 1024  # characters that no file of theirs has in its name
 _TOLD = 5  # wrong rows that an error names
 
 
@@ -45,14 +47,19 @@ def read_annotations(folder: Path) -> Annotations:
     """
     table = folder / TABLE
     names, rows, lines = [], [], []
-    wrong = []
+    wrong, inside = [], Inside(folder / IMAGES)
     for line, row in read_rows(table, dict.fromkeys((NAME, LABEL, VOTES, PARTITION), _REMEDY)):
-        names.append(inside(folder / IMAGES, row[NAME], f"{table}, line {line}"))
+        names.append(inside.path(row[NAME], f"{table}, line {line}"))
         rows.append(row)
         lines.append(line)
+        if len(rows) > _MOST_ROWS:
+            raise DataError(f"{table} has more than {_MOST_ROWS:,} rows, which MHIST has not; {_REMEDY}")
         if problem := _problem(row):
             wrong.append(f"line {line}: {problem}")
     _refuse(table, wrong)
+    # An array of names takes the width of the longest for each
+    long = {name: line for name, line in zip(names, lines, strict=True) if len(name) > _LONG}
+    refuse_missing(table, folder / IMAGES, list(long), list(long.values()))
     refuse_repeated(table, names, lines)
     _refuse_absent(table, [row[PARTITION] for row in rows])
     order = np.argsort(np.array(names, np.str_), kind="stable")

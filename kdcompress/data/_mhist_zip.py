@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import lzma
 import shutil
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 
 from kdcompress.cache import entry_lock
 from kdcompress.data._images import is_image
+from kdcompress.data._inside import Inside
 from kdcompress.errors import DataError
-from kdcompress.files import move_into_place, remove, sha256_of
+from kdcompress.files import move_into_place, sha256_of
+from kdcompress.leftovers import remove
+from kdcompress.npz import BOUNDED, DAMAGED, open_zip, reason
 from kdcompress.progress import Progress
 
 # The published images take less than 400 MB; images hardly shrink when they are zipped
 MOST_BYTES = 4 << 30
 MOST_TIMES = 100
 MOST_FILES = 100_000
-_BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of others, zipfile decompresses more than it is asked for
 _SMALL = 1 << 20  # bytes up to which a zip file may be of what shrinks well
-_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError, ValueError)
 
 
 def unpacked(archive: Path, folder: str, progress: Progress) -> Path:
@@ -35,33 +34,34 @@ def unpacked(archive: Path, folder: str, progress: Progress) -> Path:
         part = place.with_name(f"{place.name}.part")  # what a killed run left of it goes first
         remove(part)
         try:
-            with zipfile.ZipFile(archive) as opened:
-                members = _members(opened, archive, folder)
+            with open_zip(archive) as opened:
+                members = _members(opened, archive, folder, Inside(part))
                 _unpack(opened, members, part, progress)
             move_into_place(part, place)
-        except _DAMAGED as exc:
-            raise DataError(f"{archive} is damaged, locked or no zip file ({exc}); get it anew") from exc
         except OSError as exc:
             raise DataError(f"{archive} cannot be unpacked into {place} ({exc.strerror or exc})") from exc
+        except DAMAGED as exc:
+            raise DataError(f"{archive} is damaged, locked or no zip file ({reason(exc)}); get it anew") from exc
         finally:
             remove(part)
         return place
 
 
-def _members(opened: zipfile.ZipFile, archive: Path, folder: str) -> dict[str, zipfile.ZipInfo]:
+def _members(opened: zipfile.ZipFile, archive: Path, folder: str, inside: Inside) -> dict[str, zipfile.ZipInfo]:
     """The images in a zip file by the path that they get; anything wrong with any entry refuses the whole file."""
     infos = opened.infolist()
     _refuse_bomb(archive, len(infos), sum(info.file_size for info in infos))
     found: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
-        if info.compress_type not in _BOUNDED:
-            raise DataError(f"{archive}: {info.filename} is packed neither stored nor deflated; pack it anew")
+        if info.compress_type not in BOUNDED:
+            raise DataError(f"{archive}: {info.filename[:80]!r} is packed neither stored nor deflated; pack it anew")
         path = _inside(info.filename, archive, folder)
         if info.is_dir() or not is_image(Path(path.name)) or any(part.startswith((".", "__")) for part in path.parts):
             continue
-        if str(path) in found:
-            raise DataError(f"{archive}: {path} is in it twice; pack one of them")
-        found[str(path)] = info
+        name = inside.path(str(path), f"{archive}: entry {info.filename[:80]!r}")
+        if name in found:
+            raise DataError(f"{archive}: {name} is in it twice; pack one of them")
+        found[name] = info
     if not found:
         raise DataError(f"{archive} holds no images")
     return found

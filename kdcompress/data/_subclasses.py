@@ -66,7 +66,10 @@ def number_subclasses(
 
     Errors: DataError for a subclass that is in two classes.
     """
-    names = [sorted(set(fine[labels == index].tolist())) for index in range(len(classes))]
+    found: list[set[str]] = [set() for _ in classes]
+    for label, name in zip(labels.tolist(), fine.tolist(), strict=True):
+        found[label].add(name)
+    names = [sorted(inside) for inside in found]
     owner: dict[str, int] = {}
     for index, inside in enumerate(names):
         for name in inside:

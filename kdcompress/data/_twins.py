@@ -23,7 +23,8 @@ def notice_of(dataset: Dataset, digests: tuple[Digests, Digests] | None = None) 
     train, test = dataset.train, dataset.test
     mine, theirs = digests or (image_digests(train), image_digests(test))
     said = []
-    missing = [name for index, name in enumerate(dataset.classes) if index not in set(test.labels.tolist())]
+    there = set(test.labels.tolist())
+    missing = [name for index, name in enumerate(dataset.classes) if index not in there]
     if missing:
         names = f"{', '.join(missing[:_TOLD])}{_more(missing)}"
         said.append(f"test has no image of class {names}: nothing will be known of it")

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.data._base import UNLABELLED, Dataset, Samples
-from kdcompress.data._images import find_images
+from kdcompress.data._images import MODES, find_images, refuse_tiny
 from kdcompress.data._index import look_through
 from kdcompress.data._npz import ArrayFile
+from kdcompress.data._places import exists, expanded, is_file
 from kdcompress.data._stores import FileImages, Images, MappedImages, fitted
 from kdcompress.data._twins import image_digests
 from kdcompress.errors import DataError
@@ -26,12 +27,11 @@ def load_unlabelled(section: UnlabelledSection, dataset: Dataset, progress: Prog
     Image files are found in all folders below; an npz file, or a folder of npy files, has its images in `x`. Images
     that are in test, too, are warned about: the student would learn what the teacher says of them. Errors: DataError.
     """
-    path = Path(section.dir).expanduser()
-    if not path.exists():
+    path = expanded(section.dir)
+    if not exists(path):
         raise DataError(f"unlabelled.dir: {path} does not exist")
-    samples = (
-        _mapped(path, dataset) if path.is_file() or (path / "x.npy").is_file() else _files(path, dataset, progress)
-    )
+    has_array = is_file(path) or is_file(path / "x.npy")
+    samples = _mapped(path, dataset, progress) if has_array else _files(path, dataset, progress)
     if section.limit is not None:
         samples = samples.take(np.arange(min(section.limit, len(samples))))
     shared = np.flatnonzero(np.isin(image_digests(samples), image_digests(dataset.test)))
@@ -51,12 +51,15 @@ def _files(root: Path, dataset: Dataset, progress: Progress) -> Samples:
     return _unlabelled(FileImages(root, ids, dataset.input_shape, rows["sha256"]), ids)
 
 
-def _mapped(path: Path, dataset: Dataset) -> Samples:
-    array = ArrayFile(path)["x"]
-    if array.dtype != np.uint8 or array.ndim not in (3, 4):
+def _mapped(path: Path, dataset: Dataset, progress: Progress) -> Samples:
+    array = ArrayFile(path, progress)["x"]
+    channels = array.shape[3] if array.ndim == 4 else 1
+    if array.dtype != np.uint8 or array.ndim not in (3, 4) or channels not in MODES or not array.size:
         raise DataError(
-            f"{path}: x must be pixels of uint8, (n, H, W) or (n, H, W, C), got {array.dtype} {array.shape}"
+            f"{path}: x must be pixels of uint8, (n, H, W) or (n, H, W, C) with C 1, 3 or 4, "
+            f"got {array.dtype} {array.shape}"
         )
+    refuse_tiny(array.shape, f"{path}: x")
     ids = np.arange(len(array)).astype(str)
     return _unlabelled(fitted(MappedImages(array), dataset.input_shape), ids)
 

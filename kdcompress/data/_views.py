@@ -86,7 +86,7 @@ def projective(
 def _transform(views: ViewsSection, sample: str, view: int, height: int, width: int) -> tuple[float, ...]:
     if view == 0:
         return _IDENTITY
-    draw = hashlib.blake2b(f"{sample}\0{view}".encode(), digest_size=24).digest()
+    draw = hashlib.blake2b(f"{sample}\0{view}".encode("utf-8", "surrogatepass"), digest_size=24).digest()
     dx, dy, turn = (int.from_bytes(draw[i : i + 8], "big") / 2**63 - 1 for i in (0, 8, 16))
     angle = float(np.deg2rad(turn * views.rotation_deg))
     flip = _FLIPS[view % (8 if height == width else 4)] if views.flips else _FLIPS[0]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from kdcompress.data._base import Dataset, DatasetSource, Samples, readable_folder
+from kdcompress.data._images import refuse_tiny
 from kdcompress.data._npz import ArrayFile
+from kdcompress.data._places import expanded, is_file
 from kdcompress.data._splits import carve
 from kdcompress.data._stores import Images, MappedImages, fitted
 from kdcompress.data._subclasses import Names, number_subclasses
@@ -38,13 +40,16 @@ class Arrays(DatasetSource):
 
     def load(self, progress: Progress) -> Dataset:
         """Map the arrays and check them; see the class."""
-        path = Path(self.dir).expanduser()
-        file = ArrayFile(path if path.is_file() else readable_folder(path))
+        path = expanded(self.dir)
+        file = ArrayFile(path if is_file(path) else readable_folder(path), progress)
         endings = [f"_{part}" for part in ("train", "val", "test") if f"x_{part}" in file] or [""]
         if endings != [""] and not {"_train", "_test"} <= set(endings):
             raise DataError(f"{path} must have x_train and x_test, or x alone; it has {', '.join(file.names)}")
         labels = {ending: _labels(file, ending) for ending in endings}
-        classes = _classes(file, list(labels.values()))
+        count = sum(map(len, labels.values()))
+        for ending, found in labels.items():
+            _refuse_beyond(file, ending, found, count)
+        classes = _classes(file, list(labels.values()), count)
         parts = {ending: _samples(file, ending, labels[ending], classes) for ending in endings}
         if self.size is not None:
             parts = {ending: _scaled(part, self.size) for ending, part in parts.items()}
@@ -71,7 +76,7 @@ def _with_subclasses(
     file: ArrayFile, parts: dict[str, Samples], classes: tuple[str, ...]
 ) -> tuple[dict[str, Samples], Names | None]:
     """The parts with their subclasses, if there are arrays of them."""
-    found = {ending: _texts(file, f"subclasses{ending}", len(part)) for ending, part in parts.items()}
+    found = {ending: file.texts(f"subclasses{ending}", len(part)) for ending, part in parts.items()}
     there = [fine for fine in found.values() if fine is not None]
     if not there:
         return parts, None
@@ -96,7 +101,7 @@ def _scaled(samples: Samples, size: int | tuple[int, int]) -> Samples:
     return replace(samples, images=fitted(samples.images, (height, width, samples.images.shape[3])))
 
 
-def _labels(file: ArrayFile, ending: str) -> NDArray[np.generic]:
+def _labels(file: ArrayFile, ending: str) -> NDArray[Any]:
     name = f"y{ending}"
     found = np.asarray(file[name])
     if found.ndim == 2 and found.shape[1] == 1:
@@ -106,26 +111,51 @@ def _labels(file: ArrayFile, ending: str) -> NDArray[np.generic]:
             f"{file.path}: {name} must be (n,) whole numbers from 0 or names, got {found.dtype} {found.shape}"
             + ("; of one-hot rows take argmax(axis=1)" if found.ndim == 2 else "")
         )
+    if not len(found):
+        raise DataError(f"{file.path}: {name} has no labels")
     return found
 
 
-def _classes(file: ArrayFile, labels: list[NDArray[np.generic]]) -> tuple[str, ...]:
-    present = np.unique(np.concatenate(labels))
+def _classes(file: ArrayFile, labels: list[NDArray[Any]], count: int) -> tuple[str, ...]:
+    if len({part.dtype.kind == "U" for part in labels}) > 1:
+        raise DataError(f"{file.path}: labels are numbers in one part and names in another; they must be of one kind")
     if "classes" in file:
-        names = tuple(str(name) for name in file["classes"])
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise DataError(f"{file.path}: two classes have the same name {twice!r}")
-    elif present.dtype.kind == "U":
-        names = tuple(present.tolist())
+        names = _named(file, count)
+    elif labels[0].dtype.kind == "U":
+        names = tuple(sorted(set().union(*(np.unique(part).tolist() for part in labels))))
     else:
-        names = tuple(str(number) for number in range(max(int(present.max()), 0) + 1))
+        names = tuple(str(number) for number in range(max(max(int(part.max()) for part in labels), 0) + 1))
     if len(names) < 2:
         raise DataError(f"{file.path} holds one class alone; a classifier needs two or more")
     return names
 
 
-def _samples(file: ArrayFile, ending: str, labels: NDArray[np.generic], classes: tuple[str, ...]) -> Samples:
+def _refuse_beyond(file: ArrayFile, ending: str, labels: NDArray[Any], count: int) -> None:
+    """DataError for a number that is none of a class, for each class has an image: it would make as many classes."""
+    if labels.dtype.kind in "iu" and len(bad := np.flatnonzero(labels >= count)):
+        raise DataError(
+            f"{file.path}: label {labels[bad[0]]} of image {bad[0]:,} in y{ending} is out of range: labels that are "
+            f"numbers count the classes from 0, each of which has an image, so they are below {count:,}, the number of "
+            "images; save names if they are no such numbers"
+        )
+
+
+def _named(file: ArrayFile, count: int) -> tuple[str, ...]:
+    """The names that the file gives its classes; DataError unless they can be that."""
+    found = file["classes"]
+    if found.ndim != 1 or len(found) > count:
+        raise DataError(
+            f"{file.path}: classes must be (k,) names of no more classes than there are images ({count:,}), "
+            f"got {found.shape}"
+        )
+    texts = file.texts("classes", len(found))
+    names = () if texts is None else tuple(texts.tolist())
+    if twice := [name for name, times in Counter(names).items() if times > 1]:
+        raise DataError(f"{file.path}: two classes have the same name {twice[0][:80]!r}")
+    return names
+
+
+def _samples(file: ArrayFile, ending: str, labels: NDArray[Any], classes: tuple[str, ...]) -> Samples:
     images = _images(file, f"x{ending}")
     if len(images) != len(labels):
         raise DataError(f"{file.path}: {len(images):,} images in x{ending}, but {len(labels):,} labels in y{ending}")
@@ -134,12 +164,12 @@ def _samples(file: ArrayFile, ending: str, labels: NDArray[np.generic], classes:
         hint = "; labels count from 0" if missing[0] == 0 and labels.dtype.kind != "U" else ""
         raise DataError(f"{file.path}: y{ending} has no image of class {classes[missing[0]]}{hint}")
     part = ending.removeprefix("_") or "x"
-    ids = _texts(file, f"ids{ending}", len(labels))
+    ids = file.texts(f"ids{ending}", len(labels))
     if ids is None:
         ids = np.char.add(f"{part}/", np.arange(len(labels)).astype(str))
     elif len(np.unique(ids)) < len(ids):
         raise DataError(f"{file.path}: ids{ending} names an image twice; ids must be unique")
-    return Samples(images, numbers, ids, _texts(file, f"groups{ending}", len(labels)))
+    return Samples(images, numbers, ids, file.texts(f"groups{ending}", len(labels)))
 
 
 def _images(file: ArrayFile, name: str) -> Images:
@@ -151,6 +181,7 @@ def _images(file: ArrayFile, name: str) -> Images:
             f"{file.path}: {name} must be pixels of uint8, (n, H, W) or (n, H, W, C) with C 1, 3 or 4, "
             f"got {array.dtype} {array.shape}{remedy}"
         )
+    refuse_tiny(array.shape, f"{file.path}: {name}")
     if isinstance(array, np.memmap):
         return MappedImages(array)
     return array.reshape(*array.shape[:3], channels)
@@ -167,26 +198,16 @@ def _remedy(array: NDArray[Any]) -> str:
     return f"; make pixels of them: {'(x * 255)' if scaled else 'x'}.round().astype('uint8')"
 
 
-def _numbers(file: ArrayFile, ending: str, labels: NDArray[np.generic], classes: tuple[str, ...]) -> NDArray[np.int64]:
+def _numbers(file: ArrayFile, ending: str, labels: NDArray[Any], classes: tuple[str, ...]) -> NDArray[np.int64]:
     if labels.dtype.kind == "U":
         place = {name: index for index, name in enumerate(classes)}
         unknown = next((name for name in labels.tolist() if name not in place), None)
         if unknown is not None:
-            raise DataError(f"{file.path}: label {unknown!r} in y{ending} is none of the classes")
+            raise DataError(f"{file.path}: label {unknown[:80]!r} in y{ending} is none of the classes")
         return np.array([place[name] for name in labels.tolist()], np.int64)
-    numbers = labels.astype(np.int64)
-    if len(bad := np.flatnonzero((numbers < 0) | (numbers >= len(classes)))):
+    if len(bad := np.flatnonzero((labels < 0) | (labels >= len(classes)))):
         raise DataError(
-            f"{file.path}: label {numbers[bad[0]]} of image {bad[0]:,} in y{ending} is out of range, "
+            f"{file.path}: label {labels[bad[0]]} of image {bad[0]:,} in y{ending} is out of range, "
             f"must be 0 to {len(classes) - 1}"
         )
-    return numbers
-
-
-def _texts(file: ArrayFile, name: str, n: int) -> NDArray[np.str_] | None:
-    if name not in file:
-        return None
-    found = np.asarray(file[name]).astype(str)
-    if found.shape != (n,):
-        raise DataError(f"{file.path}: {name} must be ({n},), one for each image, got {found.shape}")
-    return found
+    return labels.astype(np.int64)

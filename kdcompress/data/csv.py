@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kdcompress.data._base import readable_folder
+from kdcompress.data._inside import Inside
 from kdcompress.data._listing import PARTS, ImageFiles, Listing
-from kdcompress.data._rows import inside, read_rows, refuse_missing, refuse_repeated
+from kdcompress.data._places import exists, expanded, is_file, is_folder
+from kdcompress.data._rows import filled, read_rows, refuse_missing, refuse_repeated, warn_of_unused
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 
@@ -31,18 +33,18 @@ class Csv(ImageFiles):
     def listing(self, progress: Progress) -> Listing:
         """See ImageFiles.listing."""
         table = self._table()
-        root = readable_folder(Path(self.dir).expanduser() if self.dir else table.parent).resolve()
-        listed, lines = Listing(root, [], [], [], None), []
+        root = readable_folder(expanded(self.dir) if self.dir else table.parent).resolve()
+        listed, lines, inside = Listing(root, [], [], [], None), [], Inside(root)
         groups: list[str] = []
         finer: list[str] = []
-        for line, row in self._rows(table):
-            listed.names.append(inside(root, row[self.path], f"{table}, line {line}"))
-            listed.labels.append(_filled(row[self.label], self.label, f"{table}, line {line}"))
+        for line, row in self._rows(table, progress):
+            listed.names.append(inside.path(row[self.path], f"{table}, line {line}"))
+            listed.labels.append(filled(row[self.label], self.label, f"{table}, line {line}"))
             listed.parts.append(_part(row.get(self.partition), f"{table}, line {line}"))
             if self.group in row:
-                groups.append(_filled(row[self.group], self.group, f"{table}, line {line}"))
+                groups.append(filled(row[self.group], self.group, f"{table}, line {line}"))
             if self.subclass in row:
-                finer.append(_filled(row[self.subclass], self.subclass, f"{table}, line {line}"))
+                finer.append(filled(row[self.subclass], self.subclass, f"{table}, line {line}"))
             lines.append(line)
         if not lines:
             raise DataError(f"{table} has a header and no rows")
@@ -55,42 +57,39 @@ class Csv(ImageFiles):
 
     def _table(self) -> Path:
         if self.file is not None:
-            path = Path(self.file).expanduser()
-            if not path.is_file():
-                raise DataError(
-                    f"data.file: {path} does not exist"
-                    if not path.exists()
-                    else f"data.file: {path} is a folder; name the file in it"
-                )
+            path = expanded(self.file)
+            if is_folder(path):
+                raise DataError(f"data.file: {path} is a folder; name the file in it")
+            if not is_file(path):
+                raise DataError(f"data.file: {path} {'is no file' if exists(path) else 'does not exist'}")
             return path
         if self.dir is None:
             raise DataError("name the CSV file with data.file, or its folder with data.dir or --data-dir")
-        found = sorted(readable_folder(Path(self.dir).expanduser()).glob("*.csv"))
+        found = sorted(path for path in readable_folder(expanded(self.dir)).glob("*.csv") if is_file(path))
         if len(found) != 1:
             names = ", ".join(path.name for path in found) or "none"
             raise DataError(f"{self.dir} must hold one CSV file (there: {names}); name one with data.file")
         return found[0]
 
-    def _rows(self, table: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    def _columns(self) -> dict[str, str]:
+        """The names of the columns by what they are."""
+        return {key: getattr(self, key) for key in ("path", "label", "partition", "group", "subclass")}
+
+    def _rows(self, table: Path, progress: Progress) -> Iterator[tuple[int, dict[str, str]]]:
         """(line number, row) of a table whose columns are as this asks for."""
-        keys = {"path": self.path, "label": self.label}
-        keys |= {key: getattr(self, key) for key in ("partition", "group", "subclass") if key in self.model_fields_set}
+        keys = {
+            key: column for key, column in self._columns().items() if key in ("path", "label", *self.model_fields_set)
+        }
         named = {column: f"name the right one with data.{key}" for key, column in keys.items()}
-        return read_rows(table, named)
+        return read_rows(table, named, lambda header: warn_of_unused(table, header, self._columns(), progress))
 
 
 DATASET = Csv
-
-
-def _filled(text: str, column: str, where: str) -> str:
-    if not text:
-        raise DataError(f"{where}: column {column!r} is empty")
-    return text
 
 
 def _part(text: str | None, where: str) -> str:
     if not text:
         return ""
     if text.casefold() not in PARTS:
-        raise DataError(f"{where}: a partition is train, val or test, got {text!r}")
+        raise DataError(f"{where}: a partition is train, val or test, got {text[:80]!r}")
     return PARTS[text.casefold()]

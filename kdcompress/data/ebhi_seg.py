@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import ValidationInfo, field_validator
 
-from kdcompress.data._images import find_images
+from kdcompress.data._images import find_images, read_mask
 from kdcompress.data._listing import ImageFiles, Listing
+from kdcompress.data._places import is_file, is_folder
 from kdcompress.errors import DataError
+from kdcompress.paths import below
 from kdcompress.progress import Progress
 from kdcompress.registry import suggestion
 
@@ -56,12 +57,11 @@ class EbhiSeg(ImageFiles):
     def mask(self, sample: str) -> NDArray[np.bool_]:
         """The mask (H, W) of the sample with that id, True on the diagnosed tissue; DataError if there is none."""
         kind, _, name = sample.partition("/")
-        path = _folder(self._root(), kind) / "label" / f"{Path(name).stem}.png"
-        try:
-            with Image.open(path) as image:
-                return np.asarray(image.convert("L")) > 0
-        except (OSError, SyntaxError, ValueError) as exc:
-            raise DataError(f"mask {path} is missing, truncated or no image ({exc})") from exc
+        folder = _folder(self._root(), kind) / "label"
+        path = below(folder, f"{Path(name).stem}.png", f"mask of {sample[:200]!r}", DataError)
+        if not is_file(path):
+            raise DataError(f"mask {path} is missing")
+        return read_mask(path)
 
     def download(self, progress: Progress) -> Path:
         """See DatasetSource.download; its place has no checksum of its own to hold a download to."""
@@ -75,7 +75,7 @@ class EbhiSeg(ImageFiles):
         looked = list(self.folders("ebhi-seg"))
         for folder in looked:
             for root in (folder / "EBHI-SEG", folder):
-                if root.is_dir() and any((root / kind / "image").is_dir() for kind in CLASSES):
+                if any(is_folder(root / kind / "image") for kind in CLASSES):
                     return root
         raise DataError(
             f"no EBHI-Seg in {' or '.join(map(str, looked))}: expected {CLASSES[1]}/image/ and the like, "
@@ -88,7 +88,8 @@ DATASET = EbhiSeg
 
 def part_of(case: str) -> str:
     """The part that all tiles of a case are in: test for one case in five, by a hash of its name alone."""
-    return "test" if int(hashlib.sha256(case.encode()).hexdigest(), 16) % _ONE_IN == 0 else "train"
+    digest = hashlib.sha256(case.encode("utf-8", "surrogatepass"))  # of a name that is not UTF-8, too
+    return "test" if int(digest.hexdigest(), 16) % _ONE_IN == 0 else "train"
 
 
 def _folder(root: Path, kind: str) -> Path:
@@ -96,6 +97,6 @@ def _folder(root: Path, kind: str) -> Path:
         raise DataError(
             f"EBHI-Seg has no class {kind!r}{suggestion(kind, CLASSES)}; choose data.classes from {', '.join(CLASSES)}"
         )
-    if not (root / kind / "image").is_dir():
+    if not is_folder(root / kind / "image"):
         raise DataError(f"{root / kind} has no folder image/; the published layout is CLASS/image/NAME")
     return root / kind

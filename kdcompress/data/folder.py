@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from pydantic import field_validator
 
 from kdcompress.data._base import readable_folder
+from kdcompress.data._groups import groups_of, refuse_pattern
 from kdcompress.data._images import SUFFIXES, find_images, is_image
 from kdcompress.data._listing import PARTS, ImageFiles, Listing
+from kdcompress.data._places import expanded
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 
@@ -28,15 +29,12 @@ class Folder(ImageFiles):
     @field_validator("group")
     @classmethod
     def _compiles(cls, value: str | None) -> str | None:
-        try:
-            re.compile(value or "")
-        except re.error as exc:
-            raise ValueError(f"must be a regular expression ({exc})") from exc
+        refuse_pattern(value or "")
         return value
 
     def listing(self, progress: Progress) -> Listing:
         """See ImageFiles.listing."""
-        root = readable_folder(Path(self.dir).expanduser())
+        root = readable_folder(expanded(self.dir))
         listed = Listing(root, [], [], [], None if self.group is None else [])
         parts = _parts(root)
         _note_ignored(root, parts, progress)
@@ -47,7 +45,7 @@ class Folder(ImageFiles):
                     listed.labels.append(kind.name)
                     listed.parts.append(part)
         if listed.groups is not None and self.group is not None:
-            listed.groups.extend(_group(self.group, name) for name in listed.names)
+            listed.groups.extend(groups_of(self.group, listed.names))
         return listed
 
 
@@ -92,10 +90,3 @@ def _images(kind: Path) -> list[Path]:
         return find_images([kind])
     except DataError as exc:
         raise DataError(f"class folder {kind} holds no images ({', '.join(SUFFIXES)}); fill it or delete it") from exc
-
-
-def _group(pattern: str, name: str) -> str:
-    found = re.search(pattern, name)
-    if found is None:
-        raise DataError(f"data.group: {pattern!r} matches nothing in {name!r}, so the group of that image is not known")
-    return found[1] if found.re.groups and found[1] is not None else found[0]

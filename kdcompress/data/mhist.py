@@ -15,6 +15,7 @@ from kdcompress.data._mhist_files import Files, image_folder, look_at_files
 from kdcompress.data._mhist_origin import SYNTHETIC_NOTICE, difference, how_to_request, synthetic_origin
 from kdcompress.data._mhist_summary import digests_of, refuse_duplicates, summary_lines
 from kdcompress.data._mhist_table import PARTS, TABLE, Annotations, read_annotations
+from kdcompress.data._places import is_file
 from kdcompress.data._stores import FileImages
 from kdcompress.data._twins import notice_of
 from kdcompress.data._votes import CLASSES, by_class, chances_of, divided
@@ -66,7 +67,7 @@ class Mhist(DatasetSource):
     def _folder(self, progress: Progress) -> Path:
         looked = []
         for folder in self.folders("mhist"):
-            if (folder / TABLE).is_file():
+            if is_file(folder / TABLE):
                 return folder.resolve()
             looked.append(folder)
             if self.dir is None and not folder.is_relative_to(cache_dir()):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +13,10 @@ from kdcompress.cache import cache_dir
 from kdcompress.data._base import Dataset, DatasetSource, Samples
 from kdcompress.data._download import download
 from kdcompress.data._idx import read_idx
+from kdcompress.data._images import refuse_tiny
+from kdcompress.data._places import is_file, is_folder
 from kdcompress.errors import DataError, MissingExtraError
+from kdcompress.npz import read_npz
 from kdcompress.progress import Progress
 
 CLASSES = tuple("0123456789")
@@ -63,7 +64,7 @@ class Mnist(DatasetSource):
     def download(self, progress: Progress) -> Path:
         """Fetch Keras's mnist.npz (11 MB) into the user cache and return the folder."""
         folder = cache_dir("data") / "mnist"
-        if not (folder / "mnist.npz").is_file():
+        if not is_file(folder / "mnist.npz"):
             progress.note("downloading MNIST (11 MB)")
             try:
                 download(URL, folder / "mnist.npz", URL_SHA256)
@@ -81,11 +82,11 @@ DATASET = Mnist
 
 def _from_folder(folder: Path) -> Dataset | None:
     """MNIST from four IDX files or mnist.npz in `folder`; None if it has neither."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         return None
     paths = {name: _idx_path(folder, name) for part in _FILES.values() for name in part}
     if missing := [name for name, path in paths.items() if path is None]:
-        if (folder / "mnist.npz").is_file():
+        if is_file(folder / "mnist.npz"):
             return _dataset(_read_npz(folder / "mnist.npz"), folder / "mnist.npz")
         if len(missing) == len(paths):
             return None
@@ -98,7 +99,7 @@ def _from_folder(folder: Path) -> Dataset | None:
 
 def _idx_path(folder: Path, name: str) -> Path | None:
     spellings = (name, name.replace("-idx", ".idx"))
-    return next((p for s in spellings for p in (folder / s, folder / f"{s}.gz") if p.is_file()), None)
+    return next((p for s in spellings for p in (folder / s, folder / f"{s}.gz") if is_file(p)), None)
 
 
 def _must(path: Path | None) -> Path:
@@ -107,18 +108,10 @@ def _must(path: Path | None) -> Path:
 
 
 def _read_npz(path: Path) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    try:
-        # No pickle: a data file must not be able to run code.
-        with np.load(path, allow_pickle=False) as npz:
-            found = {part: (npz[f"x_{part}"], npz[f"y_{part}"]) for part in _FILES}
-    except KeyError as exc:
-        raise DataError(f"{path}: not Keras's mnist.npz, it lacks an array ({exc.args[0]})") from exc
-    # An array in place of an npz file is no context: TypeError, before Python 3.11 AttributeError
-    except (ValueError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as exc:
-        raise DataError(f"{path}: truncated, damaged or no npz file ({str(exc).splitlines()[0]})") from exc
-    if not all(isinstance(array, np.ndarray) for pair in found.values() for array in pair):
-        raise DataError(f"{path}: a member is no NumPy array")
-    return found
+    npz = read_npz(path, DataError, "get it anew")
+    if missing := [name for part in _FILES for name in (f"x_{part}", f"y_{part}") if name not in npz]:
+        raise DataError(f"{path}: not Keras's mnist.npz, it lacks an array ({missing[0]})")
+    return {part: (npz[f"x_{part}"], npz[f"y_{part}"]) for part in _FILES}
 
 
 def _dataset(arrays: dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]], where: Path) -> Dataset:
@@ -142,6 +135,7 @@ def _samples(part: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], wh
         raise DataError(f"{where}: {len(images):,} {part} images, but {len(labels):,} labels")
     if not images.size:
         raise DataError(f"{where}: no {part} images")
+    refuse_tiny(images.shape, f"{where}: {part}")
     if len(bad := np.flatnonzero((labels < 0) | (labels > 9))):
         raise DataError(f"{where}: {part} label {labels[bad[0]]} of image {bad[0]:,} is out of range, must be 0 to 9")
     ids = np.char.add(f"{part}/", np.arange(len(labels)).astype(str))
