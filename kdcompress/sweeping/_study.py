@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kdcompress import registry
 from kdcompress.errors import RunError, UsageError, one_line
@@ -101,7 +102,7 @@ class Study:
         """The results of all trials that ended, one for each setting and seed, in the order in which they ended."""
         found: dict[Point, dict[str, Any]] = {}
         for trial in self._trials("COMPLETE", "FAIL"):
-            for row in trial.user_attrs.get(_ROWS, []):
+            for row in _checked(trial.user_attrs.get(_ROWS, []), self.shown):
                 found.setdefault(_point_of(row), row)
         return list(found.values())
 
@@ -178,6 +179,33 @@ class Study:
 
 
 _NAMES = ("method", "temperature", "alpha", "seed")
+
+
+class _Row(BaseModel):
+    """What a worker tells of a student."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+    method: str
+    temperature: float | None
+    alpha: float | None
+    seed: int = Field(ge=0)
+    val: float | None
+    val_loss: float | None
+    best_epoch: int | None
+    seconds: float
+    reason: str | None
+
+
+def _checked(rows: Any, storage: str) -> Rows:
+    """The rows of a trial as a storage gives them; RunError if somebody else wrote them."""
+    try:
+        for row in rows:
+            _Row.model_validate(row)
+    except (ValidationError, TypeError) as exc:
+        raise RunError(f"storage {storage} holds a trial that is none of kdcompress ({one_line(exc, 120)})") from exc
+    found: Rows = rows
+    return found
 
 
 def _point_of(row: dict[str, Any]) -> Point:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from filelock import FileLock
 
 from kdcompress import processes
 from kdcompress.differences import difference
-from kdcompress.errors import RunError, TrainingError, UsageError
+from kdcompress.errors import RunError, TrainingError, UsageError, one_line
 from kdcompress.files import digest_of, write_json, write_text
 from kdcompress.paths import below
 from kdcompress.progress import Progress
@@ -63,12 +65,25 @@ def run_sweep(request: Request, progress: Progress) -> dict[str, Any]:
     worker.prepare(request.space.settings)
     if request.jobs > 1:
         _in_processes(request, progress)
-    study.work(worker.train, lambda others: progress.note(f"waiting for {others} trials of other processes"))
+    with _told_of_storage(study.shown):
+        study.work(worker.train, lambda others: progress.note(f"waiting for {others} trials of other processes"))
     with FileLock(request.folder / ".result.lock"):
         result = _finish(request, study, worker, progress)
         result["seconds"] = round(time.perf_counter() - start, 3)
         write_json(request.folder / RESULT, result)
     return {"sweep": str(request.folder), **result}
+
+
+@contextlib.contextmanager
+def _told_of_storage(storage: str) -> Iterator[None]:
+    """What a database says of its own damage, in one line."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except SQLAlchemyError as exc:
+        said = one_line(exc).partition(" (Background on this error")[0]
+        raise RunError(f"storage {storage} does not answer or is damaged ({said})") from exc
 
 
 def work_along(facts: dict[str, Any], number: int, progress: Progress) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import shutil
+import gc
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.artefacts import TRIAL
+from kdcompress.data import Samples
 from kdcompress.errors import TrainingError
-from kdcompress.files import content_digest, digest_of, write_json
+from kdcompress.files import digest_of, known_sha256, read_sealed, sha256_of, write_sealed
 from kdcompress.methods import Method, make_method
-from kdcompress.models import Forward, save_model
+from kdcompress.models import Forward, digest_of_model_file, load_weights, save_model
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
 from kdcompress.sweeping._space import Setting
 from kdcompress.teachers import Targets
-from kdcompress.training.evaluation import figures
+from kdcompress.training.evaluation import figures, refuse_non_finite
 from kdcompress.training.features import forget_features
 from kdcompress.training.fitting import FEATURES, finalise, run_phase
 from kdcompress.training.labelling import label_all, refuse_auc, sound_teaching
@@ -32,6 +34,14 @@ from kdcompress.verification.metrics import METRICS, headline
 
 BASELINE = "baseline"
 _STUDENT, _RESULT = "student.keras", "trial.json"
+
+
+_FIGURES = ("val", "val_loss", "best_epoch")
+_VOUCHED = "student_sha256"
+
+
+def _is_figure(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 class _Quiet(Progress):
@@ -68,13 +78,14 @@ class Worker:
         self._loading = _Quiet(self.progress) if self.terse else self.progress
         self.material = Material(self.base, self._loading)
         self._mine: str | None = None
+        self._collect_at = 0.0
         self._taught: dict[str, tuple[Teaching, Targets | None]] = {}
 
     @property
     def fingerprint(self) -> str:
         """What all students of the sweep are made of, beside their settings: data, and the models that files hold."""
         if self._mine is None:
-            files = [content_digest(path) for path in self.base.files.values()]
+            files = [digest_of_model_file(path) for path in self.base.files.values()]
             material = self.material
             self._mine = digest_of([material.split.fingerprint, material.unlabelled_fingerprint, files])
         return self._mine
@@ -104,11 +115,24 @@ class Worker:
         for seed in seeds:
             row = self._row(setting, seed)
             rows.append(row)
+            self._collect()
             if row.pop("known"):
                 continue  # said by the process that was killed before it could tell the study
             shown = row["reason"] or f"validation {METRICS[self.metric]} {100 * row['val']:.2f} %"
             self.progress.note(f"{setting.shown}, seed {seed}: {shown}  ({row['seconds']:.1f} s)")
         return rows
+
+    def _collect(self) -> None:
+        """Free the models of trials that ended, which refer to themselves, before Python would see to it.
+
+        All objects there are are gone through for that, so in a twentieth of the time at most: after each trial of some
+        seconds, after several that are shorter.
+        """
+        start = time.perf_counter()
+        if start >= self._collect_at:
+            gc.collect()
+            took = time.perf_counter() - start
+            self._collect_at = start + 20 * took
 
     def test(self, setting: Setting, seed: int, baseline: bool = False) -> float:
         """The metric on test of the student of a setting and seed, or of the same student without the teacher."""
@@ -118,18 +142,19 @@ class Worker:
         method = self._method(recipe)
         model = self._learning(recipe).student(method)
         final = finalise(model, self._role(method, baseline), self.material.dataset.input_shape)
-        final.load_weights(place / _STUDENT)
+        load_weights(final, place / _STUDENT)
         test = self.material.split.test
-        return self._measured(Forward(final)(test.images), test.labels)
+        return self._measured(Forward(final)(test.images), test, "student")
 
     def teacher_test(self, setting: Setting) -> float:
         """The metric on test of the teacher that a setting learns from."""
         teaching, _ = self._teaching(setting.recipe(self.base, self.base.seed))
         test = self.material.split.test
-        return self._measured(teaching.read(teaching.answer(test)), test.labels)
+        return self._measured(teaching.read(teaching.answer(test)), test, "teacher")
 
-    def _measured(self, logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-        found = figures(logits, labels)[self.metric]
+    def _measured(self, logits: NDArray[np.float32], test: Samples, what: str) -> float:
+        refuse_non_finite(logits, test.ids, what)
+        found = figures(logits, test.labels)[self.metric]
         if found is None:
             raise TrainingError(f"the {METRICS[self.metric]} on test is not known: test has images of one class alone")
         return found
@@ -139,14 +164,15 @@ class Worker:
         forget_features(self.folder / FEATURES)
         kept = {self._place(setting.recipe(self.base, seed), baseline) for seed in seeds for baseline in (False, True)}
         for place in (self.folder / "trials").iterdir():
-            if place not in kept and (place / _RESULT).exists():  # another process may be training in it if not
+            if place not in kept and (place / _RESULT).is_file():  # another process may be training in it if not
                 (place / _RESULT).unlink()
-                shutil.rmtree(place, ignore_errors=True)
+                if not TRIAL.delete(place):
+                    place.rmdir()
 
     def _row(self, setting: Setting, seed: int) -> dict[str, Any]:
         recipe = setting.recipe(self.base, seed)
         place, start = self._place(recipe, False), time.perf_counter()
-        known = self._is_there(place)
+        known = self._found(place) is not None
         found: dict[str, Any] = {"val": None, "val_loss": None, "best_epoch": None, "reason": None}
         try:
             found |= self._fit(recipe, place, False)
@@ -157,8 +183,7 @@ class Worker:
 
     def _fit(self, recipe: Recipe, place: Path, baseline: bool) -> dict[str, Any]:
         """Train a student into `place`, unless it is there; its figures on validation."""
-        if self._is_there(place):
-            known: dict[str, Any] = json.loads((place / _RESULT).read_text(encoding="utf-8"))
+        if (known := self._found(place)) is not None:
             return known
         place.mkdir(parents=True, exist_ok=True)
         learning, method = self._learning(recipe), self._method(recipe)
@@ -171,13 +196,24 @@ class Worker:
         save_model(finalise(model, role, self.material.dataset.input_shape), place / _STUDENT)
         best = state.rows[state.best_epoch - 1]
         figures = {"val": best[f"val_{self.metric}"], "val_loss": best["val_loss"], "best_epoch": state.best_epoch}
-        write_json(place / _RESULT, figures)
+        write_sealed(place / _RESULT, {**figures, _VOUCHED: sha256_of(place / _STUDENT)})
         phase.checkpoint.unlink(missing_ok=True)
         return figures
 
-    @staticmethod
-    def _is_there(place: Path) -> bool:
-        return (place / _RESULT).exists() and (place / _STUDENT).exists()
+    def _found(self, place: Path) -> dict[str, Any] | None:
+        """The figures of a student that was trained before; None of one that is not there, or not as it was kept."""
+        try:
+            known = read_sealed(place / _RESULT, (*_FIGURES, _VOUCHED))
+            student = known_sha256(place / _STUDENT)
+            # A sweep of version 0.1 vouched for nothing
+            if known.pop(_VOUCHED, student) == student and all(map(_is_figure, known.values())):
+                return known
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError):
+            pass
+        self.progress.warn(f"{place} is not as it was kept: refused, its student is trained anew")
+        return None
 
     def _teaching(self, recipe: Recipe) -> tuple[Teaching, Targets | None]:
         """The teachers and targets of a setting: the same for all that ask the same teachers the same."""

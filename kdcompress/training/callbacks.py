@@ -1,4 +1,5 @@
-"""What happens beside the gradient steps: validation, checkpoints, progress, and stopping when the loss is lost."""
+"""What happens beside the gradient steps: validation, checkpoints, progress, stopping when the loss is lost, and
+freeing what a training leaves."""
 
 from __future__ import annotations
 
@@ -14,12 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.errors import TrainingError
+from kdcompress.models._inference import forget_custom_gradients
 from kdcompress.progress import Progress
 from kdcompress.ranking import auc
 from kdcompress.training.checkpoints import Row, TrainingState, values_of
 from kdcompress.training.evaluation import accuracy, cross_entropy
 
 Logs = dict[str, Any] | None
+
+
+class Adam(keras.optimizers.Adam):  # type: ignore[misc]
+    """Keras's Adam, after whose training the graph of the step is freed."""
+
+    def apply_gradients(self, grads_and_vars: Any) -> Any:
+        """The step as it is; it is the last that a traced training step does with gradients."""
+        iterations = super().apply_gradients(grads_and_vars)
+        forget_custom_gradients()
+        return iterations
 
 
 class StopOnDivergence(keras.callbacks.Callback):  # type: ignore[misc]

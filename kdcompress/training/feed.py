@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -97,8 +98,13 @@ class Feed:
         if self.weighs:
             losses = [name for name in signature if name not in ("image", "transform")]
             spec = signature, {name: tf.TensorSpec((self.batch,), tf.float32) for name in losses}
-        batches = tf.data.Dataset.from_generator(lambda: self._batches(first_epoch, epochs), output_signature=spec)
-        return batches.map(self._to_inputs).prefetch(2)
+        # TensorFlow keeps the function for as long as the process lives: it must not keep targets and mapped files.
+        # An iterator keeps its data set, and that the feed
+        begin = weakref.WeakMethod(self._batches)
+        batches = tf.data.Dataset.from_generator(lambda: begin()(first_epoch, epochs), output_signature=spec)  # type: ignore[misc]
+        dataset = batches.map(self._to_inputs).prefetch(2)
+        dataset._feed = self
+        return dataset
 
     @property
     def _turns(self) -> bool:

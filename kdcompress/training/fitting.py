@@ -67,6 +67,8 @@ def supervise(
     """
     import keras
 
+    from kdcompress.training.callbacks import Adam
+
     image = keras.Input(input_shape, name="image")
     raw = student(image)
     label_loss, accuracy = _of_labels(soft)
@@ -78,7 +80,7 @@ def supervise(
         outputs[name], losses[name], weights[name] = raw, part.loss, part.weight
     supervised = keras.Model(image, outputs)
     supervised.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
+        optimizer=Adam(learning_rate),
         loss=losses,
         loss_weights=weights,
         weighted_metrics={"label": [accuracy]},
