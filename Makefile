@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test torture lint clean
 
 # The stamp is newer than the packaging files exactly when the environment matches them.
 $(VENV)/.installed: setup.cfg pyproject.toml
@@ -20,6 +20,10 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed lint
 	$(BIN)/python -m pytest
+
+# About an hour: every hostile file through every command, damaged files, kills, full disks; `make test` has some of it.
+torture: $(VENV)/.installed
+	$(BIN)/python tests/trust/torture.py
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

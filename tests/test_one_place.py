@@ -1,0 +1,73 @@
+"""What a stranger's file could misuse is done in one place each, where it is checked."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "kdcompress"
+# A call, or an import -> the only modules that may make it
+PLACES = {
+    "rmtree": {"files.py", "leftovers.py"},
+    "removedirs": set[str](),
+    "Popen": {"processes.py"},
+    "check_output": set[str](),
+    "system": set[str](),
+    "eval": set[str](),
+    "exec": set[str](),
+    "extractall": set[str](),
+    "TemporaryDirectory": set[str](),
+    "mkdtemp": {"leftovers.py"},
+    "InferenceSession": {"models/_onnx.py", "benchmarking/onnxruntime.py", "verification/costs/_onnx_shapes.py"},
+    "load_weights": {
+        "models/_loading.py", "training/kept.py", "training/opening.py", "training/pipeline.py", "sweeping/_trial.py",
+    },
+    "load_external_data_for_model": {"verification/costs/_onnx_shapes.py"},
+    "run_module": set[str](),
+    "ProcessPoolExecutor": set[str](),
+    "print": {
+        "cli/_app.py", "cli/_terminal.py", "cli/cache.py", "cli/init.py", "cli/list.py", "sweeping/_worker.py",
+        "data/_synthetic.py",
+    },
+}  # fmt: skip
+ATTRIBUTES = {
+    "saved_model.load": {"models/_saved_model.py"},
+    "saving.load_model": {"models/_loading.py"},
+    "json.loads": {
+        "files.py", "processes.py", "models/_keras_config.py", "exporting/_base.py", "benchmarking/_fresh.py",
+        "benchmarking/onnxruntime.py",
+    },
+    "np.load": {"training/features.py", "teachers/_targets.py", "benchmarking/_fresh.py", "data/_npz.py"},
+}  # fmt: skip
+MODULES = ("pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle", "multiprocessing")
+
+
+def dotted(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def calls(path: Path) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            yield dotted(node.func), node.lineno
+        elif isinstance(node, ast.Import):
+            yield from ((f"import {alias.name}", node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield f"import {node.module}", node.lineno
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_dangerous_is_done_where_it_is_checked(path: Path) -> None:
+    name = path.relative_to(ROOT).as_posix()
+    for call, line in calls(path):
+        last = call.rsplit(".", 1)[-1]
+        assert name in PLACES.get(last, {name}), f"{name}:{line} calls {call}"
+        for attribute, places in ATTRIBUTES.items():
+            assert not call.endswith(attribute) or name in places, f"{name}:{line} calls {call}"
+        assert not call.startswith("import ") or last not in MODULES, f"{name}:{line}: {call}"
+    assert "allow_pickle=True" not in path.read_text()

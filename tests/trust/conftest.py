@@ -1,0 +1,15 @@
+"""One worker for all tests here, and a folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from trust.worker import Worker
+
+
+@pytest.fixture(scope="session")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """The process that forks commands."""
+    with Worker(tmp_path_factory.mktemp("worker")) as one:
+        yield one

@@ -1,0 +1,1 @@
+"""Hostile files, a module for each family; each function makes one kind."""
