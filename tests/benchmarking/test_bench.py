@@ -83,8 +83,10 @@ def one_runtime(exported: Path) -> Path:
     """A run whose exports are for onnxruntime alone."""
     path = exported / "exports/exports.json"
     listed = json.loads(path.read_text())
+    del listed["seal"]
     listed["artefacts"] = [entry for entry in listed["artefacts"] if entry["format"] == "onnx"]
     path.write_text(json.dumps(listed))
+    RunFolder(exported).commit("exports/exports.json")
     return exported
 
 
@@ -120,18 +122,26 @@ def test_exports_that_are_missing_changed_or_failed(exported: Path) -> None:
     onnx = exported / "exports/student-fp32.onnx"
     kept = onnx.read_bytes()
     onnx.write_bytes(kept + b" ")
-    with pytest.raises(RunError, match=r"student-fp32.onnx has changed since it was exported"):
+    with pytest.raises(RunError, match=r"student-fp32.onnx has changed since the run wrote it; `kdcompress export"):
         kdcompress.bench(exported, **QUICK)
     onnx.unlink()
-    with pytest.raises(RunError, match=r"student-fp32.onnx is gone since it was exported"):
+    with pytest.raises(RunError, match=r"student-fp32.onnx is gone since the run wrote it"):
         kdcompress.bench(exported, **QUICK)
+    onnx.write_bytes(kept)
     listed = json.loads((exported / "exports/exports.json").read_text())
+    del listed["seal"]
     for entry in listed["artefacts"]:
         entry.update(passed=False, reasons=["it is off"])
     (exported / "exports/exports.json").write_text(json.dumps(listed))
+    with pytest.raises(RunError, match=r"exports.json has changed since the run wrote it"):
+        kdcompress.bench(exported, **QUICK)
+    RunFolder(exported).commit("exports/exports.json")
     with pytest.raises(RunError, match=r"no export of run .* can be timed: .*it failed parity \(it is off\)"):
         kdcompress.bench(exported, **QUICK)
     shutil.rmtree(exported / "exports")
+    with pytest.raises(RunError, match=r"is gone since the run wrote it .*; `kdcompress export"):
+        kdcompress.bench(exported, **QUICK)
+    RunFolder(exported).forget_missing("exports")
     with pytest.raises(RunError, match=r"has no exports to time; make some with `kdcompress export"):
         kdcompress.bench(exported, **QUICK)
 
