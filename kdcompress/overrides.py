@@ -32,7 +32,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     shown_path = named(str(path), LONGEST_PATH)
     try:
         text = read_document(path, _NotText, "a recipe is text")
-    except FileNotFoundError:
+    except FileNotFoundError:  # which means another thing to each who asks
         raise
     except _NotText as exc:
         raise RecipeError(f"{shown_path} is not valid TOML: {str(exc).removeprefix(f'{path} is ')}") from exc
@@ -64,13 +64,13 @@ def _refuse_dots(text: str, name: str) -> None:
         raise RecipeError(f"{name} has a line with more than {_MOST_DOTS} dots, which no recipe needs; break the line")
 
 
-def refuse_odd(value: Any, where: str = "", keys: tuple[str, ...] = ()) -> None:
+def refuse_odd(values: Mapping[str, Any], where: str = "") -> None:
     """RecipeError for what no key of a recipe takes and much code stumbles over, before anybody looks at it.
 
     That is what is nested deeper than any recipe, text that is endless or no text, numbers of more digits than Python
-    shows. `where` begins the message, `keys` are those that lead to the value.
+    shows. `where` begins the message.
     """
-    waiting = [(keys, value)]
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), values)]
     while waiting:
         keys, value = waiting.pop()
         if problem := _oddity(value):
@@ -123,7 +123,7 @@ def override(values: dict[str, Any], key: str, value: Any) -> None:
     parts = key.split(".")
     if len(parts) > _DEEPEST:
         raise RecipeError(f"unknown key {shown(key)}: no recipe has keys of more than {_DEEPEST} parts")
-    refuse_odd(value, keys=tuple(parts))
+    refuse_odd({key: value})
     if key == "method.name" and isinstance(value, str) and isinstance(values.get("method"), dict):
         values["method"] = _shared_settings(values["method"], value)
     _drop_other_start(values, key, value)

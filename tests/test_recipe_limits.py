@@ -287,6 +287,37 @@ def test_a_setting_that_a_recipe_does_not_take_is_one_line(text: str, words: str
         raise RecipeError(told)
 
 
+def test_plain_values_of_any_kind_are_one_line() -> None:
+    deep: dict[str, Any] = {}
+    endless: dict[str, Any] = {"a": deep}
+    endless["b"] = endless
+    for _ in range(3000):
+        deep = deep.setdefault("a", {})
+    base = resolve("mnist-demo").to_dict()
+    for values, words in (
+        ({**base, "data": endless}, "is nested deeper than any recipe, 20 keys"),
+        ({**base, "data": {"name": "mnist", "x": object()}}, "unknown key 'data.x'; choices: dir, source"),
+        ({**base, "data": {"name": "mnist", 3: 4}}, "data.3"),
+        ({**base, "student": {"model": "\ud800.keras"}}, "student.model must be text, not halves of characters, got '"),
+        ({**base, "superclasses": {"\ud800": ["a"]}}, "a key must be text, not halves of characters, got '"),
+        ({1: 2}, "name is missing"),
+    ):
+        assert words in refused(lambda values=values: resolve(values))  # type: ignore[misc]
+    assert "a key must be text, not halves" in refused(lambda: resolve(base, {"superclasses.\ud800": ["a"]}))
+    assert resolve(base, {"data.dir": "/of-bytes/\udcff"}, files=False).data["dir"] == "/of-bytes/\udcff"
+
+
+def test_a_recipe_that_may_not_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("kdcompress.overrides.read_document", closed)
+    path = tmp_path / "r.toml"
+    path.write_text(DEMO)
+    for call in (lambda: resolve(path), lambda: read_resolved(path)):
+        assert refused(call) == f"{path} cannot be read (permission denied)"
+
+
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.text(max_size=60))
 def test_any_text_is_a_setting_or_refused(text: str) -> None:

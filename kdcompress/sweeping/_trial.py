@@ -123,16 +123,11 @@ class Worker:
         return rows
 
     def _collect(self) -> None:
-        """Free the models of trials that ended, which refer to themselves, before Python would see to it.
-
-        All objects there are are gone through for that, so in a twentieth of the time at most: after each trial of some
-        seconds, after several that are shorter.
-        """
+        """Free the models of ended trials, which refer to themselves; in a twentieth of the time at most."""
         start = time.perf_counter()
         if start >= self._collect_at:
-            gc.collect()
-            took = time.perf_counter() - start
-            self._collect_at = start + 20 * took
+            gc.collect()  # goes through all objects there are
+            self._collect_at = start + 20 * (time.perf_counter() - start)
 
     def test(self, setting: Setting, seed: int, baseline: bool = False) -> float:
         """The metric on test of the student of a setting and seed, or of the same student without the teacher."""

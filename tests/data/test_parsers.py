@@ -211,9 +211,9 @@ PIECES = (
 def test_csv(content: bytes) -> None:
     with a_file(content) as path:
         found = parsed(lambda: list(read_rows(path, {"path": "", "label": ""})))
-    text = content.decode("utf-8-sig", "replace").replace('""', '"')
+    text = content.decode("utf-8-sig", "replace").replace('"', "")
     for _, row in found or []:
-        assert all(value in text for value in row.values())
+        assert all(value.replace('"', "") in text for value in row.values())
 
 
 @some

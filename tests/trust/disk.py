@@ -98,7 +98,7 @@ def _on_full(worker: Worker, place: Place, disk: Path, command: str) -> list[str
     problems = _half_written(disk) + message_problems(done)
     if done.broken or done.exit not in (0, 1):
         problems.append(f"on a full disk, ends with {done.exit} {done.broken}: {done.last[:300]}")
-    if done.exit == 1 and "space" not in done.last:
+    if done.exit == 1 and not any(word in done.last for word in ("space", "full")):
         problems.append(f"does not say that the disk is full: {done.last[:300]}")
     if done.exit == 0 and command not in _TOLERANT and not (done.out or done.err):
         problems.append("says nothing")

@@ -21,12 +21,12 @@ def save(folder: Path, effect: Callable[[Any], Any]) -> None:
     """A classifier of 28x28 images whose serving function also has `effect`, added to its logits if it is a number."""
     import tensorflow as tf
 
-    class Model(tf.Module):  # type: ignore[misc]
+    class Model(tf.Module):
         def __init__(self) -> None:
             super().__init__()
             self.weights = tf.Variable(tf.random.normal([784, 10], seed=1) * 0.01)
 
-        @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], tf.float32, name="image")])  # type: ignore[untyped-decorator]
+        @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], tf.float32, name="image")])
         def serve(self, image: Any) -> Any:
             more = effect(image)
             logits = tf.matmul(tf.reshape(image, [-1, 784]) / 255.0, self.weights)
@@ -40,7 +40,7 @@ def write_at_load(folder: Path, target: str) -> None:
     """A classifier whose SavedModel writes `target` when it is loaded: a resource's initializer does it."""
     import tensorflow as tf
 
-    class Resource(tf.saved_model.experimental.TrackableResource):  # type: ignore[misc]
+    class Resource(tf.saved_model.experimental.TrackableResource):
         def _create_resource(self) -> Any:
             return tf.raw_ops.HashTableV2(key_dtype=tf.string, value_dtype=tf.int64, shared_name="table")
 
@@ -49,13 +49,13 @@ def write_at_load(folder: Path, target: str) -> None:
 
     resource = Resource()
 
-    class Model(tf.Module):  # type: ignore[misc]
+    class Model(tf.Module):
         def __init__(self) -> None:
             super().__init__()
             self.resource = resource
             self.weights = tf.Variable(tf.random.normal([784, 10], seed=1) * 0.01)
 
-        @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], tf.float32, name="image")])  # type: ignore[untyped-decorator]
+        @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], tf.float32, name="image")])
         def serve(self, image: Any) -> Any:
             size = tf.raw_ops.LookupTableSizeV2(table_handle=self.resource.resource_handle)
             flat = tf.reshape(image, [-1, 784]) / 255.0 + tf.cast(size, tf.float32)

@@ -34,7 +34,7 @@ def _arm_steps(phase: str, step: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         stepped(self, done, parts)
 
-    Terminal.begin, Terminal.step = begin, at_step  # type: ignore[method-assign]
+    Terminal.begin, Terminal.step = begin, at_step
 
 
 def _arm_changes(moment: dict[str, Any]) -> None:

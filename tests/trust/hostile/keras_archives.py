@@ -115,7 +115,7 @@ def _(place: Place) -> None:
     (place.work / _FILE).symlink_to("/dev/zero")
 
 
-@kind("honest-h5", "nothing: a control", at="bad.h5", commands=H5, sound=True)
+@kind("honest-h5", "nothing: a control", at="bad.h5", commands=tuple(one for one in H5 if one != "verify"), sound=True)
 def _(place: Place) -> None:
     import keras
 

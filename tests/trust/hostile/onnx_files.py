@@ -124,21 +124,6 @@ def _(place: Place, model: Any) -> None:
     _largest(model).dims[0] = 10**11
 
 
-@_edited("onnx-huge-fill", "a node that fills 20 GB")
-def _(place: Place, model: Any) -> None:
-    from onnx import TensorProto, helper
-
-    shape = helper.make_tensor("shape", TensorProto.INT64, [1], [5_000_000_000])
-    last = model.graph.node[-1]
-    output, last.output[0] = last.output[0], "before"
-    model.graph.initializer.append(shape)
-    model.graph.node.extend([
-        helper.make_node("ConstantOfShape", ["shape"], ["filled"]),
-        helper.make_node("ReduceSum", ["filled"], ["sum"], keepdims=0),
-        helper.make_node("Add", ["before", "sum"], [output]),
-    ])  # fmt: skip
-
-
 @_edited("onnx-metadata-deep", "metadata: JSON nested without end", refused=())
 def _(place: Place, model: Any) -> None:
     for entry in model.metadata_props:

@@ -44,11 +44,11 @@ def _(place: Place) -> Callable[[Any], Any]:
 
     target = place.mark("nested")
 
-    @tf.function  # type: ignore[untyped-decorator]
+    @tf.function
     def innermost() -> None:
         tf.io.write_file(target, "written")
 
-    @tf.function  # type: ignore[untyped-decorator]
+    @tf.function
     def inner() -> None:
         innermost()
 
@@ -153,12 +153,12 @@ def _(place: Place) -> None:
     words = place.root / "io" / "words.txt"
     words.write_text("a\nb\n", encoding="utf-8")
 
-    class Model(tf.Module):  # type: ignore[misc]
+    class Model(tf.Module):
         def __init__(self) -> None:
             super().__init__()
             self.words = tf.saved_model.Asset(str(words))
 
-        @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], tf.float32, name="image")])  # type: ignore[untyped-decorator]
+        @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], tf.float32, name="image")])
         def serve(self, image: Any) -> Any:
             length = tf.cast(tf.strings.length(self.words.asset_path), tf.float32)
             return {"logits": tf.reshape(image, [-1, 784])[:, :10] + length}
