@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,10 @@ def run_sweep(request: Request, progress: Progress) -> dict[str, Any]:
         _in_processes(request, progress)
     with _told_of_storage(study.shown):
         study.work(worker.train, lambda others: progress.note(f"waiting for {others} trials of other processes"))
-    with FileLock(request.folder / ".result.lock"):
-        result = _finish(request, study, worker, progress)
-        result["seconds"] = round(time.perf_counter() - start, 3)
-        write_json(request.folder / RESULT, result)
+        with FileLock(request.folder / ".result.lock"):
+            result = _finish(request, study, worker, progress)
+            result["seconds"] = round(time.perf_counter() - start, 3)
+            write_json(request.folder / RESULT, result)
     return {"sweep": str(request.folder), **result}
 
 
@@ -81,7 +82,7 @@ def _told_of_storage(storage: str) -> Iterator[None]:
 
     try:
         yield
-    except SQLAlchemyError as exc:
+    except (SQLAlchemyError, JSONDecodeError) as exc:
         said = one_line(exc).partition(" (Background on this error")[0]
         raise RunError(f"storage {storage} does not answer or is damaged ({said})") from exc
 

@@ -135,16 +135,6 @@ def _(place: Place) -> Callable[[Any], Any]:
     return lambda image: tf.py_function(lambda: 0, [], tf.int32)
 
 
-@_graph("graph-endless", "a While that never ends", fuse=False)
-def _(place: Place) -> Callable[[Any], Any]:
-    import tensorflow as tf
-
-    def again(step: Any) -> Any:
-        return tf.abs(step)
-
-    return lambda image: tf.while_loop(lambda step: step >= 0.0, again, [tf.reduce_sum(image)])[0]
-
-
 @kind("graph-asset", "an asset whose name climbs out of the folder", at=_AT, commands=FOLDERS)
 def _(place: Place) -> None:
     import tensorflow as tf
