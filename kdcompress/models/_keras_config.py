@@ -62,6 +62,9 @@ def _problem(found: dict[str, Any]) -> str | None:
         return f"it holds an object whose class is no name ({str(name)[:40]!r})"
     if name in VALUES:
         return None
+    called = found["config"].get("name") if isinstance(found.get("config"), dict) else None
+    if isinstance(called, str) and not called.isprintable():
+        return f"the name of a layer holds control characters ({_shown(called)})"
     if name == _FUNCTION:
         return _function_problem(found.get("config"), module, given)
     if _is_users(found.get("registered_name", name)):  # by which Keras looks first
@@ -74,8 +77,6 @@ def _problem(found: dict[str, Any]) -> str | None:
             f"its custom class {_shown(name)} is not known here; give the model as module:function that imports the "
             "class and loads the file"
         )
-    layer = found.get("config")
-    called = layer.get("name") if isinstance(layer, dict) else None
     where = f" ({_shown(called)})" if isinstance(called, str) else ""
     if name == "Lambda":
         return f"it holds a Lambda layer{where}, which could run any code; {_WAYS_ON}"

@@ -427,7 +427,7 @@ def test_models_of_tensorflow_1_whose_saver_is_run(tmp_path: Path, marker: Path,
         return tf.raw_ops.SaveV2(prefix=str(marker), tensor_names=["x"], shape_and_slices=[""], tensors=[images])
 
     def build(images: Any, session: Any) -> dict[str, Any]:
-        tf.compat.v1.get_variable("w", [3], use_resource=True)
+        tf.compat.v1.get_variable("w", [3], initializer=tf.ones_initializer(), use_resource=True)
         if where == "function":
             return {"output": tf.function(saving(marker))(images)}
         write = save(images if where == "signature" else IMAGES)
@@ -439,7 +439,8 @@ def test_models_of_tensorflow_1_whose_saver_is_run(tmp_path: Path, marker: Path,
 
 def test_a_saver_of_tensorflow_1_that_restores_from_elsewhere_or_saves(tmp_path: Path, marker: Path) -> None:
     def build(images: Any, session: Any) -> dict[str, Any]:
-        return {"output": means(images * tf.compat.v1.get_variable("w", [3], use_resource=True))}
+        weight = tf.compat.v1.get_variable("w", [3], initializer=tf.ones_initializer(), use_resource=True)
+        return {"output": means(images * weight)}
 
     def elsewhere(meta: Any) -> None:
         meta.graph_def.node.add().CopyFrom(next(node for node in meta.graph_def.node if node.op == "Const"))
