@@ -103,18 +103,18 @@ def test_methods_share_what_they_can(tmp_path: Path, recorder: Recorder) -> None
 
 
 def test_a_setting_that_diverges_is_recorded_and_the_sweep_goes_on(teacher: Path, tmp_path: Path) -> None:
-    result = sweep(tmp_path / "sweep", teacher, temperatures=[2, 1e30], seeds=1)
+    result = sweep(tmp_path / "sweep", teacher, temperatures=[2, 1e-46], seeds=1)
     failed = [row for row in result["trials"] if row["reason"]]
     assert len(failed) == 1
     assert "diverged" in failed[0]["reason"]
     assert failed[0]["val"] is None
     assert result["best"]["temperature"] == 2
     recorder = Recorder()
-    again = sweep(tmp_path / "sweep", teacher, temperatures=[2, 1e30], seeds=1, progress=recorder)
+    again = sweep(tmp_path / "sweep", teacher, temperatures=[2, 1e-46], seeds=1, progress=recorder)
     assert table(again) == table(result)
     assert not [note for note in recorder.notes if "diverged" in note]  # it is not tried again
     with pytest.raises(TrainingError, match="no setting of the sweep could be trained"):
-        sweep(tmp_path / "other", teacher, temperatures=[1e30], seeds=1)
+        sweep(tmp_path / "other", teacher, temperatures=[1e-46], seeds=1)
 
 
 def test_tpe_proposes_between_the_values(teacher: Path, tmp_path: Path, recorder: Recorder) -> None:
