@@ -53,6 +53,11 @@ class Artefacts:
                 path.rmdir()
         return kept
 
+    def links(self, folder: Path) -> list[str]:
+        """The links below `folder` that have the place of a file or folder of ours."""
+        found = [name for name, entry in self._walk(folder, "") if entry.is_symlink()]
+        return [name for name in found if self.files.fullmatch(name) or self.folders.fullmatch(name)]
+
     def _walk(self, folder: Path, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
         """What is below a folder, by its name relative to it, without a look into folders that are not ours."""
         with os.scandir(folder / prefix) as entries:

@@ -36,7 +36,6 @@ _MAKERS = {
     "verify.json": "verify",
     "bench.json": "bench",
     "report.html": "report",
-    "MODEL_CARD.md": "report",
 }
 
 
@@ -238,13 +237,12 @@ class RunFolder:
 
         What is deleted are the names that kdcompress writes, but for the model card, in which the user writes, too; and
         what else lies in the copy of a SavedModel teacher, as long as it is as the manifest vouches for. Errors:
-        RunError where a link has the place of a file or folder of a run.
+        RunError, with nothing deleted, where a link has the place of a file or folder of a run.
         """
-        kept = RUN.delete(self.path, self._is_unchanged, last=MANIFEST)
-        for name in kept:
+        for name in RUN.links(self.path):
             path = self.path / name
-            if path.is_symlink() and (RUN.files.fullmatch(name) or RUN.folders.fullmatch(name)):
-                raise RunError(f"{path} is a link, which kdcompress neither makes nor follows; choose another --out")
+            raise RunError(f"{path} is a link, which kdcompress neither makes nor follows; choose another --out")
+        RUN.delete(self.path, self._is_unchanged, last=MANIFEST)
 
     def _is_unchanged(self, name: str) -> bool:
         """Whether a file whose name was the user's to choose is as the run copied it."""

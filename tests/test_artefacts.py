@@ -115,6 +115,8 @@ def test_fresh_refuses_a_link_in_a_runs_place(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is a link, which kdcompress neither makes nor follows"):
         distill(run, baseline=False, epochs=1, fresh=True)
     assert tree(tmp_path / "outside") == ["mine.onnx"]
+    (run / "exports").unlink()
+    RunFolder(run).check_all()  # the run is still whole
 
 
 def test_fresh_mends_a_run_whose_manifest_is_damaged(tmp_path: Path) -> None:
