@@ -40,7 +40,7 @@ ATTRIBUTES = {
         "files.py", "processes.py", "models/_keras_config.py", "exporting/_base.py", "benchmarking/_fresh.py",
         "benchmarking/onnxruntime.py",
     },
-    "np.load": {"training/features.py", "teachers/_targets.py", "benchmarking/_fresh.py", "data/_npz.py"},
+    "np.load": {"training/features.py", "teachers/_targets.py", "benchmarking/_fresh.py"},
 }  # fmt: skip
 MODULES = ("pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle", "multiprocessing")
 
