@@ -19,7 +19,7 @@ demo: $(VENV)/.installed
 	$(BIN)/kdcompress report runs/demo
 
 test: $(VENV)/.installed lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 # About an hour: every hostile file through every command, damaged files, kills, full disks; `make test` has some of it.
 torture: $(VENV)/.installed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 
 import pytest
 
@@ -37,7 +38,8 @@ def test_json_says_the_same_in_its_own_escapes() -> None:
     document.encode()
 
 
-def test_the_terminal_shows_a_name_in_one_line() -> None:
+def test_the_terminal_shows_a_name_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, logger="kdcompress")  # workers of pytest-xdist cannot send lone surrogates
     out, err = io.StringIO(), io.StringIO()
     terminal = Terminal(out, err)
     for show in (terminal.result, terminal.note, terminal.warn, terminal.failure):

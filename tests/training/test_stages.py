@@ -28,18 +28,21 @@ VIEWS = ViewsSection(count=3, rotation_deg=20)
 
 
 def network(dropout: bool = False) -> Any:
-    """A branch and a join, BatchNorm on both sides of the border, and statistics that are not those it begins with."""
+    """A branch and a join, BatchNorm on both sides of the border, and statistics that are not those it begins with.
+
+    A bias before BatchNorm has no gradient but rounding, of which Adam makes steps: there is none.
+    """
     seed_everything(3)
     image = keras.Input((28, 28, 1), name="image")
     x = layers.Rescaling(1 / 255, name="scale")(image)
-    x = layers.Conv2D(4, 5, strides=3, name="conv")(x)
+    x = layers.Conv2D(4, 5, strides=3, use_bias=False, name="conv")(x)
     x = layers.BatchNormalization(name="norm")(x)
     if dropout:
         x = layers.Dropout(0.3, name="dropout")(x)
     side = layers.Conv2D(4, 1, name="side")(x)
     x = layers.Add(name="add")([x, side])
     x = layers.ReLU(name="relu")(x)
-    x = layers.Conv2D(4, 3, name="join")(x)
+    x = layers.Conv2D(4, 3, use_bias=False, name="join")(x)
     x = layers.BatchNormalization(name="late_norm")(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     model = keras.Model(image, layers.Dense(10, name="logits")(x), name="branched")
