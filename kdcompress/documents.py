@@ -19,7 +19,7 @@ Metrics = dict[str, Any]
 class _Document(BaseModel):
     """Later versions may add keys; `strict` but for whole numbers that stand for fractions."""
 
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False, protected_namespaces=())
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False, protected_namespaces=(), defer_build=True)
 
 
 class _Gate(_Document):

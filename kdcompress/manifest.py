@@ -25,7 +25,10 @@ Shape = tuple[PositiveInt, PositiveInt, PositiveInt]
 class _Entry(BaseModel):
     """Something that later versions may add to."""
 
-    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False, protected_namespaces=())
+    # Built when first used: most commands read no manifest, and building costs more than reading one
+    model_config = ConfigDict(
+        extra="allow", strict=True, allow_inf_nan=False, protected_namespaces=(), defer_build=True
+    )
 
 
 class _File(_Entry):
