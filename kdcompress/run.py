@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,7 @@ _MAKERS = {
     "bench.json": "bench",
     "report.html": "report",
 }
+_EXPORT = re.compile(r"student-(?P<precision>\w+)(\.failed)?\.(?P<suffix>\w+)")
 
 
 class RunFolder:
@@ -266,6 +268,11 @@ class RunFolder:
 
 def remedy(name: str, folder: Path) -> str:
     """Which command makes a file of a run anew."""
-    maker = _MAKERS.get(name.split("/")[0])
-    told = f"`kdcompress {maker} {folder}` makes it again" if maker else ""
-    return told or "`kdcompress distill --fresh` makes the run anew"
+    room, _, rest = name.partition("/")
+    command = _MAKERS.get(room)
+    if command is None:
+        return "`kdcompress distill --fresh` makes the run anew"
+    options = ""
+    if command == "export" and (made := _EXPORT.match(rest)):
+        options = f" --format {made['suffix'].replace('_', '-')} --precision {made['precision']}"
+    return f"`kdcompress {command} {folder}{options}` makes it again"

@@ -127,6 +127,8 @@ def test_a_second_process_is_refused_and_does_the_first_no_harm(tmp_path: Path) 
     ("name", "remedy"),
     [
         ("exports/exports.json", "`kdcompress export .*/run` makes it again"),
+        ("exports/student-int8.onnx", "`kdcompress export .*/run --format onnx --precision int8` makes it again"),
+        ("exports/student-fp32.saved_model/saved_model.pb", "--format saved-model --precision fp32` makes it again"),
         ("verify.json", "`kdcompress verify .*/run` makes it again"),
         ("student.keras", "`kdcompress distill --fresh` makes the run anew"),
     ],
