@@ -19,7 +19,7 @@ else:
     import tomli as tomllib
 
 # What no honest recipe holds. Python's TOML parser takes time by the square of the parts of a key, so dots are counted
-_MOST_BYTES, _MOST_DOTS, _DEEPEST, _LONGEST, _MOST_BITS = 4 << 20, 1000, 20, 10_000, 128
+_MOST_BYTES, _MOST_DOTS, _DEEPEST, _LONGEST, _MOST_BITS = 1 << 20, 1000, 20, 10_000, 128
 _SAID = 200  # characters of what a parser says
 
 

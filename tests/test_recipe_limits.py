@@ -181,7 +181,7 @@ def put(key: str, value: Any) -> dict[str, Any]:
         ("a." * 5000 + "b = 1", "has a line with more than 1000 dots, which no recipe needs; break the line"),
         ("a = " + "9" * 6000, "cannot be read: Exceeds the limit"),
         (f"seed = {DIGITS}", "seed must be a number of fewer digits, got a number of too many digits to show"),
-        ("#" * (4 << 20) + "#", "is too large for a recipe, which has at most 4194304 characters"),
+        ("#" * (1 << 20) + "#", "is too large for a recipe, which has at most 1048576 characters"),
         (b"name = '\xe9'", "is not valid TOML: damaged (no UTF-8 text: invalid continuation byte at byte 8)"),
         ("\x00", "is not valid TOML: Invalid statement"), ("[[[", "is not valid TOML"),
         ("name = 'a\x1b[31m'", "Found invalid character '\\x1b'"), ("a = 1\na = 2", "Cannot overwrite a value"),

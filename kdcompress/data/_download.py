@@ -17,15 +17,20 @@ from kdcompress.files import sha256_of, write_atomically
 CONNECT_TIMEOUT_S = 8.0
 
 
-def download(url: str, target: Path, sha256: str) -> None:
+def download(url: str, target: Path, sha256: str, most: int) -> None:
     """Fetch `url` to `target`, whole or not at all, and refuse other bytes than those with this SHA-256.
 
-    Errors: DataError when nothing answers within CONNECT_TIMEOUT_S seconds, or when the bytes differ.
+    Errors: DataError when nothing answers within CONNECT_TIMEOUT_S seconds, when more than `most` bytes come, or when
+    the bytes differ.
     """
 
     def fetch(part: Path) -> None:
         with open_url(url) as response, part.open("wb") as out:
+            left = most
             while block := response.read(1 << 16):
+                left -= len(block)
+                if left < 0:  # a server may go on without end
+                    raise DataError(f"{url} gives more than {most:,} bytes, far more than was published")
                 out.write(block)
         if (got := sha256_of(part)) != sha256:
             raise DataError(f"{url} gave other bytes than the published ones (SHA-256 {got}, expected {sha256})")

@@ -23,6 +23,7 @@ from kdcompress.progress import Progress
 CLASSES = tuple("0123456789")
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 URL_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
+URL_MOST_BYTES = 16_000_000  # it has 11 MB
 # Dataset.fingerprint of the published files: the same digits, as IDX files or as Keras's mnist.npz.
 PUBLISHED_FINGERPRINT = "f9f06a0dd76ba0dd234d7126d2a7a40257f9e97a61831ac2811f3450d6b90d4a"
 EMBEDDED_NOTICE = (
@@ -68,7 +69,7 @@ class Mnist(DatasetSource):
         if not is_file(folder / "mnist.npz"):
             progress.note("downloading MNIST (11 MB)")
             try:
-                download(URL, folder / "mnist.npz", URL_SHA256)
+                download(URL, folder / "mnist.npz", URL_SHA256, URL_MOST_BYTES)
             except DataError as exc:
                 with contextlib.suppress(OSError):
                     folder.rmdir()

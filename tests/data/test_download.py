@@ -43,7 +43,7 @@ def server() -> Iterator[str]:
 
 
 def test_the_published_bytes_arrive(server: str, tmp_path: Path) -> None:
-    download(f"{server}/x", tmp_path / "x", hashlib.sha256(BODY).hexdigest())
+    download(f"{server}/x", tmp_path / "x", hashlib.sha256(BODY).hexdigest(), len(BODY))
     assert (tmp_path / "x").read_bytes() == BODY
 
 
@@ -53,7 +53,13 @@ def test_the_published_bytes_arrive(server: str, tmp_path: Path) -> None:
 )
 def test_other_bytes_are_refused(server: str, tmp_path: Path, path: str, words: str) -> None:
     with pytest.raises(DataError, match=words):
-        download(f"{server}{path}", tmp_path / "x", "0" * 64)
+        download(f"{server}{path}", tmp_path / "x", "0" * 64, len(BODY))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_more_is_taken_than_was_published(server: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="gives more than 5,999 bytes"):
+        download(f"{server}/x", tmp_path / "x", hashlib.sha256(BODY).hexdigest(), len(BODY) - 1)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -62,5 +68,5 @@ def test_a_server_that_never_answers_is_given_up_on(tmp_path: Path, monkeypatch:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         start = time.perf_counter()
         with pytest.raises(DataError, match="cannot download"):
-            download(f"http://127.0.0.1:{silent.getsockname()[1]}/x", tmp_path / "x", "0" * 64)
+            download(f"http://127.0.0.1:{silent.getsockname()[1]}/x", tmp_path / "x", "0" * 64, len(BODY))
         assert time.perf_counter() - start < 20

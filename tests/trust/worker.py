@@ -172,8 +172,8 @@ class Worker:
 
 def _descendants(pid: int) -> Iterator[int]:
     """The processes below one; as /proc tells it, for to look through all processes 20 times a second is dear."""
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # it may end at any moment
+        for path in list(Path(f"/proc/{pid}/task").glob("*/children")):
             for child in map(int, path.read_text(encoding="utf-8").split()):
                 yield child
                 yield from _descendants(child)
