@@ -14,6 +14,7 @@ from kdcompress.data import MODES, read_image
 from kdcompress.errors import DataError, ModelError
 from kdcompress.exporting import Opened, find_format, open_exported
 from kdcompress.files import write_text
+from kdcompress.metrics.softmax import softmax
 from kdcompress.models import Forward, load_saved_model, own_shape, refuse_huge
 from kdcompress.run import RunFolder
 from kdcompress.teachers import are_probabilities
@@ -91,8 +92,7 @@ def _classify(model: Opened, images: NDArray[np.uint8], names: list[str]) -> lis
     if outputs.ndim != 2 or outputs.shape[1] < 2:
         raise ModelError(f"the model gives {outputs.shape[1:]} numbers an image; it must give one logit for each class")
     if not are_probabilities(outputs):
-        outputs = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
-        outputs /= outputs.sum(axis=-1, keepdims=True)
+        outputs = softmax(outputs)
     best = outputs.argmax(axis=-1)
     classes, n = model.classes, outputs.shape[-1]
     known = classes if classes and len(classes) == n else [str(index) for index in range(n)]

@@ -9,10 +9,10 @@ import numpy as np
 from made_up_bench import put_bench
 
 from kdcompress.files import write_json, write_npz, write_text
+from kdcompress.metrics.classification import measure
+from kdcompress.metrics.comparison import disagreements
 from kdcompress.recipe import resolve
 from kdcompress.run import RunFolder
-from kdcompress.training.evaluation import disagreements
-from kdcompress.verification.metrics import measure
 
 STAGES = ("begun", "finished", "verified", "exported", "timed")
 DIGITS = tuple("0123456789")

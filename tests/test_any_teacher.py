@@ -16,7 +16,7 @@ from conftest import Recorder
 import kdcompress
 from kdcompress.data import Dataset
 from kdcompress.errors import RecipeError, RunError, TargetsError
-from kdcompress.verification.metrics import probabilities
+from kdcompress.metrics.softmax import softmax
 
 PLAIN = {"student.model": "tiny_models:plain", "data.source": "embedded", "split.limit": 600, "training.epochs": 2}
 PIXELS = {"teacher.preprocessing.scale": "1/255"}
@@ -141,9 +141,9 @@ def test_several_teachers_are_labelled_once_each_and_averaged(
     run = distill(tmp_path / "run", None, settings, progress=recorder)
     assert recorder.phases.count("labelling") == 2
     with np.load(run.path / "outputs" / "test.npz") as outputs:
-        found = probabilities(outputs["teacher_logits"])
+        found = softmax(outputs["teacher_logits"])
     images = digits.test.images.astype(np.float32)
-    p, q = (probabilities(np.asarray(model(images))) for model in (one, other))
+    p, q = (softmax(np.asarray(model(images))) for model in (one, other))
     assert found == pytest.approx((3 * p + q) / 4, abs=1e-4)
     distill(tmp_path / "by logits", None, {**settings, "teacher.combine": "logits"}, progress=recorder)
     assert recorder.phases.count("labelling") == 2  # each teacher's answers were there

@@ -33,7 +33,7 @@ LAYERS = (
     ("references", "sections", "overrides"),
     ("section", "cache", "starts"),
     ("artefacts", "documents"),
-    ("registry", "files", "progress", "ranking", "npz", "versions", "differences"),
+    ("registry", "files", "progress", "metrics", "npz", "versions", "differences"),
     ("paths", "trust", "processes", "leftovers"),
     ("errors", "_version", "recipes"),
 )

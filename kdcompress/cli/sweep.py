@@ -84,7 +84,7 @@ def _numbers(option: str, text: str | None) -> list[float] | None:
 
 
 def _show(result: dict[str, Any], terminal: Terminal) -> None:
-    from kdcompress.verification.metrics import METRICS
+    from kdcompress.metrics.classification import METRICS
 
     metric = METRICS[result["metric"]]
     terminal.result(f"{'method':<10} {'T':>6} {'alpha':>6}   validation {metric}")

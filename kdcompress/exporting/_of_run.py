@@ -15,10 +15,10 @@ from kdcompress.exporting._network import freeze
 from kdcompress.exporting._parity import Reference
 from kdcompress.exporting._pipeline import LIST, Exporter
 from kdcompress.exporting._request import Request
+from kdcompress.metrics.finite import check_finite
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
 from kdcompress.run import EXPORTS, RunFolder
-from kdcompress.training.evaluation import refuse_non_finite
 from kdcompress.training.kept import open_data, open_model, read_outputs
 from kdcompress.vouched import read_run_recipe
 
@@ -59,7 +59,7 @@ def _test(run: RunFolder, dataset: Dataset, samples: int | None) -> Reference:
     if not np.array_equal(outputs.ids, dataset.test.ids):
         raise RunError(f"the test images of run {run.path} are others than those of its data now")
     ids, classes = outputs.ids.tolist(), list(dataset.classes)
-    refuse_non_finite(outputs.logits["student"], outputs.ids, "student")
+    check_finite(outputs.logits["student"], outputs.ids, "student")
     whole = Reference("test", dataset.test.images, ids, outputs.logits["student"], outputs.labels, classes)
     return whole.take(spread(len(ids), samples)) if samples else whole
 

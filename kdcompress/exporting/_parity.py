@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from kdcompress.data import LazyImages, blocks
 from kdcompress.exporting._base import FP32, Images, Logits, Opened
-from kdcompress.verification.metrics import METRICS, answers, headline, measure, recall_change
+from kdcompress.metrics.classification import METRICS, headline, measure, top1
+from kdcompress.metrics.comparison import recall_change
 
 BATCHES = (1, 64)
 # fp32: the largest difference of logits, as a part of the largest |logit|
@@ -58,7 +59,7 @@ def compare(opened: Opened, reference: Reference, precision: str, max_metric_dro
     """
     runs = [_logits(opened, reference.images, batch) for batch in BATCHES]
     worst = max(runs, key=lambda logits: _difference(logits, reference.logits))
-    flipped = sorted({int(i) for logits in runs for i in np.flatnonzero(answers(logits) != answers(reference.logits))})
+    flipped = sorted({int(i) for logits in runs for i in np.flatnonzero(top1(logits) != top1(reference.logits))})
     finite = bool(np.isfinite(worst).all())
     gap = np.abs(worst - reference.logits) if finite else None
     n = len(reference.ids)

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from kdcompress.documents import read_checked
 from kdcompress.errors import RunError
 from kdcompress.files import read_document
+from kdcompress.metrics.classification import headline, top1
+from kdcompress.metrics.softmax import softmax
 from kdcompress.recipe import read_resolved
 from kdcompress.run import EXPORTS, HISTORY, RECIPE, RunFolder, remedy
 from kdcompress.training.history import read_history
 from kdcompress.training.kept import Disagreements, Outputs, read_disagreements, read_outputs, read_validation
 from kdcompress.training.pipeline import TEST_OUTPUTS
 from kdcompress.training.subclasses import SubclassOutputs, read_subclasses
-from kdcompress.verification.metrics import answers, headline, probabilities
 from kdcompress.verification.outputs import measure_outputs
 
 PAGE = "report.html"
@@ -94,13 +95,13 @@ class Facts:
 
     def answers(self, role: str) -> NDArray[np.int64]:
         """The top-1 class of every test image; -1 where the logits are not finite."""
-        return answers(self.finished.logits[role])
+        return top1(self.finished.logits[role])
 
     def confidence(self, role: str) -> NDArray[np.float64]:
         """The largest probability of every test image; 0 where the logits are not finite."""
         logits = self.finished.logits[role]
         finite = np.asarray(np.isfinite(logits).all(axis=-1))
-        sureness = probabilities(np.where(finite[:, None], logits, 0)).max(axis=-1)
+        sureness = softmax(np.where(finite[:, None], logits, 0)).max(axis=-1)
         return np.asarray(np.where(finite, sureness, 0.0))
 
     def class_name(self, index: int) -> str:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from kdcompress.documents import read_checked
 from kdcompress.errors import RunError
 from kdcompress.files import write_text
+from kdcompress.metrics.classification import METRICS
 from kdcompress.reporting import _page
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._svg import BAD, COLOURS, INK, draw, legend, plain_ticks
 from kdcompress.reporting._words import MISSING, clean, percent, points, whole
-from kdcompress.verification.metrics import METRICS
 from kdcompress.verification.origin import synthetic_notice
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from kdcompress import processes
 from kdcompress.differences import difference
 from kdcompress.errors import RunError, TrainingError, UsageError, one_line
 from kdcompress.files import digest_of, write_json, write_text
+from kdcompress.metrics.classification import METRICS
 from kdcompress.paths import below
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe, read_resolved, resolve
@@ -27,7 +28,6 @@ from kdcompress.sweeping._study import Study
 from kdcompress.sweeping._trial import Worker
 from kdcompress.training.fitting import use_determinism
 from kdcompress.trust import trusting_code, trusts_code
-from kdcompress.verification.metrics import METRICS
 
 RECIPE, SPACE, RESULT, STUDY = "sweep.toml", "space.json", "sweep.json", "study.db"
 _MADE_BY = "kdcompress sweep"

@@ -18,19 +18,19 @@ from kdcompress.data import Samples
 from kdcompress.errors import TrainingError
 from kdcompress.files import digest_of, known_sha256, read_sealed, sha256_of, write_sealed
 from kdcompress.methods import Method, make_method
+from kdcompress.metrics.classification import METRICS, basic_metrics, headline
+from kdcompress.metrics.finite import check_finite
 from kdcompress.models import Forward, digest_of_model_file, load_weights, save_model
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
 from kdcompress.sweeping._space import Setting
 from kdcompress.teachers import Targets
-from kdcompress.training.evaluation import figures, refuse_non_finite
 from kdcompress.training.features import forget_features
 from kdcompress.training.fitting import FEATURES, finalise, run_phase
 from kdcompress.training.labelling import label_all, refuse_auc, sound_teaching
 from kdcompress.training.learning import Learning
 from kdcompress.training.material import Material
 from kdcompress.training.teaching import Teaching
-from kdcompress.verification.metrics import METRICS, headline
 
 BASELINE = "baseline"
 _STUDENT, _RESULT = "student.keras", "trial.json"
@@ -148,8 +148,8 @@ class Worker:
         return self._measured(teaching.read(teaching.answer(test)), test, "teacher")
 
     def _measured(self, logits: NDArray[np.float32], test: Samples, what: str) -> float:
-        refuse_non_finite(logits, test.ids, what)
-        found = figures(logits, test.labels)[self.metric]
+        check_finite(logits, test.ids, what)
+        found = basic_metrics(logits, test.labels)[self.metric]
         if found is None:
             raise TrainingError(f"the {METRICS[self.metric]} on test is not known: test has images of one class alone")
         return found

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.data import Samples
 from kdcompress.errors import TargetsError
-from kdcompress.ranking import auc
+from kdcompress.metrics.ranking import auc
+from kdcompress.metrics.softmax import cross_entropy
 from kdcompress.teachers._base import TargetRows, Teacher
 from kdcompress.teachers._usual import usual_answers
 
@@ -77,7 +77,7 @@ class _Trial:
 
     verdict: Verdict
     gap: float
-    surprise: float
+    cross_entropy: float
 
     @property
     def saturated(self) -> bool:
@@ -134,7 +134,7 @@ def check_before(teacher: Teacher, train: Samples, classes: Sequence[str], read:
         return None
     few = probe if in_doubt else train.take(_probe(train.labels, _OF_ALL // 4))
     found = _proposal(teacher, few, classes, read)
-    better = found and (in_doubt or now.surprise - found[1].surprise > max(_GAIN, now.surprise / 2))
+    better = found and (in_doubt or now.cross_entropy - found[1].cross_entropy > max(_GAIN, now.cross_entropy / 2))
     return _doubt(teacher, now, classes, found if better else None)
 
 
@@ -187,7 +187,7 @@ def _doubt(teacher: Teacher, now: _Trial, classes: Sequence[str], proposal: tupl
     if now.saturated:
         said.append("answers in certainties, of which a student learns no more than of labels")
     if not said and proposal:
-        said.append(f"has a cross-entropy of {now.surprise:.3g} on labelled training images")
+        said.append(f"has a cross-entropy of {now.cross_entropy:.3g} on labelled training images")
     if not said:
         return None
     told = _told(teacher, proposal, classes) if proposal else "is it fed as it was trained (teacher.preprocessing)?"
@@ -201,7 +201,7 @@ def _told(teacher: Teacher, proposal: tuple[str, _Trial], classes: Sequence[str]
     order = f" and {_classes(teacher, verdict.order, classes)}" if verdict.order else ""
     return (
         f"with teacher.preprocessing: {settings}{order} it is right on {100 * verdict.ordered:.1f} %, at a "
-        f"cross-entropy of {found.surprise:.2g}: set what it was trained with"
+        f"cross-entropy of {found.cross_entropy:.2g}: set what it was trained with"
     )
 
 
@@ -222,7 +222,7 @@ def _proposal(teacher: Teacher, probe: Samples, classes: Sequence[str], read: Re
         trial = _tried(read(outputs), probe.labels, len(classes))
         if trial.worth_proposing:
             found.append((said, trial))
-    return min(found, key=lambda one: one[1].surprise, default=None)
+    return min(found, key=lambda one: one[1].cross_entropy, default=None)
 
 
 def _tried(logits: Logits, labels: NDArray[np.int64], classes: int) -> _Trial:
@@ -230,14 +230,7 @@ def _tried(logits: Logits, labels: NDArray[np.int64], classes: int) -> _Trial:
     first_two = np.sort(logits, axis=-1)[:, -2:]
     gap = float(np.median(first_two[:, 1] - first_two[:, 0]))
     places = labels if verdict.order is None else np.array(verdict.order)[labels]
-    return _Trial(verdict, gap, _surprise(logits, places))
-
-
-def _surprise(logits: Logits, labels: NDArray[Any]) -> float:
-    """The mean of -log softmax(logits)[label], in nats."""
-    wide = logits.astype(np.float64)
-    wide -= wide.max(axis=-1, keepdims=True)
-    return float(np.mean(np.log(np.exp(wide).sum(axis=-1)) - wide[np.arange(len(labels)), labels]))
+    return _Trial(verdict, gap, cross_entropy(logits, places))
 
 
 def _probe(labels: NDArray[np.int64], of_all: int) -> NDArray[np.int64]:

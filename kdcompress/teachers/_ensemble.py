@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.metrics.softmax import log_softmax
 from kdcompress.teachers._base import Place, TargetRows
 
 Combine = Literal["probabilities", "logits"]
@@ -24,9 +25,7 @@ def combine(logits: Sequence[NDArray[np.float32]], weights: Sequence[float], how
     if how == "logits":
         centred = stacked - stacked.mean(axis=-1, keepdims=True)
         return np.asarray(np.tensordot(share, centred, axes=1), np.float32)
-    shifted = stacked - stacked.max(axis=-1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    log_p += np.log(share)[:, None, None]
+    log_p = log_softmax(stacked) + np.log(share)[:, None, None]
     highest = log_p.max(axis=0)
     return np.asarray(highest + np.log(np.exp(log_p - highest).sum(axis=0)), np.float32)
 

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.errors import TrainingError
+from kdcompress.metrics.classification import accuracy
+from kdcompress.metrics.ranking import auc
+from kdcompress.metrics.softmax import cross_entropy
 from kdcompress.models._inference import forget_custom_gradients
 from kdcompress.progress import Progress
-from kdcompress.ranking import auc
 from kdcompress.training.checkpoints import Row, TrainingState, values_of
-from kdcompress.training.evaluation import accuracy, cross_entropy
 
 Logs = dict[str, Any] | None
 

@@ -19,13 +19,15 @@ from kdcompress.errors import RunError
 from kdcompress.files import write_npz
 from kdcompress.methods import Method, make_method
 from kdcompress.methods.subclass import Subclasses
+from kdcompress.metrics.classification import basic_metrics
+from kdcompress.metrics.comparison import disagreements
+from kdcompress.metrics.finite import check_finite
 from kdcompress.models import Forward, is_unscaled, load_weights, model_digest, save_model
 from kdcompress.progress import Progress
 from kdcompress.recipe import Recipe
 from kdcompress.run import CHECKPOINTS, HISTORY, OUTPUTS, RunFolder
 from kdcompress.teachers import Targets
 from kdcompress.training.checkpoints import TrainingState, assign, values_of
-from kdcompress.training.evaluation import disagreements, figures, refuse_non_finite
 from kdcompress.training.fitting import finalise, run_phase, use_determinism
 from kdcompress.training.history import History
 from kdcompress.training.labelling import label_all, refuse_in_vain, sound_teaching
@@ -192,13 +194,13 @@ class Pipeline:
         self.run.commit(DISAGREEMENTS)
         asked = f"test and validation: {len(test) + len(self.split.val):,} images"
         self.progress.note(f"{asked} in {time.perf_counter() - start:.1f} s")
-        return {name: figures(values, test.labels) for name, values in logits.items()}
+        return {name: basic_metrics(values, test.labels) for name, values in logits.items()}
 
     def _ask(self, part: Samples, teaching: Teaching, models: dict[str, Forward]) -> tuple[Answers, Answers]:
         """What teacher and `models` say of a part, by role: their outputs, and the class logits these stand for."""
         outputs = {"teacher": teaching.answer(part), **{role: model(part.images) for role, model in models.items()}}
         for role, values in outputs.items():
-            refuse_non_finite(values, part.ids, role)
+            check_finite(values, part.ids, role)
         logits = {"teacher": teaching.read(outputs["teacher"])}
         for role in models:
             method = self.method if role == "student" else self.method.for_baseline()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kdcompress.data import Samples
 from kdcompress.errors import RunError
 from kdcompress.files import write_npz
+from kdcompress.metrics.softmax import softmax
 from kdcompress.npz import read_npz
 from kdcompress.run import OUTPUTS, RunFolder, remedy
 
@@ -110,14 +111,12 @@ def assign(outputs: NDArray[np.float32], classes: NDArray[np.int64], sizes: tupl
 
 def _surest(logits: NDArray[np.float32], answers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of the images that are surest of each subclass, and that subclass for each."""
-    wide = logits.astype(np.float64)
-    chances = np.exp(wide - wide.max(axis=-1, keepdims=True))
-    chances /= chances.sum(axis=-1, keepdims=True)
+    probabilities = softmax(logits)
     rows: list[int] = []
     shown: list[int] = []
     for subclass in range(logits.shape[-1]):
         own = np.flatnonzero(answers == subclass)
-        best = own[np.argsort(-chances[own, subclass], kind="stable")[:_SHOWN]]
+        best = own[np.argsort(-probabilities[own, subclass], kind="stable")[:_SHOWN]]
         rows += best.tolist()
         shown += [subclass] * len(best)
     return np.array(rows, np.int64), np.array(shown, np.int64)

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from kdcompress.metrics.bootstrap import Resampled, resample
+from kdcompress.metrics.classification import measure
+from kdcompress.metrics.comparison import compare
+from kdcompress.metrics.threshold import chance, choose_threshold, rates
+from kdcompress.metrics.votes import levels
 from kdcompress.training.kept import Outputs
-from kdcompress.verification.agreement import levels
-from kdcompress.verification.binary import chance, choose_threshold, rates
-from kdcompress.verification.bootstrap import Resampled, resample
-from kdcompress.verification.metrics import compare, measure
 
 _AT_ALL = ("accuracy", "ece")  # of a level, whatever the number of classes
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from kdcompress.documents import read_checked
 from kdcompress.errors import UsageError
+from kdcompress.metrics.classification import headline
+from kdcompress.metrics.subclasses import measure_subclasses
 from kdcompress.models import load_saved_model
 from kdcompress.progress import Progress
 from kdcompress.run import RunFolder, remedy
@@ -16,10 +18,8 @@ from kdcompress.training.subclasses import read_subclasses
 from kdcompress.verification.costs import cost_of_file, cost_of_model
 from kdcompress.verification.gates import Gates
 from kdcompress.verification.latency import latency_ratio
-from kdcompress.verification.metrics import headline
 from kdcompress.verification.outputs import measure_outputs
 from kdcompress.verification.sizes import model_bytes, saved_bytes
-from kdcompress.verification.subclasses import measure_subclasses
 from kdcompress.verification.teachers import cost_of_teachers
 from kdcompress.vouched import read_run_recipe
 

@@ -249,7 +249,7 @@ def test_an_image_s_subclass_is_one_of_its_class() -> None:
 
 
 def test_use_of_subclasses_by_hand() -> None:
-    from kdcompress.verification.subclasses import measure_subclasses
+    from kdcompress.metrics.subclasses import measure_subclasses
 
     assigned = np.array([0] * 6 + [1] * 2 + [2] * 4 + [5] * 8)
     found = measure_subclasses(assigned, np.array([2, 2, 2]), np.array([1] * 6 + [0] * 2 + [2] * 4 + [4] * 8))

@@ -12,6 +12,8 @@ from made_up_bench import bench_of
 from made_up_run import logits_of, make
 from PIL import Image
 
+from kdcompress.metrics.classification import calibration_error
+from kdcompress.metrics.softmax import softmax
 from kdcompress.reporting import _words
 from kdcompress.reporting._facts import gather
 from kdcompress.reporting._headline import tiles
@@ -22,7 +24,6 @@ from kdcompress.reporting.sections.disagreement import png_uri
 from kdcompress.reporting.sections.reliability import bins
 from kdcompress.run import RunFolder
 from kdcompress.verification.latency import latency_ratio
-from kdcompress.verification.metrics import calibration_error, probabilities
 
 
 def test_the_pareto_front() -> None:
@@ -59,7 +60,7 @@ def test_bins_of_reliability() -> None:
 def test_bins_are_those_of_the_calibration_error() -> None:
     labels, logits = logits_of(5, 500, 3)
     student = logits["student"]
-    found = bins(probabilities(student).max(-1), student.argmax(-1) == labels)
+    found = bins(softmax(student).max(-1), student.argmax(-1) == labels)
     error = sum(one.n * abs(one.accuracy - one.confidence) for one in found) / 500
     assert error == pytest.approx(calibration_error(student, labels))
 

@@ -171,7 +171,8 @@ def test_a_checkpoint_of_another_training_or_a_damaged_one_is_refused(small: Sam
 
 
 def test_figures_of_an_evaluation_by_hand() -> None:
-    from kdcompress.training.evaluation import accuracy, cross_entropy
+    from kdcompress.metrics.classification import accuracy
+    from kdcompress.metrics.softmax import cross_entropy
 
     logits = np.log(np.array([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]], np.float32))
     labels = np.array([0, 2])

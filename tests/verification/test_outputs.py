@@ -12,10 +12,10 @@ from sklearn.metrics import f1_score, recall_score, roc_auc_score
 from two_class_runs import distill, distill_mhist
 
 import kdcompress
+from kdcompress.metrics.bootstrap import resample
+from kdcompress.metrics.classification import calibration_error
 from kdcompress.run import RunFolder
 from kdcompress.training.kept import Outputs, read_outputs, read_validation
-from kdcompress.verification.bootstrap import resample
-from kdcompress.verification.metrics import calibration_error
 from kdcompress.verification.outputs import measure_outputs
 
 CLASSES = ["HP", "SSA"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kdcompress.metrics.classification import METRICS
 from kdcompress.reporting._facts import ROLES, Facts
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._svg import COLOURS, INK, LINES, MARKERS, draw, legend, plain_ticks
 from kdcompress.reporting._words import MISSING, digits, percent
-from kdcompress.verification.metrics import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

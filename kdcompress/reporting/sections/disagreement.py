@@ -8,10 +8,10 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.metrics.comparison import disagreements
 from kdcompress.reporting._facts import Facts
 from kdcompress.reporting._parts import Picture, Section, Table
 from kdcompress.reporting._words import clean, percent, short
-from kdcompress.training.evaluation import disagreements
 
 _SHOWN = 24
 _LARGEST = 112  # pixels of a thumbnail's longer side

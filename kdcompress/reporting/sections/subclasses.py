@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from kdcompress.metrics.subclasses import measure_subclasses
 from kdcompress.reporting._facts import Facts
 from kdcompress.reporting._parts import Picture, Section, Table
 from kdcompress.reporting._words import MISSING, clean, percent, short
 from kdcompress.reporting.sections.disagreement import TINY, png_uri
-from kdcompress.verification.subclasses import measure_subclasses
 
 _PICTURES = 120  # at most
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from kdcompress.verification.binary import chance, choose_threshold, rates
+from kdcompress.metrics.threshold import chance, choose_threshold, rates
 
 
 def logits_of(*chances: float) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kdcompress.verification.agreement import levels
+from kdcompress.metrics.votes import levels
 
 
 def found(votes: list[list[int]]) -> list[tuple[str, list[int]]]:

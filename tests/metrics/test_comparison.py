@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kdcompress.ranking import auc
-from kdcompress.training.evaluation import disagreements, figures
+from kdcompress.metrics.classification import basic_metrics
+from kdcompress.metrics.comparison import disagreements
+from kdcompress.metrics.ranking import auc
 
 
 def test_disagreements_come_surest_first_and_equal_ones_in_their_order() -> None:
@@ -47,8 +48,8 @@ def test_auc_that_is_not_defined_is_none() -> None:
 
 def test_figures_of_two_classes_have_an_auc() -> None:
     labels = np.array([0, 1, 1])
-    assert figures(np.array([[1, 0], [2, 3], [1, 0]], np.float32), labels) == {
+    assert basic_metrics(np.array([[1, 0], [2, 3], [1, 0]], np.float32), labels) == {
         "accuracy": pytest.approx(2 / 3),
         "auc": 0.75,
     }
-    assert figures(np.eye(3, dtype=np.float32), labels) == {"accuracy": pytest.approx(2 / 3)}
+    assert basic_metrics(np.eye(3, dtype=np.float32), labels) == {"accuracy": pytest.approx(2 / 3)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.ranking import margins
+from kdcompress.metrics.ranking import margins
 
 Logits = NDArray[np.float32]
 Labels = NDArray[np.int64]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from kdcompress.verification.bootstrap import RESAMPLES, resample, resamples, weighted_aucs
+from kdcompress.metrics.bootstrap import RESAMPLES, resample, resamples, weighted_aucs
 
 
 def made_up(n: int = 120, seed: int = 0) -> tuple[np.ndarray, dict[str, np.ndarray]]:

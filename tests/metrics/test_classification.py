@@ -5,8 +5,9 @@ import pytest
 from scipy.stats import binom
 
 from kdcompress.errors import UsageError
+from kdcompress.metrics.classification import calibration_error, headline, measure
+from kdcompress.metrics.comparison import compare
 from kdcompress.verification.gates import Gates
-from kdcompress.verification.metrics import calibration_error, compare, headline, measure
 
 THREE = ["a", "b", "c"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.ranking import auc, margins
+from kdcompress.metrics.ranking import auc, margins
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
