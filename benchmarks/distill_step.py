@@ -24,9 +24,9 @@ import numpy as np
 from telling import tell
 
 from kdcompress import registry
+from kdcompress.config.sections import ViewsSection
 from kdcompress.data import Samples
 from kdcompress.methods import make_method
-from kdcompress.sections import ViewsSection
 from kdcompress.training.feed import Feed
 from kdcompress.training.fitting import supervise
 

@@ -105,7 +105,7 @@ def load(name: str, place: Path) -> Any:
 
 
 def teacher_of(model: Any, shape: tuple[int, int, int]) -> Any:
-    from kdcompress.sections import PreprocessingSection
+    from kdcompress.config.sections import PreprocessingSection
     from kdcompress.teachers import Fit
     from kdcompress.teachers.keras import KerasTeacher
 
@@ -115,8 +115,8 @@ def teacher_of(model: Any, shape: tuple[int, int, int]) -> Any:
 def job_labelling(place: Path) -> dict[str, float]:
     """The memory of labelling an array, from loading on."""
     from kdcompress import registry
+    from kdcompress.config.sections import ViewsSection
     from kdcompress.progress import Progress
-    from kdcompress.sections import ViewsSection
     from kdcompress.teachers import label
 
     memory = Memory()
@@ -201,8 +201,8 @@ def _bare(teacher: Any, ready: Any, batch: int) -> Callable[[], Any]:
 
 
 def _label(teacher: Any, samples: Any) -> Any:
+    from kdcompress.config.sections import ViewsSection
     from kdcompress.progress import Progress
-    from kdcompress.sections import ViewsSection
     from kdcompress.teachers import label
 
     with tempfile.TemporaryDirectory() as cache:

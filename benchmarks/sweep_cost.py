@@ -47,9 +47,9 @@ def plain(teacher: Path, data_dir: Path | None, epochs: int) -> dict[str, float]
     import numpy as np
 
     from kdcompress import registry
+    from kdcompress.config.recipe import resolve
     from kdcompress.data import load_data, split_dataset
     from kdcompress.progress import Progress
-    from kdcompress.recipe import resolve
 
     recipe = resolve("mnist", {"data.dir": str(data_dir)} if data_dir else {})
     split = split_dataset(load_data(recipe, Progress()), recipe.split)

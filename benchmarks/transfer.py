@@ -27,11 +27,12 @@ import numpy as np
 from distill_step import StepTimer, spread
 from telling import tell
 
+from kdcompress.config.sections import ViewsSection
+from kdcompress.config.training import TrainingSection
 from kdcompress.data import Samples
 from kdcompress.methods import make_method
 from kdcompress.models import load_model
 from kdcompress.progress import Progress
-from kdcompress.sections import TrainingSection, ViewsSection
 from kdcompress.training import fitting
 from kdcompress.training.feed import Feed
 

@@ -8,8 +8,8 @@ from kdcompress._version import __version__
 
 if TYPE_CHECKING:
     from kdcompress.api import Run, bench, distill, export, predict, report, sweep, verify
+    from kdcompress.config.recipe import Recipe
     from kdcompress.errors import KDCompressError
-    from kdcompress.recipe import Recipe
 
 __all__ = [
     "KDCompressError",
@@ -34,7 +34,7 @@ _HOME = {
     "sweep": "kdcompress.api",
     "verify": "kdcompress.api",
     "Run": "kdcompress.api",
-    "Recipe": "kdcompress.recipe",
+    "Recipe": "kdcompress.config.recipe",
     "KDCompressError": "kdcompress.errors",
 }
 

@@ -20,7 +20,7 @@ _ROOT = Path(__file__).parent
 
 # What the command line calls a room -> (folder, file ending, the word for one of its choices)
 ROOMS = {
-    "recipes": ("recipes", ".toml", "recipe"),
+    "recipes": ("config/presets", ".toml", "recipe"),
     "models": ("models", ".py", "model"),
     "methods": ("methods", ".py", "method"),
     "datasets": ("data", ".py", "dataset"),

@@ -13,13 +13,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from kdcompress.artefacts import RUN
+from kdcompress.config.recipe import Recipe, read_resolved
 from kdcompress.differences import difference
 from kdcompress.errors import RunError
 from kdcompress.files import content_digest, known_sha256, read_json, sha256_of, write_json, write_text
 from kdcompress.leftovers import is_partial, remove
 from kdcompress.manifest import MANIFEST, empty_manifest, read_manifest
 from kdcompress.paths import below
-from kdcompress.recipe import Recipe, read_resolved
 
 RECIPE = "recipe.toml"
 LOCK = ".lock"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kdcompress.config.recipe import Recipe, read_resolved
 from kdcompress.manifest import MANIFEST
-from kdcompress.recipe import Recipe, read_resolved
 from kdcompress.run import RECIPE, RunFolder
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from made_up_bench import put_bench
 
+from kdcompress.config.recipe import resolve
 from kdcompress.files import write_json, write_npz, write_text
 from kdcompress.metrics.classification import measure
 from kdcompress.metrics.comparison import disagreements
-from kdcompress.recipe import resolve
 from kdcompress.run import RunFolder
 
 STAGES = ("begun", "finished", "verified", "exported", "timed")

@@ -17,10 +17,10 @@ from conftest import Recorder
 from tiny_runs import TINY, distill
 
 import kdcompress
+from kdcompress.config.recipe import resolve
 from kdcompress.errors import DataError, ModelError
 from kdcompress.files import sha256_of
 from kdcompress.models import save_model, seed_everything
-from kdcompress.recipe import resolve
 from kdcompress.run import RunFolder
 from kdcompress.training.pipeline import Pipeline
 

@@ -29,13 +29,12 @@ LAYERS = (
     ("vouched",),
     ("run",),
     ("manifest",),
-    ("recipe",),
-    ("references", "sections", "overrides"),
-    ("section", "cache", "starts"),
+    ("config",),
+    ("cache",),
     ("artefacts", "documents"),
     ("registry", "files", "progress", "metrics", "npz", "versions", "differences"),
     ("paths", "trust", "processes", "leftovers"),
-    ("errors", "_version", "recipes"),
+    ("errors", "_version"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 HEAVY = ("tensorflow", "keras", "onnx", "onnxruntime", "ai_edge_litert", "matplotlib", "jinja2", "optuna")
@@ -84,7 +83,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 def test_every_choice_and_every_setting_is_checked_without_the_heavy_libraries() -> None:
     out = in_new_process(
-        "import sys\nfrom kdcompress import registry\nfrom kdcompress.recipe import resolve\n"
+        "import sys\nfrom kdcompress import registry\nfrom kdcompress.config.recipe import resolve\n"
         "rooms = ('models', 'methods', 'datasets', 'teachers')\n"
         "[registry.load(room, name) for room in rooms for name in registry.choices(room)]\n"
         f"[resolve(name) for name in registry.choices('recipes')]\n{LOADED}"

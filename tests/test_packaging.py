@@ -22,5 +22,5 @@ def test_the_wheel_holds_every_module_and_recipe(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if name.startswith("kdcompress/")}
     files = {path.relative_to(source).as_posix() for path in (source / "kdcompress").rglob("*") if path.is_file()}
-    assert "kdcompress/recipes/mnist.toml" in files
+    assert "kdcompress/config/presets/mnist.toml" in files
     assert {name for name in files if not name.endswith(".pyc")} == packed

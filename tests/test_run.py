@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from kdcompress.config.recipe import Recipe, resolve
 from kdcompress.errors import RunError
-from kdcompress.recipe import Recipe, resolve
 from kdcompress.run import RunFolder
 
 
@@ -94,7 +94,7 @@ def test_what_failed_at_once_is_taken_away_and_what_is_worth_keeping_stays(tmp_p
 HOLD = """
 import sys, time
 from pathlib import Path
-from kdcompress.recipe import resolve
+from kdcompress.config.recipe import resolve
 from kdcompress.run import RunFolder
 run = RunFolder(Path(sys.argv[1]))
 run.admit()

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdcompress.api._source import Run, reference_of
+from kdcompress.config.recipe import Recipe, check_files, resolve
 from kdcompress.data import load_data
 from kdcompress.documents import read_checked
 from kdcompress.errors import KDCompressError
 from kdcompress.files import write_json
 from kdcompress.progress import Progress
-from kdcompress.recipe import Recipe, check_files, resolve
 from kdcompress.run import METRICS, MODELS, RECIPE, RunFolder, remedy
 from kdcompress.trust import trusting_code
 from kdcompress.versions import versions

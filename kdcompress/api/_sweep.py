@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.api._distill import recipe_of
+from kdcompress.config.recipe import Recipe
 from kdcompress.progress import Progress
-from kdcompress.recipe import Recipe
 from kdcompress.trust import trusting_code
 
 

@@ -38,9 +38,9 @@ def check(
     kdcompress data check folder --data-dir photos/ --set data.size=96
     kdcompress data check my-recipe.toml --ids ids.csv
     """
+    from kdcompress.config.overrides import parse_setting
+    from kdcompress.config.recipe import data_settings
     from kdcompress.data import make_source, write_ids
-    from kdcompress.overrides import parse_setting
-    from kdcompress.recipe import data_settings
 
     given = {"data.dir": str(data_dir)} if data_dir else {}
     loader = make_source(data_settings(source, {**given, **dict(parse_setting(text) for text in settings)}))

@@ -58,8 +58,8 @@ def distill(
       kdcompress distill mnist --set training.learning_rate=0.0005 --set views.count=4
     """
     from kdcompress import api
-    from kdcompress.overrides import parse_setting
-    from kdcompress.recipe import check_files
+    from kdcompress.config.overrides import parse_setting
+    from kdcompress.config.recipe import check_files
     from kdcompress.run import LOG, RunFolder
     from kdcompress.trust import trusting_code
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kdcompress.config.recipe import Recipe, choose
 from kdcompress.data._base import UNLABELLED, Dataset, DatasetSource, Samples, write_ids
 from kdcompress.data._images import MODES, Shape, find_images, image_size, read_image
 from kdcompress.data._npz import ArrayFile
@@ -15,7 +16,6 @@ from kdcompress.data._subclasses import merged
 from kdcompress.data._unlabelled import load_unlabelled
 from kdcompress.data._views import apply_transforms, chosen_transforms, scale_transforms, view_transforms
 from kdcompress.progress import Progress
-from kdcompress.recipe import Recipe, choose
 
 
 def load_data(recipe: Recipe, progress: Progress, folder: Path | None = None) -> Dataset:

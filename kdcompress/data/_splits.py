@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.config.sections import SplitSection
 from kdcompress.data._base import Dataset, Samples
 from kdcompress.errors import DataError
 from kdcompress.files import digest_of
-from kdcompress.sections import SplitSection
 
 Index = NDArray[np.int64]
 # Ways of dividing the groups that are tried for one that leaves every class its share on both sides

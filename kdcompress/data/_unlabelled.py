@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.config.sections import UnlabelledSection
 from kdcompress.data._base import UNLABELLED, Dataset, Samples
 from kdcompress.data._images import MODES, find_images, refuse_tiny
 from kdcompress.data._index import look_through
@@ -16,7 +17,6 @@ from kdcompress.data._stores import FileImages, Images, MappedImages, fitted
 from kdcompress.data._twins import image_digests
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
-from kdcompress.sections import UnlabelledSection
 
 _TOLD = 3  # images that a warning names
 

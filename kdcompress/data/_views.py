@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.sections import ViewsSection
+from kdcompress.config.sections import ViewsSection
 
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
 # The symmetries of a square as matrices (a, b, c, d), those of a rectangle first

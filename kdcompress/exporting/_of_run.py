@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kdcompress.config.recipe import Recipe
 from kdcompress.data import Dataset, split_dataset
 from kdcompress.errors import RunError
 from kdcompress.exporting._calibration import Calibration, from_folder, from_train, spread
@@ -17,7 +18,6 @@ from kdcompress.exporting._pipeline import LIST, Exporter
 from kdcompress.exporting._request import Request
 from kdcompress.metrics.finite import check_finite
 from kdcompress.progress import Progress
-from kdcompress.recipe import Recipe
 from kdcompress.run import EXPORTS, RunFolder
 from kdcompress.training.kept import open_data, open_model, read_outputs
 from kdcompress.vouched import read_run_recipe

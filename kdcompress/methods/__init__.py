@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kdcompress.config.recipe import choose
 from kdcompress.methods._base import Method, Task
-from kdcompress.recipe import choose
 
 
 def make_method(settings: Mapping[str, Any]) -> Method:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.section import Section
+from kdcompress.config.settings import Section
 
 Labels = NDArray[np.int64]
 

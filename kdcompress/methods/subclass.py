@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr
 from typing_extensions import Self
 
+from kdcompress.config.settings import shown
 from kdcompress.errors import RecipeError
 from kdcompress.methods._base import Labels, Method, Part, Task
 from kdcompress.methods.hinton import distillation_loss
-from kdcompress.section import shown
 
 KNOWN = "known"
 Count = Annotated[int, Field(ge=1, le=1000)]

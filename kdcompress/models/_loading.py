@@ -11,6 +11,8 @@ import numpy as np
 
 from kdcompress import registry
 from kdcompress.cache import cache_dir
+from kdcompress.config.initialization import Start, settings_of
+from kdcompress.config.references import is_function
 from kdcompress.errors import ModelError, one_line
 from kdcompress.files import is_sealed, seal, write_atomically
 from kdcompress.models._digest import model_digest
@@ -20,8 +22,6 @@ from kdcompress.models._pretrained import load_pretrained
 from kdcompress.models._shapes import fits, own_shape, size_in_words
 from kdcompress.paths import require_regular
 from kdcompress.progress import Progress
-from kdcompress.references import is_function
-from kdcompress.starts import Start, settings_of
 from kdcompress.trust import trusts_code
 from kdcompress.vouched import check_vouched
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.config.recipe import read_resolved
 from kdcompress.documents import read_checked
 from kdcompress.errors import RunError
 from kdcompress.files import read_document
 from kdcompress.metrics.classification import headline, top1
 from kdcompress.metrics.softmax import softmax
-from kdcompress.recipe import read_resolved
 from kdcompress.run import EXPORTS, HISTORY, RECIPE, RunFolder, remedy
 from kdcompress.training.history import read_history
 from kdcompress.training.kept import Disagreements, Outputs, read_disagreements, read_outputs, read_validation

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdcompress import registry
+from kdcompress.config.recipe import Recipe, choose, resolve
+from kdcompress.config.settings import shown
 from kdcompress.errors import UsageError
-from kdcompress.recipe import Recipe, choose, resolve
-from kdcompress.section import shown
 
 TUNED = ("temperature", "alpha")
 _MOST = 100_000  # trainings, which nobody waits for

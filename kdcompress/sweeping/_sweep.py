@@ -15,13 +15,13 @@ from typing import Any
 from filelock import FileLock
 
 from kdcompress import processes
+from kdcompress.config.recipe import Recipe, read_resolved, resolve
 from kdcompress.differences import difference
 from kdcompress.errors import RunError, TrainingError, UsageError, one_line
 from kdcompress.files import digest_of, write_json, write_text
 from kdcompress.metrics.classification import METRICS
 from kdcompress.paths import below
 from kdcompress.progress import Progress
-from kdcompress.recipe import Recipe, read_resolved, resolve
 from kdcompress.sweeping._gain import interval, paired_gain, sentence
 from kdcompress.sweeping._space import TUNED, Setting, Space
 from kdcompress.sweeping._study import Study

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.artefacts import TRIAL
+from kdcompress.config.recipe import Recipe
 from kdcompress.data import Samples
 from kdcompress.errors import TrainingError
 from kdcompress.files import digest_of, known_sha256, read_sealed, sha256_of, write_sealed
@@ -22,7 +23,6 @@ from kdcompress.metrics.classification import METRICS, basic_metrics, headline
 from kdcompress.metrics.finite import check_finite
 from kdcompress.models import Forward, digest_of_model_file, load_weights, save_model
 from kdcompress.progress import Progress
-from kdcompress.recipe import Recipe
 from kdcompress.sweeping._space import Setting
 from kdcompress.teachers import Targets
 from kdcompress.training.features import forget_features

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from kdcompress import registry
+from kdcompress.config.sections import OneTeacherSection
 from kdcompress.errors import ModelError
-from kdcompress.sections import OneTeacherSection
 from kdcompress.teachers._base import (
     LOOK_AT,
     Question,

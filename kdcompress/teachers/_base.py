@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.config.sections import OneTeacherSection
 from kdcompress.data import Images, Samples, Shape, batch_for, blocks, fitted
 from kdcompress.errors import DataError, ModelError, RecipeError, TargetsError, one_line
-from kdcompress.sections import OneTeacherSection
 from kdcompress.teachers._fit import Fit
 
 # Rows of probabilities sum to 1 within this, in float32 or float16.

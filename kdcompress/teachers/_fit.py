@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.config.sections import PreprocessingSection
 from kdcompress.data import Shape
 from kdcompress.errors import ModelError, RecipeError
 from kdcompress.models import refuse_huge
 from kdcompress.registry import suggestion
-from kdcompress.sections import PreprocessingSection
 
 _CHANNELS = (1, 3, 4)  # what tells an axis of channels from one of height or width
 

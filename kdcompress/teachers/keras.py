@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.config.sections import OneTeacherSection
 from kdcompress.models import Forward, build_model, load_saved_model, model_digest, own_shape, save_model
-from kdcompress.sections import OneTeacherSection
 from kdcompress.teachers._base import Question, Teacher
 from kdcompress.teachers._fit import Fit, fit_of
 

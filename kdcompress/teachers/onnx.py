@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.config.sections import OneTeacherSection
 from kdcompress.errors import ModelError
 from kdcompress.files import digest_of, move_into_place, scratch_folder, sha256_of, write_atomically
 from kdcompress.models import (
@@ -20,7 +21,6 @@ from kdcompress.models import (
     refuse_huge,
     run_bounded,
 )
-from kdcompress.sections import OneTeacherSection
 from kdcompress.teachers._base import Question, Teacher, pick
 from kdcompress.teachers._fit import Fit, fit_of
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.config.sections import OneTeacherSection
 from kdcompress.errors import ModelError
 from kdcompress.files import content_digest, digest_of, move_into_place, scratch_folder
 from kdcompress.models import in_batches, open_signature
-from kdcompress.sections import OneTeacherSection
 from kdcompress.teachers._base import Question, Teacher, pick
 from kdcompress.teachers._fit import Fit, fit_of
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.config.sections import OneTeacherSection
 from kdcompress.errors import ModelError
 from kdcompress.files import digest_of, sha256_of, write_atomically
 from kdcompress.models import LiteRunner, open_interpreter
-from kdcompress.sections import OneTeacherSection
 from kdcompress.teachers._base import Question, Teacher, pick
 from kdcompress.teachers._fit import Fit, fit_of
 

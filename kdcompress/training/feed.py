@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.config.sections import ViewsSection
 from kdcompress.data import UNLABELLED, Samples, apply_transforms, chosen_transforms
-from kdcompress.sections import ViewsSection
 from kdcompress.teachers import TargetRows
 from kdcompress.training.features import Features
 

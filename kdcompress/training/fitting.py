@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.config.sections import ViewsSection
+from kdcompress.config.training import Stage, TrainingSection
 from kdcompress.data import Images, Samples
 from kdcompress.errors import ModelError
 from kdcompress.methods import Method
 from kdcompress.models import Forward
 from kdcompress.progress import Progress
-from kdcompress.sections import Stage, TrainingSection, ViewsSection
 from kdcompress.training.checkpoints import Row, TrainingState, assign
 from kdcompress.training.features import FrozenLayers, compute_features
 from kdcompress.training.feed import Feed

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.config.recipe import Recipe
+from kdcompress.config.references import is_function
 from kdcompress.data import Dataset, load_data
 from kdcompress.errors import ModelError, RunError
 from kdcompress.methods import Task
 from kdcompress.models import load_model, load_saved_model, load_weights
 from kdcompress.npz import read_npz
 from kdcompress.progress import Progress
-from kdcompress.recipe import Recipe
-from kdcompress.references import is_function
 from kdcompress.run import RunFolder, remedy
 from kdcompress.training.fitting import finalise
 from kdcompress.training.opening import bound_method

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kdcompress.config.recipe import Recipe
 from kdcompress.data import FileImages
 from kdcompress.errors import RecipeError
 from kdcompress.files import digest_of
 from kdcompress.methods import Method
 from kdcompress.progress import Progress
-from kdcompress.recipe import Recipe
 from kdcompress.run import RunFolder
 from kdcompress.teachers import JoinedRows, Targets
 from kdcompress.teachers.logits import LogitsTeacher

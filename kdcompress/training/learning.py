@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kdcompress.config.recipe import Recipe
 from kdcompress.errors import ModelError
 from kdcompress.files import digest_of
 from kdcompress.methods import Method
 from kdcompress.models import Forward, load_model, model_digest, seed_everything
-from kdcompress.recipe import Recipe
 from kdcompress.teachers import LOOK_AT, Targets, are_probabilities
 from kdcompress.training.feed import Feed
 from kdcompress.training.fitting import Phase, check_stages

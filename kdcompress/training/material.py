@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from kdcompress.config.recipe import Recipe
 from kdcompress.data import Dataset, Samples, Split, load_data, load_unlabelled, split_dataset
 from kdcompress.methods import Task
 from kdcompress.progress import Progress
-from kdcompress.recipe import Recipe
 
 
 class Material:

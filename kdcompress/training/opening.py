@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress import registry
+from kdcompress.config.recipe import Recipe
+from kdcompress.config.references import is_function
+from kdcompress.config.sections import OneTeacherSection, PreprocessingSection
 from kdcompress.data import Dataset, Split
 from kdcompress.errors import ModelError, RecipeError, RunError, TargetsError
 from kdcompress.methods import Method, Task, make_method
 from kdcompress.models import call_function, load_model, load_weights, seed_everything
 from kdcompress.progress import Progress
-from kdcompress.recipe import Recipe
-from kdcompress.references import is_function
 from kdcompress.run import RECIPE, RunFolder, remedy
-from kdcompress.sections import OneTeacherSection, PreprocessingSection
 from kdcompress.teachers import Fit, Question, Teacher, check_answer, open_teacher
 from kdcompress.teachers.keras import KerasTeacher
 from kdcompress.training.checkpoints import Row

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress import artefacts
+from kdcompress.config.recipe import Recipe
 from kdcompress.data import Dataset, Samples, Split
 from kdcompress.errors import RunError
 from kdcompress.files import write_npz
@@ -24,7 +25,6 @@ from kdcompress.metrics.comparison import disagreements
 from kdcompress.metrics.finite import check_finite
 from kdcompress.models import Forward, is_unscaled, load_weights, model_digest, save_model
 from kdcompress.progress import Progress
-from kdcompress.recipe import Recipe
 from kdcompress.run import CHECKPOINTS, HISTORY, OUTPUTS, RunFolder
 from kdcompress.teachers import Targets
 from kdcompress.training.checkpoints import TrainingState, assign, values_of

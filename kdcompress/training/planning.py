@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from kdcompress import registry
+from kdcompress.config.recipe import Recipe, read_resolved
+from kdcompress.config.sections import OneTeacherSection
 from kdcompress.data import Split
 from kdcompress.methods import Method, make_method
 from kdcompress.progress import Progress
-from kdcompress.recipe import Recipe, read_resolved
 from kdcompress.run import RECIPE, RunFolder
-from kdcompress.sections import OneTeacherSection
 from kdcompress.teachers import Question, Teacher, check_answer, labelled, target_key
 from kdcompress.teachers.keras import KerasTeacher
 from kdcompress.training.fitting import check_stages

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress import registry
+from kdcompress.config.recipe import Recipe
+from kdcompress.config.sections import MemberSection, OneTeacherSection, ViewsSection
 from kdcompress.data import Samples, Split
 from kdcompress.errors import TargetsError
 from kdcompress.files import digest_of
 from kdcompress.methods import Method
 from kdcompress.progress import Progress
-from kdcompress.recipe import Recipe
-from kdcompress.sections import MemberSection, OneTeacherSection, ViewsSection
 from kdcompress.teachers import (
     EnsembleRows,
     Targets,

@@ -8,6 +8,9 @@ from typing import Any
 
 from kdcompress import artefacts
 from kdcompress.cache import cache_dir, drop, entry_lock
+from kdcompress.config.initialization import Start
+from kdcompress.config.recipe import Recipe
+from kdcompress.config.sections import OneTeacherSection, ViewsSection
 from kdcompress.data import Split
 from kdcompress.errors import RunError
 from kdcompress.files import content_digest, digest_of, read_sealed, sha256_of, sync, write_sealed
@@ -15,9 +18,6 @@ from kdcompress.leftovers import is_partial, remove
 from kdcompress.methods import Method
 from kdcompress.models import load_model, load_saved_model, model_digest, save_model, seed_everything
 from kdcompress.progress import Progress
-from kdcompress.recipe import Recipe
-from kdcompress.sections import OneTeacherSection, ViewsSection
-from kdcompress.starts import Start
 from kdcompress.teachers import Question
 from kdcompress.training.checkpoints import Row, TrainingState
 from kdcompress.training.features import forget_features

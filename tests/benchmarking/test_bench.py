@@ -19,12 +19,12 @@ from kdcompress import cache
 from kdcompress.benchmarking import _bench, _result, make_runtime
 from kdcompress.benchmarking._lineup import batches
 from kdcompress.benchmarking._request import make_request
+from kdcompress.config.recipe import read_resolved
 from kdcompress.errors import MissingExtraError, ModelError, RunError, UsageError
 from kdcompress.exporting import _parity
 from kdcompress.exporting._pipeline import Exporter
 from kdcompress.exporting._teacher import export_teacher
 from kdcompress.progress import Progress
-from kdcompress.recipe import read_resolved
 from kdcompress.run import RECIPE, RunFolder
 from kdcompress.training.kept import open_data
 

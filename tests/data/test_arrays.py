@@ -104,8 +104,8 @@ def test_array_files_that_are_damaged(tmp_path: Path) -> None:
 
 
 def test_unlabelled_images(tmp_path: Path, digits: Dataset, recorder: Recorder) -> None:
+    from kdcompress.config.sections import UnlabelledSection
     from kdcompress.data import load_unlabelled
-    from kdcompress.sections import UnlabelledSection
 
     other_models.save_images(digits.train.take(np.arange(30)), tmp_path / "more")
     found = load_unlabelled(UnlabelledSection(dir=str(tmp_path / "more")), digits, recorder)

@@ -9,11 +9,11 @@ from conftest import Recorder
 from own_images import load, picture
 from PIL import Image
 
+from kdcompress.config.recipe import resolve
+from kdcompress.config.sections import SplitSection
 from kdcompress.data import make_source
 from kdcompress.data.ebhi_seg import CLASSES, part_of
 from kdcompress.errors import DataError, KDCompressError
-from kdcompress.recipe import resolve
-from kdcompress.sections import SplitSection
 
 WHOLE = os.environ.get("KDCOMPRESS_DATA_DIR")
 

@@ -10,9 +10,9 @@ from conftest import Recorder
 from own_images import cache_elsewhere, load, picture, pictures
 from PIL import Image
 
+from kdcompress.config.sections import SplitSection
 from kdcompress.data import FileImages, split_dataset
 from kdcompress.errors import DataError, RecipeError
-from kdcompress.sections import SplitSection
 
 __all__ = ["cache_elsewhere"]  # a fixture of every test here
 

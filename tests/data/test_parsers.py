@@ -23,14 +23,14 @@ from hypothesis import strategies as st
 from mhist_folder import HEADER, rows_of
 from own_images import load, picture
 
+from kdcompress.config.overrides import override, parse_setting
+from kdcompress.config.recipe import PRESETS, resolve
 from kdcompress.data import ArrayFile, read_image
 from kdcompress.data._idx import read_idx
 from kdcompress.data._mhist_table import read_annotations
 from kdcompress.data._rows import read_rows
 from kdcompress.errors import DataError, RecipeError, RunError
 from kdcompress.npz import read_npz
-from kdcompress.overrides import override, parse_setting
-from kdcompress.recipe import RECIPES, resolve
 
 MOST = 150 << 20  # bytes that a parser may take for these small files: twice what may always be unpacked
 some = settings(
@@ -290,7 +290,7 @@ def test_images(kind: str, data: st.DataObject) -> None:
     assert found is None or found.shape == (8, 6, 3)
 
 
-RECIPE = (RECIPES / "mnist.toml").read_bytes()
+RECIPE = (PRESETS / "mnist.toml").read_bytes()
 VALUES = (
     b"[[teacher]]",
     b"[data]",

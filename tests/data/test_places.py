@@ -19,6 +19,7 @@ from conftest import NAMES, Recorder, idx
 from own_images import cache_elsewhere, load, picture, pictures
 from PIL import Image
 
+from kdcompress.config.sections import SplitSection, UnlabelledSection, ViewsSection
 from kdcompress.data import (
     Dataset,
     Split,
@@ -34,7 +35,6 @@ from kdcompress.data._idx import read_idx
 from kdcompress.data._places import files_below
 from kdcompress.data.ebhi_seg import EbhiSeg, part_of
 from kdcompress.errors import DataError
-from kdcompress.sections import SplitSection, UnlabelledSection, ViewsSection
 
 __all__ = ["cache_elsewhere"]  # a fixture of every test here
 

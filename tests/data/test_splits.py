@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from kdcompress.config.sections import SplitSection
 from kdcompress.data import Dataset, split_dataset
 from kdcompress.errors import DataError
-from kdcompress.sections import SplitSection
 
 
 def test_validation_comes_from_train_stratified_and_test_stays_whole(digits: Dataset) -> None:

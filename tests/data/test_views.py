@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from kdcompress.config.sections import ViewsSection
 from kdcompress.data import Samples, apply_transforms, view_transforms
-from kdcompress.sections import ViewsSection
 
 
 def test_view_0_is_the_image_itself(small: Samples) -> None:

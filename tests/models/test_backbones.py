@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from kdcompress import registry
+from kdcompress.config.initialization import Start, settings_of
 from kdcompress.errors import ModelError
 from kdcompress.models import load_model, seed_everything
-from kdcompress.starts import Start, settings_of
 from kdcompress.verification.flops import count_flops
 
 NAMES = ("resnet50v2", "mobilenetv2")

@@ -12,9 +12,9 @@ import pytest
 from conftest import WHOLE
 
 from kdcompress import registry
+from kdcompress.config.initialization import Start
 from kdcompress.errors import ModelError
 from kdcompress.models import load_model, seed_everything
-from kdcompress.starts import Start
 
 SHAPE = (96, 96, 3)
 SHARED = Path(WHOLE or ".") / "weights"

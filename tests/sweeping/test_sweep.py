@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 
 import kdcompress
 from kdcompress.cli._app import app
+from kdcompress.config.recipe import resolve
 from kdcompress.errors import RecipeError, RunError, TrainingError, UsageError
-from kdcompress.recipe import resolve
 from kdcompress.sweeping._space import Setting, make_space
 
 TINY: dict[str, Any] = {"student.model": "tiny_models:student", "data.source": "embedded", "training.batch_size": 50}

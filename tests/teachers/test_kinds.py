@@ -9,9 +9,9 @@ import numpy as np
 import other_models
 import pytest
 
+from kdcompress.config.sections import MemberSection, OneTeacherSection, PreprocessingSection
 from kdcompress.data import Dataset
 from kdcompress.errors import ModelError, RecipeError, TargetsError
-from kdcompress.sections import MemberSection, OneTeacherSection, PreprocessingSection
 from kdcompress.teachers import Question, Teacher, check_answer, open_teacher
 
 DIGITS = tuple("0123456789")
@@ -294,7 +294,7 @@ def test_a_saved_model_without_a_usable_signature_lists_what_there_is(tmp_path: 
 
 
 def test_ids_that_are_missing_or_too_many(expected: np.ndarray, digits: Dataset, tmp_path: Path) -> None:
-    from kdcompress.sections import ViewsSection
+    from kdcompress.config.sections import ViewsSection
     from kdcompress.teachers.logits import LogitsTeacher
 
     ids = digits.test.ids[:200]
@@ -343,8 +343,8 @@ def test_weights_that_were_left_behind_are_told_by_name(network: Any, tmp_path: 
 
 
 def test_weights_of_members_are_above_0() -> None:
+    from kdcompress.config.settings import build
     from kdcompress.errors import RecipeError
-    from kdcompress.section import build
 
     with pytest.raises(RecipeError, match="weight must be > 0, got 0"):
         build(MemberSection, {"model": "x", "weight": 0})

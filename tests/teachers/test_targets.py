@@ -13,11 +13,11 @@ import tiny_models
 from conftest import Recorder
 
 from kdcompress.cache import cache_dir
+from kdcompress.config.sections import PreprocessingSection, ViewsSection
 from kdcompress.data import Samples, apply_transforms, view_transforms
 from kdcompress.errors import TargetsError
 from kdcompress.models import model_digest, seed_everything
 from kdcompress.progress import Progress
-from kdcompress.sections import PreprocessingSection, ViewsSection
 from kdcompress.teachers import Fit, Targets, label
 from kdcompress.teachers.keras import KerasTeacher
 
@@ -146,7 +146,7 @@ LABEL = """
     from kdcompress.data import Samples
     from kdcompress.models import seed_everything
     from kdcompress.progress import Progress
-    from kdcompress.sections import PreprocessingSection, ViewsSection
+    from kdcompress.config.sections import PreprocessingSection, ViewsSection
     from kdcompress.teachers import Fit, label
     from kdcompress.teachers.keras import KerasTeacher
 

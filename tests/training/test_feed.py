@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from kdcompress.config.sections import ViewsSection
 from kdcompress.data import Samples
-from kdcompress.sections import ViewsSection
 from kdcompress.training.feed import Feed
 
 N, VIEWS = 300, 3

@@ -9,12 +9,13 @@ import pytest
 import tiny_models
 from conftest import Recorder
 
+from kdcompress.config.sections import ViewsSection
+from kdcompress.config.training import TrainingSection
 from kdcompress.data import Samples
 from kdcompress.errors import RecipeError, RunError, TrainingError
 from kdcompress.methods import make_method
 from kdcompress.models import seed_everything
 from kdcompress.progress import Progress
-from kdcompress.sections import TrainingSection, ViewsSection
 from kdcompress.training.checkpoints import TrainingState, values_of
 from kdcompress.training.feed import Feed
 from kdcompress.training.fitting import Phase, run_phase, supervise
@@ -266,7 +267,7 @@ def test_balanced_batches_need_labels(tmp_path: Path, small: Samples) -> None:
 
 
 def test_what_corrects_twice_is_refused() -> None:
-    from kdcompress.recipe import resolve
+    from kdcompress.config.recipe import resolve
 
     with pytest.raises(RecipeError, match=r"training.batches corrects a second time .* got 'balanced'"):
         resolve("mnist", {"training.batches": "balanced", "training.class_weights": "balanced"})

@@ -9,12 +9,13 @@ import pytest
 from conftest import Recorder
 from keras import layers
 
+from kdcompress.config.sections import ViewsSection
+from kdcompress.config.training import TrainingSection
 from kdcompress.data import Samples
 from kdcompress.errors import ModelError
 from kdcompress.methods import make_method
 from kdcompress.models import seed_everything
 from kdcompress.progress import Progress
-from kdcompress.sections import TrainingSection, ViewsSection
 from kdcompress.training import features, fitting
 from kdcompress.training.checkpoints import TrainingState, values_of
 from kdcompress.training.feed import Feed

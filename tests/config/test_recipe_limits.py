@@ -14,14 +14,14 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kdcompress.config.overrides import override, parse_setting
+from kdcompress.config.recipe import PRESETS, data_settings, read_resolved, resolve
 from kdcompress.errors import RecipeError, UsageError
-from kdcompress.overrides import override, parse_setting
-from kdcompress.recipe import RECIPES, data_settings, read_resolved, resolve
 from kdcompress.registry import choices
 from kdcompress.sweeping._space import make_space
 
-DEMO = (RECIPES / "mnist-demo.toml").read_text()
-EARLIER = Path(__file__).parent / "data" / "run-0.1" / "recipe.toml"
+DEMO = (PRESETS / "mnist-demo.toml").read_text()
+EARLIER = Path(__file__).parents[1] / "data" / "run-0.1" / "recipe.toml"
 ENDLESS = "[" * 5000 + "]" * 5000
 HUGE = 16**6000  # which TOML reads, and Python does not show
 DIGITS = f"{HUGE:#x}"
@@ -311,7 +311,7 @@ def test_a_recipe_that_may_not_be_read_is_one_line(tmp_path: Path, monkeypatch: 
     def closed(*_: object) -> str:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("kdcompress.overrides.read_document", closed)
+    monkeypatch.setattr("kdcompress.config.overrides.read_document", closed)
     path = tmp_path / "r.toml"
     path.write_text(DEMO)
     for call in (lambda: resolve(path), lambda: read_resolved(path)):

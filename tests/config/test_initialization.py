@@ -13,10 +13,10 @@ from conftest import Recorder
 from own_images import pictures
 
 from kdcompress.api._distill import plan
+from kdcompress.config.recipe import Recipe, check_files, resolve
 from kdcompress.errors import RecipeError, RunError
 from kdcompress.methods import make_method
 from kdcompress.models import load_model
-from kdcompress.recipe import Recipe, check_files, resolve
 from kdcompress.run import RunFolder
 from kdcompress.training.learning import Learning
 from kdcompress.training.material import Material

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kdcompress import registry, starts
+from kdcompress import registry
+from kdcompress.config import initialization as starts
+from kdcompress.config.settings import LONGEST_PATH, named, shown
 from kdcompress.errors import KDCompressError, RecipeError
 from kdcompress.files import read_document
-from kdcompress.section import LONGEST_PATH, named, shown
 
 if sys.version_info >= (3, 11):
     import tomllib

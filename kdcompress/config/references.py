@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kdcompress import registry, starts
+from kdcompress import registry
+from kdcompress.config import initialization as starts
+from kdcompress.config.settings import LONGEST_PATH, named, shown
 from kdcompress.errors import RecipeError, one_line
-from kdcompress.section import LONGEST_PATH, named, shown
 
 _FOREIGN = (".pt", ".pth", ".ckpt", ".safetensors")
 _LONGEST_NAME = 100

@@ -10,25 +10,34 @@ from typing import Annotated, Any
 import tomli_w
 from pydantic import AfterValidator, Field
 
-from kdcompress import registry, starts
-from kdcompress.errors import RecipeError
-from kdcompress.files import digest_of
-from kdcompress.overrides import override, read_toml, refuse_ignored, refuse_odd
-from kdcompress.references import anchor, file_name, is_folder, located, map_texts, model_reference, refuse_missing
-from kdcompress.section import LONGEST_PATH, Section, build, named, shown
-from kdcompress.sections import (
-    MOST_CLASSES,
+from kdcompress import registry
+from kdcompress.config import initialization as starts
+from kdcompress.config.limits import MOST_CLASSES
+from kdcompress.config.overrides import override, read_toml, refuse_ignored, refuse_odd
+from kdcompress.config.references import (
+    anchor,
+    file_name,
+    is_folder,
+    located,
+    map_texts,
+    model_reference,
+    refuse_missing,
+)
+from kdcompress.config.sections import (
     Classes,
     OneTeacherSection,
     SplitSection,
     StudentSection,
     TeacherSection,
-    TrainingSection,
     UnlabelledSection,
     ViewsSection,
 )
+from kdcompress.config.settings import LONGEST_PATH, Section, build, named, shown
+from kdcompress.config.training import TrainingSection
+from kdcompress.errors import RecipeError
+from kdcompress.files import digest_of
 
-RECIPES = Path(__file__).parent / "recipes"
+PRESETS = Path(__file__).parent / "presets"
 _RESTORE = "bring it back from a copy, or begin anew in another folder"
 _LONGEST = 100  # of a name that is unknown, in a message
 # Sections that name one choice of a room and hold its settings: section -> (room, what its module defines)
@@ -175,7 +184,7 @@ def kind_of(section: str, settings: Mapping[str, Any]) -> Any:
 
 def _read(recipe: str) -> dict[str, Any]:
     if recipe in registry.choices("recipes"):
-        return read_toml(RECIPES / f"{recipe}.toml")
+        return read_toml(PRESETS / f"{recipe}.toml")
     path, choices = located(recipe, "a recipe"), ", ".join(registry.choices("recipes"))
     if not recipe or (not recipe.endswith(".toml") and not path.exists()):
         registry.check("recipes", recipe[:_LONGEST])

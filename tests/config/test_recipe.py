@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from kdcompress.config.overrides import parse_setting
+from kdcompress.config.recipe import PRESETS, resolve
 from kdcompress.errors import RecipeError
-from kdcompress.overrides import parse_setting
-from kdcompress.recipe import RECIPES, resolve
 
 
 def test_the_paper_s_recipe() -> None:
@@ -33,8 +33,8 @@ def test_round_trip_writes_every_default(tmp_path: Path) -> None:
 
 
 def test_the_recipe_that_init_writes_is_valid_and_names_every_key() -> None:
-    text = (RECIPES / "_init.toml").read_text()
-    recipe = resolve(RECIPES / "_init.toml")
+    text = (PRESETS / "_init.toml").read_text()
+    recipe = resolve(PRESETS / "_init.toml")
     plain: dict[str, Any] = recipe.model_dump()
     for section in ("split", "views", "training", "method"):
         for key in plain[section]:
