@@ -11,25 +11,34 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock, Timeout
 
-from kdcompress.artefacts import CACHE, Artefacts
 from kdcompress.errors import RunError
 from kdcompress.files import size_of
 from kdcompress.progress import Progress
+from kdcompress.runs.artefacts import CACHE, Artefacts
 
 KINDS = ("data", "index", "models", "teachers", "targets", "exports")
 
 
 def cache_dir(kind: str = "") -> Path:
-    """The cache folder (`KDCOMPRESS_CACHE_DIR`, else the user's cache folder), or one kind's place in it."""
+    """The cache folder (`KDCOMPRESS_CACHE_DIR`, else the user's cache folder), or one kind's place in it.
+
+    Errors: RunError where a link has that place, which would lead what is written and deleted out of the cache.
+    """
     root = os.environ.get("KDCOMPRESS_CACHE_DIR")
-    return Path(root or platformdirs.user_cache_dir("kdcompress")).expanduser().resolve() / kind
+    folder = Path(root or platformdirs.user_cache_dir("kdcompress")).expanduser().resolve() / kind
+    if kind and folder.is_symlink():
+        raise RunError(
+            f"{folder} is a link, which kdcompress does not follow; set KDCOMPRESS_CACHE_DIR to move the cache"
+        )
+    return folder
 
 
 def entries() -> list[tuple[str, str, int]]:
     """What lies in the cache: (kind, name, bytes) of every entry, sorted."""
     found = []
     for kind in KINDS:
-        for item in sorted(cache_dir(kind).glob("*")):
+        folder = cache_dir() / kind
+        for item in sorted(() if folder.is_symlink() else folder.glob("*")):
             if item.is_dir() and not item.is_symlink():
                 found.append((kind, item.name, size_of(item)))
     return found

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kdcompress.files import write_json
-from kdcompress.run import RunFolder
+from kdcompress.runs.folder import RunFolder
 
 MACHINE = {
     "cpu": "TEST DATA, no machine",

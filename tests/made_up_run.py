@@ -12,7 +12,7 @@ from kdcompress.config.recipe import resolve
 from kdcompress.files import write_json, write_npz, write_text
 from kdcompress.metrics.classification import measure
 from kdcompress.metrics.comparison import disagreements
-from kdcompress.run import RunFolder
+from kdcompress.runs.folder import RunFolder
 
 STAGES = ("begun", "finished", "verified", "exported", "timed")
 DIGITS = tuple("0123456789")

@@ -21,7 +21,7 @@ from kdcompress.config.recipe import resolve
 from kdcompress.errors import DataError, ModelError
 from kdcompress.files import sha256_of
 from kdcompress.models import save_model, seed_everything
-from kdcompress.run import RunFolder
+from kdcompress.runs.folder import RunFolder
 from kdcompress.training.pipeline import Pipeline
 
 

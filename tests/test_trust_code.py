@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import kdcompress
 from kdcompress.cli._app import app
 from kdcompress.errors import ModelError
-from kdcompress.run import RunFolder
+from kdcompress.runs.folder import RunFolder
 
 
 def cli(*arguments: object) -> Any:

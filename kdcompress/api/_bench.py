@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdcompress.api._source import Run, source_of
-from kdcompress.documents import read_checked
 from kdcompress.errors import RunError, UsageError
 from kdcompress.files import write_json
 from kdcompress.progress import Progress
-from kdcompress.run import RunFolder
+from kdcompress.runs.documents import read_checked
+from kdcompress.runs.folder import RunFolder
 from kdcompress.trust import trusting_code
 
 if TYPE_CHECKING:

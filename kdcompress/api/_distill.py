@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from kdcompress.api._source import Run, reference_of
 from kdcompress.config.recipe import Recipe, check_files, resolve
 from kdcompress.data import load_data
-from kdcompress.documents import read_checked
 from kdcompress.errors import KDCompressError
 from kdcompress.files import write_json
 from kdcompress.progress import Progress
-from kdcompress.run import METRICS, MODELS, RECIPE, RunFolder, remedy
+from kdcompress.runs.documents import read_checked
+from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.names import METRICS, MODELS, RECIPE, remedy
 from kdcompress.trust import trusting_code
 from kdcompress.versions import versions
 

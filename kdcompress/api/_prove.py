@@ -10,7 +10,8 @@ from kdcompress.api._source import InMemory, Run, source_of
 from kdcompress.errors import DataError, UsageError
 from kdcompress.files import write_json
 from kdcompress.progress import Progress
-from kdcompress.run import RunFolder, remedy
+from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.names import remedy
 from kdcompress.trust import trusting_code
 
 

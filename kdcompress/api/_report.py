@@ -8,7 +8,7 @@ from typing import Any
 from kdcompress.api._source import Run, source_of
 from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
-from kdcompress.run import RunFolder
+from kdcompress.runs.folder import RunFolder
 
 
 def report(

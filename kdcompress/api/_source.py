@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.errors import UsageError
-from kdcompress.run import RunFolder
+from kdcompress.runs.folder import RunFolder
 from kdcompress.trust import trusting_code
 
 

@@ -22,10 +22,11 @@ from kdcompress.exporting._teacher import TeacherFiles, export_teacher
 from kdcompress.files import content_digest
 from kdcompress.models import refuse_huge
 from kdcompress.progress import Progress
-from kdcompress.run import EXPORTS, RunFolder
+from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.names import EXPORTS
+from kdcompress.runs.vouched import check_vouched, read_run_recipe
 from kdcompress.teachers import Fit
 from kdcompress.training.kept import open_data
-from kdcompress.vouched import check_vouched, read_run_recipe
 
 RESULT = "bench.json"
 _MOST_VALUES = 1 << 29  # of all random images together

@@ -21,7 +21,8 @@ from typing import IO, Any, TextIO
 from kdcompress.cli._printable import printable, printable_json
 from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
-from kdcompress.run import LOG, RunFolder
+from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.names import LOG
 
 TRUST = "Let code run that came with the run or the model file, if you trust who made it."
 

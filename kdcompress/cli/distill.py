@@ -60,7 +60,8 @@ def distill(
     from kdcompress import api
     from kdcompress.config.overrides import parse_setting
     from kdcompress.config.recipe import check_files
-    from kdcompress.run import LOG, RunFolder
+    from kdcompress.runs.folder import RunFolder
+    from kdcompress.runs.names import LOG
     from kdcompress.trust import trusting_code
 
     resolved = api.recipe_of(

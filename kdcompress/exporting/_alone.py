@@ -17,7 +17,7 @@ from kdcompress.exporting._pipeline import Exporter, References
 from kdcompress.exporting._request import Request
 from kdcompress.models import Forward, image_shape, load_saved_model, own_shape
 from kdcompress.progress import Progress
-from kdcompress.run import RunFolder
+from kdcompress.runs.folder import RunFolder
 from kdcompress.teachers import are_probabilities
 from kdcompress.verification.costs import cost_of_model
 

@@ -18,9 +18,11 @@ from kdcompress.exporting._pipeline import LIST, Exporter
 from kdcompress.exporting._request import Request
 from kdcompress.metrics.finite import check_finite
 from kdcompress.progress import Progress
-from kdcompress.run import EXPORTS, RunFolder
-from kdcompress.training.kept import open_data, open_model, read_outputs
-from kdcompress.vouched import read_run_recipe
+from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.names import EXPORTS
+from kdcompress.runs.outputs import read_outputs
+from kdcompress.runs.vouched import read_run_recipe
+from kdcompress.training.kept import open_data, open_model
 
 
 def export_run(run: RunFolder, request: Request, data_dir: Path | None, progress: Progress) -> dict[str, Any]:

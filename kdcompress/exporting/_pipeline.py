@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress._version import __version__
-from kdcompress.artefacts import SAVED_MODEL, Artefacts, export_files
 from kdcompress.cache import entry_lock
-from kdcompress.documents import read_checked
 from kdcompress.errors import ExportError, RunError
 from kdcompress.exporting._base import INT8
 from kdcompress.exporting._calibration import Calibration
@@ -21,6 +19,8 @@ from kdcompress.files import content_digest, digest_of, move_into_place, scratch
 from kdcompress.leftovers import is_partial, remove
 from kdcompress.paths import below
 from kdcompress.progress import Progress
+from kdcompress.runs.artefacts import SAVED_MODEL, Artefacts, export_files
+from kdcompress.runs.documents import read_checked
 from kdcompress.versions import versions
 
 LIST = "exports.json"

@@ -24,13 +24,13 @@ from kdcompress.exporting._pipeline import Exporter, read_list
 from kdcompress.exporting._request import make_request
 from kdcompress.files import content_digest, digest_of
 from kdcompress.progress import Progress
-from kdcompress.run import RunFolder
+from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.vouched import read_run_recipe
 from kdcompress.teachers import Teacher
 from kdcompress.teachers.keras import KerasTeacher
 from kdcompress.teachers.saved_model import SavedModelTeacher
 from kdcompress.training.opening import reopen_teaching
 from kdcompress.versions import versions
-from kdcompress.vouched import read_run_recipe
 
 _COMPARED = 200  # test images
 

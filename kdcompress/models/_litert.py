@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kdcompress.errors import ModelError, one_line
 from kdcompress.models._inference import in_batches
 from kdcompress.paths import require_regular
-from kdcompress.vouched import check_vouched
+from kdcompress.runs.vouched import check_vouched
 
 
 def open_interpreter(path: Path, threads: int | None) -> Any:

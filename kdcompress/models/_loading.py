@@ -22,8 +22,8 @@ from kdcompress.models._pretrained import load_pretrained
 from kdcompress.models._shapes import fits, own_shape, size_in_words
 from kdcompress.paths import require_regular
 from kdcompress.progress import Progress
+from kdcompress.runs.vouched import check_vouched
 from kdcompress.trust import trusts_code
-from kdcompress.vouched import check_vouched
 
 
 def seed_everything(seed: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from kdcompress.errors import ModelError, one_line
 from kdcompress.files import content_digest, digest_of, sha256_of
 from kdcompress.paths import below, require_regular
-from kdcompress.vouched import check_vouched
+from kdcompress.runs.vouched import check_vouched
 
 # Of one batch: no network takes so long, but a file may hold a loop that never ends
 MOST_SECONDS = 600.0

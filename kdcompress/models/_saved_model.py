@@ -7,7 +7,7 @@ from typing import Any
 
 from kdcompress.errors import ModelError, one_line
 from kdcompress.models._graph_check import check_saved_model
-from kdcompress.vouched import check_vouched
+from kdcompress.runs.vouched import check_vouched
 
 SERVING = "serving_default"
 

@@ -13,7 +13,7 @@ from kdcompress.reporting._dots import dot_rows
 from kdcompress.reporting._facts import ROLES, Facts, gather
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._words import MISSING, clean, digits, percent, points, short
-from kdcompress.run import RunFolder
+from kdcompress.runs.folder import RunFolder
 from kdcompress.verification.origin import synthetic_notice
 
 PAGE = "comparison.html"

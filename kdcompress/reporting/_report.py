@@ -11,7 +11,8 @@ from kdcompress.paths import below
 from kdcompress.progress import Progress
 from kdcompress.reporting import _card, _headline, _page
 from kdcompress.reporting._facts import PAGE, Facts, gather
-from kdcompress.run import CARD, RunFolder
+from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.names import CARD
 
 _STEPS = (("verified", "verify"), ("exports", "export"), ("bench", "bench"))
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdcompress.documents import read_checked
 from kdcompress.errors import RunError
 from kdcompress.files import write_text
 from kdcompress.metrics.classification import METRICS
@@ -14,6 +13,7 @@ from kdcompress.reporting import _page
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._svg import BAD, COLOURS, INK, draw, legend, plain_ticks
 from kdcompress.reporting._words import MISSING, clean, percent, points, whole
+from kdcompress.runs.documents import read_checked
 from kdcompress.verification.origin import synthetic_notice
 
 if TYPE_CHECKING:

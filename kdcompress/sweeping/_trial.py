@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.artefacts import TRIAL
 from kdcompress.config.recipe import Recipe
 from kdcompress.data import Samples
 from kdcompress.errors import TrainingError
@@ -23,6 +22,7 @@ from kdcompress.metrics.classification import METRICS, basic_metrics, headline
 from kdcompress.metrics.finite import check_finite
 from kdcompress.models import Forward, digest_of_model_file, load_weights, save_model
 from kdcompress.progress import Progress
+from kdcompress.runs.artefacts import TRIAL
 from kdcompress.sweeping._space import Setting
 from kdcompress.teachers import Targets
 from kdcompress.training.features import forget_features

@@ -15,13 +15,13 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from kdcompress.artefacts import FEATURES
 from kdcompress.config.sections import ViewsSection
 from kdcompress.data import Samples, apply_transforms, batch_for, blocks, view_transforms
 from kdcompress.files import digest_of, is_sealed, seal, write_atomically
 from kdcompress.leftovers import is_partial, remove
 from kdcompress.models import Forward, model_digest
 from kdcompress.progress import Progress
+from kdcompress.runs.artefacts import FEATURES
 
 _SPARE = 0.5  # the part of the free disk that features may take
 

@@ -12,7 +12,7 @@ from kdcompress.errors import RecipeError
 from kdcompress.files import digest_of
 from kdcompress.methods import Method
 from kdcompress.progress import Progress
-from kdcompress.run import RunFolder
+from kdcompress.runs.folder import RunFolder
 from kdcompress.teachers import JoinedRows, Targets
 from kdcompress.teachers.logits import LogitsTeacher
 from kdcompress.training.checkpoints import Row

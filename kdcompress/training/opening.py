@@ -19,7 +19,8 @@ from kdcompress.errors import ModelError, RecipeError, RunError, TargetsError
 from kdcompress.methods import Method, Task, make_method
 from kdcompress.models import call_function, load_model, load_weights, seed_everything
 from kdcompress.progress import Progress
-from kdcompress.run import RECIPE, RunFolder, remedy
+from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.names import RECIPE, remedy
 from kdcompress.teachers import Fit, Question, Teacher, check_answer, open_teacher
 from kdcompress.teachers.keras import KerasTeacher
 from kdcompress.training.checkpoints import Row

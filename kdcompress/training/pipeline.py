@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress import artefacts
 from kdcompress.config.recipe import Recipe
 from kdcompress.data import Dataset, Samples, Split
 from kdcompress.errors import RunError
@@ -25,7 +24,9 @@ from kdcompress.metrics.comparison import disagreements
 from kdcompress.metrics.finite import check_finite
 from kdcompress.models import Forward, is_unscaled, load_weights, model_digest, save_model
 from kdcompress.progress import Progress
-from kdcompress.run import CHECKPOINTS, HISTORY, OUTPUTS, RunFolder
+from kdcompress.runs import artefacts
+from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.names import CHECKPOINTS, DISAGREEMENTS, HISTORY, TEST_OUTPUTS, VAL_OUTPUTS
 from kdcompress.teachers import Targets
 from kdcompress.training.checkpoints import TrainingState, assign, values_of
 from kdcompress.training.fitting import finalise, run_phase, use_determinism
@@ -37,9 +38,6 @@ from kdcompress.training.opening import keep_teaching, kept_teachers
 from kdcompress.training.subclasses import keep_subclasses
 from kdcompress.training.teaching import Teaching
 
-TEST_OUTPUTS = f"{OUTPUTS}/test.npz"
-VAL_OUTPUTS = f"{OUTPUTS}/val.npz"
-DISAGREEMENTS = f"{OUTPUTS}/disagreements.npz"
 _SHOWN = 24  # images, for a report that has no data set at hand
 Answers = dict[str, NDArray[np.float32]]
 

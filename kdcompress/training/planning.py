@@ -10,7 +10,8 @@ from kdcompress.config.sections import OneTeacherSection
 from kdcompress.data import Split
 from kdcompress.methods import Method, make_method
 from kdcompress.progress import Progress
-from kdcompress.run import RECIPE, RunFolder
+from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.names import RECIPE
 from kdcompress.teachers import Question, Teacher, check_answer, labelled, target_key
 from kdcompress.teachers.keras import KerasTeacher
 from kdcompress.training.fitting import check_stages

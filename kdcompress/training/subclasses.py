@@ -13,7 +13,8 @@ from kdcompress.errors import RunError
 from kdcompress.files import write_npz
 from kdcompress.metrics.softmax import softmax
 from kdcompress.npz import read_npz
-from kdcompress.run import OUTPUTS, RunFolder, remedy
+from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.names import OUTPUTS, remedy
 
 FILE = f"{OUTPUTS}/subclasses.npz"
 _SHOWN = 6  # images of each subclass

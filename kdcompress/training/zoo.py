@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kdcompress import artefacts
 from kdcompress.cache import cache_dir, drop, entry_lock
 from kdcompress.config.initialization import Start
 from kdcompress.config.recipe import Recipe
@@ -18,6 +17,7 @@ from kdcompress.leftovers import is_partial, remove
 from kdcompress.methods import Method
 from kdcompress.models import load_model, load_saved_model, model_digest, save_model, seed_everything
 from kdcompress.progress import Progress
+from kdcompress.runs import artefacts
 from kdcompress.teachers import Question
 from kdcompress.training.checkpoints import Row, TrainingState
 from kdcompress.training.features import forget_features

@@ -11,7 +11,7 @@ from kdcompress.metrics.classification import measure
 from kdcompress.metrics.comparison import compare
 from kdcompress.metrics.threshold import chance, choose_threshold, rates
 from kdcompress.metrics.votes import levels
-from kdcompress.training.kept import Outputs
+from kdcompress.runs.outputs import Outputs
 
 _AT_ALL = ("accuracy", "ece")  # of a level, whatever the number of classes
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kdcompress.documents import read_checked
 from kdcompress.errors import UsageError
 from kdcompress.metrics.classification import headline
 from kdcompress.metrics.subclasses import measure_subclasses
 from kdcompress.models import load_saved_model
 from kdcompress.progress import Progress
-from kdcompress.run import RunFolder, remedy
-from kdcompress.training.kept import classes_of, open_model, read_outputs, read_validation
+from kdcompress.runs.documents import read_checked
+from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.names import remedy
+from kdcompress.runs.outputs import classes_of, read_outputs, read_validation
+from kdcompress.runs.vouched import read_run_recipe
+from kdcompress.training.kept import open_model
 from kdcompress.training.opening import reopen_teaching
 from kdcompress.training.subclasses import read_subclasses
 from kdcompress.verification.costs import cost_of_file, cost_of_model
@@ -21,7 +24,6 @@ from kdcompress.verification.latency import latency_ratio
 from kdcompress.verification.outputs import measure_outputs
 from kdcompress.verification.sizes import model_bytes, saved_bytes
 from kdcompress.verification.teachers import cost_of_teachers
-from kdcompress.vouched import read_run_recipe
 
 RESULT = "verify.json"
 BENCH = "bench.json"

@@ -25,7 +25,8 @@ from kdcompress.exporting import _parity
 from kdcompress.exporting._pipeline import Exporter
 from kdcompress.exporting._teacher import export_teacher
 from kdcompress.progress import Progress
-from kdcompress.run import RECIPE, RunFolder
+from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.names import RECIPE
 from kdcompress.training.kept import open_data
 
 QUICK = {"threads": [1], "duration": 0.03}

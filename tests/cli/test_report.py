@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from kdcompress.cli._app import app
 from kdcompress.files import write_json
-from kdcompress.run import RunFolder
+from kdcompress.runs.folder import RunFolder
 
 
 def run(*arguments: object) -> Any:

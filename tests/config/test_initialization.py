@@ -17,7 +17,7 @@ from kdcompress.config.recipe import Recipe, check_files, resolve
 from kdcompress.errors import RecipeError, RunError
 from kdcompress.methods import make_method
 from kdcompress.models import load_model
-from kdcompress.run import RunFolder
+from kdcompress.runs.folder import RunFolder
 from kdcompress.training.learning import Learning
 from kdcompress.training.material import Material
 from kdcompress.training.zoo import zoo_key

@@ -21,7 +21,8 @@ from kdcompress.exporting import _parity, make_format
 from kdcompress.files import content_digest
 from kdcompress.models import Forward, save_model
 from kdcompress.progress import Progress
-from kdcompress.run import RECIPE, RunFolder
+from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.names import RECIPE
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from kdcompress.reporting._headline import table, verdict
 from kdcompress.reporting._metric_rows import auc_interval
 from kdcompress.reporting._words import MISSING
 from kdcompress.reporting.sections import agreement
-from kdcompress.run import RunFolder
+from kdcompress.runs.folder import RunFolder
 
 HISTOLOGY = ("HP", "SSA")
 SOURCE = "synthetic: drawn by kdcompress data make-synthetic"

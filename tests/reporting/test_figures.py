@@ -22,7 +22,7 @@ from kdcompress.reporting.sections import latency
 from kdcompress.reporting.sections.confusion import confusions
 from kdcompress.reporting.sections.disagreement import png_uri
 from kdcompress.reporting.sections.reliability import bins
-from kdcompress.run import RunFolder
+from kdcompress.runs.folder import RunFolder
 from kdcompress.verification.latency import latency_ratio
 
 

@@ -19,7 +19,7 @@ from made_up_run import DIGITS, STAGES, make
 import kdcompress
 from kdcompress.errors import RunError, UsageError
 from kdcompress.files import sha256_of, write_npz
-from kdcompress.run import RunFolder
+from kdcompress.runs.folder import RunFolder
 
 EVIL = (
     "<script>alert(1)</script>",

@@ -14,8 +14,8 @@ from two_class_runs import distill, distill_mhist
 import kdcompress
 from kdcompress.metrics.bootstrap import resample
 from kdcompress.metrics.classification import calibration_error
-from kdcompress.run import RunFolder
-from kdcompress.training.kept import Outputs, read_outputs, read_validation
+from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.outputs import Outputs, read_outputs, read_validation
 from kdcompress.verification.outputs import measure_outputs
 
 CLASSES = ["HP", "SSA"]

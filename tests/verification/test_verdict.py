@@ -11,7 +11,7 @@ import tiny_models
 import kdcompress
 from kdcompress.errors import ModelError, RunError, UsageError
 from kdcompress.models import load_saved_model
-from kdcompress.run import RunFolder
+from kdcompress.runs.folder import RunFolder
 
 
 def test_a_run_is_measured_and_the_result_kept(finished: Path) -> None:

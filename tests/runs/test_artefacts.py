@@ -11,9 +11,9 @@ from tiny_runs import distill
 
 import kdcompress
 from kdcompress import cache
-from kdcompress.artefacts import RUN, SAVED_MODEL, export_files
 from kdcompress.errors import RunError
-from kdcompress.run import RunFolder
+from kdcompress.runs.artefacts import RUN, SAVED_MODEL, export_files
+from kdcompress.runs.folder import RunFolder
 
 
 def tree(folder: Path) -> list[str]:
@@ -106,6 +106,22 @@ def test_fresh_on_a_manifest_that_names_something_else_touches_nothing(name: Any
     assert again.result["student"]["metrics"]
     assert (tmp_path / "here/victim/x").read_text() == (tmp_path / "here/y").read_text() == "x"
     assert (run / "notes.txt").exists()
+
+
+def test_a_kind_of_cache_entries_that_is_a_link_is_neither_written_nor_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KDCOMPRESS_CACHE_DIR", str(tmp_path / "cache"))
+    entry = tmp_path / "outside" / ("a" * 64)
+    entry.mkdir(parents=True)
+    (entry / "logits.npy").write_bytes(b"the user's own")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "targets").symlink_to(tmp_path / "outside")
+    with pytest.raises(RunError, match="is a link, which kdcompress does not follow; set KDCOMPRESS_CACHE_DIR"):
+        distill(tmp_path / "run", baseline=False, epochs=1)
+    assert cache.entries() == []
+    assert cache.clear() == 0
+    assert tree(tmp_path / "outside") == [f"{'a' * 64}/logits.npy"]
 
 
 def test_fresh_refuses_a_link_in_a_runs_place(tmp_path: Path) -> None:

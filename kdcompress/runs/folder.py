@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,33 +11,15 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from kdcompress.artefacts import RUN
 from kdcompress.config.recipe import Recipe, read_resolved
 from kdcompress.differences import difference
 from kdcompress.errors import RunError
 from kdcompress.files import content_digest, known_sha256, read_json, sha256_of, write_json, write_text
 from kdcompress.leftovers import is_partial, remove
-from kdcompress.manifest import MANIFEST, empty_manifest, read_manifest
 from kdcompress.paths import below
-
-RECIPE = "recipe.toml"
-LOCK = ".lock"
-LOG = "run.log"
-HISTORY = "history.csv"
-METRICS = "metrics.json"
-CHECKPOINTS = "checkpoints"
-OUTPUTS = "outputs"
-EXPORTS = "exports"
-CARD = "MODEL_CARD.md"  # in which the user writes, too: no run vouches for it
-MODELS = ("teacher.keras", "student.keras", "baseline.keras")
-# Which command writes a file again; all others are of `distill`, which makes a whole run
-_MAKERS = {
-    "exports": "export",
-    "verify.json": "verify",
-    "bench.json": "bench",
-    "report.html": "report",
-}
-_EXPORT = re.compile(r"student-(?P<precision>\w+)(\.failed)?\.(?P<suffix>\w+)")
+from kdcompress.runs.artefacts import RUN
+from kdcompress.runs.manifest import MANIFEST, empty_manifest, read_manifest
+from kdcompress.runs.names import CARD, HISTORY, LOCK, LOG, METRICS, RECIPE, remedy
 
 
 class RunFolder:
@@ -264,15 +245,3 @@ class RunFolder:
             (self.path / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # the user's folder, with things in it
             self.path.rmdir()
-
-
-def remedy(name: str, folder: Path) -> str:
-    """Which command makes a file of a run anew."""
-    room, _, rest = name.partition("/")
-    command = _MAKERS.get(room)
-    if command is None:
-        return "`kdcompress distill --fresh` makes the run anew"
-    options = ""
-    if command == "export" and (made := _EXPORT.match(rest)):
-        options = f" --format {made['suffix'].replace('_', '-')} --precision {made['precision']}"
-    return f"`kdcompress {command} {folder}{options}` makes it again"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from kdcompress.config.recipe import Recipe, read_resolved
-from kdcompress.manifest import MANIFEST
-from kdcompress.run import RECIPE, RunFolder
+from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.manifest import MANIFEST
+from kdcompress.runs.names import RECIPE
 
 
 def check_vouched(path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from kdcompress.config.recipe import Recipe, resolve
 from kdcompress.errors import RunError
-from kdcompress.run import RunFolder
+from kdcompress.runs.folder import RunFolder
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from kdcompress.config.recipe import resolve
-from kdcompress.run import RunFolder
+from kdcompress.runs.folder import RunFolder
 run = RunFolder(Path(sys.argv[1]))
 run.admit()
 with run.locked():
