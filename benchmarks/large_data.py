@@ -106,8 +106,8 @@ def load(name: str, place: Path) -> Any:
 
 def teacher_of(model: Any, shape: tuple[int, int, int]) -> Any:
     from kdcompress.config.sections import PreprocessingSection
+    from kdcompress.formats.keras.teacher import KerasTeacher
     from kdcompress.teachers import Fit
-    from kdcompress.teachers.keras import KerasTeacher
 
     return KerasTeacher(model, Fit(shape, PreprocessingSection()))
 
@@ -154,7 +154,7 @@ def small() -> Any:
 def job_throughput(place: Path) -> dict[str, Any]:
     """Labelling in turns with a bare loop over the same images, ready in memory."""
     from kdcompress import registry
-    from kdcompress.data import batch_for
+    from kdcompress.batches import batch_for
 
     is_array, rounds = (place / "x.npy").exists(), int(os.environ["ROUNDS"])
     data = load("arrays" if is_array else "folder", place)

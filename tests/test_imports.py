@@ -12,6 +12,7 @@ import pytest
 from kdcompress import registry
 
 ROOT = Path(__file__).parent.parent / "kdcompress"
+FILES = "formats/*/model.py"
 # From the top to the bottom; a room may import what stands below it, or its own.
 LAYERS = (
     ("__main__",),
@@ -19,17 +20,19 @@ LAYERS = (
     ("api",),
     ("prediction", "reporting"),
     ("sweeping",),
+    ("formats",),  # found by the registry, but for what opens and runs a kind of file
     ("benchmarking",),
     ("exporting",),
     ("verification",),
     ("training",),
     ("methods", "teachers"),
     ("models",),
+    (FILES,),
     ("data",),
     ("cache",),
     ("runs",),
     ("config",),
-    ("registry", "files", "progress", "metrics", "npz", "versions", "differences"),
+    ("batches", "metadata", "registry", "files", "progress", "metrics", "npz", "versions", "differences"),
     ("paths", "trust", "processes", "leftovers"),
     ("errors", "_version"),
 )
@@ -47,16 +50,52 @@ def imports(path: Path) -> set[str]:
     return names
 
 
+def module(path: Path) -> str:
+    return ".".join(("kdcompress", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def low_formats() -> set[str]:
+    """The modules that open and run files: each model.py, and what it imports of its folder."""
+    waiting, found = list(ROOT.glob("formats/*/model.py")), set[str]()
+    while waiting:
+        path = waiting.pop()
+        found.add(module(path))
+        beside = {module(one): one for one in path.parent.glob("*.py")}
+        waiting += [one for name, one in beside.items() if name not in found and name in _modules(path)]
+    return found
+
+
+def _modules(path: Path) -> set[str]:
+    """The names that a file imports, and what they may be attributes of."""
+    return {part for name in imports(path) for part in (name, name.rpartition(".")[0])}
+
+
+LOW = low_formats()
+
+
+def room_of(name: str) -> str:
+    if name in LOW or name.rpartition(".")[0] in LOW:
+        return FILES
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] in LEVEL else "_version"
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
 def test_dependencies_point_down(path: Path) -> None:
-    room = path.relative_to(ROOT).parts[0].removesuffix(".py")
-    if room == "__init__":
+    if path == ROOT / "__init__.py":
         return
+    room = room_of(module(path))
     for name in imports(path):
-        parts = name.split(".")
-        if parts[0] == "kdcompress" and len(parts) > 1 and parts[1] != room:
-            target = parts[1] if parts[1] in LEVEL else "_version"
-            assert LEVEL[target] > LEVEL[room], f"{path} must not import {name}"
+        if name.startswith("kdcompress."):
+            target = room_of(name)
+            assert target == room or LEVEL[target] > LEVEL[room], f"{path} must not import {name}"
+
+
+def test_kinds_of_files_do_not_know_each_other() -> None:
+    for path in ROOT.glob("formats/*/**/*.py"):
+        own = path.relative_to(ROOT).parts[1]
+        others = {name.split(".")[2] for name in imports(path) if name.startswith("kdcompress.formats.")} - {own}
+        assert not others, f"{path} imports from {others}"
 
 
 def in_new_process(code: str) -> str:

@@ -21,11 +21,11 @@ PLACES = {
     "extractall": set[str](),
     "TemporaryDirectory": set[str](),
     "mkdtemp": {"leftovers.py"},
-    "InferenceSession": {"models/_onnx.py", "benchmarking/onnxruntime.py", "verification/costs/_onnx_shapes.py"},
+    "InferenceSession": {"formats/onnx/model.py", "formats/onnx/runtimes/onnxruntime.py", "formats/onnx/shapes.py"},
     "load_weights": {
         "models/_loading.py", "training/kept.py", "training/opening.py", "training/pipeline.py", "sweeping/_trial.py",
     },
-    "load_external_data_for_model": {"verification/costs/_onnx_shapes.py"},
+    "load_external_data_for_model": {"formats/onnx/shapes.py"},
     "run_module": set[str](),
     "ProcessPoolExecutor": set[str](),
     "print": {
@@ -34,11 +34,11 @@ PLACES = {
     },
 }  # fmt: skip
 ATTRIBUTES = {
-    "saved_model.load": {"models/_saved_model.py"},
+    "saved_model.load": {"formats/saved_model/model.py"},
     "saving.load_model": {"models/_loading.py"},
     "json.loads": {
-        "files.py", "processes.py", "models/_keras_config.py", "exporting/_base.py", "benchmarking/_fresh.py",
-        "benchmarking/onnxruntime.py",
+        "files.py", "processes.py", "formats/keras/config_check.py", "metadata.py", "benchmarking/_fresh.py",
+        "formats/onnx/runtimes/onnxruntime.py",
     },
     "np.load": {"training/features.py", "teachers/_targets.py", "benchmarking/_fresh.py"},
 }  # fmt: skip

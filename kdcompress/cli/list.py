@@ -9,13 +9,13 @@ from kdcompress.errors import UsageError
 
 
 def list_choices(
-    what: str = typer.Argument(None, help=f"One of {', '.join(registry.ROOMS)}. [default: all of them]"),
+    what: str = typer.Argument(None, help=f"One of {', '.join(registry.LISTED)}. [default: all of them]"),
 ) -> None:
     """Show what there is to choose from."""
-    if what is not None and what not in registry.ROOMS:
-        close = registry.suggestion(what, registry.ROOMS)
-        raise UsageError(f"cannot list {what!r}{close}; choices: {', '.join(registry.ROOMS)}")
-    for room in [what] if what else list(registry.ROOMS):
+    if what is not None and what not in registry.LISTED:
+        close = registry.suggestion(what, registry.LISTED)
+        raise UsageError(f"cannot list {what!r}{close}; choices: {', '.join(registry.LISTED)}")
+    for room in [what] if what else list(registry.LISTED):
         if what is None:
             print(f"{room}:")
         for name in registry.choices(room):

@@ -11,7 +11,7 @@ from kdcompress.data._base import UNLABELLED, Dataset, DatasetSource, Samples, w
 from kdcompress.data._images import MODES, Shape, find_images, image_size, read_image
 from kdcompress.data._npz import ArrayFile
 from kdcompress.data._splits import Split, split_dataset, stratified
-from kdcompress.data._stores import FileImages, Images, LazyImages, MappedImages, batch_for, blocks, fitted
+from kdcompress.data._stores import FileImages, Images, LazyImages, MappedImages, blocks, fitted
 from kdcompress.data._subclasses import merged
 from kdcompress.data._unlabelled import load_unlabelled
 from kdcompress.data._views import apply_transforms, chosen_transforms, scale_transforms, view_transforms
@@ -44,7 +44,6 @@ __all__ = [
     "Shape",
     "Split",
     "apply_transforms",
-    "batch_for",
     "blocks",
     "chosen_transforms",
     "find_images",

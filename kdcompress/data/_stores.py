@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -14,13 +13,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.batches import batch_for
 from kdcompress.data._images import Shape, fit_image, read_image
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Rows: TypeAlias = "slice | Sequence[int] | NDArray[np.int64]"
-# Pixels of a batch: 256 images of 28x28, 32 of 224x224x3, which holds a big network's activations to a few GB
-_BATCH_PIXELS = 5_000_000
-_LARGEST_BATCH = 256
 _AT_A_TIME = 4  # images that a thread reads before it asks for more
 
 
@@ -152,12 +149,6 @@ def content(images: Images) -> Iterator[bytes | memoryview]:
         yield from images.content
     else:
         yield np.ascontiguousarray(images).data
-
-
-def batch_for(shape: Sequence[int]) -> int:
-    """How many images or features of a shape go through a network at once: a power of two up to 256, fewer of large."""
-    most = max(1, _BATCH_PIXELS // math.prod(shape))
-    return min(_LARGEST_BATCH, 1 << (most.bit_length() - 1))
 
 
 def blocks(images: LazyImages | NDArray[Any], size: int, begin: int = 0) -> Iterator[NDArray[Any]]:

@@ -7,8 +7,9 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.batches import batch_for
 from kdcompress.data._base import Dataset, Samples
-from kdcompress.data._stores import FileImages, batch_for, blocks
+from kdcompress.data._stores import FileImages, blocks
 
 Digests = NDArray[np.bytes_]
 _TOLD = 3  # pairs that a notice names

@@ -18,7 +18,7 @@ from kdcompress.errors import ExportError, ModelError, RunError
 from kdcompress.exporting import make_format
 from kdcompress.exporting._base import FP32, Images
 from kdcompress.exporting._calibration import spread
-from kdcompress.exporting._network import Network, freeze
+from kdcompress.exporting._network import freeze
 from kdcompress.exporting._parity import Reference
 from kdcompress.exporting._pipeline import Exporter, read_list
 from kdcompress.exporting._request import make_request
@@ -27,8 +27,6 @@ from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.vouched import read_run_recipe
 from kdcompress.teachers import Teacher
-from kdcompress.teachers.keras import KerasTeacher
-from kdcompress.teachers.saved_model import SavedModelTeacher
 from kdcompress.training.opening import reopen_teaching
 from kdcompress.versions import versions
 
@@ -69,7 +67,7 @@ def export_teacher(run: RunFolder, dataset: Dataset, formats: Iterable[str], pro
     if more:
         reason = f"{len(teaching.teachers)} teachers answer together: there is no one file to time"
         return TeacherFiles({name: TeacherFile(None, None, [reason]) for name in names}, teacher)
-    if isinstance(teacher, KerasTeacher | SavedModelTeacher):
+    if teacher.traceable:
         return TeacherFiles(_exported(teacher, dataset, names, progress), teacher)
     return TeacherFiles({name: _as_it_is(teacher, name) for name in names}, teacher)
 
@@ -81,9 +79,7 @@ def _as_it_is(teacher: Teacher, name: str) -> TeacherFile:
     return TeacherFile(None, None, [f"{teacher.what} is {what}"])
 
 
-def _exported(
-    teacher: KerasTeacher | SavedModelTeacher, dataset: Dataset, formats: Sequence[str], progress: Progress
-) -> dict[str, TeacherFile]:
+def _exported(teacher: Teacher, dataset: Dataset, formats: Sequence[str], progress: Progress) -> dict[str, TeacherFile]:
     by = versions("tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
     key = digest_of([teacher.digest, teacher.fit.input_shape, by])
     failures: dict[str, TeacherFile] = {}
@@ -105,26 +101,16 @@ def _exported(
     return files | failures
 
 
-def _exporter(teacher: KerasTeacher | SavedModelTeacher, dataset: Dataset, folder: Path) -> Exporter:
+def _exporter(teacher: Teacher, dataset: Dataset, folder: Path) -> Exporter:
     rows = spread(len(dataset.test), _COMPARED)
     some = dataset.test.take(np.asarray(rows, np.int64))
     images = teacher.fit.prepare(teacher.images(some.images)[:])
     # Its answers are taken anew: those that the run kept are logits, also of a teacher that ends in softmax
     logits, classes = teacher.run(images), [str(number) for number in range(teacher.width())]
     reference = Reference("test", images, some.ids.tolist(), logits, None, classes)
-    return Exporter(_network(teacher), "teacher", folder, "", lambda precision: reference, None, {})
-
-
-def _network(teacher: KerasTeacher | SavedModelTeacher) -> Network:
-    if isinstance(teacher, KerasTeacher):
-        return freeze(teacher.model, teacher.fit.input_shape, teacher.what)
-    if teacher.fit.nchw:
-        raise ModelError(f"{teacher.what} takes NCHW images, and is not exported")
-
-    def call(image: Any, training: bool) -> Any:
-        return teacher.call(image)
-
-    return freeze(call, teacher.fit.input_shape, teacher.what, teacher.digest)
+    digest = None if teacher.model is not None else teacher.digest
+    network = freeze(teacher.network(), teacher.fit.input_shape, teacher.what, digest)
+    return Exporter(network, "teacher", folder, "", lambda precision: reference, None, {})
 
 
 def _kept(folder: Path) -> dict[str, dict[str, Any]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.data import Images, batch_for, blocks
+from kdcompress.batches import batch_for
+from kdcompress.data import Images, blocks
 
 
 class Forward:
@@ -65,17 +65,3 @@ def _gradient_of(operation: Any) -> str:
         return str(operation.get_attr("_gradient_op_type").decode())
     except ValueError:
         return ""
-
-
-def in_batches(
-    run: Callable[[NDArray[Any]], NDArray[np.float32]], images: NDArray[Any], size: int | None
-) -> NDArray[np.float32]:
-    """run(images) in batches of `size`, the last one filled up; with None in batches that memory can hold."""
-    step = size or batch_for(images.shape[1:])
-    found = []
-    for begin in range(0, len(images), step):
-        block = images[begin : begin + step]
-        missing = size - len(block) if size else 0
-        filled = np.concatenate([block, np.repeat(block[:1], missing, axis=0)]) if missing else block
-        found.append(run(filled)[: len(block)])
-    return np.concatenate(found)

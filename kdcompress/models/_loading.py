@@ -15,9 +15,9 @@ from kdcompress.config.initialization import Start, settings_of
 from kdcompress.config.references import is_function
 from kdcompress.errors import ModelError, one_line
 from kdcompress.files import is_sealed, seal, write_atomically
+from kdcompress.formats.keras.model import check_model_file, check_weights_file, weights_within
 from kdcompress.models._digest import model_digest
 from kdcompress.models._functions import call_function, reason_of
-from kdcompress.models._keras_file import check_model_file, check_weights_file, weights_within
 from kdcompress.models._pretrained import load_pretrained
 from kdcompress.models._shapes import fits, own_shape, size_in_words
 from kdcompress.paths import require_regular

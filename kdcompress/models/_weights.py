@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.errors import ModelError, one_line
-from kdcompress.models._keras_file import check_weights_file
+from kdcompress.formats.keras.model import check_weights_file
 
 # The arrays of each layer that has any, by the layer's name; in the network's order in older files, by kind in others
 Weights = dict[str, list[NDArray[np.float32]]]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from kdcompress import registry
 from kdcompress.config.sections import OneTeacherSection
 from kdcompress.errors import ModelError
+from kdcompress.runs.vouched import check_vouched
 from kdcompress.teachers._base import (
     LOOK_AT,
     Question,
@@ -27,7 +29,14 @@ def open_teacher(path: Path, section: OneTeacherSection, question: Question, wha
     kind = next((one for one in kinds if one.owns(path)), None)
     if kind is None:
         raise ModelError(f"{what} is no model: it is neither a SavedModel folder nor a file with a known ending")
+    check_vouched(path)
     return kind.open(path, section, question, what)
+
+
+def teacher_of_model(model: Any, section: OneTeacherSection, question: Question, what: str) -> Teacher:
+    """The teacher that a Keras model in memory is; ModelError if it does not answer the question."""
+    found: Teacher = registry.load("teachers", "keras").TEACHER.of_model(model, section, question, what)
+    return found
 
 
 __all__ = [
@@ -50,4 +59,5 @@ __all__ = [
     "labelled",
     "open_teacher",
     "target_key",
+    "teacher_of_model",
 ]

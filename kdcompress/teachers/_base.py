@@ -11,8 +11,9 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.config.sections import OneTeacherSection
-from kdcompress.data import Images, Samples, Shape, batch_for, blocks, fitted
+from kdcompress.batches import batch_for
+from kdcompress.config.sections import OneTeacherSection, ViewsSection
+from kdcompress.data import Images, Samples, Shape, blocks, fitted
 from kdcompress.errors import DataError, ModelError, RecipeError, TargetsError, one_line
 from kdcompress.teachers._fit import Fit
 
@@ -62,6 +63,8 @@ class Teacher(ABC):
 
     suffixes: ClassVar[tuple[str, ...]] = ()
     """The endings of the files that are teachers of this kind."""
+    traceable: ClassVar[bool] = False
+    """Whether TensorFlow runs it, so that `network` can be traced and exported."""
     kept_as: ClassVar[str | None] = None
     """The ending of the copy that a run keeps; None for a kind of which nothing can be kept."""
 
@@ -70,6 +73,10 @@ class Teacher(ABC):
     fit: Fit
     path: Path | None = None
     """The model file or folder that is run; None of a model in memory, and where there is no model."""
+    model: Any = None
+    """The Keras model, of a teacher that is one."""
+    looks: bool = True
+    """Whether it looks at images, so that it answers any image in any preprocessing."""
     outputs: str = "logits"
     step: float = 0.0
 
@@ -132,6 +139,17 @@ class Teacher(ABC):
         """The logits (n, classes) of all samples, read and asked batch by batch."""
         images = self.images(samples.images)
         return np.concatenate([self.logits(block) for block in blocks(images, batch_for(images.shape[1:]))])
+
+    def network(self) -> Any:
+        """What TensorFlow traces, as network(images, training=False), from prepared images to outputs.
+
+        Errors: ModelError where it cannot; of teachers that are not `traceable`, always.
+        """
+        raise ModelError(f"{self.what} is not run by TensorFlow, and is not exported")
+
+    def check_samples(self, ids: NDArray[np.str_], views: ViewsSection) -> None:
+        """TargetsError unless the teacher can answer for the images of these ids, in so many views of each."""
+        return  # by looking at them
 
     def known(self, samples: Samples) -> TargetRows | None:
         """The answers to samples that a teacher knows without being asked; None of one that must look at them."""

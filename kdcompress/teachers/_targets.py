@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.batches import batch_for
 from kdcompress.cache import cache_dir, drop, entry_lock
 from kdcompress.config.sections import ViewsSection
-from kdcompress.data import Samples, apply_transforms, batch_for, blocks, scale_transforms, view_transforms
+from kdcompress.data import Samples, apply_transforms, blocks, scale_transforms, view_transforms
 from kdcompress.errors import TargetsError
 from kdcompress.files import digest_of, read_sealed, sha256_of, sync, write_sealed
 from kdcompress.progress import Progress

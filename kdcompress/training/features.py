@@ -15,8 +15,9 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from kdcompress.batches import batch_for
 from kdcompress.config.sections import ViewsSection
-from kdcompress.data import Samples, apply_transforms, batch_for, blocks, view_transforms
+from kdcompress.data import Samples, apply_transforms, blocks, view_transforms
 from kdcompress.files import digest_of, is_sealed, seal, write_atomically
 from kdcompress.leftovers import is_partial, remove
 from kdcompress.models import Forward, model_digest

@@ -14,7 +14,6 @@ from kdcompress.methods import Method
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.teachers import JoinedRows, Targets
-from kdcompress.teachers.logits import LogitsTeacher
 from kdcompress.training.checkpoints import Row
 from kdcompress.training.material import Material
 from kdcompress.training.opening import kept_teachers, open_teaching
@@ -42,6 +41,8 @@ def sound_teaching(
             "take one teacher, or method.subclasses = 'known'"
         )
     teaching = open_teaching(recipe, run, split, dataset, method, progress, on_rows)
+    more = [material.unlabelled] if material.unlabelled else []
+    ids = np.concatenate([part.ids for part in (*dataset.parts.values(), *more)])
     for teacher in teaching.teachers:
         if teacher.outputs == "probabilities":
             warn(f"{teacher.what} ends in probabilities: their logarithms are taken as logits")
@@ -50,10 +51,7 @@ def sound_teaching(
             from_files = isinstance(split.train.images, FileImages)
             how = "image files are read at that size for it" if from_files else "images are fitted to it"
             progress.note(f"{teacher.what} takes images of {theirs}, the student of {ours}: {how}")
-        if isinstance(teacher, LogitsTeacher):
-            more = [material.unlabelled] if material.unlabelled else []
-            ids = [part.ids for part in (*dataset.parts.values(), *more)]
-            teacher.check_ids(np.concatenate(ids), recipe.views)
+        teacher.check_samples(ids, recipe.views)
     if method.needs_targets and not (run and kept_teachers(run)):
         for warning in teaching.check(split, dataset.classes):
             warn(warning)

@@ -21,8 +21,7 @@ from kdcompress.models import call_function, load_model, load_weights, seed_ever
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import RECIPE, remedy
-from kdcompress.teachers import Fit, Question, Teacher, check_answer, open_teacher
-from kdcompress.teachers.keras import KerasTeacher
+from kdcompress.teachers import Fit, Question, Teacher, check_answer, open_teacher, teacher_of_model
 from kdcompress.training.checkpoints import Row
 from kdcompress.training.teaching import Teaching, names_of
 from kdcompress.training.zoo import trained_teacher
@@ -136,7 +135,7 @@ def open_one(
     if not is_zoo and not is_function(section.model):
         return open_teacher(copy or Path(section.model), section, question, what)
     if is_zoo and section.weights == "train" and not copy and train is not None:
-        return KerasTeacher.of_model(train(), section, question, what)
+        return teacher_of_model(train(), section, question, what)
     seed_everything(section.seed)
     if is_zoo:
         start = replace(section.start, pretrained="none") if copy else section.start
@@ -144,9 +143,9 @@ def open_one(
     else:
         model = call_function(section.model, "teacher")
     if copy:
-        KerasTeacher.of_model(model, section, question, what)  # makes the weights that are then loaded
+        teacher_of_model(model, section, question, what)  # makes the weights that are then loaded
         load_weights(model, copy)
-    teacher = KerasTeacher.of_model(model, section, question, what)
+    teacher = teacher_of_model(model, section, question, what)
     teacher.path = copy
     return teacher
 

@@ -13,7 +13,6 @@ from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import RECIPE
 from kdcompress.teachers import Question, Teacher, check_answer, labelled, target_key
-from kdcompress.teachers.keras import KerasTeacher
 from kdcompress.training.fitting import check_stages
 from kdcompress.training.labelling import refuse_in_vain
 from kdcompress.training.learning import Learning
@@ -94,7 +93,7 @@ def _todo(
         return "used as it is", known or labelled(target_key(teacher, split.fingerprint, recipe.views))
     if section.weights == "none":
         return "used untrained", False
-    if isinstance(teacher, KerasTeacher):
+    if teacher.model is not None:
         check_stages(teacher.model, section.training, "teacher.training")
     if digest := kept_digest(zoo_key(recipe, section, split, method)):
         teacher.digest = digest  # of the trained one, which lies in the cache

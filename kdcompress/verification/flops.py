@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from kdcompress.verification.costs.keras import flops_of_model
+from kdcompress.verification.costs.network import flops_of_model
 
 logger = logging.getLogger(__name__)
 

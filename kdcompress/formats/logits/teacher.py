@@ -1,0 +1,120 @@
+"""Logits computed elsewhere: an npz file with `logits` (n, classes) and the `ids` (n,) of the images they are for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.config.sections import OneTeacherSection, ViewsSection
+from kdcompress.data import ArrayFile, Samples
+from kdcompress.errors import ModelError, RecipeError, TargetsError
+from kdcompress.files import digest_of, sha256_of
+from kdcompress.teachers._base import LOOK_AT, Place, Question, TargetRows, Teacher, are_probabilities
+from kdcompress.teachers._fit import fit_of
+
+_BLOCK = 65536  # rows that are looked at at once
+_TOLD = 3  # ids that a message names
+
+
+class LogitsTeacher(Teacher):
+    """Knows the answers to the images of the data set by their ids, and to nothing else: it has one view of each."""
+
+    suffixes = (".npz",)
+    looks = False
+
+    def __init__(self, path: Path, section: OneTeacherSection, question: Question, what: str) -> None:
+        file = ArrayFile(path)
+        self.source, self.what = path, what
+        self.fit = fit_of(section.preprocessing, None, question.shape, question.classes, what)
+        self._logits, named = file["logits"], file["ids"]
+        if self._logits.ndim != 2 or self._logits.dtype.kind != "f" or named.shape != self._logits.shape[:1]:
+            raise ModelError(
+                f"{path}: logits must be floats (n, classes) and ids (n,), got {self._logits.dtype} "
+                f"{self._logits.shape} and {named.shape}"
+            )
+        ids = file.texts("ids", len(self._logits))
+        assert ids is not None  # it was read above
+        if not section.preprocessing.untouched:
+            raise RecipeError(f"{path} holds logits: there are no pixels that teacher.preprocessing could change")
+        self._refuse_non_finite(ids)
+        self._row = {name: row for row, name in enumerate(ids.tolist())}
+        if len(self._row) < len(ids):
+            raise ModelError(f"{path}: ids name an image twice; each image has one row")
+        self.digest = digest_of([sha256_of(path)])
+
+    def _refuse_non_finite(self, ids: NDArray[np.str_]) -> None:
+        for begin in range(0, len(ids), _BLOCK):
+            bad = np.flatnonzero(~np.isfinite(self._logits[begin : begin + _BLOCK]).all(axis=-1))
+            if len(bad):
+                raise TargetsError(f"{self.source}: the logits of {ids[begin + bad[0]]} are not finite")
+
+    @classmethod
+    def open(cls, path: Path, section: OneTeacherSection, question: Question, what: str) -> LogitsTeacher:
+        """See Teacher.open."""
+        return cls(path, section, question, what)
+
+    def width(self) -> int:
+        """See Teacher.width."""
+        return int(self._logits.shape[1])
+
+    @property
+    def classes(self) -> int:
+        """How many of the data's classes it answers."""
+        return int(self._logits.shape[1]) if self.fit.columns is None else len(self.fit.columns)
+
+    def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """Not for pixels: `of_ids` answers."""
+        raise TargetsError(f"{self.what} is a file of logits, and knows no image but those whose ids it names")
+
+    def of_ids(self, ids: NDArray[np.str_]) -> NDArray[np.float32]:
+        """The logits (n, classes), in the data's order of classes, of the images with these ids."""
+        rows = [self._row[name] for name in ids.tolist()]
+        return self.to_logits(self.fit.arrange(np.asarray(self._logits[rows], np.float32)))
+
+    def answer(self, samples: Samples) -> NDArray[np.float32]:
+        """See Teacher.answer."""
+        return self.of_ids(samples.ids)
+
+    def known(self, samples: Samples) -> TargetRows:
+        """See Teacher.known."""
+        return _Rows(self, samples.ids)
+
+    def decide_outputs(self, section: OneTeacherSection, samples: Samples) -> None:
+        """See Teacher.decide_outputs."""
+        probabilities = are_probabilities(np.asarray(self._logits[:LOOK_AT], np.float32))
+        looks = "probabilities" if probabilities else "logits"
+        self.outputs = looks if section.outputs == "auto" else section.outputs
+
+    def check_samples(self, ids: NDArray[np.str_], views: ViewsSection) -> None:
+        """See Teacher.check_samples; the file has logits for all of `ids`, and for nothing else."""
+        if views.count > 1:
+            raise TargetsError(f"{self.what} knows the images alone, no further views of them: views.count must be 1")
+        names = set(ids.tolist())
+        for what, found in (("lacks", names - set(self._row)), ("has surplus", set(self._row) - names)):
+            if found:
+                told = ", ".join(sorted(found)[:_TOLD])
+                more = f" and {len(found) - _TOLD:,} more" if len(found) > _TOLD else ""
+                raise TargetsError(
+                    f"{self.source} {what} ids: {told}{more}; it must name each image of train, validation and test "
+                    "once (`kdcompress data check RECIPE --ids FILE` writes their ids)"
+                )
+
+    def keep(self, path: Path) -> None:
+        """See Teacher.keep: there is no model to keep."""
+
+
+class _Rows:
+    """The answers to some images, by their places."""
+
+    def __init__(self, teacher: LogitsTeacher, ids: NDArray[np.str_]) -> None:
+        self._teacher, self._ids = teacher, ids
+        self.shape = (len(ids), 1, teacher.classes)
+
+    def __getitem__(self, place: Place) -> NDArray[np.float32]:
+        return self._teacher.of_ids(self._ids[place[0]])
+
+
+TEACHER = LogitsTeacher

@@ -1,0 +1,109 @@
+"""The cost of an ONNX file: trained numbers among its constants, MACs from the shapes of its nodes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kdcompress.errors import ModelError, one_line
+from kdcompress.formats.onnx.shapes import fix_image, image_input, load, shapes_of
+from kdcompress.formats.onnx.weights import weights_by_node
+from kdcompress.verification.costs._base import Cost, FileCosts, LayerCost, Shape, Sizes, einsum_macs
+
+# What the quantizers and optimizers of onnxruntime add under its own domain and that multiplies no matrices.
+_FREE_NAMES = (
+    "QuantizeLinear DequantizeLinear QLinearAdd QLinearMul QLinearConcat QLinearSigmoid QLinearLeakyRelu "
+    "QLinearSoftmax QLinearAveragePool QLinearGlobalAveragePool Gelu BiasGelu FastGelu QuickGelu LayerNormalization"
+)
+_FREE = frozenset(_FREE_NAMES.split())
+# Operations that multiply matrices in a way that is not counted here.
+_UNKNOWN = frozenset({"Loop", "Scan", "If", "DFT", "STFT", "Attention", "DeformConv"})
+
+
+def cost_of_onnx(path: Path, input_shape: Shape | None) -> Cost:
+    """The cost of an ONNX file in either layout (NHWC or NCHW) on one image (H, W, C).
+
+    Counts what the file holds: an exporter that folds BatchNorm into convolutions, or drops weights that are zero,
+    leaves fewer params than the Keras model has. FLOPs are not known. Errors: ModelError.
+    """
+    what, model = f"ONNX model {path}", load(path)
+    image = image_input(model.graph, what)
+    shape = fix_image(image, input_shape, what)
+    wanted = {name for node in model.graph.node if node.op_type in _MACS for name in (*node.input, *node.output)}
+    try:
+        shapes = shapes_of(model, image, wanted - {""})
+    except Exception as exc:
+        raise ModelError(f"{what} fails on an image of {'x'.join(map(str, shape))}: {one_line(exc)}") from exc
+    layers, weight_bytes = [], 0
+    for node, weights in weights_by_node(model.graph, image.name):
+        params, macs = sum(weight.params for weight in weights), _node_macs(node, shapes)
+        weight_bytes += sum(weight.bytes for weight in weights)
+        if params or macs:
+            layers.append(LayerCost(node.name or node.output[0], node.op_type, params, macs, None))
+    return Cost.of_file(layers, weight_bytes, shape, _not_counted(model.graph))
+
+
+def _not_counted(graph: Any) -> list[str]:
+    """Operations that may multiply matrices and have no formula: control flow, and those of other domains."""
+    foreign = {
+        f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+        for node in graph.node
+        if node.op_type in _UNKNOWN or (node.domain not in ("", "ai.onnx") and node.op_type not in (*_MACS, *_FREE))
+    }
+    return [f"not counted: MACs of {kind}" for kind in sorted(foreign)]
+
+
+def _node_macs(node: Any, shapes: dict[str, list[int]]) -> int:
+    if node.op_type not in _MACS:
+        return 0
+    inputs: list[Sizes] = [shapes[name] if name else [] for name in node.input]
+    return _MACS[node.op_type](node, inputs, shapes[node.output[0]] if node.output[0] else [])
+
+
+def _attribute(node: Any, name: str) -> Any:
+    import onnx
+
+    return next((onnx.helper.get_attribute_value(a) for a in node.attribute if a.name == name), None)
+
+
+def _conv(weight: int) -> Callable[[Any, list[Sizes], Sizes], int]:
+    # The kernel is (out, in / groups, k..); the output (batch, out, spatial..).
+    return lambda node, inputs, output: math.prod(output) * math.prod(inputs[weight][1:])
+
+
+def _transposed(node: Any, inputs: list[Sizes], output: Sizes) -> int:
+    return math.prod(inputs[0]) * math.prod(inputs[1][1:])  # the kernel is (in, out / groups, k..)
+
+
+def _matmul(node: Any, inputs: list[Sizes], output: Sizes) -> int:
+    return math.prod(output) * inputs[0][-1]
+
+
+def _gemm(node: Any, inputs: list[Sizes], output: Sizes) -> int:
+    return math.prod(output) * inputs[0][0 if _attribute(node, "transA") else 1]
+
+
+def _einsum(node: Any, inputs: list[Sizes], output: Sizes) -> int:
+    return einsum_macs(_attribute(node, "equation").decode(), *inputs)
+
+
+def _recurrent(node: Any, inputs: list[Sizes], output: Sizes) -> int:
+    steps = inputs[0][0] * inputs[0][1]  # (time, batch, features), or batch first
+    return steps * (math.prod(inputs[1]) + math.prod(inputs[2]))
+
+
+_MACS: dict[str, Callable[[Any, list[Sizes], Sizes], int]] = {
+    **dict.fromkeys(("Conv", "FusedConv", "ConvInteger"), _conv(1)),
+    **dict.fromkeys(("MatMul", "QLinearMatMul", "MatMulInteger", "MatMulIntegerToFloat"), _matmul),
+    **dict.fromkeys(("DynamicQuantizeMatMul",), _matmul),
+    **dict.fromkeys(("Gemm", "QGemm"), _gemm),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
+    "QLinearConv": _conv(3),
+    "ConvTranspose": _transposed,
+    "Einsum": _einsum,
+}
+
+
+COSTS = FileCosts(".onnx", cost_of_onnx)

@@ -1,0 +1,101 @@
+"""ONNX: float32, float16 weights, or int8 with calibrated ranges (QDQ)."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kdcompress.errors import ExportError, ModelError
+from kdcompress.exporting._base import FP16, FP32, INT8, Format, Images, Logits, Opened, Options
+from kdcompress.exporting._network import INPUT, OUTPUT, Network
+from kdcompress.formats.onnx.model import open_session, run_bounded
+from kdcompress.formats.onnx.quantize import halve_weights, quantize
+from kdcompress.formats.onnx.tidy import tidy
+from kdcompress.metadata import parse_metadata, read_classes
+
+
+class Onnx(Format):
+    """Input `image` (batch, H, W, C) float32, output `logits` (batch, classes) float32, batch of any size."""
+
+    suffix = ".onnx"
+    precisions = (FP32, FP16, INT8)
+
+    def write(
+        self,
+        network: Network,
+        path: Path,
+        precision: str,
+        options: Options,
+        calibration: Images | None,
+        metadata: dict[str, Any],
+    ) -> None:
+        """See Format.write; the file is checked by the onnx package and opened by onnxruntime before it counts."""
+        import onnx
+
+        model = onnx.load_from_string(_convert(network, options.opset))
+        if precision == FP16:
+            halve_weights(model)
+        elif precision == INT8 and calibration is not None:
+            model = quantize(model, calibration)
+        model = tidy(model, network.layer_in)
+        for key, value in metadata.items():
+            model.metadata_props.add(key=key, value=value if isinstance(value, str) else json.dumps(value))
+        onnx.checker.check_model(model, full_check=True)
+        onnx.save(model, path)
+        try:
+            self.open(path)
+        except ModelError as exc:
+            raise ExportError(f"onnxruntime refuses what was exported: {exc}") from exc
+
+    def open(self, path: Path, threads: int = 1) -> Opened:
+        """See Format.open; runs by onnxruntime's CPU provider."""
+        session = open_session(path, threads)
+        shape = _image_shape(session, path)
+        name = session.get_inputs()[0].name
+
+        def run(images: Images) -> Logits:
+            return np.asarray(run_bounded(session, None, {name: images.astype(np.float32)}, str(path))[0])
+
+        return Opened(run, shape, read_classes(_metadata(session, path), path))
+
+
+def _metadata(session: Any, path: Path) -> dict[str, Any]:
+    """What `export` wrote into a file; of another tool's, whatever its metadata are called, nothing."""
+    found = session.get_modelmeta().custom_metadata_map
+    if "kdcompress" not in found or "classes" not in found:
+        return {}
+    return {**found, **parse_metadata(f'{{"classes": {found["classes"]}}}', path)}
+
+
+def _image_shape(session: Any, path: Path) -> tuple[int, int, int]:
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    shape = inputs[0].shape
+    fits = len(inputs) == len(outputs) == 1 and len(shape) == 4 and inputs[0].type == "tensor(float)"
+    if not fits or not all(isinstance(size, int) for size in shape[1:]):
+        given = ", ".join(f"{value.name} {value.shape} {value.type}" for value in inputs)
+        raise ModelError(f"{path} takes {given}; it must take one float image (batch, H, W, C) and give one output")
+    return shape[1], shape[2], shape[3]
+
+
+@functools.lru_cache(maxsize=1)  # the precisions of one network follow each other
+def _convert(network: Network, opset: int) -> bytes:
+    import onnx
+    import tf2onnx
+
+    model, _ = tf2onnx.convert.from_function(network.function, input_signature=[network.signature], opset=opset)
+    for node in model.graph.node:
+        # tf2onnx only logs what it cannot convert, and leaves TensorFlow's operator in the file
+        if not node.domain and not onnx.defs.has(node.op_type):
+            raise ExportError(
+                f"ONNX cannot express operator {node.op_type} of layer {network.layer_in(node.name)}; "
+                "replace the layer, or export another --format"
+            )
+    assert [value.name for value in model.graph.output] == [OUTPUT] and model.graph.input[0].name == INPUT
+    return bytes(model.SerializeToString())
+
+
+FORMAT = Onnx()

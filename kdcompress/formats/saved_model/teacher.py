@@ -1,0 +1,97 @@
+"""A SavedModel folder (as TensorFlow Serving has them), run through its serving signature."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.batches import in_batches
+from kdcompress.config.sections import OneTeacherSection
+from kdcompress.errors import ModelError
+from kdcompress.files import content_digest, digest_of, move_into_place, scratch_folder
+from kdcompress.formats.saved_model.model import open_signature
+from kdcompress.teachers._base import Question, Teacher, pick
+from kdcompress.teachers._fit import Fit, fit_of
+
+
+class SavedModelTeacher(Teacher):
+    """Calls the signature `serving_default`, or the only one."""
+
+    traceable = True
+    kept_as = ".saved_model"
+
+    def __init__(self, path: Path, signature: Any, section: OneTeacherSection, fit: Fit, what: str) -> None:
+        self.path: Path = path
+        self.fit, self.what, self._signature = fit, what, signature
+        specs = signature.structured_input_signature[1]
+        self._image = pick(list(specs), section.input, what, "teacher.input")
+        self._output = pick(list(signature.structured_outputs), section.output, what, "teacher.output")
+        if others := sorted(set(specs) - {self._image} - set(section.constants)):
+            raise ModelError(f"{what} also takes {others[0]}; give it a value with teacher.constants.{others[0]}")
+        if unknown := sorted(set(section.constants) - set(specs)):
+            raise ModelError(f"teacher.constants.{unknown[0]}: {what} has no such input beside {self._image}")
+        self._constants = section.constants
+        self.digest = digest_of([content_digest(path), self._image, self._output, section.constants])
+
+    @classmethod
+    def owns(cls, path: Path) -> bool:
+        """See Teacher.owns; a folder with saved_model.pb in it."""
+        return (path / "saved_model.pb").is_file()
+
+    @classmethod
+    def open(cls, path: Path, section: OneTeacherSection, question: Question, what: str) -> SavedModelTeacher:
+        """See Teacher.open."""
+        signature = open_signature(path)
+        specs = signature.structured_input_signature[1]
+        spec = specs[pick(list(specs), section.input, what, "teacher.input")]
+        if spec.shape.rank not in (None, 4):
+            raise ModelError(f"{what} takes inputs of shape {spec.shape}; a teacher takes a batch of images, of rank 4")
+        own = spec.shape.as_list()[1:] if spec.shape.rank else None
+        return cls(
+            path, signature, section, fit_of(section.preprocessing, own, question.shape, question.classes, what), what
+        )
+
+    def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """See Teacher.run."""
+        import tensorflow as tf
+
+        shape = self._specs[self._image].shape
+
+        def call(images: NDArray[Any]) -> NDArray[np.float32]:
+            return np.asarray(self.call(tf.convert_to_tensor(images)), np.float32)
+
+        return in_batches(call, batch, shape[0] if shape.rank else None)
+
+    def call(self, images: Any) -> Any:
+        """The chosen output for a tensor of images in the model's own layout."""
+        import tensorflow as tf
+
+        specs = self._specs
+        constants = {
+            name: tf.constant(value, specs[name].dtype, specs[name].shape) for name, value in self._constants.items()
+        }
+        given = tf.cast(images, specs[self._image].dtype)
+        return self._signature(**{self._image: given}, **constants)[self._output]
+
+    @property
+    def _specs(self) -> dict[str, Any]:
+        return dict(self._signature.structured_input_signature[1])
+
+    def network(self) -> Callable[[Any, bool], Any]:
+        """See Teacher.network."""
+        if self.fit.nchw:
+            raise ModelError(f"{self.what} takes NCHW images, and is not exported")
+        return lambda images, training: self.call(images)
+
+    def keep(self, path: Path) -> None:
+        """See Teacher.keep."""
+        with scratch_folder(path.parent) as scratch:
+            move_into_place(Path(shutil.copytree(self.path, scratch / path.name)), path)
+
+
+TEACHER = SavedModelTeacher

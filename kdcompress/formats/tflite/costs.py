@@ -1,0 +1,162 @@
+"""The cost of a TFLite file: constants of its operations, MACs from shapes that the interpreter reports."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from kdcompress.errors import ModelError, one_line
+from kdcompress.models import image_shape
+from kdcompress.verification.costs._base import Cost, FileCosts, LayerCost, Shape, Sizes
+
+# Operations that multiply matrices in a way that is not counted here.
+_UNKNOWN = ("WHILE", "IF", "CALL", "CUSTOM", "LSTM", "RNN", "SVDF", "FFT", "CONV_3D_TRANSPOSE", "STABLEHLO")
+_PIXEL_ARITHMETIC = frozenset({"QUANTIZE", "DEQUANTIZE", "CAST", "MUL", "ADD", "SUB", "DIV", "TRANSPOSE"})
+_SETTINGS = frozenset({"PAD", "PADV2", "QUANTIZE", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"})
+_BIASED = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "CONV_3D": 2, "TRANSPOSE_CONV": 3}
+_BITS = {"FLOAT32": 32, "FLOAT16": 16, "INT16": 16, "INT8": 8, "UINT8": 8, "INT4": 4, "INT32": 32, "INT64": 64}
+
+
+def cost_of_tflite(path: Path, input_shape: Shape | None) -> Cost:
+    """The cost of a TFLite file on one image (H, W, C); integer models count like float ones. FLOPs are not known.
+
+    Counts what the file holds: the converter folds BatchNorm into convolutions and leaves out biases of zero.
+    Errors: ModelError.
+    """
+    model = _read(path)
+    graph = model.subgraphs[0]
+    shape = _image_shape(graph, input_shape, f"TFLite model {path}")
+    shapes = _shapes(path, shape)
+    kinds = _names("BuiltinOperator")
+    codes = [model.operatorCodes[op.opcodeIndex] for op in graph.operators]
+    named = [
+        (kinds[max(code.builtinCode, code.deprecatedBuiltinCode)], op)
+        for code, op in zip(codes, graph.operators, strict=True)
+    ]
+    layers, weight_bytes = [], 0
+    for kind, op, weights in _weights(model, named):
+        params, macs = sum(n for n, _ in weights), _op_macs(kind, op, shapes)
+        weight_bytes += sum(stored for _, stored in weights)
+        if params or macs:
+            layers.append(LayerCost(graph.tensors[op.outputs[0]].name.decode(), kind, params, macs, None))
+    unknown = sorted({kind for kind, _ in named if any(word in kind for word in _UNKNOWN)})
+    return Cost.of_file(layers, weight_bytes, shape, [f"not counted: MACs of {kind}" for kind in unknown])
+
+
+def _read(path: Path) -> Any:
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    try:
+        content = path.read_bytes()
+        if content[4:8] != b"TFL3":
+            raise ValueError("it has no TFLite header")
+        return flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    except Exception as exc:
+        raise ModelError(f"{path} cannot be loaded as a TFLite model: {one_line(exc)}") from exc
+
+
+def _image_shape(graph: Any, given: Shape | None, what: str) -> Shape:
+    if len(graph.inputs) != 1:
+        raise ModelError(f"{what} has {len(graph.inputs)} inputs; costs are counted on one batch of images")
+    tensor = graph.tensors[graph.inputs[0]]
+    sizes = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
+    return image_shape([None if size < 0 else int(size) for size in sizes[1:]], given, what)
+
+
+def _shapes(path: Path, shape: Shape) -> list[Sizes]:
+    """The shape of each tensor after one run on a blank image: those that depend on another are known only then."""
+    import numpy as np
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    try:
+        interpreter = Interpreter(
+            str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, num_threads=1
+        )
+        image = interpreter.get_input_details()[0]
+        interpreter.resize_tensor_input(image["index"], (1, *shape))
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(image["index"], np.zeros((1, *shape), image["dtype"]))
+        interpreter.invoke()
+    except Exception as exc:
+        raise ModelError(
+            f"TFLite model {path} fails on an image of {'x'.join(map(str, shape))}: {one_line(exc)}"
+        ) from exc
+    found = {tensor["index"]: [int(size) for size in tensor["shape"]] for tensor in interpreter.get_tensor_details()}
+    return [found.get(index, []) for index in range(max(found) + 1)]
+
+
+def _weights(model: Any, named: list[tuple[str, Any]]) -> Iterator[tuple[str, Any, list[tuple[int, int]]]]:
+    """Each operation with (params, bytes) of the constants that it is the first to compute with.
+
+    Constants stored as float16 reach their operation through a DEQUANTIZE. Scalars, shapes and what scales the raw
+    pixels are no weights.
+    """
+    graph = model.subgraphs[0]
+    pixels, seen = set(graph.inputs), set[int]()
+    origin = {op.outputs[0]: op.inputs[0] for kind, op in named if kind == "DEQUANTIZE"}
+    for kind, op in named:
+        inputs = [index for index in op.inputs if index >= 0]
+        arriving = [index for index in inputs if not _constant(model, index)]
+        if kind in _PIXEL_ARITHMETIC and arriving and pixels.issuperset(arriving):
+            pixels |= set(op.outputs)
+            continue
+        found = []
+        for position, index in enumerate(op.inputs):
+            stored = origin.get(index, index)
+            bias = position == _BIASED.get(kind)
+            if kind not in (*_SETTINGS, "DEQUANTIZE") and stored not in seen and _trained(model, stored, bias):
+                seen.add(stored)
+                found.append(_size(graph.tensors[stored]))
+        yield kind, op, found
+
+
+def _constant(model: Any, index: int) -> bool:
+    data = None if index < 0 else model.buffers[model.subgraphs[0].tensors[index].buffer].data
+    return data is not None and len(data) > 0
+
+
+def _trained(model: Any, index: int, bias: bool) -> bool:
+    tensor = model.subgraphs[0].tensors[index]
+    integer = _type(tensor) in ("INT32", "INT64")  # shapes and axes, or the bias of an integer layer
+    scalar = tensor.shape is None or not len(tensor.shape)
+    return _constant(model, index) and not scalar and _type(tensor) in _BITS and (bias or not integer)
+
+
+def _size(tensor: Any) -> tuple[int, int]:
+    params = math.prod(int(size) for size in tensor.shape)
+    return params, math.ceil(params * _BITS[_type(tensor)] / 8)
+
+
+def _type(tensor: Any) -> str:
+    return _names("TensorType")[tensor.type]
+
+
+def _names(enum: str) -> dict[int, str]:
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    return {value: name for name, value in vars(getattr(schema, enum)).items() if isinstance(value, int)}
+
+
+def _op_macs(kind: str, op: Any, shapes: list[Sizes]) -> int:
+    if kind not in _MACS:
+        return 0
+    return _MACS[kind](op, [shapes[index] if index >= 0 else [] for index in op.inputs], shapes[op.outputs[0]])
+
+
+def _batch_matmul(op: Any, inputs: list[Sizes], output: Sizes) -> int:
+    return math.prod(output) * inputs[0][-2 if op.builtinOptions.adjX else -1]
+
+
+_MACS: dict[str, Callable[[Any, list[Sizes], Sizes], int]] = {
+    "CONV_2D": lambda op, inputs, output: math.prod(output) * math.prod(inputs[1][1:]),  # (out, h, w, in / groups)
+    "DEPTHWISE_CONV_2D": lambda op, inputs, output: math.prod(output) * math.prod(inputs[1][1:3]),  # (1, h, w, out)
+    "CONV_3D": lambda op, inputs, output: math.prod(output) * math.prod(inputs[1][:-1]),  # (d, h, w, in, out)
+    "FULLY_CONNECTED": lambda op, inputs, output: math.prod(output) * inputs[1][-1],  # (out, in)
+    "TRANSPOSE_CONV": lambda op, inputs, output: math.prod(inputs[2]) * math.prod(inputs[1][:-1]),  # (out, h, w, in)
+    "BATCH_MATMUL": _batch_matmul,
+}
+
+
+COSTS = FileCosts(".tflite", cost_of_tflite)

@@ -1,0 +1,118 @@
+"""TFLite (LiteRT): float32, float16 weights, dynamic range, or integers only."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kdcompress.errors import ExportError, ModelError, one_line
+from kdcompress.exporting._base import DYNAMIC, FP16, FP32, INT8, Format, Images, Opened, Options
+from kdcompress.exporting._network import Network
+from kdcompress.formats.tflite.model import METADATA, LiteRunner, open_interpreter, read_metadata
+from kdcompress.metadata import read_classes
+
+
+class TFLite(Format):
+    """Signature `serving_default`: image (batch, H, W, C) to logits (batch, classes), float32, batch of any size.
+
+    A full int8 file takes and gives int8 or uint8 (scale and zero point are in the file), or float32 if asked for.
+    """
+
+    suffix = ".tflite"
+    precisions = (FP32, FP16, INT8, DYNAMIC)
+
+    def write(
+        self,
+        network: Network,
+        path: Path,
+        precision: str,
+        options: Options,
+        calibration: Images | None,
+        metadata: dict[str, Any],
+    ) -> None:
+        """See Format.write; neither Flex nor custom operators are let in, and int8 files compute in integers alone."""
+        converter = _converter(network, precision, options.input_type, calibration)
+        try:
+            content = converter.convert()
+        except Exception as exc:
+            raise ExportError(_reason(exc, network)) from exc
+        path.write_bytes(_with_metadata(content, metadata))
+        if precision == INT8:
+            _refuse_float_operators(path)
+
+    def open(self, path: Path, threads: int = 1) -> Opened:
+        """See Format.open; runs by LiteRT's interpreter."""
+        interpreter = open_interpreter(path, threads)
+        inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+        shape = tuple(int(size) for size in inputs[0]["shape_signature"])
+        if len(inputs) != 1 or len(outputs) != 1 or len(shape) != 4 or min(shape[1:]) < 1:
+            given = ", ".join(f"{value['name']} {value['shape_signature'].tolist()}" for value in inputs)
+            raise ModelError(f"{path} takes {given}; it must take one image (batch, H, W, C) and give one output")
+        classes = read_classes(read_metadata(path), path)
+        return Opened(LiteRunner(interpreter, inputs[0], outputs[0]), shape[1:], classes)
+
+
+def _converter(network: Network, precision: str, input_type: str, calibration: Images | None) -> Any:
+    import tensorflow as tf
+
+    holder = tf.Module()
+    holder.function = network.function
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([network.function.get_concrete_function()], holder)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if precision != FP32:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == FP16:
+        converter.target_spec.supported_types = [tf.float16]
+    if precision == INT8 and calibration is not None:
+        images = calibration
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.representative_dataset = lambda: ([images[i : i + 1].astype(np.float32)] for i in range(len(images)))
+        converter.inference_input_type = converter.inference_output_type = tf.dtypes.as_dtype(input_type)
+    return converter
+
+
+def _reason(exc: Exception, network: Network) -> str:
+    """The operator and the layer that the converter complains of, found in its pages of text."""
+    patterns = (r"'tf\.(\w+)' op is neither", r"(?:Custom|Flex) ops: (?:Flex)?(\w+)", r"for op: '?(\w+)'?")
+    found = next(filter(None, (re.search(pattern, str(exc)) for pattern in patterns)), None)
+    if not found:
+        return f"TFLite cannot express the model; export another --format ({one_line(exc, 120)})"
+    operator = found[1]
+    layer = network.layer_of(operator)
+    where = f" of layer {layer}" if layer else ""
+    return f"TFLite cannot express operator {operator}{where}; replace the layer, or export another --format"
+
+
+def _with_metadata(content: bytes, metadata: dict[str, Any]) -> bytes:
+    """The same model with a metadata entry `kdcompress` that holds `metadata` as JSON."""
+    from tensorflow.lite.python import schema_py_generated as schema
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
+    entry.name, entry.buffer = METADATA, len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or []), entry]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _refuse_float_operators(path: Path) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path))
+    floats = {d["index"] for d in interpreter.get_tensor_details() if np.issubdtype(d["dtype"], np.floating)}
+    for operator in interpreter._get_ops_details():
+        touched = floats & {*operator["inputs"], *operator["outputs"]}
+        if touched and operator["op_name"] not in ("QUANTIZE", "DEQUANTIZE", "DELEGATE"):
+            raise ExportError(
+                f"TFLite int8: operator {operator['op_name']} would compute in float; replace its layer, "
+                "or export --precision dynamic"
+            )
+
+
+FORMAT = TFLite()
