@@ -18,6 +18,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, TextIO
 
+import typer
+
 from kdcompress.cli._printable import printable, printable_json
 from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
@@ -156,6 +158,7 @@ def working(log: Path | None = None) -> Iterator[Terminal]:
 def _remembering_interrupts(terminal: Terminal) -> Iterator[None]:
     """Ctrl-C as ever, and noted: Python drops an exception that is raised while it clears an object away.
 
+    A library in the middle of whose work it comes may make another error of it, which is told as what it is.
     SIGTERM, by which systems end what runs too long, is as Ctrl-C: what is finished is kept, and children end, too.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -172,6 +175,10 @@ def _remembering_interrupts(terminal: Terminal) -> Iterator[None]:
         signal.signal(number, interrupt)
     try:
         yield
+    except Exception as exc:
+        if terminal.interrupted and not isinstance(exc, typer.Exit):  # which a command chose that had heard of it
+            raise KeyboardInterrupt from exc
+        raise
     finally:
         for number in ours:
             signal.signal(number, usual[number])

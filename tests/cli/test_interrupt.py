@@ -6,6 +6,7 @@ import os
 import signal
 
 import pytest
+import typer
 
 from kdcompress.cli._terminal import working
 
@@ -40,3 +41,25 @@ def test_a_handler_of_ones_own_is_left_alone() -> None:
             assert signal.getsignal(signal.SIGINT) is own
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_a_library_makes_another_error_of_is_one(number: signal.Signals) -> None:
+    with pytest.raises(KeyboardInterrupt), working():
+        try:
+            os.kill(os.getpid(), number)
+        except KeyboardInterrupt:
+            raise AttributeError("'dict' object has no attribute '_type_spec'") from None
+
+
+def test_an_error_without_an_interrupt_stays_one() -> None:
+    with pytest.raises(AttributeError), working():
+        raise AttributeError("x")
+
+
+def test_an_exit_that_a_command_chose_after_an_interrupt_is_its_own() -> None:
+    with pytest.raises(typer.Exit), working():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
