@@ -6,12 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from earlier import RUN, needs_its_keras
 
 import kdcompress
 from kdcompress.data import make_source
 from kdcompress.progress import Progress
 
-RUN = Path(__file__).parent / "data" / "run-0.1"
+pytestmark = needs_its_keras
 
 
 @pytest.fixture

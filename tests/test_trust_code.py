@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from earlier import RUN, needs_its_keras
 from PIL import Image
-from test_earlier_runs import RUN
 from tiny_runs import distill
 from typer.testing import CliRunner
 
@@ -45,6 +45,7 @@ def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return run
 
 
+@needs_its_keras
 def test_a_runs_recipe_is_no_reason_to_run_its_programs(sent: Path, digit: Path) -> None:
     assert cli("predict", ".", digit).exit_code == 0
     assert cli("verify", ".").exit_code == 0

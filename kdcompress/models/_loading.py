@@ -15,7 +15,7 @@ from kdcompress.config.initialization import Start, settings_of
 from kdcompress.config.references import is_function
 from kdcompress.errors import ModelError, one_line
 from kdcompress.files import is_sealed, seal, write_atomically
-from kdcompress.formats.keras.model import check_model_file, check_weights_file, weights_within
+from kdcompress.formats.keras.model import check_model_file, check_weights_file, keras_of, weights_within
 from kdcompress.models._digest import model_digest
 from kdcompress.models._functions import call_function, reason_of
 from kdcompress.models._pretrained import load_pretrained
@@ -78,8 +78,19 @@ def load_saved_model(path: Path) -> Any:
         raise
     except Exception as exc:
         older = " (of Keras 2? tf_keras opens it, and its model.export(FOLDER) makes a SavedModel teacher of it)"
-        hint = older if path.suffix != ".keras" else ""
+        hint = _newer(path) or (older if path.suffix != ".keras" else "")
         raise ModelError(f"{path} cannot be loaded as a Keras model: {reason_of(exc)}{hint}") from exc
+
+
+def _newer(path: Path) -> str:
+    """What to do about a file that a newer Keras saved, whose layers may have settings that this one does not know."""
+    import keras
+
+    theirs, ours = keras_of(path), keras.__version__
+    numbers = [[int(part) for part in text.split(".")[:2] if part.isdecimal()] for text in (theirs, ours)]
+    if numbers[0] <= numbers[1]:
+        return ""
+    return f" (Keras {theirs} saved it, which is newer than Keras {ours} here: update keras)"
 
 
 def load_weights(model: Any, path: Path) -> None:

@@ -6,6 +6,7 @@ import gzip
 import io
 import shutil
 import struct
+import sys
 import tempfile
 import tracemalloc
 import warnings
@@ -216,10 +217,12 @@ def test_csv(content: bytes) -> None:
         assert all(value.replace('"', "") in text for value in row.values())
 
 
+# Python 3.10 writes no NUL
+CELLS = st.text(st.characters(exclude_characters="" if sys.version_info >= (3, 11) else "\0"), max_size=8)
+
+
 @some
-@given(
-    st.lists(st.fixed_dictionaries({"path": st.text(max_size=8), "label": st.text(max_size=8)}), min_size=1, max_size=5)
-)
+@given(st.lists(st.fixed_dictionaries({"path": CELLS, "label": CELLS}), min_size=1, max_size=5))
 def test_csv_that_was_written(rows: list[dict[str, str]]) -> None:
     import csv
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from earlier import RUN, needs_its_keras
 from PIL import Image
 from syrupy.assertion import SnapshotAssertion
 from typer.testing import CliRunner
@@ -24,7 +25,7 @@ from kdcompress.data import Dataset, split_dataset
 from kdcompress.files import digest_of
 from kdcompress.teachers import Question, open_teacher, target_key
 
-RUN = Path(__file__).parents[1] / "data" / "run-0.1"
+pytestmark = needs_its_keras
 COMMANDS = (
     (), ("distill",), ("verify",), ("export",), ("bench",), ("report",), ("sweep",), ("predict",), ("list",), ("init",),
     ("cache",), ("data",), ("data", "get"), ("data", "check"), ("data", "make-synthetic"),

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import keras
@@ -136,3 +138,18 @@ def test_a_model_that_meets_raw_pixels_with_its_weights_is_known() -> None:
     image = keras.Input(SHAPE)
     assert not is_unscaled(keras.Model(image, layers.Dense(10)(layers.Flatten()(image / 255.0))))
     assert not is_unscaled(tiny_models.subclassed())
+
+
+def test_a_file_that_a_newer_keras_saved_is_told_so(tmp_path: Path) -> None:
+    path, newer = tmp_path / "m.keras", tmp_path / "newer.keras"
+    tiny_models.student().save(path)
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(newer, "w") as new:
+        for name in old.namelist():
+            text = old.read(name)
+            if name == "config.json":
+                text = text.replace(b'"units"', b'"a_setting_of_next_year": null, "units"')
+            if name == "metadata.json":
+                text = json.dumps({**json.loads(text), "keras_version": "99.1.0"}).encode()
+            new.writestr(name, text)
+    with pytest.raises(ModelError, match=r"Keras 99\.1\.0 saved it, which is newer than Keras 3\.\d+.* here: update"):
+        load_saved_model(newer)

@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 import pytest
 import tiny_models
+from earlier import RUN
 from PIL import Image
-from test_earlier_runs import RUN
 from typer.testing import CliRunner
 
 import kdcompress

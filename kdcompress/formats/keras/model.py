@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import zipfile
@@ -16,7 +17,8 @@ from kdcompress.formats.keras.config_check import check_config, parse_config
 from kdcompress.formats.keras.hdf5 import check_hdf5
 from kdcompress.paths import is_below, require_regular
 
-CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+_VERSION = 20  # characters of one
 _MOST_CONFIG = 64 << 20
 # Beside its own bytes: what a file may unpack to, and what a model may allocate for weights that the file lacks
 _MOST_TIMES, _SLACK = 100, 64 << 20
@@ -74,6 +76,20 @@ def _config(path: Path) -> str | bytes:
     with h5py.File(path, "r") as tree:
         found: str | bytes = tree.attrs["model_config"]
         return found
+
+
+def keras_of(path: Path) -> str:
+    """The version of Keras that saved a model which was checked; empty where the file does not say."""
+    import h5py
+
+    with contextlib.suppress(ModelError, *_DAMAGED):
+        if not zipfile.is_zipfile(path):
+            with h5py.File(path, "r") as tree:
+                return str(tree.attrs.get("keras_version", ""))[:_VERSION]
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(METADATA).file_size < _MOST_CONFIG:
+                return str(parse_config(archive.read(METADATA), str(path)).get("keras_version", ""))[:_VERSION]
+    return ""
 
 
 @contextmanager
