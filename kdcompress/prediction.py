@@ -16,9 +16,9 @@ from kdcompress.exporting import Opened, find_format, open_exported
 from kdcompress.files import write_text
 from kdcompress.metrics.softmax import softmax
 from kdcompress.models import Forward, load_saved_model, own_shape, refuse_huge
+from kdcompress.pipeline.reopening import open_model as open_kept
 from kdcompress.runs.folder import RunFolder
 from kdcompress.teachers import are_probabilities
-from kdcompress.training.kept import open_model as open_kept
 
 _BATCH = 64
 

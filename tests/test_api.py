@@ -21,8 +21,8 @@ from kdcompress.config.recipe import resolve
 from kdcompress.errors import DataError, ModelError
 from kdcompress.files import sha256_of
 from kdcompress.models import save_model, seed_everything
+from kdcompress.pipeline.distillation import Pipeline
 from kdcompress.runs.folder import RunFolder
-from kdcompress.training.pipeline import Pipeline
 
 
 def test_a_run_from_beginning_to_end(tmp_path: Path, recorder: Recorder) -> None:

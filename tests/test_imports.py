@@ -24,6 +24,7 @@ LAYERS = (
     ("benchmarking",),
     ("exporting",),
     ("verification",),
+    ("pipeline",),
     ("training",),
     ("methods", "teachers"),
     ("models",),

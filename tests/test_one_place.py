@@ -23,7 +23,8 @@ PLACES = {
     "mkdtemp": {"leftovers.py"},
     "InferenceSession": {"formats/onnx/model.py", "formats/onnx/runtimes/onnxruntime.py", "formats/onnx/shapes.py"},
     "load_weights": {
-        "models/_loading.py", "training/kept.py", "training/opening.py", "training/pipeline.py", "sweeping/_trial.py",
+        "models/_loading.py", "pipeline/reopening.py", "pipeline/opening.py", "pipeline/distillation.py",
+        "sweeping/_trial.py",
     },
     "load_external_data_for_model": {"formats/onnx/shapes.py"},
     "run_module": set[str](),

@@ -21,7 +21,7 @@ from kdcompress.trust import trusting_code
 from kdcompress.versions import versions
 
 if TYPE_CHECKING:
-    from kdcompress.training.pipeline import Outcome
+    from kdcompress.pipeline.distillation import Outcome
 
 
 def recipe_of(
@@ -135,7 +135,7 @@ def distill_resolved(recipe: Recipe, out: Path, fresh: bool, progress: Progress)
 
 def plan(recipe: Recipe, out: Path, progress: Progress) -> dict[str, Any]:
     """What `distill` would do for `recipe` in `out`, with sizes: nothing is trained, and `out` is not touched."""
-    from kdcompress.training.planning import plan_run
+    from kdcompress.pipeline.planning import plan_run
     from kdcompress.verification.flops import count_flops_or_none
     from kdcompress.verification.teachers import brief_cost
 
@@ -159,7 +159,7 @@ def _finished(run: RunFolder, recipe: Recipe, progress: Progress) -> Run:
 
 
 def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> Run:
-    from kdcompress.training.pipeline import Pipeline
+    from kdcompress.pipeline.distillation import Pipeline
 
     start = time.perf_counter()
     spent = run.manifest().get("seconds", 0.0)

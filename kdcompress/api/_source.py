@@ -24,7 +24,7 @@ class Run:
 
         `trust_code` lets code run that came with the run, which a student of a class of its own needs.
         """
-        from kdcompress.training.kept import open_model
+        from kdcompress.pipeline.reopening import open_model
 
         with trusting_code(trust_code):
             return open_model(RunFolder(self.path), "student")

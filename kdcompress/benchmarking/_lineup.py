@@ -21,12 +21,12 @@ from kdcompress.exporting._pipeline import read_list
 from kdcompress.exporting._teacher import TeacherFiles, export_teacher
 from kdcompress.files import content_digest
 from kdcompress.models import refuse_huge
+from kdcompress.pipeline.reopening import open_data
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import EXPORTS
 from kdcompress.runs.vouched import check_vouched, read_run_recipe
 from kdcompress.teachers import Fit
-from kdcompress.training.kept import open_data
 
 RESULT = "bench.json"
 _MOST_VALUES = 1 << 29  # of all random images together

@@ -17,12 +17,12 @@ from kdcompress.exporting._parity import Reference
 from kdcompress.exporting._pipeline import LIST, Exporter
 from kdcompress.exporting._request import Request
 from kdcompress.metrics.finite import check_finite
+from kdcompress.pipeline.reopening import open_data, open_model
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import EXPORTS
 from kdcompress.runs.outputs import read_outputs
 from kdcompress.runs.vouched import read_run_recipe
-from kdcompress.training.kept import open_data, open_model
 
 
 def export_run(run: RunFolder, request: Request, data_dir: Path | None, progress: Progress) -> dict[str, Any]:

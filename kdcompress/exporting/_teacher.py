@@ -23,11 +23,11 @@ from kdcompress.exporting._parity import Reference
 from kdcompress.exporting._pipeline import Exporter, read_list
 from kdcompress.exporting._request import make_request
 from kdcompress.files import content_digest, digest_of
+from kdcompress.pipeline.opening import reopen_teaching
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.vouched import read_run_recipe
 from kdcompress.teachers import Teacher
-from kdcompress.training.opening import reopen_teaching
 from kdcompress.versions import versions
 
 _COMPARED = 200  # test images

@@ -70,8 +70,6 @@ class Method(Section, ABC):
 
     def for_teacher(self) -> Method:
         """How a teacher that we train for this method is trained."""
-        from kdcompress.methods.none import NoDistillation
-
         return NoDistillation()
 
     def for_baseline(self) -> Method:
@@ -108,3 +106,17 @@ class Method(Section, ABC):
         Only for methods that need targets.
         """
         raise TypeError(f"{type(self).__name__} has no distillation loss")
+
+
+class NoDistillation(Method):
+    """Cross-entropy with the labels, nothing else: teacher inference is skipped."""
+
+    @property
+    def needs_targets(self) -> bool:
+        """False: nothing is learned from the teacher."""
+        return False
+
+    @property
+    def distillation_weight(self) -> float:
+        """0: the labels weigh everything."""
+        return 0.0

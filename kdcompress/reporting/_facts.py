@@ -14,12 +14,12 @@ from kdcompress.errors import RunError
 from kdcompress.files import read_document
 from kdcompress.metrics.classification import headline, top1
 from kdcompress.metrics.softmax import softmax
+from kdcompress.pipeline.subclasses import SubclassOutputs, read_subclasses
 from kdcompress.runs.documents import read_checked
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import EXPORTS, HISTORY, RECIPE, TEST_OUTPUTS, remedy
 from kdcompress.runs.outputs import Disagreements, Outputs, read_disagreements, read_outputs, read_validation
 from kdcompress.training.history import read_history
-from kdcompress.training.subclasses import SubclassOutputs, read_subclasses
 from kdcompress.verification.outputs import measure_outputs
 
 PAGE = "report.html"

@@ -21,16 +21,16 @@ from kdcompress.methods import Method, make_method
 from kdcompress.metrics.classification import METRICS, basic_metrics, headline
 from kdcompress.metrics.finite import check_finite
 from kdcompress.models import Forward, digest_of_model_file, load_weights, save_model
+from kdcompress.pipeline.labelling import label_all, refuse_auc, sound_teaching
+from kdcompress.pipeline.learning import Learning
+from kdcompress.pipeline.material import Material
+from kdcompress.pipeline.teaching import Teaching
 from kdcompress.progress import Progress
 from kdcompress.runs.artefacts import TRIAL
 from kdcompress.sweeping._space import Setting
 from kdcompress.teachers import Targets
 from kdcompress.training.features import forget_features
 from kdcompress.training.fitting import FEATURES, finalise, run_phase
-from kdcompress.training.labelling import label_all, refuse_auc, sound_teaching
-from kdcompress.training.learning import Learning
-from kdcompress.training.material import Material
-from kdcompress.training.teaching import Teaching
 
 BASELINE = "baseline"
 _STUDENT, _RESULT = "student.keras", "trial.json"

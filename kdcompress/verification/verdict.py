@@ -9,15 +9,15 @@ from kdcompress.errors import UsageError
 from kdcompress.metrics.classification import headline
 from kdcompress.metrics.subclasses import measure_subclasses
 from kdcompress.models import load_saved_model
+from kdcompress.pipeline.opening import reopen_teaching
+from kdcompress.pipeline.reopening import open_model
+from kdcompress.pipeline.subclasses import read_subclasses
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import read_checked
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import remedy
 from kdcompress.runs.outputs import classes_of, read_outputs, read_validation
 from kdcompress.runs.vouched import read_run_recipe
-from kdcompress.training.kept import open_model
-from kdcompress.training.opening import reopen_teaching
-from kdcompress.training.subclasses import read_subclasses
 from kdcompress.verification.costs import cost_of_file, cost_of_model
 from kdcompress.verification.gates import Gates
 from kdcompress.verification.latency import latency_ratio

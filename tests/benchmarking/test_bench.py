@@ -24,10 +24,10 @@ from kdcompress.errors import MissingExtraError, ModelError, RunError, UsageErro
 from kdcompress.exporting import _parity
 from kdcompress.exporting._pipeline import Exporter
 from kdcompress.exporting._teacher import export_teacher
+from kdcompress.pipeline.reopening import open_data
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import RECIPE
-from kdcompress.training.kept import open_data
 
 QUICK = {"threads": [1], "duration": 0.03}
 MODEL_KEYS = {

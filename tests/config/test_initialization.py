@@ -17,10 +17,10 @@ from kdcompress.config.recipe import Recipe, check_files, resolve
 from kdcompress.errors import RecipeError, RunError
 from kdcompress.methods import make_method
 from kdcompress.models import load_model
+from kdcompress.pipeline.learning import Learning
+from kdcompress.pipeline.material import Material
+from kdcompress.pipeline.zoo import zoo_key
 from kdcompress.runs.folder import RunFolder
-from kdcompress.training.learning import Learning
-from kdcompress.training.material import Material
-from kdcompress.training.zoo import zoo_key
 
 NARROW = {"student.model": "mobilenetv2", "student.width": 0.35}
 

@@ -239,7 +239,7 @@ def test_unequal_classes_without_labels_are_read_alike() -> None:
 
 
 def test_an_image_s_subclass_is_one_of_its_class() -> None:
-    from kdcompress.training.subclasses import assign
+    from kdcompress.pipeline.subclasses import assign
 
     z = np.array([[1.0, 1.0, 1.5, -9.0], [5.0, 0.0, 1.0, 2.0]], np.float32)
     # Two of 1.0 are together likelier than one of 1.5

@@ -11,10 +11,10 @@ from kdcompress.errors import ModelError
 from kdcompress.files import digest_of
 from kdcompress.methods import Method
 from kdcompress.models import Forward, load_model, model_digest, seed_everything
+from kdcompress.pipeline.material import Material
 from kdcompress.teachers import LOOK_AT, Targets, are_probabilities
 from kdcompress.training.feed import Feed
 from kdcompress.training.fitting import Phase, check_stages
-from kdcompress.training.material import Material
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ from kdcompress.data import Dataset, Split
 from kdcompress.errors import ModelError, RecipeError, RunError, TargetsError
 from kdcompress.methods import Method, Task, make_method
 from kdcompress.models import call_function, load_model, load_weights, seed_everything
+from kdcompress.pipeline.teaching import Teaching, names_of
+from kdcompress.pipeline.zoo import trained_teacher
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import RECIPE, remedy
 from kdcompress.teachers import Fit, Question, Teacher, check_answer, open_teacher, teacher_of_model
 from kdcompress.training.checkpoints import Row
-from kdcompress.training.teaching import Teaching, names_of
-from kdcompress.training.zoo import trained_teacher
 from kdcompress.trust import REMEDY, trusts_code
 
 KEPT = "teachers"  # the manifest's key of what a run keeps of its teachers

@@ -11,13 +11,13 @@ from kdcompress.data import FileImages
 from kdcompress.errors import RecipeError
 from kdcompress.files import digest_of
 from kdcompress.methods import Method
+from kdcompress.pipeline.material import Material
+from kdcompress.pipeline.opening import kept_teachers, open_teaching
+from kdcompress.pipeline.teaching import Teaching
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.teachers import JoinedRows, Targets
 from kdcompress.training.checkpoints import Row
-from kdcompress.training.material import Material
-from kdcompress.training.opening import kept_teachers, open_teaching
-from kdcompress.training.teaching import Teaching
 
 
 def sound_teaching(

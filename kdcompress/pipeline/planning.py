@@ -9,16 +9,16 @@ from kdcompress.config.recipe import Recipe, read_resolved
 from kdcompress.config.sections import OneTeacherSection
 from kdcompress.data import Split
 from kdcompress.methods import Method, make_method
+from kdcompress.pipeline.labelling import refuse_in_vain
+from kdcompress.pipeline.learning import Learning
+from kdcompress.pipeline.material import Material
+from kdcompress.pipeline.opening import open_one
+from kdcompress.pipeline.zoo import kept_digest, zoo_key
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import RECIPE
 from kdcompress.teachers import Question, Teacher, check_answer, labelled, target_key
 from kdcompress.training.fitting import check_stages
-from kdcompress.training.labelling import refuse_in_vain
-from kdcompress.training.learning import Learning
-from kdcompress.training.material import Material
-from kdcompress.training.opening import open_one
-from kdcompress.training.zoo import kept_digest, zoo_key
 
 
 def plan_run(

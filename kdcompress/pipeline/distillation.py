@@ -23,6 +23,12 @@ from kdcompress.metrics.classification import basic_metrics
 from kdcompress.metrics.comparison import disagreements
 from kdcompress.metrics.finite import check_finite
 from kdcompress.models import Forward, is_unscaled, load_weights, model_digest, save_model
+from kdcompress.pipeline.labelling import label_all, refuse_in_vain, sound_teaching
+from kdcompress.pipeline.learning import Learning
+from kdcompress.pipeline.material import Material
+from kdcompress.pipeline.opening import keep_teaching, kept_teachers
+from kdcompress.pipeline.subclasses import keep_subclasses
+from kdcompress.pipeline.teaching import Teaching
 from kdcompress.progress import Progress
 from kdcompress.runs import artefacts
 from kdcompress.runs.folder import RunFolder
@@ -31,12 +37,6 @@ from kdcompress.teachers import Targets
 from kdcompress.training.checkpoints import TrainingState, assign, values_of
 from kdcompress.training.fitting import finalise, run_phase, use_determinism
 from kdcompress.training.history import History
-from kdcompress.training.labelling import label_all, refuse_in_vain, sound_teaching
-from kdcompress.training.learning import Learning
-from kdcompress.training.material import Material
-from kdcompress.training.opening import keep_teaching, kept_teachers
-from kdcompress.training.subclasses import keep_subclasses
-from kdcompress.training.teaching import Teaching
 
 _SHOWN = 24  # images, for a report that has no data set at hand
 Answers = dict[str, NDArray[np.float32]]
