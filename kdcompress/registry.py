@@ -52,7 +52,7 @@ ROOMS = {
     "recipes": Registry("config/presets/*.toml", "recipe"),
     "models": Registry("models/*.py", "model"),
     "methods": Registry("methods/*.py", "method"),
-    "datasets": Registry("data/*.py", "dataset", dashed=True),
+    "datasets": Registry("data/sources/*.py", "dataset", dashed=True),
     "teachers": Registry("formats/*/teacher.py", "kind of teacher"),
     "formats": Registry("formats/*/writer.py", "format", dashed=True),
     "runtimes": Registry("formats/*/runtimes/*.py", "runtime"),

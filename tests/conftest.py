@@ -21,7 +21,7 @@ def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the user's cache or data, nor the network."""
     monkeypatch.setenv("KDCOMPRESS_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("KDCOMPRESS_DATA_DIR", raising=False)
-    monkeypatch.setattr("kdcompress.data.mnist.URL", "http://127.0.0.1:9/mnist.npz")
+    monkeypatch.setattr("kdcompress.data.sources.mnist.URL", "http://127.0.0.1:9/mnist.npz")
 
 
 @pytest.fixture(scope="session")

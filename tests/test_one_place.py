@@ -31,7 +31,7 @@ PLACES = {
     "ProcessPoolExecutor": set[str](),
     "print": {
         "cli/_app.py", "cli/_terminal.py", "cli/cache.py", "cli/init.py", "cli/list.py", "sweeping/_worker.py",
-        "data/_synthetic.py",
+        "data/synthetic/_base.py",
     },
 }  # fmt: skip
 ATTRIBUTES = {

@@ -129,7 +129,7 @@ def test_what_a_killed_process_left_is_cleared_by_the_next_and_no_more(
 
 
 def test_drawn_images_are_the_same_in_one_process_and_in_several(trap: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kdcompress.data import _synthetic
+    from kdcompress.data.synthetic import _base as _synthetic
     from kdcompress.progress import Progress
 
     monkeypatch.setattr(_synthetic, "_cores", lambda: 2)

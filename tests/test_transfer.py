@@ -10,7 +10,7 @@ import pytest
 from conftest import Recorder
 
 import kdcompress
-from kdcompress.data._synthetic import make_synthetic
+from kdcompress.data.synthetic._base import make_synthetic
 from kdcompress.progress import Progress
 
 STAGES = [{"trainable": "head", "epochs": 2, "learning_rate": 1e-2}, {"trainable": "all", "epochs": 1}]

@@ -194,7 +194,7 @@ def draw(plan: Plan, data_dir: Path | None) -> Path | None:
     """The folder of the images: that which was named, or one of drawn images."""
     if not plan.synthetic:
         return data_dir
-    from kdcompress.data._synthetic import make_synthetic
+    from kdcompress.data.synthetic._base import make_synthetic
     from kdcompress.progress import Progress
 
     folder = plan.work / "images"

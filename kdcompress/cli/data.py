@@ -68,7 +68,7 @@ def make_synthetic(
     kdcompress data make-synthetic mhist --out synthetic/ --count 400 --size 96
     kdcompress data check mhist --data-dir synthetic/
     """
-    from kdcompress.data._synthetic import make_synthetic
+    from kdcompress.data.synthetic._base import make_synthetic
 
     with working() as terminal:
         made = make_synthetic(name, out, terminal, count=count, size=size, seed=seed)

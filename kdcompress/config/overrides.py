@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress import registry
-from kdcompress.config import initialization as starts
+from kdcompress.config import initialization
 from kdcompress.config.settings import LONGEST_PATH, named, shown
 from kdcompress.errors import KDCompressError, RecipeError
 from kdcompress.files import read_document
@@ -138,7 +138,7 @@ def _drop_other_start(values: dict[str, Any], key: str, model: Any) -> None:
     if name not in ("teacher", "student") or last != "model" or not isinstance(section, dict):
         return
     if model not in ("", section.get("model")):  # "" makes room for members, which take over what they can
-        starts.drop_start(section, str(model))
+        initialization.drop_start(section, str(model))
 
 
 def refuse_ignored(values: dict[str, Any], key: str) -> None:

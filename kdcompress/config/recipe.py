@@ -11,8 +11,9 @@ import tomli_w
 from pydantic import AfterValidator, Field
 
 from kdcompress import registry
-from kdcompress.config import initialization as starts
+from kdcompress.config import initialization
 from kdcompress.config.limits import MOST_CLASSES
+from kdcompress.config.members import inherit
 from kdcompress.config.overrides import override, read_toml, refuse_ignored, refuse_odd
 from kdcompress.config.references import (
     anchor,
@@ -25,7 +26,6 @@ from kdcompress.config.references import (
 )
 from kdcompress.config.sections import (
     Classes,
-    OneTeacherSection,
     SplitSection,
     StudentSection,
     TeacherSection,
@@ -208,7 +208,7 @@ def _paths(values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _check(values: dict[str, Any]) -> Recipe:
-    _inherit(values.get("teacher"))
+    inherit(values.get("teacher"))
     recipe = build(Recipe, values)
     chosen = {section: choose(section, getattr(recipe, section)) for section in CHOSEN}
     resolved = recipe.to_dict()
@@ -219,25 +219,6 @@ def _check(values: dict[str, Any]) -> Recipe:
     _refuse_teachers(recipe)
     _check_models(resolved)
     return build(Recipe, resolved)
-
-
-def _inherit(teacher: Any) -> None:
-    """What stands in [teacher] counts for each of its members that does not say otherwise."""
-    if isinstance(teacher, dict) and isinstance(teacher.get("members"), list | tuple):
-        shared = {
-            key: value for key, value in teacher.items() if key in OneTeacherSection.model_fields and key != "model"
-        }
-        teacher["members"] = [_heir(shared, one) if isinstance(one, dict) else one for one in teacher["members"]]
-
-
-def _heir(shared: dict[str, Any], member: dict[str, Any]) -> dict[str, Any]:
-    is_zoo = member.get("model") in registry.choices("models")  # which has its preprocessing inside
-    own = {*starts.settings_of(str(member.get("model"))), *(() if is_zoo else ("preprocessing",))}
-    special = ("preprocessing", *starts.SETTINGS)
-    heir = {**{key: value for key, value in shared.items() if key not in special or key in own}, **member}
-    if isinstance(shared.get("training"), dict) and isinstance(member.get("training"), dict):
-        heir["training"] = {**shared["training"], **member["training"]}
-    return heir
 
 
 def _refuse_teachers(recipe: Recipe) -> None:
@@ -251,6 +232,6 @@ def _check_models(resolved: dict[str, Any]) -> None:
     members = [(f"teacher.members.{index}", member) for index, member in enumerate(teacher["members"])]
     for key, one in (*(members or [("teacher", teacher)]), ("student", resolved["student"])):
         one["model"] = model_reference(one["model"], f"{key}.model", key.partition(".")[0])
-        if one["pretrained"] not in starts.NAMED:
+        if one["pretrained"] not in initialization.NAMED:
             located(one["pretrained"], f"{key}.pretrained")
-        starts.check_start(one, key)
+        initialization.check_start(one, key)

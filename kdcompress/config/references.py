@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress import registry
-from kdcompress.config import initialization as starts
+from kdcompress.config import initialization
 from kdcompress.config.settings import LONGEST_PATH, named, shown
 from kdcompress.errors import RecipeError, one_line
 
@@ -60,6 +60,9 @@ def anchor(values: dict[str, Any], folder: Path, paths: Mapping[str, tuple[str, 
         is_file = Path(text).suffix.lower() in file_endings("teacher")
         return place(text, key) if is_file or "/" in text or is_folder(folder / text) else text
 
+    def weights(text: str, key: str) -> str:
+        return text if text in initialization.NAMED else place(text, key)
+
     for name, keys in paths.items():
         map_texts(values.get(name), name, keys, place)
     teacher = values.get("teacher")
@@ -68,7 +71,7 @@ def anchor(values: dict[str, Any], folder: Path, paths: Mapping[str, tuple[str, 
     sections = {"teacher": teacher, "student": values.get("student")}
     for name, section in {**sections, **{f"teacher.members.{n}": one for n, one in named_members}}.items():
         map_texts(section, name, ("model",), model)
-        map_texts(section, name, ("pretrained",), lambda text, key: text if text in starts.NAMED else place(text, key))
+        map_texts(section, name, ("pretrained",), weights)
 
 
 def map_texts(section: Any, name: str, keys: tuple[str, ...], change: Callable[[str, str], str]) -> None:

@@ -1,4 +1,4 @@
-"""One file per data set, each defining DATASET; splits and views in the underscored parts."""
+"""Images and labels: data sets in `sources/`, stores, splits and views."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.config.recipe import Recipe, choose
-from kdcompress.data._base import UNLABELLED, Dataset, DatasetSource, Samples, write_ids
-from kdcompress.data._images import MODES, Shape, find_images, image_size, read_image
-from kdcompress.data._npz import ArrayFile
-from kdcompress.data._splits import Split, split_dataset, stratified
-from kdcompress.data._stores import FileImages, Images, LazyImages, MappedImages, blocks, fitted
-from kdcompress.data._subclasses import merged
-from kdcompress.data._unlabelled import load_unlabelled
-from kdcompress.data._views import apply_transforms, chosen_transforms, scale_transforms, view_transforms
+from kdcompress.data.base import UNLABELLED, Dataset, DatasetSource, Samples, write_ids
+from kdcompress.data.images import MODES, Shape, find_images, image_size, read_image
+from kdcompress.data.npz import ArrayFile
+from kdcompress.data.splits import Split, split_dataset, stratified
+from kdcompress.data.stores import FileImages, Images, LazyImages, MappedImages, blocks, fitted
+from kdcompress.data.subclasses import merged
+from kdcompress.data.unlabelled import load_unlabelled
+from kdcompress.data.views import apply_transforms, chosen_transforms, scale_transforms, view_transforms
 from kdcompress.progress import Progress
 
 

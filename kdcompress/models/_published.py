@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from kdcompress.data._download import CONNECT_TIMEOUT_S, open_url
+from kdcompress.data.download import CONNECT_TIMEOUT_S, open_url
 from kdcompress.errors import ModelError
 
 KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"

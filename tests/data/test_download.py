@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from kdcompress.data import _download
-from kdcompress.data._download import download
+from kdcompress.data import download as _download
+from kdcompress.data.download import download
 from kdcompress.errors import DataError
 
 BODY = b"digits" * 1000

@@ -12,7 +12,7 @@ from PIL import Image
 from kdcompress.config.recipe import resolve
 from kdcompress.config.sections import SplitSection
 from kdcompress.data import make_source
-from kdcompress.data.ebhi_seg import CLASSES, part_of
+from kdcompress.data.sources.ebhi_seg import CLASSES, part_of
 from kdcompress.errors import DataError, KDCompressError
 
 WHOLE = os.environ.get("KDCOMPRESS_DATA_DIR")

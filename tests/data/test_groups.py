@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from own_images import cache_elsewhere, load, picture, pictures
 
-from kdcompress.data import _groups
-from kdcompress.data._groups import groups_of, refuse_pattern
+from kdcompress.data import groups as _groups
+from kdcompress.data.groups import groups_of, refuse_pattern
 from kdcompress.errors import DataError, RecipeError
 
 __all__ = ["cache_elsewhere"]  # a fixture of every test here

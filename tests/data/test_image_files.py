@@ -115,7 +115,7 @@ def test_many_bad_images_are_counted(tmp_path: Path) -> None:
 
 
 def test_images_are_decoded_once_and_again_when_they_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kdcompress.data import _index
+    from kdcompress.data import index as _index
 
     pictures(tmp_path)
     looked: list[str] = []

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from kdcompress.cache import cache_dir
 from kdcompress.cli._app import app
 from kdcompress.data import FileImages, Samples, make_source
-from kdcompress.data._mhist_origin import difference
+from kdcompress.data.mhist.origin import difference
 from kdcompress.errors import DataError, RecipeError
 from kdcompress.progress import Progress
 

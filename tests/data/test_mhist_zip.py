@@ -15,7 +15,7 @@ from mhist_folder import folder, refused
 from own_images import cache_elsewhere, load
 
 from kdcompress.cache import cache_dir
-from kdcompress.data import _mhist_zip as unzipping
+from kdcompress.data.mhist import archive as unzipping
 
 __all__ = ["cache_elsewhere", "folder"]  # fixtures of the tests here
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from conftest import NAMES, Recorder, idx
 
-from kdcompress.data import Dataset, make_source, mnist
+from kdcompress.data import Dataset, make_source
+from kdcompress.data.sources import mnist
 from kdcompress.errors import DataError, MissingExtraError
 from kdcompress.progress import Progress
 
@@ -171,7 +172,7 @@ def test_a_folder_that_is_not_there_empty_or_a_file(tmp_path: Path) -> None:
 AS_SOMEBODY_ELSE = """
 import os, sys
 from pathlib import Path
-from kdcompress.data._base import readable_folder
+from kdcompress.data.base import readable_folder
 from kdcompress.errors import DataError
 if os.getuid() == 0:  # root may read everything: become nobody
     os.setuid(65534)

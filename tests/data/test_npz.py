@@ -21,7 +21,8 @@ from own_images import cache_elsewhere, load
 
 from kdcompress import npz as reading
 from kdcompress.cache import cache_dir, clear
-from kdcompress.data import ArrayFile, _sums
+from kdcompress.data import ArrayFile
+from kdcompress.data import sums as _sums
 from kdcompress.errors import DataError, RunError
 from kdcompress.npz import open_npz, read_npz
 

@@ -27,9 +27,9 @@ from own_images import load, picture
 from kdcompress.config.overrides import override, parse_setting
 from kdcompress.config.recipe import PRESETS, resolve
 from kdcompress.data import ArrayFile, read_image
-from kdcompress.data._idx import read_idx
-from kdcompress.data._mhist_table import read_annotations
-from kdcompress.data._rows import read_rows
+from kdcompress.data.idx import read_idx
+from kdcompress.data.mhist.table import read_annotations
+from kdcompress.data.rows import read_rows
 from kdcompress.errors import DataError, RecipeError, RunError
 from kdcompress.npz import read_npz
 

@@ -25,16 +25,16 @@ from kdcompress.data import (
     Dataset,
     Split,
     find_images,
+    images,
     load_unlabelled,
     read_image,
     split_dataset,
     view_transforms,
     write_ids,
 )
-from kdcompress.data import _images as images
-from kdcompress.data._idx import read_idx
-from kdcompress.data._places import files_below
-from kdcompress.data.ebhi_seg import EbhiSeg, part_of
+from kdcompress.data.idx import read_idx
+from kdcompress.data.places import files_below
+from kdcompress.data.sources.ebhi_seg import EbhiSeg, part_of
 from kdcompress.errors import DataError
 
 __all__ = ["cache_elsewhere"]  # a fixture of every test here
@@ -324,7 +324,7 @@ def test_tiles_that_are_larger_than_their_image_are_usual(tmp_path: Path) -> Non
 
 def test_an_image_file_is_no_larger_than_images_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures(tmp_path)
-    monkeypatch.setattr("kdcompress.data._index.LARGEST_FILE", 500)
+    monkeypatch.setattr("kdcompress.data.index.LARGEST_FILE", 500)
     picture(tmp_path / "cat" / "big.png", 5, size=(30, 30))
     with pytest.raises(DataError, match=r"big\.png has [\d,]+ bytes, above 500: no image for a model"):
         load("folder", dir=tmp_path)

@@ -10,7 +10,7 @@ from own_images import picture
 
 from kdcompress.batches import batch_for
 from kdcompress.data import FileImages, Images, LazyImages, MappedImages, Samples, blocks, fitted
-from kdcompress.data._stores import FittedImages, JoinedImages, content, take
+from kdcompress.data.stores import FittedImages, JoinedImages, content, take
 
 
 @pytest.fixture

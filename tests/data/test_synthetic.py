@@ -18,10 +18,11 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from kdcompress.data import _synthetic, make_source
-from kdcompress.data._crypts import Crypt, draw_crypt
-from kdcompress.data._synthetic import generators, make_synthetic
-from kdcompress.data._synthetic_mhist import SYNTHETIC, Request, cell_of, draw_image, reading
+from kdcompress.data import make_source
+from kdcompress.data.synthetic import _base as _synthetic
+from kdcompress.data.synthetic._base import generators, make_synthetic
+from kdcompress.data.synthetic._crypts import Crypt, draw_crypt
+from kdcompress.data.synthetic.mhist import SYNTHETIC, Request, cell_of, draw_image, reading
 from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
 

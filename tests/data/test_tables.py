@@ -13,9 +13,9 @@ from conftest import Recorder
 from mhist_folder import folder, refused, row, rows_of, write_rows
 from own_images import cache_elsewhere, load, picture
 
-from kdcompress.data import _rows
-from kdcompress.data._columns import resembling
-from kdcompress.data._inside import Inside
+from kdcompress.data import rows as _rows
+from kdcompress.data.columns import resembling
+from kdcompress.data.inside import Inside
 from kdcompress.errors import DataError
 
 __all__ = ["cache_elsewhere", "folder"]  # fixtures of the tests here
@@ -274,5 +274,5 @@ def test_a_manifest_that_is_odd(folder: Path) -> None:
 
 
 def test_too_many_annotations(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kdcompress.data._mhist_table._MOST_ROWS", 20)
+    monkeypatch.setattr("kdcompress.data.mhist.table._MOST_ROWS", 20)
     refused(folder, "has more than 20 rows, which MHIST has not")

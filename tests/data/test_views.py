@@ -22,7 +22,7 @@ def test_a_shift_by_whole_pixels_moves_them() -> None:
 
 
 def test_a_turn_by_ninety_degrees_is_numpy_s(small: Samples) -> None:
-    from kdcompress.data._views import projective
+    from kdcompress.data.views import projective
 
     turn = np.array([projective(np.pi / 2, 0.0, 0.0, 28, 28)], np.float32)
     moved = np.asarray(apply_transforms(small.images[:1], turn))[0]
@@ -67,7 +67,7 @@ def test_shifts_and_turns_stay_within_their_limits(small: Samples) -> None:
 
 def test_a_view_is_the_same_at_another_size() -> None:
     from kdcompress.data import scale_transforms
-    from kdcompress.data._views import projective
+    from kdcompress.data.views import projective
 
     # A shift by 2 pixels of 28 is one by 4 of 56; a turn about the centre stays one
     shift = np.array(projective(0.0, 2.0, -1.0, 28, 28), np.float32)

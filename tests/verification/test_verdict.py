@@ -58,7 +58,7 @@ def test_no_data_and_no_images_are_needed(finished: Path, monkeypatch: pytest.Mo
     def gone(*_: object) -> None:
         raise AssertionError("verify must not read data")
 
-    monkeypatch.setattr("kdcompress.data.mnist.Mnist.load", gone, raising=False)
+    monkeypatch.setattr("kdcompress.data.sources.mnist.Mnist.load", gone, raising=False)
     assert kdcompress.verify(finished)["student"]["params"] > 0
 
 

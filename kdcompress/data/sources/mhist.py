@@ -10,15 +10,15 @@ import numpy as np
 from pydantic import PositiveInt
 
 from kdcompress.cache import cache_dir
-from kdcompress.data._base import Dataset, DatasetSource, Samples
-from kdcompress.data._mhist_files import Files, image_folder, look_at_files
-from kdcompress.data._mhist_origin import SYNTHETIC_NOTICE, difference, how_to_request, synthetic_origin
-from kdcompress.data._mhist_summary import digests_of, refuse_duplicates, summary_lines
-from kdcompress.data._mhist_table import PARTS, TABLE, Annotations, read_annotations
-from kdcompress.data._places import is_file
-from kdcompress.data._stores import FileImages
-from kdcompress.data._twins import notice_of
-from kdcompress.data._votes import CLASSES, by_class, chances_of, divided
+from kdcompress.data.base import Dataset, DatasetSource, Samples
+from kdcompress.data.duplicates import notice_of
+from kdcompress.data.mhist.files import Files, image_folder, look_at_files
+from kdcompress.data.mhist.origin import SYNTHETIC_NOTICE, difference, how_to_request, synthetic_origin
+from kdcompress.data.mhist.summary import digests_of, refuse_duplicates, summary_lines
+from kdcompress.data.mhist.table import PARTS, TABLE, Annotations, read_annotations
+from kdcompress.data.mhist.votes import CLASSES, by_class, chances_of, divided
+from kdcompress.data.places import is_file
+from kdcompress.data.stores import FileImages
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 

@@ -24,7 +24,6 @@ from kdcompress.registry import suggestion
 MANIFEST = "synthetic.json"
 SMALLEST, LARGEST = 32, 1024  # pixels
 MOST = 100_000
-_PREFIX = "_synthetic_"
 _CHUNK = 16  # images between two signs of life
 _WORTH_PROCESSES = 200  # below, starting them takes longer than they save
 
@@ -86,8 +85,8 @@ def make_synthetic(
 
 def generators() -> list[str]:
     """The data sets that have a generator, sorted."""
-    files = Path(__file__).parent.glob(f"{_PREFIX}*.py")
-    return sorted(path.stem.removeprefix(_PREFIX).replace("_", "-") for path in files)
+    files = Path(__file__).parent.glob("[!_]*.py")
+    return sorted(path.stem.replace("_", "-") for path in files)
 
 
 def _generator(name: str) -> Synthetic:
@@ -97,7 +96,7 @@ def _generator(name: str) -> Synthetic:
             f"there is no generator of synthetic images for {name!r}{suggestion(name, names)}; "
             f"data sets that have one: {', '.join(names)}"
         )
-    module = importlib.import_module(f"kdcompress.data.{_PREFIX}{name.replace('-', '_')}")
+    module = importlib.import_module(f"kdcompress.data.synthetic.{name.replace('-', '_')}")
     found: Synthetic = module.SYNTHETIC
     return found
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.batches import batch_for
-from kdcompress.data._images import Shape, fit_image, read_image
+from kdcompress.data.images import Shape, fit_image, read_image
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Rows: TypeAlias = "slice | Sequence[int] | NDArray[np.int64]"

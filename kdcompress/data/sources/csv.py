@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from kdcompress.data._base import readable_folder
-from kdcompress.data._inside import Inside
-from kdcompress.data._listing import PARTS, ImageFiles, Listing
-from kdcompress.data._places import exists, expanded, is_file, is_folder
-from kdcompress.data._rows import filled, read_rows, refuse_missing, refuse_repeated, warn_of_unused
+from kdcompress.data.base import readable_folder
+from kdcompress.data.inside import Inside
+from kdcompress.data.listing import PARTS, ImageFiles, Listing
+from kdcompress.data.places import exists, expanded, is_file, is_folder
+from kdcompress.data.rows import filled, read_rows, refuse_missing, refuse_repeated, warn_of_unused
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 

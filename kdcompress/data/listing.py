@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from kdcompress.data._base import Dataset, DatasetSource, Samples
-from kdcompress.data._images import Shape
-from kdcompress.data._index import look_through, size_in_words
-from kdcompress.data._splits import carve
-from kdcompress.data._stores import FileImages
-from kdcompress.data._subclasses import number_subclasses
-from kdcompress.data._twins import notice_of
+from kdcompress.data.base import Dataset, DatasetSource, Samples
+from kdcompress.data.duplicates import notice_of
+from kdcompress.data.images import Shape
+from kdcompress.data.index import look_through, size_in_words
+from kdcompress.data.splits import carve
+from kdcompress.data.stores import FileImages
+from kdcompress.data.subclasses import number_subclasses
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 from kdcompress.registry import suggestion

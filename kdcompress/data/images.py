@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from kdcompress.data._places import exists, files_below, is_file, is_folder
+from kdcompress.data.places import exists, files_below, is_file, is_folder
 from kdcompress.errors import DataError, one_line
 from kdcompress.npz import reason
 from kdcompress.paths import require_regular

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.data._images import is_image
-from kdcompress.data._index import look_through
-from kdcompress.data._inside import Inside
-from kdcompress.data._mhist_table import IMAGES, TABLE, Annotations
-from kdcompress.data._mhist_zip import unpacked
-from kdcompress.data._places import files_below, is_file, is_folder
-from kdcompress.data._rows import refuse_missing
+from kdcompress.data.images import is_image
+from kdcompress.data.index import look_through
+from kdcompress.data.inside import Inside
+from kdcompress.data.mhist.archive import unpacked
+from kdcompress.data.mhist.table import IMAGES, TABLE, Annotations
+from kdcompress.data.places import files_below, is_file, is_folder
+from kdcompress.data.rows import refuse_missing
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 

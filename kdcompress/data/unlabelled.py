@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.config.sections import UnlabelledSection
-from kdcompress.data._base import UNLABELLED, Dataset, Samples
-from kdcompress.data._images import MODES, find_images, refuse_tiny
-from kdcompress.data._index import look_through
-from kdcompress.data._npz import ArrayFile
-from kdcompress.data._places import exists, expanded, is_file
-from kdcompress.data._stores import FileImages, Images, MappedImages, fitted
-from kdcompress.data._twins import image_digests
+from kdcompress.data.base import UNLABELLED, Dataset, Samples
+from kdcompress.data.duplicates import image_digests
+from kdcompress.data.images import MODES, find_images, refuse_tiny
+from kdcompress.data.index import look_through
+from kdcompress.data.npz import ArrayFile
+from kdcompress.data.places import exists, expanded, is_file
+from kdcompress.data.stores import FileImages, Images, MappedImages, fitted
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from kdcompress.data._base import Samples
-from kdcompress.data._mhist_table import IMAGES, TABLE
-from kdcompress.data._votes import CLASSES
+from kdcompress.data.base import Samples
+from kdcompress.data.mhist.table import IMAGES, TABLE
+from kdcompress.data.mhist.votes import CLASSES
 from kdcompress.errors import DataError
 from kdcompress.files import read_json
 

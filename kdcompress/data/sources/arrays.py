@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from kdcompress.data._base import Dataset, DatasetSource, Samples, readable_folder
-from kdcompress.data._images import refuse_tiny
-from kdcompress.data._npz import ArrayFile
-from kdcompress.data._places import expanded, is_file
-from kdcompress.data._splits import carve
-from kdcompress.data._stores import Images, MappedImages, fitted
-from kdcompress.data._subclasses import Names, number_subclasses
-from kdcompress.data._twins import notice_of
+from kdcompress.data.base import Dataset, DatasetSource, Samples, readable_folder
+from kdcompress.data.duplicates import notice_of
+from kdcompress.data.images import refuse_tiny
+from kdcompress.data.npz import ArrayFile
+from kdcompress.data.places import expanded, is_file
+from kdcompress.data.splits import carve
+from kdcompress.data.stores import Images, MappedImages, fitted
+from kdcompress.data.subclasses import Names, number_subclasses
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 

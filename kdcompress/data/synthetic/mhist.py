@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kdcompress.data._stain import scan
-from kdcompress.data._synthetic import Request, Synthetic
-from kdcompress.data._tissue import draw_tissue
+from kdcompress.data.synthetic._base import Request, Synthetic
+from kdcompress.data.synthetic._stain import scan
+from kdcompress.data.synthetic._tissue import draw_tissue
 
 Label = Literal["HP", "SSA"]
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationInfo, field_validator
 
-from kdcompress.data._images import find_images, read_mask
-from kdcompress.data._listing import ImageFiles, Listing
-from kdcompress.data._places import is_file, is_folder
+from kdcompress.data.images import find_images, read_mask
+from kdcompress.data.listing import ImageFiles, Listing
+from kdcompress.data.places import is_file, is_folder
 from kdcompress.errors import DataError
 from kdcompress.paths import below
 from kdcompress.progress import Progress

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from pydantic import field_validator
 
-from kdcompress.data._base import readable_folder
-from kdcompress.data._groups import groups_of, refuse_pattern
-from kdcompress.data._images import SUFFIXES, find_images, is_image
-from kdcompress.data._listing import PARTS, ImageFiles, Listing
-from kdcompress.data._places import expanded
+from kdcompress.data.base import readable_folder
+from kdcompress.data.groups import groups_of, refuse_pattern
+from kdcompress.data.images import SUFFIXES, find_images, is_image
+from kdcompress.data.listing import PARTS, ImageFiles, Listing
+from kdcompress.data.places import expanded
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.cache import cache_dir
-from kdcompress.data._base import Dataset, DatasetSource, Samples
-from kdcompress.data._download import download
-from kdcompress.data._idx import read_idx
-from kdcompress.data._images import refuse_tiny
-from kdcompress.data._places import is_file, is_folder
+from kdcompress.data.base import Dataset, DatasetSource, Samples
+from kdcompress.data.download import download
+from kdcompress.data.idx import read_idx
+from kdcompress.data.images import refuse_tiny
+from kdcompress.data.places import is_file, is_folder
 from kdcompress.errors import DataError, MissingExtraError
 from kdcompress.npz import read_npz
 from kdcompress.progress import Progress

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.data._places import exists, is_file, is_folder
-from kdcompress.data._sums import check_once
+from kdcompress.data.places import exists, is_file, is_folder
+from kdcompress.data.sums import check_once
 from kdcompress.errors import DataError
 from kdcompress.npz import DAMAGED, HoldsObjectsError, map_array, open_npz, reason
 from kdcompress.progress import Progress

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from kdcompress.data._crypts import Crypt, Points, draw_crypt
+from kdcompress.data.synthetic._crypts import Crypt, Points, draw_crypt
 
 Dye = tuple[int, int, int]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.config.sections import SplitSection
-from kdcompress.data._base import Dataset, Samples
+from kdcompress.data.base import Dataset, Samples
 from kdcompress.errors import DataError
 from kdcompress.files import digest_of
 

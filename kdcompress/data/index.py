@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.cache import entry_lock
-from kdcompress.data._images import LARGEST_FILE, Look, look_at
-from kdcompress.data._stores import in_parallel
+from kdcompress.data.images import LARGEST_FILE, Look, look_at
+from kdcompress.data.stores import in_parallel
 from kdcompress.errors import DataError
 from kdcompress.files import digest_of, write_npz
 from kdcompress.npz import read_npz

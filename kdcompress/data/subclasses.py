@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.data._base import Dataset, Samples
+from kdcompress.data.base import Dataset, Samples
 from kdcompress.errors import DataError, RecipeError
 from kdcompress.registry import suggestion
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.data._base import Dataset
-from kdcompress.data._index import look_through
-from kdcompress.data._mhist_files import Files
-from kdcompress.data._mhist_table import TABLE
-from kdcompress.data._stores import FileImages
-from kdcompress.data._twins import Digests, shared, told
-from kdcompress.data._votes import ANNOTATORS, MAJORITY, agreement
+from kdcompress.data.base import Dataset
+from kdcompress.data.duplicates import Digests, shared, told
+from kdcompress.data.index import look_through
+from kdcompress.data.mhist.files import Files
+from kdcompress.data.mhist.table import TABLE
+from kdcompress.data.mhist.votes import ANNOTATORS, MAJORITY, agreement
+from kdcompress.data.stores import FileImages
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 

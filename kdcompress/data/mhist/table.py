@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.data._inside import Inside
-from kdcompress.data._rows import read_rows, refuse_missing, refuse_repeated
-from kdcompress.data._votes import ANNOTATORS, CLASSES, MAJORITY
+from kdcompress.data.inside import Inside
+from kdcompress.data.mhist.votes import ANNOTATORS, CLASSES, MAJORITY
+from kdcompress.data.rows import read_rows, refuse_missing, refuse_repeated
 from kdcompress.errors import DataError
 
 TABLE = "annotations.csv"

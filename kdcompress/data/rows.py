@@ -8,8 +8,8 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from kdcompress.data._columns import resembling
-from kdcompress.data._places import exists
+from kdcompress.data.columns import resembling
+from kdcompress.data.places import exists
 from kdcompress.errors import DataError
 from kdcompress.paths import require_regular
 from kdcompress.progress import Progress

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from kdcompress.cache import cache_dir
 from kdcompress.config.settings import Section
-from kdcompress.data._places import exists, expanded, is_folder
-from kdcompress.data._stores import Images, JoinedImages, content, take
+from kdcompress.data.places import exists, expanded, is_folder
+from kdcompress.data.stores import Images, JoinedImages, content, take
 from kdcompress.errors import DataError
 from kdcompress.files import write_text
 from kdcompress.progress import Progress

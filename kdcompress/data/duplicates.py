@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.batches import batch_for
-from kdcompress.data._base import Dataset, Samples
-from kdcompress.data._stores import FileImages, blocks
+from kdcompress.data.base import Dataset, Samples
+from kdcompress.data.stores import FileImages, blocks
 
 Digests = NDArray[np.bytes_]
 _TOLD = 3  # pairs that a notice names

@@ -7,8 +7,8 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from kdcompress.cache import entry_lock
-from kdcompress.data._images import is_image
-from kdcompress.data._inside import Inside
+from kdcompress.data.images import is_image
+from kdcompress.data.inside import Inside
 from kdcompress.errors import DataError
 from kdcompress.files import move_into_place, sha256_of
 from kdcompress.leftovers import remove

@@ -1,0 +1,1 @@
+"""What MHIST alone needs: its files, its table, its votes, where it comes from."""

@@ -1,0 +1,1 @@
+"""Drawn stand-ins for data that may not be handed on: one file for each data set, defining SYNTHETIC."""
