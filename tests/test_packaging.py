@@ -8,6 +8,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+from kdcompress import __version__
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -24,3 +26,7 @@ def test_the_wheel_holds_every_module_and_recipe(tmp_path: Path) -> None:
     files = {path.relative_to(source).as_posix() for path in (source / "kdcompress").rglob("*") if path.is_file()}
     assert "kdcompress/config/presets/mnist.toml" in files
     assert {name for name in files if not name.endswith(".pyc")} == packed
+
+
+def test_the_citation_names_this_version() -> None:
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
