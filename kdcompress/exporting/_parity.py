@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from kdcompress.metrics.classification import METRICS, headline, measure, top1
 from kdcompress.metrics.comparison import recall_change
 
 BATCHES = (1, 64)
+_READ = 4 * max(BATCHES)  # images at once: a runtime that changes its batch size makes its buffers anew
 # fp32: the largest difference of logits, as a part of the largest |logit|
 FP32_TOLERANCE = 1e-4
 # Without labels there is no metric: a smaller precision must give the Keras model's top-1 on this part of the images
@@ -31,7 +33,7 @@ class Reference:
     labels: NDArray[np.int64] | None
     classes: list[str]
 
-    @property
+    @cached_property
     def metrics(self) -> dict[str, Any] | None:
         """The Keras model's own metrics."""
         return None if self.labels is None else measure(self.logits, self.labels, self.classes)
@@ -57,7 +59,7 @@ def compare(opened: Opened, reference: Reference, precision: str, max_metric_dro
     fp32 passes if no logit is further off than 1e-4 of the largest |logit|, and top-1 changes only where the first two
     logits lie closer than that. Smaller precisions pass if the metric falls by at most `max_metric_drop` (a fraction).
     """
-    runs = [_logits(opened, reference.images, batch) for batch in BATCHES]
+    runs = _logits(opened, reference.images)
     worst = max(runs, key=lambda logits: _difference(logits, reference.logits))
     flipped = sorted({int(i) for logits in runs for i in np.flatnonzero(top1(logits) != top1(reference.logits))})
     finite = bool(np.isfinite(worst).all())
@@ -94,10 +96,13 @@ def changed_answers(entry: dict[str, Any]) -> str | None:
     return f"{entry['path']} answers otherwise than the Keras model on {share}; it passes{why}"
 
 
-def _logits(opened: Opened, images: Images | LazyImages, batch: int) -> Logits:
-    """The answers in batches of one size; images on disk are read in larger ones."""
-    read = blocks(images, max(BATCHES))
-    return np.concatenate([opened.run(block[i : i + batch]) for block in read for i in range(0, len(block), batch)])
+def _logits(opened: Opened, images: Images | LazyImages) -> list[Logits]:
+    """The answers in batches of each of the BATCHES, from one reading of the images."""
+    found: list[list[Logits]] = [[] for _ in BATCHES]
+    for block in blocks(images, _READ):
+        for parts, size in zip(found, BATCHES, strict=True):
+            parts += [opened.run(block[i : i + size]) for i in range(0, len(block), size)]
+    return [np.concatenate(parts) for parts in found]
 
 
 def _difference(logits: Logits, reference: Logits) -> float:

@@ -12,6 +12,7 @@ import onnx
 import pytest
 from keras import Input, Sequential, layers
 
+from kdcompress.data import LazyImages
 from kdcompress.exporting import Opened, Options, make_format, open_exported
 from kdcompress.exporting._network import Network, freeze
 from kdcompress.exporting._parity import Reference, compare
@@ -138,3 +139,36 @@ def test_without_labels_top1_must_agree() -> None:
     assert (one["passed"], two["passed"]) == (True, False)
     assert two["metrics"] is None
     assert two["reasons"] == ["top-1 agrees on 90.0 % of the images, below 95 %"]
+
+
+class Counted(LazyImages):
+    """Images that count how often each is read."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        self.pixels, self.shape = images, images.shape
+        self.reads = np.zeros(len(images), int)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        self.reads[rows] += 1
+        return self.pixels[rows]
+
+    def take(self, index: np.ndarray) -> LazyImages:
+        raise NotImplementedError
+
+
+def test_images_are_read_once_for_all_sizes_of_batches() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (600, 4, 4, 1), np.uint8)
+    images, sizes = Counted(pixels), set[int]()
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        sizes.add(len(batch))
+        return batch.reshape(len(batch), -1)[:, :3].astype(np.float32)
+
+    labels = pixels.reshape(600, -1)[:, :3].argmax(-1)
+    reference = Reference("test", images, [str(i) for i in range(600)], run(pixels), labels, ["a", "b", "c"])
+    sizes.clear()
+    verdict = compare(Opened(run, (4, 4, 1), None), reference, "fp32", 0.01)
+    assert verdict["passed"]
+    assert verdict["parity"]["max_abs_diff"] == 0
+    assert images.reads.tolist() == [1] * 600
+    assert sizes == {1, 64, 600 % 64}
