@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from kdcompress.teachers import TargetRows
 from kdcompress.training.features import Features
 
 Rows: TypeAlias = NDArray[np.int64]
+_MOST_TRANSFORMS = 256 << 20  # bytes of transforms that are kept from one epoch to the next
 
 
 @dataclass(frozen=True)
@@ -136,9 +138,28 @@ class Feed:
             batch["targets"] = self.targets[index, view]
         batch |= {name: labels[index] for name, labels in self.further.items()}
         if self._turns:
-            height, width = samples.images.shape[1:3]
-            batch["transform"] = chosen_transforms(self.views, samples.ids[index], view, height, width)
+            batch["transform"] = self._transforms(index, view)
         return batch
+
+    def _transforms(self, index: Rows, view: Rows) -> NDArray[np.float32]:
+        """The transforms (batch, 8) of these views, each drawn once in a training."""
+        known = self._drawn_transforms
+        if known is None:
+            return self._draw(index, view)
+        missing = np.isnan(known[index, view, 0])
+        if missing.any():
+            known[index[missing], view[missing]] = self._draw(index[missing], view[missing])
+        return np.asarray(known[index, view])
+
+    def _draw(self, index: Rows, view: Rows) -> NDArray[np.float32]:
+        height, width = self.samples.images.shape[1:3]
+        return chosen_transforms(self.views, self.samples.ids[index], view, height, width)
+
+    @cached_property
+    def _drawn_transforms(self) -> NDArray[np.float32] | None:
+        """A place (n, views, 8) for transforms, NaN until they are drawn; None where it would take too much memory."""
+        shape = (len(self.samples), self.views.count, 8)
+        return np.full(shape, np.nan, np.float32) if 4 * math.prod(shape) <= _MOST_TRANSFORMS else None
 
     def _weights(self, index: Rows) -> dict[str, NDArray[np.float32]]:
         labels = self.samples.labels[index]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from kdcompress.config.sections import ViewsSection
-from kdcompress.data import Samples
+from kdcompress.data import Samples, chosen_transforms
+from kdcompress.training import feed as feeding
 from kdcompress.training.feed import Feed
 
 N, VIEWS = 300, 3
@@ -153,3 +154,20 @@ def test_soft_labels_take_the_place_of_labels() -> None:
     feed = Feed(soft, ViewsSection(), None, batch_size=30, seed=0)
     _, truth = next(feed.dataset(0, 1).as_numpy_iterator())
     assert np.array_equal(truth["label"], chances[next(feed.order(0))[0]])
+
+
+def test_the_transforms_of_a_view_are_drawn_once_in_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    views, drawn = ViewsSection(count=VIEWS, shift_px=1, rotation_deg=45), []
+
+    def counted(views: ViewsSection, ids: np.ndarray, chosen: np.ndarray, height: int, width: int) -> np.ndarray:
+        drawn.extend(zip(ids.tolist(), chosen.tolist(), strict=True))
+        return chosen_transforms(views, ids, chosen, height, width)
+
+    monkeypatch.setattr(feeding, "chosen_transforms", counted)
+    kept = [images for images, _ in make_feed(views).dataset(0, 6).as_numpy_iterator()]
+    assert len(drawn) == len(set(drawn)) <= N * VIEWS
+    drawn.clear()
+    monkeypatch.setattr(feeding, "_MOST_TRANSFORMS", 0)
+    anew = [images for images, _ in make_feed(views).dataset(0, 6).as_numpy_iterator()]
+    assert len(drawn) == 6 * (N // 32) * 32
+    assert all(np.array_equal(one, other) for one, other in zip(kept, anew, strict=True))
