@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test torture lint clean
+.PHONY: demo test coverage torture lint clean
 
 # The stamp is newer than the packaging files exactly when the environment matches them.
 $(VENV)/.installed: setup.cfg pyproject.toml
@@ -21,7 +21,11 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed lint
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
 
-# About an hour: every hostile file through every command, damaged files, kills, full disks; `make test` has some of it.
+# Reported, not a goal: what no test runs is where to look first.
+coverage: $(VENV)/.installed
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal --cov --cov-report=term:skip-covered
+
+# Half an hour: every hostile file through every command, damaged files, kills, full disks; `make test` has some of it.
 torture: $(VENV)/.installed
 	$(BIN)/python tests/trust/torture.py
 

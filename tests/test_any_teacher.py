@@ -18,6 +18,8 @@ from kdcompress.data import Dataset
 from kdcompress.errors import RecipeError, RunError, TargetsError
 from kdcompress.metrics.softmax import softmax
 
+pytestmark = pytest.mark.slow
+
 PLAIN = {"student.model": "tiny_models:plain", "data.source": "embedded", "split.limit": 600, "training.epochs": 2}
 PIXELS = {"teacher.preprocessing.scale": "1/255"}
 PYTORCH = {**PIXELS, "teacher.preprocessing.mean": other_models.MEAN, "teacher.preprocessing.std": other_models.STD}

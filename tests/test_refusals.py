@@ -15,6 +15,8 @@ from kdcompress.errors import DataError, ModelError, RunError, TargetsError
 from kdcompress.models import save_model
 from kdcompress.verification.roles import swapped
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_damaged_zoo_teacher_is_refused_and_trained_anew(tmp_path: Path, recorder: Recorder) -> None:
     choices = {"settings": {"teacher.model": "mnist_cnn"}, "limit": 200, "epochs": 1, "baseline": False}

@@ -17,6 +17,8 @@ from kdcompress.methods import Task, make_method
 from kdcompress.methods.subclass import auxiliary_loss, class_logits, intra_class_loss
 from kdcompress.progress import Progress
 
+pytestmark = pytest.mark.slow
+
 ZOO = {"teacher.model": "mnist_mlp", "student.model": "mnist_mlp", "teacher.check": True}
 TWO = {"method.name": "subclass", "method.subclasses": 2}
 

@@ -16,6 +16,8 @@ from kdcompress.config.initialization import Start
 from kdcompress.errors import ModelError
 from kdcompress.models import load_model, seed_everything
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (96, 96, 3)
 SHARED = Path(WHOLE or ".") / "weights"
 

@@ -24,6 +24,8 @@ from kdcompress.config.recipe import resolve
 from kdcompress.errors import RecipeError, RunError, TrainingError, UsageError
 from kdcompress.sweeping._space import Setting, make_space
 
+pytestmark = pytest.mark.slow
+
 TINY: dict[str, Any] = {"student.model": "tiny_models:student", "data.source": "embedded", "training.batch_size": 50}
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from trust.corrupt import DAMAGES, ERROR, SAME, Corrupter
 from trust.worker import Worker
+
+pytestmark = pytest.mark.slow
 
 COUNT = 60
 

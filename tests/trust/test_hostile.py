@@ -12,6 +12,8 @@ from trust.registry import all_kinds
 from trust.watch import changes
 from trust.worker import Outcome, Worker
 
+pytestmark = pytest.mark.slow
+
 KINDS = all_kinds()
 FUSED = [name for name, kind in KINDS.items() if kind.fuse]
 

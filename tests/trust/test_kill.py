@@ -8,6 +8,8 @@ import pytest
 from trust.kill import Killer
 from trust.worker import Worker
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("job", "number"), [("distill", 0), ("export", 0), ("make-synthetic", 2)])
 def test_a_killed_command_comes_to_the_same(job: str, number: int, worker: Worker, tmp_path: Path) -> None:
