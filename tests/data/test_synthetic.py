@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import Recorder
 from PIL import Image, ImageDraw
 from scipy import ndimage
 from sklearn.linear_model import LogisticRegression
@@ -256,3 +257,15 @@ def test_what_breaks_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(OSError, match="No space"):
         made(tmp_path / "out", count=4, size=32)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_same_command_given_again_leaves_what_it_made(tmp_path: Path) -> None:
+    recorder = Recorder()
+    make_synthetic("mhist", tmp_path / "made", recorder, count=16, size=32)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "made").rglob("*")}
+    assert make_synthetic("mhist", tmp_path / "made", recorder, count=16, size=32).count == 16
+    assert recorder.notes == [f"{tmp_path / 'made'} holds them already"]
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "made").rglob("*")} == before
+    for others in ({"count": 16, "size": 32, "seed": 1}, {"count": 17, "size": 32}, {"count": 16, "size": 33}):
+        with pytest.raises(UsageError, match="holds something already"):
+            make_synthetic("mhist", tmp_path / "made", recorder, **others)

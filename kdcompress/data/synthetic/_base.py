@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from kdcompress import processes
 from kdcompress._version import __version__
 from kdcompress.errors import DataError, UsageError
-from kdcompress.files import move_into_place, scratch_folder, write_json
+from kdcompress.files import move_into_place, read_json, scratch_folder, write_json
 from kdcompress.progress import Progress
 from kdcompress.registry import suggestion
 
@@ -63,7 +63,8 @@ def make_synthetic(
 ) -> Request:
     """Draw the stand-in for data set `name` into the new or empty folder `out`, whole or not at all.
 
-    The same arguments give the same bytes; count and size are by default those of the published set.
+    The same arguments give the same bytes, and what they gave before is left as it is; count and size are by default
+    those of the published set.
     Many images are drawn in processes, so a script that calls this needs its `if __name__ == "__main__":`.
     Errors: UsageError for a data set without a generator, numbers out of range, and a folder that holds something.
     """
@@ -72,11 +73,14 @@ def make_synthetic(
     request = Request(default.count if count is None else count, default.size if size is None else size, seed)
     _check(request, generator.least)
     out = out.expanduser().resolve()
+    facts = {"made_by": f"kdcompress {__version__} data make-synthetic {name}", "synthetic": True, "dataset": name}
+    facts |= {"seed": request.seed, "count": request.count, "size": request.size}
+    if _made_before(out, facts):
+        progress.note(f"{out} holds them already")
+        return request
     _refuse_used(out)
     with scratch_folder(out.parent) as folder:
         _draw_all(name, folder, request, progress)
-        facts = {"made_by": f"kdcompress {__version__} data make-synthetic {name}", "synthetic": True, "dataset": name}
-        facts |= {"seed": request.seed, "count": request.count, "size": request.size}
         write_json(folder / MANIFEST, {**facts, **generator.finish(folder, request)})
         _refuse_used(out)  # drawing takes long enough for somebody to have put something there
         move_into_place(folder, out)
@@ -107,6 +111,15 @@ def _check(request: Request, least: int) -> None:
     for key, (low, high) in limits.items():
         if not low <= (got := getattr(request, key)) <= high:
             raise UsageError(f"--{key} must be from {low} to {high}{why[key]}, got {got}")
+
+
+def _made_before(out: Path, facts: dict[str, Any]) -> bool:
+    """Whether the folder, which appeared whole, was made by the same command."""
+    try:
+        found = read_json(out / MANIFEST, DataError, "")
+    except (DataError, OSError):
+        return False
+    return facts.items() <= found.items()
 
 
 def _refuse_used(out: Path) -> None:
