@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from kdcompress.api._source import Run, source_of
 from kdcompress.errors import RunError, UsageError
-from kdcompress.files import write_json
 from kdcompress.progress import Progress
-from kdcompress.runs.documents import read_checked
+from kdcompress.runs.documents import read_checked, write_document
 from kdcompress.runs.folder import RunFolder
 from kdcompress.trust import trusting_code
 
@@ -61,7 +60,7 @@ def _bench_run(run: RunFolder, request: Request, data_dir: Path | None, progress
         if result["interrupted"] and _whole(run / RESULT):
             progress.note(f"{run / RESULT} keeps its earlier result, which is whole")
         else:
-            write_json(run / RESULT, result)
+            write_document(run / RESULT, result)
             run.commit(RESULT)
     return {"run": str(run.path), **result}
 

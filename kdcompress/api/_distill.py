@@ -14,7 +14,7 @@ from kdcompress.data import load_data
 from kdcompress.errors import KDCompressError
 from kdcompress.files import write_json
 from kdcompress.progress import Progress
-from kdcompress.runs.documents import read_checked
+from kdcompress.runs.documents import read_checked, versioned
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import METRICS, MODELS, RECIPE, remedy
 from kdcompress.trust import trusting_code
@@ -170,7 +170,7 @@ def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> Run:
     finally:
         seconds = round(spent + time.perf_counter() - start, 3)
         run.note(seconds=seconds)
-    result = _result(run, outcome, seconds, progress)
+    result = versioned(_result(run, outcome, seconds, progress))
     for name in ("history.csv", RECIPE):
         run.commit(name)
     write_json(run / METRICS, result)

@@ -8,8 +8,8 @@ from typing import Any
 
 from kdcompress.api._source import InMemory, Run, source_of
 from kdcompress.errors import DataError, UsageError
-from kdcompress.files import write_json
 from kdcompress.progress import Progress
+from kdcompress.runs.documents import write_document
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import remedy
 from kdcompress.trust import trusting_code
@@ -70,7 +70,7 @@ def _keep_verdict(run: RunFolder, result: dict[str, Any], listener: Progress) ->
 
     try:
         with run.locked():
-            write_json(run / RESULT, {key: value for key, value in result.items() if key != "run"})
+            write_document(run / RESULT, {key: value for key, value in result.items() if key != "run"})
             run.commit(RESULT)
     except OSError as exc:
         listener.warn(f"{run / RESULT} was not written: {exc.strerror}")

@@ -23,6 +23,7 @@ import typer
 from kdcompress.cli._printable import printable, printable_json
 from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
+from kdcompress.runs.documents import versioned
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import LOG
 
@@ -44,7 +45,7 @@ class Terminal(Progress):
 
     def json(self, value: Any) -> None:
         """The one JSON document of a command, on stdout."""
-        document = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+        document = json.dumps(versioned(value), indent=2, ensure_ascii=False, allow_nan=False)
         print(printable_json(document), file=self.out, flush=True)
 
     def note(self, text: str) -> None:

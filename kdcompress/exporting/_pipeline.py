@@ -20,7 +20,7 @@ from kdcompress.leftovers import is_partial, remove
 from kdcompress.paths import below
 from kdcompress.progress import Progress
 from kdcompress.runs.artefacts import SAVED_MODEL, Artefacts, export_files
-from kdcompress.runs.documents import read_checked
+from kdcompress.runs.documents import read_checked, versioned
 from kdcompress.versions import versions
 
 LIST = "exports.json"
@@ -112,7 +112,7 @@ class Exporter:
         artefacts = sorted([*kept, entry], key=_kind)
         by = versions("tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
         listed = {"schema": 1, "student_digest": self.digest, "versions": by, "artefacts": artefacts}
-        write_sealed(self.folder / LIST, listed)
+        write_sealed(self.folder / LIST, versioned(listed))
 
     def _earlier(self) -> list[dict[str, Any]]:
         """What the folder's list names; exports of another model are thrown away, lest they pass for this one's."""

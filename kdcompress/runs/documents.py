@@ -3,14 +3,16 @@ type that it must have, and every number is finite."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kdcompress.errors import RunError
-from kdcompress.files import read_json, unsealed
+from kdcompress.files import read_json, unsealed, write_json
 
+SCHEMA_VERSION = 1  # raised when a key is taken away or means another thing; keys may be added without it
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Metrics = dict[str, Any]
@@ -22,14 +24,20 @@ class _Document(BaseModel):
     model_config = ConfigDict(extra="allow", allow_inf_nan=False, protected_namespaces=(), defer_build=True)
 
 
-class _Gate(_Document):
+class _Kept(_Document):
+    """A document as a whole; those of version 0.1 do not say their schema, which is 1."""
+
+    schema_version: int = Field(SCHEMA_VERSION, ge=1)
+
+
+class Gate(_Document):
     name: str
     limit: float
     value: float | None
     passed: bool
 
 
-class _Costs(_Document):
+class Costs(_Document):
     params: Count | None = None
     macs: Count | None = None
     flops: Count | None = None
@@ -39,40 +47,40 @@ class _Costs(_Document):
     metrics: Metrics = {}
 
 
-class _MetricsDocument(_Document):
+class MetricsDocument(_Kept):
     """metrics.json: what distill found."""
 
     dataset: dict[str, Any]
-    teacher: _Costs
-    student: _Costs
-    baseline: _Costs | None
+    teacher: Costs
+    student: Costs
+    baseline: Costs | None
     seconds: float
     warnings: list[str]
 
 
-class _VerifyDocument(_Document):
+class VerifyDocument(_Kept):
     """verify.json."""
 
-    teacher: _Costs
-    student: _Costs
-    gates: list[_Gate] = []
+    teacher: Costs
+    student: Costs
+    gates: list[Gate] = []
     passed: bool = True
 
 
-class _Parity(_Document):
+class Parity(_Document):
     n: Count
     max_abs_diff: float | None = None
     top1_agreement: float = 1.0
     flipped: list[str] = []
 
 
-class _Artefact(_Document):
+class Artefact(_Document):
     path: str
     format: str
     precision: str
     bytes: Count
     sha256: str = ""
-    parity: _Parity
+    parity: Parity
     metrics: Metrics | None
     metric: str | None
     metric_drop: float | None
@@ -81,14 +89,14 @@ class _Artefact(_Document):
     reasons: list[str]
 
 
-class _ExportsDocument(_Document):
+class ExportsDocument(_Kept):
     """exports.json."""
 
     student_digest: str
-    artefacts: list[_Artefact]
+    artefacts: list[Artefact]
 
 
-class _Timed(_Document):
+class Timed(_Document):
     name: str
     runtime: str
     precision: str | None
@@ -109,7 +117,7 @@ class _Timed(_Document):
     quantiles_ms: list[float] = []
 
 
-class _Comparison(_Document):
+class Comparison(_Document):
     student: str
     runtime: str
     precision: str | None
@@ -121,36 +129,36 @@ class _Comparison(_Document):
     distinguishable: bool
 
 
-class _BenchDocument(_Document):
+class BenchDocument(_Kept):
     """bench.json."""
 
     machine: dict[str, Any]
-    models: list[_Timed]
-    comparisons: list[_Comparison]
-    gates: list[_Gate] = []
+    models: list[Timed]
+    comparisons: list[Comparison]
+    gates: list[Gate] = []
     warnings: list[str] = []
     interrupted: bool = False
 
 
-class _Interval(_Document):
+class Interval(_Document):
     mean: float
     low: float | None
     high: float | None
     n: Count
 
 
-class _Setting(_Document):
+class Setting(_Document):
     method: str
     temperature: float | None
     alpha: float | None
 
 
-class _Judged(_Setting):
-    val: _Interval | None
+class Judged(Setting):
+    val: Interval | None
     reason: str | None
 
 
-class _Trial(_Setting):
+class Trial(Setting):
     seed: Count
     val: float | None
     test: float | None
@@ -158,38 +166,38 @@ class _Trial(_Setting):
     seconds: float
 
 
-class _Role(_Document):
-    test: _Interval
+class Role(_Document):
+    test: Interval
     by_seed: list[float]
 
 
-class _Gain(_Interval):
+class Gain(Interval):
     by_seed: list[float]
 
 
-class _SweepDocument(_Document):
+class SweepDocument(_Kept):
     """sweep.json."""
 
     recipe: str
     dataset: dict[str, Any]
     space: dict[str, Any]
-    trials: list[_Trial]
-    settings: list[_Judged]
-    best: _Judged
+    trials: list[Trial]
+    settings: list[Judged]
+    best: Judged
     teacher: dict[str, float]
-    student: _Role
-    baseline: _Role
-    gain: _Gain
+    student: Role
+    baseline: Role
+    gain: Gain
     sentence: str
     warnings: list[str]
 
 
-DOCUMENTS: dict[str, type[_Document]] = {
-    "metrics.json": _MetricsDocument,
-    "verify.json": _VerifyDocument,
-    "exports.json": _ExportsDocument,
-    "bench.json": _BenchDocument,
-    "sweep.json": _SweepDocument,
+DOCUMENTS: dict[str, type[_Kept]] = {
+    "metrics.json": MetricsDocument,
+    "verify.json": VerifyDocument,
+    "exports.json": ExportsDocument,
+    "bench.json": BenchDocument,
+    "sweep.json": SweepDocument,
 }
 
 
@@ -202,9 +210,29 @@ def read_checked(path: Path, remedy: str) -> dict[str, Any]:
     if not unsealed(found):
         raise RunError(f"{path} is damaged (it is not as it was written); {remedy}")
     try:
-        DOCUMENTS[path.name].model_validate(found)
+        document = DOCUMENTS[path.name].model_validate(found)
     except ValidationError as exc:
         problem = exc.errors()[0]
         place = ".".join(map(str, problem["loc"]))
         raise RunError(f"{path} is damaged ({place}: {problem['msg'].lower()}); {remedy}") from exc
+    if document.schema_version > SCHEMA_VERSION:
+        raise RunError(
+            f"{path} was written by a later version of kdcompress (schema_version {document.schema_version}, this one "
+            f"knows {SCHEMA_VERSION}); update kdcompress, or {remedy}"
+        )
     return found
+
+
+def write_document(path: Path, document: Mapping[str, Any]) -> None:
+    """Write one of these documents, with the version of its schema, whole or not at all."""
+    write_json(path, versioned(document))
+
+
+def versioned(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document that says the version of its schema."""
+    return {"schema_version": SCHEMA_VERSION, **document}
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """The JSON schema of each document, by the file's name; published in docs/schemas."""
+    return {name: document.model_json_schema() for name, document in DOCUMENTS.items()}

@@ -22,6 +22,7 @@ from kdcompress.files import digest_of, write_json, write_text
 from kdcompress.metrics.classification import METRICS
 from kdcompress.paths import below
 from kdcompress.progress import Progress
+from kdcompress.runs.documents import write_document
 from kdcompress.sweeping._gain import interval, paired_gain, sentence
 from kdcompress.sweeping._space import TUNED, Setting, Space
 from kdcompress.sweeping._study import Study
@@ -71,7 +72,7 @@ def run_sweep(request: Request, progress: Progress) -> dict[str, Any]:
         with FileLock(request.folder / ".result.lock"):
             result = _finish(request, study, worker, progress)
             result["seconds"] = round(time.perf_counter() - start, 3)
-            write_json(request.folder / RESULT, result)
+            write_document(request.folder / RESULT, result)
     return {"sweep": str(request.folder), **result}
 
 

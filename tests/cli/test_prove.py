@@ -97,7 +97,7 @@ def test_verify_of_a_model_file_shows_its_layers(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert "conv2d" in done.stdout.lower()
     assert "share" in done.stdout
-    assert set(json.loads(run("verify", tmp_path / "model.keras", "--json").stdout)) == {"model"}
+    assert set(json.loads(run("verify", tmp_path / "model.keras", "--json").stdout)) == {"schema_version", "model"}
 
 
 def test_export_shows_a_line_for_each_file(finished: Path) -> None:
@@ -129,7 +129,7 @@ def test_verify_of_a_run_that_may_not_be_written_still_tells(finished: Path, mon
     def refuse(*_: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("kdcompress.api._prove.write_json", refuse)
+    monkeypatch.setattr("kdcompress.api._prove.write_document", refuse)
     done = run("verify", finished)
     assert done.exit_code == 0
     assert "the student has" in done.stdout

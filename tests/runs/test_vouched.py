@@ -75,7 +75,13 @@ def test_files_of_a_sound_run_are_told_so_without_opening_a_model(earlier: Path,
     monkeypatch.setattr("kdcompress.models._loading.load_saved_model", lambda path: pytest.fail("a model was opened"))
     done = cli("verify", earlier, "--files", "--json")
     assert done.exit_code == 0
-    assert json.loads(done.stdout) == {"run": str(earlier), "files": len(FILES) + 1, "damaged": [], "passed": True}
+    assert json.loads(done.stdout) == {
+        "schema_version": 1,
+        "run": str(earlier),
+        "files": len(FILES) + 1,
+        "damaged": [],
+        "passed": True,
+    }
     (earlier / "student.keras").unlink()
     (shown,) = json.loads(cli("verify", earlier, "--files", "--json").stdout)["damaged"]
     assert shown["path"] == "student.keras"

@@ -16,6 +16,7 @@ import numpy as np
 import other_models
 import pytest
 from conftest import Recorder
+from published import check_published
 from typer.testing import CliRunner
 
 import kdcompress
@@ -52,6 +53,7 @@ def test_a_grid_is_tried_and_test_is_looked_at_for_the_chosen_alone(
 ) -> None:
     result = sweep(tmp_path / "sweep", teacher, temperatures=[1, 8], alphas=[0.3, 0.9], progress=recorder)
     assert len(result["trials"]) == 8
+    check_published(tmp_path / "sweep" / "sweep.json")
     best = result["best"]
     means = {(one["temperature"], one["alpha"]): one["val"]["mean"] for one in result["settings"]}
     assert best["val"]["mean"] == max(means.values())

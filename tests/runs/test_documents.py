@@ -1,0 +1,73 @@
+"""The JSON documents that commands leave: published schemas, and what is done about other versions."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from earlier import RUN, needs_its_keras
+from published import SCHEMAS, check_published, schema_of
+from tiny_runs import distill
+from typer.testing import CliRunner
+
+from kdcompress.cli._app import app
+from kdcompress.errors import RunError
+from kdcompress.runs.documents import DOCUMENTS, read_checked, schemas
+
+
+def outline(schema: dict[str, Any]) -> dict[str, Any]:
+    """The keys of all objects and which of them must be there: what no version of pydantic says otherwise."""
+    objects = {schema["title"]: schema, **schema["$defs"]}
+    return {name: (sorted(one["properties"]), sorted(one.get("required", []))) for name, one in objects.items()}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_published_schemas_are_those_of_the_code(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(schema_of(name))
+    assert outline(schema_of(name)) == outline(schemas()[name]), "python docs/make_schemas.py writes them anew"
+
+
+def test_every_schema_is_of_a_document() -> None:
+    assert {path.name.replace(".schema", "") for path in SCHEMAS.iterdir()} == set(DOCUMENTS)
+
+
+@needs_its_keras
+def test_what_commands_write_keeps_to_its_schema(tmp_path: Path) -> None:
+    run = Path(shutil.copytree(RUN, tmp_path / "run"))
+    for command, *options in (
+        ("verify",),
+        ("export", "--parity-samples", "50"),
+        ("bench", "--threads", "1", "--duration", "0.2"),
+    ):
+        assert CliRunner().invoke(app, [command, str(run), *options]).exit_code == 0
+    for name in ("verify.json", "exports/exports.json", "bench.json"):
+        check_published(run / name)
+
+
+def test_what_distill_writes_keeps_to_its_schema(tmp_path: Path) -> None:
+    made = distill(tmp_path / "run", epochs=1)
+    check_published(tmp_path / "run" / "metrics.json")
+    assert made.result["schema_version"] == 1
+    assert distill(tmp_path / "run", epochs=1).result == made.result
+
+
+@pytest.mark.parametrize("name", ["verify.json", "bench.json", "metrics.json", "exports/exports.json"])
+def test_documents_of_version_0_1_keep_to_it_too(name: str) -> None:
+    document = json.loads((RUN / name).read_text(encoding="utf-8"))
+    assert "schema_version" not in document
+    jsonschema.Draft202012Validator(schema_of(name.split("/")[-1])).validate(document)
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [(2, "written by a later version of kdcompress"), ("one", "schema_version"), (0, "schema_version")],
+)
+def test_another_version_is_told(version: object, words: str, tmp_path: Path) -> None:
+    document = json.loads((RUN / "verify.json").read_text(encoding="utf-8"))
+    (tmp_path / "verify.json").write_text(json.dumps({**document, "schema_version": version}), encoding="utf-8")
+    with pytest.raises(RunError, match=words):
+        read_checked(tmp_path / "verify.json", "do this")
