@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdcompress.api._document import document
 from kdcompress.api._source import Run, source_of
 from kdcompress.errors import RunError, UsageError
 from kdcompress.progress import Progress
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from kdcompress.benchmarking._request import Request
 
 
+@document
 def bench(
     *sources: str | Path | Run,
     threads: Iterable[int] | None = None,

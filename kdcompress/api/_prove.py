@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from kdcompress.api._document import document
 from kdcompress.api._source import InMemory, Run, source_of
 from kdcompress.errors import DataError, UsageError
 from kdcompress.progress import Progress
@@ -15,6 +16,7 @@ from kdcompress.runs.names import remedy
 from kdcompress.trust import trusting_code
 
 
+@document
 def verify(
     source: str | Path | Run | Any,
     *,
@@ -48,6 +50,7 @@ def verify(
     return result
 
 
+@document
 def verify_files(source: str | Path | Run) -> dict[str, Any]:
     """Whether every file that a run vouches for is as the run wrote it; no model is opened.
 
@@ -76,6 +79,7 @@ def _keep_verdict(run: RunFolder, result: dict[str, Any], listener: Progress) ->
         listener.warn(f"{run / RESULT} was not written: {exc.strerror}")
 
 
+@document
 def export(
     source: str | Path | Run | Any,
     formats: str | Iterable[str] = ("onnx", "tflite"),

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from kdcompress.api._document import document
 from kdcompress.api._source import Run, source_of
 from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 
 
+@document
 def report(
     *sources: str | Path | Run,
     out: str | Path | None = None,

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.api._distill import recipe_of
+from kdcompress.api._document import document
 from kdcompress.config.recipe import Recipe
 from kdcompress.progress import Progress
 from kdcompress.trust import trusting_code
 
 
+@document
 def sweep(
     recipe: str | Path | Mapping[str, Any] | Recipe = "mnist",
     *,
