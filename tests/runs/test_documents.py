@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from kdcompress.cli._app import app
 from kdcompress.errors import RunError
-from kdcompress.runs.documents import DOCUMENTS, read_checked, schemas
+from kdcompress.runs.documents import read_checked, schemas
+from kdcompress.runs.schemas import DOCUMENTS
 
 
 def outline(schema: dict[str, Any]) -> dict[str, Any]:
@@ -71,3 +72,42 @@ def test_another_version_is_told(version: object, words: str, tmp_path: Path) ->
     (tmp_path / "verify.json").write_text(json.dumps({**document, "schema_version": version}), encoding="utf-8")
     with pytest.raises(RunError, match=words):
         read_checked(tmp_path / "verify.json", "do this")
+
+
+SWEEP: dict[str, Any] = {
+    "recipe": "mnist-demo",
+    "dataset": {"name": "mnist", "source": "x", "n_train": 9, "n_val": 3, "n_test": 3},
+    "space": {"seeds": [0, 1]},
+    "metric": "accuracy",
+    "trials": [],
+    "settings": [],
+    "best": {"method": "hinton", "temperature": 4.0, "alpha": 0.5, "val": None, "reason": None},
+    "teacher": {"test": 0.9},
+    **{
+        role: {"test": {"mean": 0.8, "low": None, "high": None, "n": 2}, "by_seed": [0.8, 0.8]}
+        for role in ("student", "baseline")
+    },
+    "gain": {"mean": 0.0, "low": None, "high": None, "n": 2, "by_seed": [0.0, 0.0]},
+    "sentence": "no gain shown",
+    "warnings": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ({}, ""),
+        ({"metric": "Accuracy"}, "metric: input should be 'accuracy' or 'auc'"),
+        ({"dataset": {"name": "mnist", "n_train": 9, "n_val": 3}}, "dataset.n_test: field required"),
+        ({"space": {"seedz": [0, 1]}}, "space.seeds: field required"),
+        ({"space": {"seeds": [0]}}, "there must be a value for each seed"),
+        ({"teacher": {"tesT": 0.9}}, "teacher.test: field required"),
+    ],
+)
+def test_a_sweep_whose_values_are_not_what_its_page_needs(damage: dict[str, Any], words: str, tmp_path: Path) -> None:
+    (tmp_path / "sweep.json").write_text(json.dumps({**SWEEP, **damage}), encoding="utf-8")
+    if not words:
+        assert read_checked(tmp_path / "sweep.json", "do this")["metric"] == "accuracy"
+        return
+    with pytest.raises(RunError, match=words):
+        read_checked(tmp_path / "sweep.json", "do this")
