@@ -2,7 +2,7 @@
 
 python tests/trust/torture.py [--corruptions 500] [--kills 110] [--seed 0] [--out FILE.json]
 
-Prints a table in Markdown, and how to run again what failed; exit code 1 if anything did. It takes about an hour.
+Prints a table in Markdown, and how to run again what failed; exit code 1 if anything did. It takes about half an hour.
 """
 
 from __future__ import annotations
