@@ -266,6 +266,12 @@ def test_the_same_command_given_again_leaves_what_it_made(tmp_path: Path) -> Non
     assert make_synthetic("mhist", tmp_path / "made", recorder, count=16, size=32).count == 16
     assert recorder.notes == [f"{tmp_path / 'made'} holds them already"]
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "made").rglob("*")} == before
-    for others in ({"count": 16, "size": 32, "seed": 1}, {"count": 17, "size": 32}, {"count": 16, "size": 33}):
+    next((tmp_path / "made").rglob("*.png")).unlink()
+    for others in (
+        {"count": 16, "size": 32},
+        {"count": 16, "size": 32, "seed": 1},
+        {"count": 17, "size": 32},
+        {"count": 16, "size": 33},
+    ):
         with pytest.raises(UsageError, match="holds something already"):
             make_synthetic("mhist", tmp_path / "made", recorder, **others)

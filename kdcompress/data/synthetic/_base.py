@@ -114,12 +114,12 @@ def _check(request: Request, least: int) -> None:
 
 
 def _made_before(out: Path, facts: dict[str, Any]) -> bool:
-    """Whether the folder, which appeared whole, was made by the same command."""
+    """Whether the folder, which appeared whole, was made by the same command, and no image has gone since."""
     try:
         found = read_json(out / MANIFEST, DataError, "")
     except (DataError, OSError):
         return False
-    return facts.items() <= found.items()
+    return facts.items() <= found.items() and len(list(out.rglob("*.png"))) == facts["count"]
 
 
 def _refuse_used(out: Path) -> None:
