@@ -154,13 +154,13 @@ def small() -> Any:
 def job_throughput(place: Path) -> dict[str, Any]:
     """Labelling in turns with a bare loop over the same images, ready in memory."""
     from kdcompress import registry
-    from kdcompress.batches import batch_for
+    from kdcompress.batches import default_batch_size
 
     is_array, rounds = (place / "x.npy").exists(), int(os.environ["ROUNDS"])
     data = load("arrays" if is_array else "folder", place)
     shape = data.input_shape
     model = registry.load("models", "mnist_cnn").build(shape, CLASSES) if is_array else network("large", shape)
-    teacher, batch = teacher_of(model, shape), batch_for(shape)
+    teacher, batch = teacher_of(model, shape), default_batch_size(shape)
     some = data.train.take(np.arange(batch * (80 if is_array else 2)))
     ready = np.array(some.images[:])
     bare_loop, ours, ratios = _bare(teacher, ready, batch), lambda: _label(teacher, some), []

@@ -14,17 +14,17 @@ _BATCH_PIXELS = 5_000_000
 _LARGEST_BATCH = 256
 
 
-def batch_for(shape: Sequence[int]) -> int:
+def default_batch_size(shape: Sequence[int]) -> int:
     """How many images or features of a shape go through a network at once: a power of two up to 256, fewer of large."""
     most = max(1, _BATCH_PIXELS // math.prod(shape))
     return min(_LARGEST_BATCH, 1 << (most.bit_length() - 1))
 
 
-def in_batches(
+def run_in_batches(
     run: Callable[[NDArray[Any]], NDArray[np.float32]], images: NDArray[Any], size: int | None
 ) -> NDArray[np.float32]:
     """run(images) in batches of `size`, the last one filled up; with None in batches that memory can hold."""
-    step = size or batch_for(images.shape[1:])
+    step = size or default_batch_size(images.shape[1:])
     found = []
     for begin in range(0, len(images), step):
         block = images[begin : begin + step]

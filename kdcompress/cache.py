@@ -33,7 +33,7 @@ def cache_dir(kind: str = "") -> Path:
     return folder
 
 
-def entries() -> list[tuple[str, str, int]]:
+def list_entries() -> list[tuple[str, str, int]]:
     """What lies in the cache: (kind, name, bytes) of every entry, sorted."""
     found = []
     for kind in KINDS:
@@ -44,13 +44,13 @@ def entries() -> list[tuple[str, str, int]]:
     return found
 
 
-def clear() -> int:
+def clear_cache() -> int:
     """Delete what kdcompress put into the cache, by the names that it gives, but what a run is making at this moment.
 
     Returns the bytes freed. Anything else stays, and so does the folder that it is in.
     """
     freed = 0
-    for kind, name, size in entries():
+    for kind, name, size in list_entries():
         if (artefacts := _artefacts(kind, name)) is None:
             continue
         folder = cache_dir(kind) / name
@@ -67,7 +67,7 @@ def clear() -> int:
     return freed
 
 
-def drop(folder: Path, artefacts: Artefacts) -> None:
+def delete_entry(folder: Path, artefacts: Artefacts) -> None:
     """Delete a damaged entry; RunError if something lies in its folder that is not ours, and must not be lost."""
     if not folder.is_dir():
         return
@@ -84,7 +84,7 @@ def _artefacts(kind: str, name: str) -> Artefacts | None:
 
 
 @contextmanager
-def entry_lock(kind: str, name: str, progress: Progress) -> Iterator[Path]:
+def lock_entry(kind: str, name: str, progress: Progress) -> Iterator[Path]:
     """Hold the one lock of a cache entry and give its folder, which need not exist yet.
 
     A second run that wants the same entry waits, and says so; the system frees the lock of a killed run.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
+def first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
     """The first dotted key in which two recipes differ, with both values; None where they agree."""
     one, other = _flat(before), _flat(now)
     return next(

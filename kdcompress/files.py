@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.errors import KDCompressError, RunError
-from kdcompress.leftovers import PARTIAL, new_owner, sweep_once
-from kdcompress.paths import require_regular
+from kdcompress.leftovers import PARTIAL, owner_tag, remove_leftovers_once
+from kdcompress.paths import check_regular_file
 
 _MOST_TEXT = 256 << 20  # bytes of a document that is read into memory
 # A file that was written just now may be written again without a new time: clocks of file systems tick slowly
@@ -33,8 +33,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     was killed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    sweep_once(path.parent)
-    part = path.with_name(f"{PARTIAL}{new_owner()}-{path.name}")
+    remove_leftovers_once(path.parent)
+    part = path.with_name(f"{PARTIAL}{owner_tag()}-{path.name}")
     try:
         write(part)
         move_into_place(part, path)
@@ -46,9 +46,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 @contextlib.contextmanager
 def scratch_folder(parent: Path) -> Iterator[Path]:
     """A folder beside files to come, for work that is looked at before it takes their place; gone afterwards."""
-    folder = parent / f"{PARTIAL}{new_owner()}"
+    folder = parent / f"{PARTIAL}{owner_tag()}"
     folder.mkdir(parents=True)
-    sweep_once(parent)
+    remove_leftovers_once(parent)
     try:
         yield folder
     finally:
@@ -88,12 +88,12 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, lambda part: part.write_bytes(text.encode("utf-8", "backslashreplace")))
 
 
-def read_document(path: Path, error: type[KDCompressError], remedy: str) -> str:
+def read_text(path: Path, error: type[KDCompressError], remedy: str) -> str:
     """The UTF-8 text of a regular file; FileNotFoundError if there is none.
 
     Errors: `error`, with the `remedy`, for what is no text, no regular file, or too large to be a document.
     """
-    require_regular(path, error)
+    check_regular_file(path, error)
     if (size := path.stat().st_size) > _MOST_TEXT:
         raise error(f"{path} is damaged ({size:,} bytes are too many for it); {remedy}")
     try:
@@ -105,9 +105,9 @@ def read_document(path: Path, error: type[KDCompressError], remedy: str) -> str:
 def read_json(path: Path, error: type[KDCompressError], remedy: str) -> dict[str, Any]:
     """The JSON object in a file; FileNotFoundError if there is none.
 
-    Errors: `error`, with the `remedy`, for what is no JSON object, nested without end, or as `read_document`.
+    Errors: `error`, with the `remedy`, for what is no JSON object, nested without end, or as `read_text`.
     """
-    text = read_document(path, error, remedy)
+    text = read_text(path, error, remedy)
     try:
         found = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as exc:
@@ -123,7 +123,7 @@ _SEAL = "seal"
 def write_sealed(path: Path, value: dict[str, Any]) -> None:
     """As `write_json`, with the SHA-256 of the value in it: what nothing else vouches for."""
     plain = json.loads(json.dumps(value, allow_nan=False))
-    write_json(path, {**plain, _SEAL: digest_of(plain)})
+    write_json(path, {**plain, _SEAL: json_digest(plain)})
 
 
 def read_sealed(path: Path, keys: Collection[str]) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def read_sealed(path: Path, keys: Collection[str]) -> dict[str, Any]:
         found = read_json(path, KDCompressError, "it is made anew")
     except KDCompressError as exc:
         raise ValueError(str(exc)) from exc
-    if not unsealed(found) or set(found) - set(keys):
+    if not strip_seal(found) or set(found) - set(keys):
         raise ValueError(f"{path} is not as it was written")
     return found
 
@@ -148,15 +148,15 @@ def seal(path: Path) -> None:
 def is_sealed(path: Path) -> bool:
     """Whether a file is there as it was sealed."""
     try:
-        return bool(read_sealed(path.with_suffix(".json"), ("sha256",))["sha256"] == known_sha256(path))
+        return bool(read_sealed(path.with_suffix(".json"), ("sha256",))["sha256"] == cached_sha256(path))
     except (OSError, ValueError, KeyError):
         return False
 
 
-def unsealed(found: dict[str, Any]) -> bool:
+def strip_seal(found: dict[str, Any]) -> bool:
     """Take the seal off a value, if it has one; returns whether the value is as it was sealed."""
     seal = found.pop(_SEAL, None)
-    return seal is None or seal == digest_of(found)
+    return seal is None or seal == json_digest(found)
 
 
 def _refuse_constant(name: str) -> None:
@@ -184,7 +184,7 @@ def sync(path: Path) -> None:
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a regular file's bytes, as 64 hex digits; KDCompressError if it is another kind of thing."""
-    require_regular(path, KDCompressError)
+    check_regular_file(path, KDCompressError)
     digest = hashlib.sha256()
     with path.open("rb") as handle:
         while block := handle.read(1 << 20):
@@ -192,7 +192,7 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def known_sha256(path: Path) -> str:
+def cached_sha256(path: Path) -> str:
     """As `sha256_of`, once per process of a file that does not change: large ones are vouched for again and again."""
     facts = path.stat()
     seen = (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
@@ -208,10 +208,10 @@ def content_digest(path: Path) -> str:
     """The SHA-256 of a file, or of the names and digests of all files in a folder."""
     if path.is_file():
         return sha256_of(path)
-    return digest_of({str(item.relative_to(path)): sha256_of(item) for item in path.rglob("*") if item.is_file()})
+    return json_digest({str(item.relative_to(path)): sha256_of(item) for item in path.rglob("*") if item.is_file()})
 
 
-def digest_of(value: Any) -> str:
+def json_digest(value: Any) -> str:
     """The SHA-256 of a JSON value in canonical form, as 64 hex digits."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 

@@ -24,7 +24,7 @@ def is_partial(path: Path) -> bool:
     return path.name.startswith(PARTIAL) and not path.is_symlink()
 
 
-def remove(path: Path) -> None:
+def remove_path(path: Path) -> None:
     """Delete a file, a link or a folder of our own making, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
@@ -36,30 +36,30 @@ def remove(path: Path) -> None:
 def temporary_folder() -> Iterator[Path]:
     """A folder in the system's place for such; gone afterwards, or after a kill when the next one is made."""
     parent = Path(tempfile.gettempdir())
-    sweep_leftovers(parent, _TEMPORARY)
-    folder = Path(tempfile.mkdtemp(prefix=f"{_TEMPORARY}{new_owner()}-", dir=parent))
+    remove_leftovers(parent, _TEMPORARY)
+    folder = Path(tempfile.mkdtemp(prefix=f"{_TEMPORARY}{owner_tag()}-", dir=parent))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def sweep_leftovers(folder: Path, prefix: str = PARTIAL) -> None:
+def remove_leftovers(folder: Path, prefix: str = PARTIAL) -> None:
     """Delete what processes of this machine left unfinished in a folder before they were killed."""
     for item in folder.iterdir():
         owner = _OWNER.match(item.name, len(prefix)) if item.name.startswith(prefix) else None
         if owner and owner["machine"] == _machine() and not item.is_symlink() and not _lives(int(owner["process"])):
             with contextlib.suppress(OSError):  # another process is sweeping, too
-                remove(item)
+                remove_path(item)
 
 
 @functools.cache
-def sweep_once(folder: Path) -> None:
-    """As `sweep_leftovers`, once per process and folder."""
-    sweep_leftovers(folder)
+def remove_leftovers_once(folder: Path) -> None:
+    """As `remove_leftovers`, once per process and folder."""
+    remove_leftovers(folder)
 
 
-def new_owner() -> str:
+def owner_tag() -> str:
     """Names this process and moment: what is half-written can be told from what is being written."""
     return f"{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.errors import KDCompressError
-from kdcompress.paths import require_regular
+from kdcompress.paths import check_regular_file
 
 MOST_TIMES, SLACK = 100, 64 << 20  # how far stored bytes may unpack; below the slack, any ratio will do
 _MOST_MEMBERS = 100_000
@@ -30,9 +30,12 @@ _BLOCK = 1 << 20
 _MAGIC = b"\x93NUMPY"
 _LOCAL_HEADER = 30  # bytes before a member's name
 _ENCRYPTED = 1
-BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of others, zipfile unpacks more than it is asked for
+SUPPORTED_COMPRESSION = (
+    zipfile.ZIP_STORED,
+    zipfile.ZIP_DEFLATED,
+)  # of others, zipfile unpacks more than it is asked for
 # What NumPy, zipfile and Python raise at a damaged file
-DAMAGED: tuple[type[Exception], ...] = (
+READ_ERRORS: tuple[type[Exception], ...] = (
     ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError, TypeError,
     ValueError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
@@ -59,7 +62,7 @@ def read_npz(
     Errors: FileNotFoundError if there is no such file; `error`, with the `remedy`, in one line for everything that can
     be wrong with it.
     """
-    require_regular(path, error)
+    check_regular_file(path, error)
     try:
         with open_npz(path) as npz:
             if npz.others:
@@ -67,17 +70,17 @@ def read_npz(
             return {name: npz.load(name, structured) for name in npz.members}
     except FileNotFoundError:
         raise
-    except DAMAGED as exc:
+    except READ_ERRORS as exc:
         told = f"; {remedy}" if remedy else ""
-        raise error(f"{path} is truncated, damaged or no npz file ({reason(exc)}){told}") from exc
+        raise error(f"{path} is truncated, damaged or no npz file ({error_text(exc)}){told}") from exc
 
 
-def reason(exc: BaseException) -> str:
+def error_text(exc: BaseException) -> str:
     """What an exception says, in one short line."""
     return " ".join(str(exc).split())[:200] or type(exc).__name__
 
 
-def refuse_bomb(claimed: int, stored: int) -> None:
+def check_unpacked_size(claimed: int, stored: int) -> None:
     """ValueError for what would unpack to far more bytes than are stored of it."""
     if claimed > max(SLACK, MOST_TIMES * stored):
         told = f"it would unpack to {claimed:,} bytes, more than {MOST_TIMES} times the {stored:,} that are stored"
@@ -114,7 +117,7 @@ class Npz:
     def __init__(self, file: IO[bytes], archive: zipfile.ZipFile, size: int) -> None:
         self.file, self._archive = file, archive
         infos = archive.infolist()
-        refuse_bomb(sum(info.file_size for info in infos), size)
+        check_unpacked_size(sum(info.file_size for info in infos), size)
         self.members = {info.filename[:-4]: info for info in infos if info.filename.endswith(".npy")}
         self.others = [info.filename for info in infos if not info.filename.endswith(".npy")]
 
@@ -136,18 +139,18 @@ class Npz:
         if member.compress_type != zipfile.ZIP_STORED:
             raise ValueError("it is compressed")
         self.file.seek(member.header_offset + _LOCAL_HEADER - 4)
-        lengths = struct.unpack("<HH", exactly(self.file, 4))  # of the name and of the extra field behind it
+        lengths = struct.unpack("<HH", read_exactly(self.file, 4))  # of the name and of the extra field behind it
         self.file.seek(sum(lengths), io.SEEK_CUR)
         return map_array(self.file, member.file_size)
 
     def _sound(self, name: str) -> zipfile.ZipInfo:
         """A member that can be read without fear of its size."""
         member = self.members[name]
-        if member.compress_type not in BOUNDED:
+        if member.compress_type not in SUPPORTED_COMPRESSION:
             raise ValueError("it is packed neither stored nor deflated")
         if member.compress_type == zipfile.ZIP_STORED and member.file_size != member.compress_size:
             raise ValueError("it is stored in another size than its own")
-        refuse_bomb(member.file_size, member.compress_size)
+        check_unpacked_size(member.file_size, member.compress_size)
         return member
 
 
@@ -191,14 +194,14 @@ def read_array(file: IO[bytes], size: int, structured: bool = False) -> NDArray[
 
 def read_header(file: IO[bytes], size: int, structured: bool = False) -> Header:
     """The header of a npy file of `size` bytes; ValueError unless they are what it promises."""
-    begin = exactly(file, 8)
+    begin = read_exactly(file, 8)
     if begin[:6] != _MAGIC or begin[6] not in (1, 2, 3):
         raise ValueError("it is no array of NumPy")
-    length = exactly(file, 2 if begin[6] == 1 else 4)
+    length = read_exactly(file, 2 if begin[6] == 1 else 4)
     count = int.from_bytes(length, "little")
     if count > _MOST_HEADER:
         raise ValueError(f"its header claims {count:,} characters")
-    shape, fortran, dtype = _parsed(exactly(file, count))
+    shape, fortran, dtype = _parsed(read_exactly(file, count))
     header = Header(shape, fortran, dtype, 8 + len(length) + count)
     _refuse_kind(dtype, structured)
     elements = math.prod(shape)
@@ -213,8 +216,8 @@ def _parsed(text: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     # Version 3 is as version 2 but for names of fields that are not ASCII
     try:
         return np.lib.format.read_array_header_2_0(io.BytesIO(struct.pack("<I", len(text)) + text))
-    except DAMAGED as exc:
-        raise ValueError(f"its header is damaged: {reason(exc)}") from exc
+    except READ_ERRORS as exc:
+        raise ValueError(f"its header is damaged: {error_text(exc)}") from exc
 
 
 def _refuse_kind(dtype: np.dtype[Any], structured: bool) -> None:
@@ -236,10 +239,10 @@ def _refuse_values(array: NDArray[Any]) -> None:
 
 def _fill(file: IO[bytes], view: memoryview) -> None:
     for begin in range(0, len(view), _BLOCK):
-        view[begin : begin + _BLOCK] = exactly(file, min(_BLOCK, len(view) - begin))
+        view[begin : begin + _BLOCK] = read_exactly(file, min(_BLOCK, len(view) - begin))
 
 
-def exactly(file: IO[bytes], count: int) -> bytes:
+def read_exactly(file: IO[bytes], count: int) -> bytes:
     """The next `count` bytes; EOFError if there are fewer."""
     found = file.read(count)
     if len(found) < count:

@@ -11,7 +11,7 @@ from kdcompress.errors import KDCompressError
 _SHOWN = 80  # characters of a name in a message
 
 
-def below(folder: Path, name: object, what: str, error: type[KDCompressError]) -> Path:
+def safe_join(folder: Path, name: object, what: str, error: type[KDCompressError]) -> Path:
     """`folder` / `name`, where `name` was read from a file; `what` names that file, and the place in it, in errors.
 
     Backslashes separate parts, too. The path need not exist. Errors: `error` for a name that is no text, empty,
@@ -25,10 +25,10 @@ def below(folder: Path, name: object, what: str, error: type[KDCompressError]) -
     return path
 
 
-def is_below(folder: Path, name: object) -> bool:
+def is_safe_path(folder: Path, name: object) -> bool:
     """Whether `below` would take the name."""
     try:
-        below(folder, name, "", KDCompressError)
+        safe_join(folder, name, "", KDCompressError)
     except KDCompressError:
         return False
     return True
@@ -50,7 +50,7 @@ def _shown(name: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def require_regular(path: Path, error: type[KDCompressError]) -> None:
+def check_regular_file(path: Path, error: type[KDCompressError]) -> None:
     """`error` for a path that is there and no regular file: reading a FIFO or a device would never end.
 
     Links are followed; a path that is not there is left to whoever opens it.

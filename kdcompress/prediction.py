@@ -15,7 +15,7 @@ from kdcompress.errors import DataError, ModelError
 from kdcompress.exporting import Opened, find_format, open_exported
 from kdcompress.files import write_text
 from kdcompress.metrics.softmax import softmax
-from kdcompress.models import Forward, load_saved_model, own_shape, refuse_huge
+from kdcompress.models import Forward, check_image_size, declared_shape, load_saved_model
 from kdcompress.pipeline.reopening import open_model as open_kept
 from kdcompress.runs.folder import RunFolder
 from kdcompress.teachers import are_probabilities
@@ -27,7 +27,7 @@ def open_model(path: Path) -> Opened:
     """A model to run, from a .keras file, a run folder (its student), or a file that `export` wrote."""
     if find_format(path):
         opened = open_exported(path)
-        refuse_huge(opened.input_shape, str(path))
+        check_image_size(opened.input_shape, str(path))
         if opened.input_shape[2] not in MODES:
             taken = "x".join(map(str, opened.input_shape))
             raise ModelError(
@@ -43,13 +43,13 @@ def open_model(path: Path) -> Opened:
 
 def _opened(model: Any, run: RunFolder) -> Opened:
     known = run.manifest() if run.begun() else {}
-    height, width, channels = own_shape(model, "the model") or known.get("input_shape") or (None, None, None)
+    height, width, channels = declared_shape(model, "the model") or known.get("input_shape") or (None, None, None)
     if height is None or width is None or channels not in (1, 3, 4):
         raise ModelError(
             f"the model takes images of {height or '?'}x{width or '?'}x{channels or '?'}; "
             "predict needs one fixed size with 1, 3 or 4 channels"
         )
-    refuse_huge((height, width, channels), "the model")
+    check_image_size((height, width, channels), "the model")
     return Opened(Forward(model), (height, width, channels), known.get("classes"))
 
 

@@ -22,7 +22,7 @@ _START = (
 _SIZE = 8  # bytes before a message that say how long it is
 
 
-def start(module: str, *arguments: str, environment: Mapping[str, str] | None = None, **pipes: Any) -> Any:
+def start_module(module: str, *arguments: str, environment: Mapping[str, str] | None = None, **pipes: Any) -> Any:
     """Start `python -m module` as a child with a pipe to its standard input, which `receive` reads.
 
     The child ends when that pipe does. `pipes` are those of subprocess.Popen.
@@ -41,14 +41,14 @@ def _places() -> list[str]:
     return [*dict.fromkeys([*places, root])]
 
 
-def send(process: Any, job: Mapping[str, Any], content: bytes = b"") -> None:
+def send_job(process: Any, job: Mapping[str, Any], content: bytes = b"") -> None:
     """Give a child its job, and bytes beside it."""
     for message in (json.dumps(job).encode(), content):
         process.stdin.write(len(message).to_bytes(_SIZE, "big") + message)
     process.stdin.flush()
 
 
-def lines_of(children: Sequence[Any]) -> Iterator[str]:
+def read_lines(children: Sequence[Any]) -> Iterator[str]:
     """What children write on their standard outputs, line by line as it comes, until all have ended."""
     found: queue.Queue[str | None] = queue.Queue()
 
@@ -67,7 +67,7 @@ def lines_of(children: Sequence[Any]) -> Iterator[str]:
             yield line
 
 
-def receive() -> tuple[dict[str, Any], bytes]:
+def receive_job() -> tuple[dict[str, Any], bytes]:
     """In a child: the job and the bytes beside it. From now on the child ends as soon as its parent does."""
     job, content = _message(), _message()
     threading.Thread(target=_end_with_parent, daemon=True).start()

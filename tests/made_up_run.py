@@ -10,7 +10,7 @@ from made_up_bench import put_bench
 
 from kdcompress.config.recipe import resolve
 from kdcompress.files import write_json, write_npz, write_text
-from kdcompress.metrics.classification import measure
+from kdcompress.metrics.classification import compute_metrics
 from kdcompress.metrics.comparison import disagreements
 from kdcompress.runs.folder import RunFolder
 
@@ -75,7 +75,7 @@ def _finished(run: RunFolder, classes: tuple[str, ...], seed: int, images: int, 
 
 def _verified(run: RunFolder, classes: tuple[str, ...], seed: int, images: int, size: int) -> None:
     labels, logits = logits_of(len(classes), images, seed)
-    metrics = {role: measure(one, labels, list(classes)) for role, one in logits.items()}
+    metrics = {role: compute_metrics(one, labels, list(classes)) for role, one in logits.items()}
     counted = {"teacher": (1000, 45000, 90000, 4000), "student": (1500, 4500, 9000, 6000)}
     models = {
         role: {**dict(zip(("params", "macs", "flops", "bytes"), counted[role], strict=True)), "metrics": metrics[role]}
@@ -90,9 +90,13 @@ def _exported(run: RunFolder, classes: tuple[str, ...], seed: int, images: int, 
     labels, logits = logits_of(len(classes), images, seed)
     (run.path / "exports").mkdir()
     entries = [
-        _entry("student-fp32.onnx", "onnx", "fp32", 6100, measure(logits["student"], labels, list(classes))),
-        _entry("student-int8.tflite", "tflite", "int8", 1700, measure(logits["baseline"], labels, list(classes))),
-        _entry("student-int8.failed.onnx", "onnx", "int8", 1600, measure(-logits["student"], labels, list(classes))),
+        _entry("student-fp32.onnx", "onnx", "fp32", 6100, compute_metrics(logits["student"], labels, list(classes))),
+        _entry(
+            "student-int8.tflite", "tflite", "int8", 1700, compute_metrics(logits["baseline"], labels, list(classes))
+        ),
+        _entry(
+            "student-int8.failed.onnx", "onnx", "int8", 1600, compute_metrics(-logits["student"], labels, list(classes))
+        ),
     ]
     write_json(run / "exports/exports.json", {"schema": 1, "student_digest": "d", "artefacts": entries})
     run.commit("exports/exports.json")

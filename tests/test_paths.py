@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kdcompress.errors import DataError, KDCompressError, RunError
-from kdcompress.paths import below, is_below, require_regular
+from kdcompress.paths import check_regular_file, is_safe_path, safe_join
 
 
 @pytest.fixture
@@ -32,23 +32,23 @@ def folder(tmp_path: Path) -> Path:
 )  # fmt: skip
 def test_what_leads_out_or_is_no_name_is_refused(name: object, folder: Path) -> None:
     with pytest.raises(RunError, match=r"^manifest\.json: "):
-        below(folder, name, "manifest.json", RunError)
-    assert not is_below(folder, name)
+        safe_join(folder, name, "manifest.json", RunError)
+    assert not is_safe_path(folder, name)
 
 
 @pytest.mark.parametrize("name", ["x", "inner/x", "a/b/c", "./x", "a..b", "...", "..x", "in/x", "Bücher/α.png", "a b"])
 def test_what_stays_inside_is_joined(name: str, folder: Path) -> None:
-    assert below(folder, name, "a table", DataError) == folder / name
+    assert safe_join(folder, name, "a table", DataError) == folder / name
 
 
 def test_a_folder_that_is_a_link_itself_is_one(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(folder)
-    assert below(tmp_path / "link", "inner/x", "", RunError) == tmp_path / "link" / "inner" / "x"
+    assert safe_join(tmp_path / "link", "inner/x", "", RunError) == tmp_path / "link" / "inner" / "x"
 
 
 def test_a_long_name_is_cut_in_the_message(folder: Path) -> None:
     with pytest.raises(RunError) as caught:
-        below(folder, "../" + "x" * 5000, "t", RunError)
+        safe_join(folder, "../" + "x" * 5000, "t", RunError)
     assert len(str(caught.value)) < 400
 
 
@@ -56,7 +56,7 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", Path("/dev/zero"), tmp_path):
         with pytest.raises(KDCompressError, match="it must be a file"):
-            require_regular(path, KDCompressError)
+            check_regular_file(path, KDCompressError)
     (tmp_path / "x").write_text("x")
-    require_regular(tmp_path / "x", KDCompressError)
-    require_regular(tmp_path / "gone", KDCompressError)
+    check_regular_file(tmp_path / "x", KDCompressError)
+    check_regular_file(tmp_path / "gone", KDCompressError)

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from kdcompress import processes
-from kdcompress.leftovers import sweep_leftovers, temporary_folder
+from kdcompress.leftovers import remove_leftovers, temporary_folder
 
 SHADOWED = ("kdcompress", "numpy", "onnxruntime", "json", "runpy", "keras", "psutil", "PIL", "random", "struct")
 
@@ -58,11 +58,11 @@ def test_python_m_kdcompress_does_not_look_here(trap: Path) -> None:
 def test_a_function_is_looked_for_here_and_what_is_imported_later_is_not(
     trap: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kdcompress.models import call_function
+    from kdcompress.models import load_from_function
 
     made = "import keras\ndef model():\n    return keras.Sequential([keras.layers.Dense(2)])\n"
     Path("here_models.py").write_text(made)
-    call_function("here_models:model", "student")
+    load_from_function("here_models:model", "student")
     assert sys.path[-1] == ""
     assert "" not in sys.path[:-1]
     assert not trap.exists()
@@ -71,8 +71,8 @@ def test_a_function_is_looked_for_here_and_what_is_imported_later_is_not(
 WAITING = """
     import subprocess, sys, time
     from kdcompress import processes
-    child = processes.start("waiting_child", stdout=subprocess.PIPE)
-    processes.send(child, {"a": 1}, b"xyz")
+    child = processes.start_module("waiting_child", stdout=subprocess.PIPE)
+    processes.send_job(child, {"a": 1}, b"xyz")
     print(child.pid, child.stdout.readline().decode().strip(), flush=True)
     time.sleep(60)
 """
@@ -81,7 +81,7 @@ WAITING = """
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_child_ends_with_its_parent(number: int, tmp_path: Path) -> None:
     (tmp_path / "waiting_child.py").write_text(
-        "import time\nfrom kdcompress import processes\nprint(*processes.receive(), flush=True)\ntime.sleep(60)\n"
+        "import time\nfrom kdcompress import processes\nprint(*processes.receive_job(), flush=True)\ntime.sleep(60)\n"
     )
     places = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
     command, environment = [sys.executable, "-c", textwrap.dedent(WAITING)], {**os.environ, "PYTHONPATH": places}
@@ -123,7 +123,7 @@ def test_what_a_killed_process_left_is_cleared_by_the_next_and_no_more(
     mine = tmp_path / ".kdcompress-part-0000-mine"
     mine.write_text("not ours to judge")
     with temporary_folder() as alive:
-        sweep_leftovers(tmp_path)
+        remove_leftovers(tmp_path)
         assert sorted(tmp_path.iterdir()) == sorted([mine, alive])
     assert list(tmp_path.iterdir()) == [mine]
 

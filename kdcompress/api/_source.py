@@ -34,9 +34,9 @@ def reference_of(model: Any) -> str | None:
     """The text by which a recipe names a model; of one in memory the cache keeps a copy."""
     if model is None or isinstance(model, str | Path):
         return None if model is None else str(model)
-    from kdcompress.models import keep_model
+    from kdcompress.models import cache_model
 
-    return str(keep_model(model))
+    return str(cache_model(model))
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,6 @@ def source_of(source: str | Path | Run | Any) -> RunFolder | Path | InMemory:
 
 
 def _called(reference: str) -> InMemory:
-    from kdcompress.models import call_function
+    from kdcompress.models import load_from_function
 
-    return InMemory(call_function(reference, "model"), reference.partition(":")[2])
+    return InMemory(load_from_function(reference, "model"), reference.partition(":")[2])

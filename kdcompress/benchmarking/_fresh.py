@@ -34,10 +34,10 @@ def measure_fresh(runtime: str, path: Path, threads: int, images: Images) -> dic
     pixels = io.BytesIO()
     np.save(pixels, images, allow_pickle=False)
     job = {"runtime": runtime, "path": str(path.resolve()), "threads": threads}
-    child = processes.start(__name__, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    child = processes.start_module(__name__, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         with contextlib.suppress(BrokenPipeError):  # it ended already: what it says tells why
-            processes.send(child, job, pixels.getvalue())
+            processes.send_job(child, job, pixels.getvalue())
         answer, said = _until_its_end(child)
     except subprocess.TimeoutExpired as exc:
         raise ModelError(f"{path} did not end within {MOST_SECONDS:g} s in {runtime}, in a fresh process") from exc
@@ -102,6 +102,6 @@ def _peak_bytes() -> int:
 if __name__ == "__main__":
     _answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # runtimes write to 1 by themselves
-    _job, _pixels = processes.receive()
+    _job, _pixels = processes.receive_job()
     _answer.write(json.dumps(_measure(_job, np.load(io.BytesIO(_pixels), allow_pickle=False))))
     _answer.close()

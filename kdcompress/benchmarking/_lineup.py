@@ -20,12 +20,12 @@ from kdcompress.exporting._calibration import spread
 from kdcompress.exporting._pipeline import read_list
 from kdcompress.exporting._teacher import TeacherFiles, export_teacher
 from kdcompress.files import content_digest
-from kdcompress.models import refuse_huge
+from kdcompress.models import check_image_size
 from kdcompress.pipeline.reopening import open_data
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.integrity import check_integrity, read_run_recipe
 from kdcompress.runs.names import EXPORTS
-from kdcompress.runs.vouched import check_vouched, read_run_recipe
 from kdcompress.teachers import Fit
 
 RESULT = "bench.json"
@@ -154,7 +154,7 @@ def of_files(paths: Sequence[Path], request: Request) -> Lineup:
         for batch_size in request.batch_sizes:
             signature.check_batch(path, batch_size)
         shape = signature.image_shape(path, request.input_shape)
-        refuse_huge(shape, str(path))
+        check_image_size(shape, str(path))
         images = _random(
             shape, min(_wanted(request), max(2 * max(request.batch_sizes), _MOST_VALUES // math.prod(shape)))
         )
@@ -213,7 +213,7 @@ def _looked_at(path: Path) -> tuple[str, Signature]:
         export = "; `kdcompress export` makes them" if path.suffix == ".keras" or find_format(path) else ""
         raise UsageError(f"bench times one run, or files of a runtime: {known}; got {path}{export}")
     make_runtime(runtime).require()
-    check_vouched(path)
+    check_integrity(path)
     return runtime, make_runtime(runtime).signature(path)
 
 

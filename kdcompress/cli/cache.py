@@ -14,9 +14,9 @@ def cache(
     from kdcompress import cache as kept
 
     if clear:
-        print(f"freed {kept.clear() / 1e6:.1f} MB")
+        print(f"freed {kept.clear_cache() / 1e6:.1f} MB")
         return
-    rows = kept.entries()
+    rows = kept.list_entries()
     for kind, name, size in rows:
         print(f"{kind:<9} {printable(name[:12]):<12} {size / 1e6:10.1f} MB")
     print(f"{printable(str(kept.cache_dir()))}: {sum(size for *_, size in rows) / 1e6:.1f} MB in {len(rows)} entries")

@@ -84,9 +84,9 @@ def _numbers(option: str, text: str | None) -> list[float] | None:
 
 
 def _show(result: dict[str, Any], terminal: Terminal) -> None:
-    from kdcompress.metrics.classification import METRICS
+    from kdcompress.metrics.classification import METRIC_NAMES
 
-    metric = METRICS[result["metric"]]
+    metric = METRIC_NAMES[result["metric"]]
     terminal.result(f"{'method':<10} {'T':>6} {'alpha':>6}   validation {metric}")
     for one in result["settings"]:
         tuned = [f"{one[key]:>6.4g}" if one[key] is not None else f"{'-':>6}" for key in ("temperature", "alpha")]

@@ -12,7 +12,7 @@ from kdcompress import registry
 from kdcompress.config import initialization
 from kdcompress.config.settings import LONGEST_PATH, named, shown
 from kdcompress.errors import KDCompressError, RecipeError
-from kdcompress.files import read_document
+from kdcompress.files import read_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -32,7 +32,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The values in a TOML file; RecipeError in one line, with the path, for what is none; FileNotFoundError."""
     shown_path = named(str(path), LONGEST_PATH)
     try:
-        text = read_document(path, _NotText, "a recipe is text")
+        text = read_text(path, _NotText, "a recipe is text")
     except FileNotFoundError:  # which means another thing to each who asks
         raise
     except _NotText as exc:

@@ -35,7 +35,7 @@ from kdcompress.config.sections import (
 from kdcompress.config.settings import LONGEST_PATH, Section, build, named, shown
 from kdcompress.config.training import TrainingSection
 from kdcompress.errors import RecipeError
-from kdcompress.files import digest_of
+from kdcompress.files import json_digest
 
 PRESETS = Path(__file__).parent / "presets"
 _RESTORE = "bring it back from a copy, or begin anew in another folder"
@@ -94,7 +94,7 @@ class Recipe(Section):
     @property
     def digest(self) -> str:
         """SHA-256 of the identity."""
-        return digest_of(self.identity)
+        return json_digest(self.identity)
 
 
 def resolve(

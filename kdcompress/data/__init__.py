@@ -10,18 +10,18 @@ from kdcompress.config.recipe import Recipe, choose
 from kdcompress.data.base import UNLABELLED, Dataset, DatasetSource, Samples, write_ids
 from kdcompress.data.images import MODES, Shape, find_images, image_size, read_image
 from kdcompress.data.npz import ArrayFile
-from kdcompress.data.splits import Split, split_dataset, stratified
-from kdcompress.data.stores import FileImages, Images, LazyImages, MappedImages, blocks, fitted
-from kdcompress.data.subclasses import merged
+from kdcompress.data.splits import Split, split_dataset, stratified_subset
+from kdcompress.data.stores import FileImages, Images, LazyImages, MappedImages, iter_blocks, resize_images
+from kdcompress.data.subclasses import merge_classes
 from kdcompress.data.unlabelled import load_unlabelled
-from kdcompress.data.views import apply_transforms, chosen_transforms, scale_transforms, view_transforms
+from kdcompress.data.views import apply_transforms, scale_transforms, select_transforms, view_transforms
 from kdcompress.progress import Progress
 
 
 def load_data(recipe: Recipe, progress: Progress, folder: Path | None = None) -> Dataset:
     """The data set of a recipe, from another folder if it was moved, its classes merged as the recipe asks."""
     settings = {**recipe.data, **({"dir": str(folder)} if folder else {})}
-    return merged(make_source(settings).load(progress), recipe.superclasses)
+    return merge_classes(make_source(settings).load(progress), recipe.superclasses)
 
 
 def make_source(settings: Mapping[str, Any]) -> DatasetSource:
@@ -44,18 +44,18 @@ __all__ = [
     "Shape",
     "Split",
     "apply_transforms",
-    "blocks",
-    "chosen_transforms",
     "find_images",
-    "fitted",
     "image_size",
+    "iter_blocks",
     "load_data",
     "load_unlabelled",
     "make_source",
     "read_image",
+    "resize_images",
     "scale_transforms",
+    "select_transforms",
     "split_dataset",
-    "stratified",
+    "stratified_subset",
     "view_transforms",
     "write_ids",
 ]

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from kdcompress.cache import cache_dir
 from kdcompress.config.settings import Section
-from kdcompress.data.places import exists, expanded, is_folder
-from kdcompress.data.stores import Images, JoinedImages, content, take
+from kdcompress.data.filesystem import exists, expand_user, is_folder
+from kdcompress.data.stores import Images, JoinedImages, content_bytes, take_images
 from kdcompress.errors import DataError
 from kdcompress.files import write_text
 from kdcompress.progress import Progress
@@ -55,7 +55,7 @@ class Samples:
             return None if rows is None else rows[index]
 
         beside = (self.groups, self.subclasses, self.votes, self.chances)
-        return Samples(take(self.images, index), self.labels[index], self.ids[index], *map(of, beside))
+        return Samples(take_images(self.images, index), self.labels[index], self.ids[index], *map(of, beside))
 
     def join(self, other: Samples) -> Samples:
         """These samples with the unlabelled `other` behind them; beside images, labels and ids, soft labels stay."""
@@ -67,15 +67,15 @@ class Samples:
 
     def digest(self) -> str:
         """SHA-256 over shapes, pixels and labels."""
-        return digest_of_samples([self])
+        return samples_digest([self])
 
 
-def digest_of_samples(parts: Iterable[Samples]) -> str:
+def samples_digest(parts: Iterable[Samples]) -> str:
     """SHA-256 over shapes, pixels (of files: their bytes) and labels of all parts."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(repr(part.images.shape).encode())
-        for piece in content(part.images):
+        for piece in content_bytes(part.images):
             digest.update(piece)
         digest.update(np.ascontiguousarray(part.labels).data)
         for name in ("subclasses", "chances", "votes"):
@@ -113,7 +113,7 @@ class Dataset:
 
         Of image files, their bytes stand for the pixels.
         """
-        return digest_of_samples(self.parts.values())
+        return samples_digest(self.parts.values())
 
     @property
     def facts(self) -> dict[str, str]:
@@ -172,14 +172,14 @@ class DatasetSource(Section, ABC):
     def folders(self, name: str) -> Iterator[Path]:
         """The folders to look in, in order; when the user named one, that one alone (and it must be there)."""
         if self.dir is not None:
-            yield readable_folder(expanded(self.dir))
+            yield check_data_folder(expand_user(self.dir))
             return
         if root := os.environ.get("KDCOMPRESS_DATA_DIR"):
-            yield expanded(root) / name
+            yield expand_user(root) / name
         yield cache_dir("data") / name
 
 
-def readable_folder(folder: Path) -> Path:
+def check_data_folder(folder: Path) -> Path:
     """Return `folder` if it is one that can be listed and is not empty; DataError if not."""
     if not exists(folder):
         raise DataError(f"data folder {folder} does not exist")

@@ -11,7 +11,7 @@ _ALIKE = 0.75
 _OTHERWISE = {"split": "partition", "set": "partition", "subset": "partition", "fold": "partition"}
 
 
-def resembling(header: Sequence[str], wanted: Mapping[str, str]) -> list[tuple[str, str]]:
+def similar_columns(header: Sequence[str], wanted: Mapping[str, str]) -> list[tuple[str, str]]:
     """(column, key) of what is in a header, is not used, and resembles a wanted column, or the key of one, that is not
     there; `wanted` is the column by key.
     """

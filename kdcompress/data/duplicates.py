@@ -7,15 +7,15 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.batches import batch_for
+from kdcompress.batches import default_batch_size
 from kdcompress.data.base import Dataset, Samples
-from kdcompress.data.stores import FileImages, blocks
+from kdcompress.data.stores import FileImages, iter_blocks
 
 Digests = NDArray[np.bytes_]
 _TOLD = 3  # pairs that a notice names
 
 
-def notice_of(dataset: Dataset, digests: tuple[Digests, Digests] | None = None) -> str | None:
+def quality_notice(dataset: Dataset, digests: tuple[Digests, Digests] | None = None) -> str | None:
     """What is wrong with a data set: images that appear twice, groups on both sides, classes that test lacks.
 
     `digests` of train and of test are what tells images from others, where something better than `image_digests` is
@@ -29,10 +29,12 @@ def notice_of(dataset: Dataset, digests: tuple[Digests, Digests] | None = None) 
     if missing:
         names = f"{', '.join(missing[:_TOLD])}{_more(missing)}"
         said.append(f"test has no image of class {names}: nothing will be known of it")
-    if pairs := shared(train, mine, test, theirs):
-        said.append(f"{_count(pairs, 'image')} in train and in test: {told(pairs)}: figures on test will be too good")
+    if pairs := find_shared_images(train, mine, test, theirs):
+        said.append(
+            f"{_count(pairs, 'image')} in train and in test: {format_pairs(pairs)}: figures on test will be too good"
+        )
     if pairs := _contradictions(train, mine):
-        said.append(f"{_count(pairs, 'image')} in train under two labels: {told(pairs)}")
+        said.append(f"{_count(pairs, 'image')} in train under two labels: {format_pairs(pairs)}")
     if train.groups is not None and test.groups is not None:
         both = sorted(set(train.groups.tolist()) & set(test.groups.tolist()))
         if both:
@@ -48,13 +50,13 @@ def image_digests(samples: Samples) -> Digests:
         return images.digests
     found = [
         hashlib.blake2b(image.data, digest_size=16).digest()
-        for block in blocks(images, batch_for(images.shape[1:]))
+        for block in iter_blocks(images, default_batch_size(images.shape[1:]))
         for image in np.ascontiguousarray(block)
     ]
     return np.array([digest.hex() for digest in found], "S32")
 
 
-def shared(train: Samples, mine: Digests, test: Samples, theirs: Digests) -> list[tuple[str, str]]:
+def find_shared_images(train: Samples, mine: Digests, test: Samples, theirs: Digests) -> list[tuple[str, str]]:
     """The ids of images that are in train and in test, by the digests of both."""
     first = {digest: place for place, digest in reversed(list(enumerate(mine.tolist())))}
     there = [(first[digest], place) for place, digest in enumerate(theirs.tolist()) if digest in first]
@@ -72,7 +74,7 @@ def _count(pairs: list[tuple[str, str]], word: str) -> str:
     return f"1 {word} is" if len(pairs) == 1 else f"{len(pairs):,} {word}s are"
 
 
-def told(pairs: list[tuple[str, str]]) -> str:
+def format_pairs(pairs: list[tuple[str, str]]) -> str:
     """The first pairs of images that are the same, for a message."""
     return ", ".join(f"{a} = {b}" for a, b in pairs[:_TOLD]) + _more(pairs)
 

@@ -11,7 +11,7 @@ import regex
 
 from kdcompress.errors import DataError
 
-MOST_LETTERS = 1000  # of a pattern
+MAX_PATTERN_LENGTH = 1000  # of a pattern
 _MOST_COPIES = 100_000  # letters of a pattern in which every repetition is written out, as regex does
 _SECONDS, _SECONDS_IN_ALL = 2.0, 10.0
 _TOLD = 80  # characters of a name in a message
@@ -20,10 +20,10 @@ _PARTS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(?P<times>\d+)(?:,\d*)?\}
 _ESCAPES = re.compile(r"\\N\{[^}]*\}|\\.|\{(?!\d*,?\d*\})|\{\}", re.DOTALL)
 
 
-def refuse_pattern(pattern: str) -> None:
+def validate_pattern(pattern: str) -> None:
     """ValueError for what is no regular expression as Python has them."""
-    if len(pattern) > MOST_LETTERS:
-        raise ValueError(f"must have {MOST_LETTERS:,} characters at most (it has {len(pattern):,})")
+    if len(pattern) > MAX_PATTERN_LENGTH:
+        raise ValueError(f"must have {MAX_PATTERN_LENGTH:,} characters at most (it has {len(pattern):,})")
     if _written_out(pattern) > _MOST_COPIES:
         raise ValueError(f"must have {_MOST_COPIES:,} letters at most when its repetitions are written out")
     try:
@@ -49,7 +49,7 @@ def _written_out(pattern: str) -> int:
     return sum(sizes)
 
 
-def groups_of(pattern: str, names: Sequence[str]) -> list[str]:
+def extract_groups(pattern: str, names: Sequence[str]) -> list[str]:
     """What the pattern's first bracket, or all of it, matches in each name; DataError if nothing, or if it takes long.
 
     It means what it means to `re`, but that \\w, and so \\b, takes the accents behind a letter for a part of it.

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.errors import DataError
-from kdcompress.npz import refuse_bomb
-from kdcompress.paths import require_regular
+from kdcompress.npz import check_unpacked_size
+from kdcompress.paths import check_regular_file
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _UINT8 = 0x08
@@ -26,7 +26,7 @@ def read_idx(path: Path, ndim: int) -> NDArray[np.uint8]:
 
     No more of it is unpacked than its header promises, and that is looked at first.
     """
-    require_regular(path, DataError)
+    check_regular_file(path, DataError)
     try:
         with path.open("rb") as file:
             is_packed = file.read(2) == _GZIP_MAGIC
@@ -59,7 +59,7 @@ def _read(file: IO[bytes], path: Path, ndim: int, stored: int) -> NDArray[np.uin
     told = f"{path}: truncated or damaged, the header promises {promised:,} bytes for {shape}"
     if isinstance(file, gzip.GzipFile):
         try:
-            refuse_bomb(promised, stored)
+            check_unpacked_size(promised, stored)
         except ValueError as exc:
             raise DataError(f"{told}: {exc}") from exc
     elif promised != (held := stored - header):

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from kdcompress.data.places import exists, files_below, is_file, is_folder
+from kdcompress.data.filesystem import exists, is_file, is_folder, walk_files
 from kdcompress.errors import DataError, one_line
-from kdcompress.npz import reason
-from kdcompress.paths import require_regular
+from kdcompress.npz import error_text
+from kdcompress.paths import check_regular_file
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -44,7 +44,7 @@ _DEEP = ("I", "I;16", "I;16B", "I;16L")
 _LAID_OUT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 
-class Look(NamedTuple):
+class ImageInfo(NamedTuple):
     """What an image file shows: its size upright, whether it is without colour, its kind (Pillow's mode, with ";16"
     where it has 16 bits a channel), whether some of it is transparent, and the digest of its pixels as 8-bit RGB."""
 
@@ -56,7 +56,7 @@ class Look(NamedTuple):
     pixels: str
 
 
-def is_image(path: Path) -> bool:
+def is_image_path(path: Path) -> bool:
     """Whether a path is that of an image file, by its ending; hidden files (`.x.png`, `._x.png`) are none."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
@@ -66,7 +66,7 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if is_folder(path):
-            inside = sorted(item for item in files_below(path) if is_image(item))
+            inside = sorted(item for item in walk_files(path) if is_image_path(item))
             if not inside:
                 raise DataError(f"folder {path} holds no images ({', '.join(SUFFIXES)})")
             found += inside
@@ -89,7 +89,7 @@ def read_image(path: Path, input_shape: Shape) -> NDArray[np.uint8]:
         return _fitted(image, input_shape)
 
 
-def refuse_tiny(shape: tuple[int, ...], what: str) -> None:
+def check_image_values(shape: tuple[int, ...], what: str) -> None:
     """DataError for an array of pictures of a few bytes each: a small file would hold them by the thousand million."""
     if (size := math.prod(shape[1:])) < _SMALLEST:
         raise DataError(f"{what} holds images of {size} values each, got {shape}; they must have {_SMALLEST} or more")
@@ -101,7 +101,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
         return np.asarray(image.convert("L")) > 0
 
 
-def look_at(path: Path, data: bytes) -> Look:
+def inspect_image(path: Path, data: bytes) -> ImageInfo:
     """What the image file with these bytes shows.
 
     The file is decoded whole: DataError if it is truncated, damaged, without pixels, too large to be an image, or of a
@@ -111,7 +111,7 @@ def look_at(path: Path, data: bytes) -> Look:
         image.load()
         pixels = _fitted(image, (image.height, image.width, 3))
         digest = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).hexdigest()
-        return Look(image.height, image.width, image.mode in _GREY, _kind(image, data), _clear(image), digest)
+        return ImageInfo(image.height, image.width, image.mode in _GREY, _kind(image, data), _clear(image), digest)
 
 
 def _kind(image: Image.Image, data: bytes) -> str:
@@ -130,7 +130,7 @@ def _clear(image: Image.Image) -> bool:
     return lowest != 255
 
 
-def fit_image(pixels: NDArray[np.uint8], shape: Shape) -> NDArray[np.uint8]:
+def resize_image(pixels: NDArray[np.uint8], shape: Shape) -> NDArray[np.uint8]:
     """Pixels (H, W, C) with C 1, 3 or 4 as `shape`, converted and scaled as an image file is."""
     return _fitted(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), shape)
 
@@ -153,7 +153,7 @@ def _shallow(image: Image.Image) -> Image.Image:
 def _opened(source: Path | IO[bytes], path: Path) -> Iterator[Image.Image]:
     """An image file, upright; whatever is wrong with it is told by `path`."""
     if isinstance(source, Path):
-        require_regular(source, DataError)
+        check_regular_file(source, DataError)
     try:
         with Image.open(source, formats=_formats()) as image:
             _refuse(image, path)
@@ -161,7 +161,7 @@ def _opened(source: Path | IO[bytes], path: Path) -> Iterator[Image.Image]:
     except UnidentifiedImageError as exc:
         raise DataError(f"{path} is truncated, damaged or no image (no image that Pillow knows)") from exc
     except _DAMAGED as exc:
-        said = reason(exc) if isinstance(exc, _WORDED) else one_line(exc)
+        said = error_text(exc) if isinstance(exc, _WORDED) else one_line(exc)
         raise DataError(f"{path} is truncated, damaged or no image ({said})") from exc
 
 

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.cache import entry_lock
-from kdcompress.data.images import LARGEST_FILE, Look, look_at
-from kdcompress.data.stores import in_parallel
+from kdcompress.cache import lock_entry
+from kdcompress.data.images import LARGEST_FILE, ImageInfo, inspect_image
+from kdcompress.data.stores import map_parallel
 from kdcompress.errors import DataError
-from kdcompress.files import digest_of, write_npz
+from kdcompress.files import json_digest, write_npz
 from kdcompress.npz import read_npz
-from kdcompress.paths import require_regular
+from kdcompress.paths import check_regular_file
 from kdcompress.progress import Progress
 
 # What a row knows of a file: bytes, time of change, SHA-256, and what a Look at it tells
@@ -31,12 +31,12 @@ _CHUNK = 256  # files between two signs of life
 _TOLD = 5  # bad files that an error names
 
 
-def look_through(root: Path, names: NDArray[np.str_], progress: Progress) -> NDArray[np.void]:
+def index_images(root: Path, names: NDArray[np.str_], progress: Progress) -> NDArray[np.void]:
     """A ROW for each of the image files `names` below `root`, in that order.
 
     Errors: DataError names the files that are truncated, damaged, without pixels, too large or no images.
     """
-    with entry_lock("index", digest_of(str(root.resolve())), progress) as folder:
+    with lock_entry("index", json_digest(str(root.resolve())), progress) as folder:
         known = _read(folder / "index.npz")
         rows, missing = _match(root, names, known)
         if len(missing):
@@ -70,7 +70,7 @@ def _match(
 
 def _refuse_odd(path: Path, facts: os.stat_result) -> None:
     if not stat.S_ISREG(facts.st_mode):
-        require_regular(path, DataError)
+        check_regular_file(path, DataError)
     if facts.st_size > LARGEST_FILE:
         raise DataError(f"image {path} has {facts.st_size:,} bytes, above {LARGEST_FILE:,}: no image for a model")
 
@@ -83,11 +83,11 @@ def _look(
     bad: dict[int, str] = {}
     try:
         for chunk in _chunks(places):
-            for place, found in zip(chunk, in_parallel(lambda place: _facts(root / names[place]), chunk), strict=True):
+            for place, found in zip(chunk, map_parallel(lambda place: _facts(root / names[place]), chunk), strict=True):
                 if isinstance(found, str):
                     bad[place] = found
                 else:
-                    for key, value in zip(("sha256", *Look._fields), found, strict=True):
+                    for key, value in zip(("sha256", *ImageInfo._fields), found, strict=True):
                         rows[place][key] = value
             progress.step(int(np.searchsorted(places, chunk[-1])) + 1, {})
     finally:
@@ -104,7 +104,7 @@ def _facts(path: Path) -> tuple[object, ...] | str:
     """SHA-256 and what a Look tells; or what is wrong with the file."""
     try:
         content = path.read_bytes()
-        return (hashlib.sha256(content).hexdigest(), *look_at(path, content))
+        return (hashlib.sha256(content).hexdigest(), *inspect_image(path, content))
     except DataError as exc:
         return str(exc)
     except OSError as exc:
@@ -137,6 +137,6 @@ def _write(path: Path, known: dict[str, NDArray[np.void]]) -> None:
     write_npz(path, {"names": names, "rows": np.array(list(known.values()), ROW)})
 
 
-def size_in_words(rows: NDArray[np.void]) -> str:
+def format_size_range(rows: NDArray[np.void]) -> str:
     """The sizes of images, from the smallest to the largest, for a message."""
     return f"{rows['height'].min()}x{rows['width'].min()} to {rows['height'].max()}x{rows['width'].max()}"

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from kdcompress.data.base import Dataset, DatasetSource, Samples
-from kdcompress.data.duplicates import notice_of
+from kdcompress.data.duplicates import quality_notice
 from kdcompress.data.images import Shape
-from kdcompress.data.index import look_through, size_in_words
-from kdcompress.data.splits import carve
+from kdcompress.data.index import format_size_range, index_images
+from kdcompress.data.splits import hold_out
 from kdcompress.data.stores import FileImages
 from kdcompress.data.subclasses import number_subclasses
 from kdcompress.errors import DataError
@@ -74,7 +74,7 @@ class ImageFiles(DatasetSource):
         classes, labels = self._labels(listed)
         chosen = np.flatnonzero(labels >= 0)
         names = np.array(listed.names, np.str_)[chosen]
-        rows = look_through(listed.root, names, progress)
+        rows = index_images(listed.root, names, progress)
         images = FileImages(listed.root, names, self._shape(rows), rows["sha256"])
         groups = None if listed.groups is None else np.array(listed.groups, np.str_)[chosen]
         finer, named = None, None
@@ -88,7 +88,7 @@ class ImageFiles(DatasetSource):
         name = type(self).__module__.rpartition(".")[2].replace("_", "-")
         train, test, val = parts["train"], parts["test"], parts.get("val")
         dataset = Dataset(name, str(listed.root), classes, train, test, val=val, subclasses=named)
-        return replace(dataset, notice=notice_of(dataset))
+        return replace(dataset, notice=quality_notice(dataset))
 
     def _labels(self, listed: Listing) -> tuple[tuple[str, ...], NDArray[np.int64]]:
         """The classes in order, and the number of each file's; -1 for a class that was not chosen."""
@@ -118,7 +118,7 @@ class ImageFiles(DatasetSource):
             height, width = int(rows["height"][0]), int(rows["width"][0])
             if (rows["height"] != height).any() or (rows["width"] != width).any():
                 raise DataError(
-                    f"the images are of different sizes ({size_in_words(rows)}); say to which one they are scaled: "
+                    f"the images are of different sizes ({format_size_range(rows)}); say to which one they are scaled: "
                     "data.size = 224, or [height, width]"
                 )
         else:
@@ -134,7 +134,7 @@ class ImageFiles(DatasetSource):
             raise DataError(f"there is no train part, only {', '.join(there)}")
         if not there or list(there) == ["train"]:
             fraction, seed = self.test_fraction, self.split_seed
-            train, test = carve(samples, np.arange(len(samples)), fraction, seed, classes, "test")
+            train, test = hold_out(samples, np.arange(len(samples)), fraction, seed, classes, "test")
             progress.note(f"no test part is given: {len(test):,} of {len(samples):,} images are kept for it")
             return {"train": samples.take(train), "test": samples.take(test)}
         if "test" not in there:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.data.places import exists, is_file, is_folder
-from kdcompress.data.sums import check_once
+from kdcompress.data.checksums import check_crc_once
+from kdcompress.data.filesystem import exists, is_file, is_folder
 from kdcompress.errors import DataError
-from kdcompress.npz import DAMAGED, HoldsObjectsError, map_array, open_npz, reason
+from kdcompress.npz import READ_ERRORS, HoldsObjectsError, error_text, map_array, open_npz
 from kdcompress.progress import Progress
 
 _KINDS = "biufSUM"  # of arrays that can be written out as text: truth values, numbers, text, dates
@@ -36,9 +36,9 @@ class ArrayFile:
         try:
             with open_npz(path) as npz:
                 self.names = sorted(npz.members)
-        except DAMAGED as exc:
+        except READ_ERRORS as exc:
             hint = "; of npy files name the folder, which holds x.npy and y.npy" if path.suffix == ".npy" else ""
-            raise DataError(f"{path} is truncated, damaged or no npz file ({reason(exc)}){hint}") from exc
+            raise DataError(f"{path} is truncated, damaged or no npz file ({error_text(exc)}){hint}") from exc
 
     def __contains__(self, name: str) -> bool:
         return name in self.names
@@ -52,8 +52,8 @@ class ArrayFile:
             return self._load(name)
         except HoldsObjectsError as exc:
             raise DataError(f"{where} {str(exc).removeprefix('it ')}") from exc
-        except DAMAGED as exc:
-            raise DataError(f"{where} is truncated or damaged ({reason(exc)})") from exc
+        except READ_ERRORS as exc:
+            raise DataError(f"{where} is truncated or damaged ({error_text(exc)})") from exc
 
     def texts(self, name: str, n: int) -> NDArray[np.str_] | None:
         """An array of one text, or number, for each of `n` images; None if there is no such array."""
@@ -77,5 +77,5 @@ class ArrayFile:
         with open_npz(self.path) as npz:
             if npz.members[name].compress_type != zipfile.ZIP_STORED:
                 return npz.load(name)
-            check_once(npz, name, self.path, self._progress)
+            check_crc_once(npz, name, self.path, self._progress)
             return npz.mapped(name)

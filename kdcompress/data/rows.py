@@ -8,14 +8,14 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from kdcompress.data.columns import resembling
-from kdcompress.data.places import exists
+from kdcompress.data.columns import similar_columns
+from kdcompress.data.filesystem import exists
 from kdcompress.errors import DataError
-from kdcompress.paths import require_regular
+from kdcompress.paths import check_regular_file
 from kdcompress.progress import Progress
 from kdcompress.registry import suggestion
 
-MOST_LETTERS = 255  # of a class, a group or a subclass: as many as a folder's name has
+MAX_NAME_LENGTH = 255  # of a class, a group or a subclass: as many as a folder's name has
 _MOST_BYTES = 256 << 20
 _MOST_IN_LINE = 1 << 20  # characters
 _MOST_COLUMNS = 1000
@@ -54,9 +54,9 @@ def read_rows(
         raise DataError(f"{table}, {at}: {said}") from exc
 
 
-def warn_of_unused(table: Path, header: list[str], wanted: Mapping[str, str], progress: Progress) -> None:
+def warn_unused_columns(table: Path, header: list[str], wanted: Mapping[str, str], progress: Progress) -> None:
     """Warn of columns that resemble a wanted one (the column by the key that names it) which a table does not have."""
-    for column, key in resembling(header, wanted)[:_TOLD]:
+    for column, key in similar_columns(header, wanted)[:_TOLD]:
         progress.warn(
             f"{table}: column {column[:80]!r} is not used; if it is what data.{key} means, "
             f'name it: data.{key} = "{column[:80]}"'
@@ -90,7 +90,7 @@ def _header(table: Path, names: Sequence[str] | None, columns: Mapping[str, str]
 
 def _bytes(table: Path) -> bytes:
     """The content of a table, of which is known that it is text."""
-    require_regular(table, DataError)
+    check_regular_file(table, DataError)
     try:
         if (size := table.stat().st_size) > _MOST_BYTES:
             raise DataError(f"{table} has {size:,} bytes, above {_MOST_BYTES:,}: no table of images")
@@ -106,31 +106,35 @@ def _bytes(table: Path) -> bytes:
     return data
 
 
-def filled(text: str, column: str, where: str) -> str:
+def require_name(text: str, column: str, where: str) -> str:
     """The name that a field holds; DataError if it is empty or longer than one."""
     if not text:
         raise DataError(f"{where}: column {column!r} is empty")
     if "\n" in text or "\r" in text:
         raise DataError(f"{where}: column {column!r} goes over several lines; is a quote not closed before?")
-    if len(text) > MOST_LETTERS:
-        raise DataError(f"{where}: column {column!r} holds {len(text):,} characters; a name has {MOST_LETTERS} at most")
+    if len(text) > MAX_NAME_LENGTH:
+        raise DataError(
+            f"{where}: column {column!r} holds {len(text):,} characters; a name has {MAX_NAME_LENGTH} at most"
+        )
     return text
 
 
-def refuse_repeated(table: Path, names: list[str], lines: list[int]) -> None:
+def check_unique_names(table: Path, names: list[str], lines: list[int]) -> None:
     """DataError if a name stands in two lines."""
     seen: dict[str, int] = {}
     for name, line in zip(names, lines, strict=True):
         if name in seen:
-            raise DataError(f"{table}: {name[:MOST_LETTERS]} stands in line {seen[name]} and again in line {line}")
+            raise DataError(f"{table}: {name[:MAX_NAME_LENGTH]} stands in line {seen[name]} and again in line {line}")
         seen[name] = line
 
 
-def refuse_missing(table: Path, root: Path, names: list[str], lines: list[int]) -> None:
+def check_files_exist(table: Path, root: Path, names: list[str], lines: list[int]) -> None:
     """DataError with the lines of the names that are no files below `root`."""
     missing = [(name, line) for name, line in zip(names, lines, strict=True) if not _is_file(root / name)]
     if missing:
-        told = ", ".join(f"{name[:MOST_LETTERS]} (line {line}{_oddity(root / name)})" for name, line in missing[:_TOLD])
+        told = ", ".join(
+            f"{name[:MAX_NAME_LENGTH]} (line {line}{_oddity(root / name)})" for name, line in missing[:_TOLD]
+        )
         more = f" and {len(missing) - _TOLD} more" if len(missing) > _TOLD else ""
         raise DataError(f"{table} lists images that do not exist below {root}: {told}{more}")
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kdcompress.config.sections import SplitSection
 from kdcompress.data.base import Dataset, Samples
 from kdcompress.errors import DataError
-from kdcompress.files import digest_of
+from kdcompress.files import json_digest
 
 Index = NDArray[np.int64]
 # Ways of dividing the groups that are tried for one that leaves every class its share on both sides
@@ -39,17 +39,17 @@ def split_dataset(dataset: Dataset, section: SplitSection) -> Split:
     whole = dataset.train
     index = np.arange(len(whole))
     if section.limit is not None and section.limit < len(index):
-        index = stratified(index, whole.labels, section.limit, section.seed)
+        index = stratified_subset(index, whole.labels, section.limit, section.seed)
     if dataset.val is not None:
         train, val = whole.take(index), dataset.val
     else:
-        first, second = carve(whole, index, section.validation_fraction, section.seed, dataset.classes, "validation")
+        first, second = hold_out(whole, index, section.validation_fraction, section.seed, dataset.classes, "validation")
         train, val = whole.take(first), whole.take(second)
     key = {"data": dataset.fingerprint, "train": train.ids.tolist(), "val": val.ids.tolist()}
-    return Split(train, val, dataset.test, digest_of(key))
+    return Split(train, val, dataset.test, json_digest(key))
 
 
-def stratified(index: Index, labels: Index, limit: int, seed: int) -> Index:
+def stratified_subset(index: Index, labels: Index, limit: int, seed: int) -> Index:
     """`limit` of `index`, each class in its proportion, the largest remainders rounded up."""
     rng = np.random.default_rng(seed)
     names, counts = np.unique(labels[index], return_counts=True)
@@ -60,7 +60,7 @@ def stratified(index: Index, labels: Index, limit: int, seed: int) -> Index:
     return np.sort(np.concatenate(chosen))
 
 
-def carve(
+def hold_out(
     samples: Samples, index: Index, fraction: float, seed: int, classes: tuple[str, ...], part: str
 ) -> tuple[Index, Index]:
     """(rest, carved): about `fraction` of `index` carved out as `part`, each class in its proportion.

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.batches import batch_for
-from kdcompress.data.images import Shape, fit_image, read_image
+from kdcompress.batches import default_batch_size
+from kdcompress.data.images import Shape, read_image, resize_image
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Rows: TypeAlias = "slice | Sequence[int] | NDArray[np.int64]"
@@ -40,7 +40,7 @@ class LazyImages(ABC):
     @property
     def content(self) -> Iterator[bytes | memoryview]:
         """What tells these images from others, piece by piece: their pixels, unless files can be told apart sooner."""
-        for block in blocks(self, batch_for(self.shape[1:])):
+        for block in iter_blocks(self, default_batch_size(self.shape[1:])):
             yield np.ascontiguousarray(block).data
 
 
@@ -94,7 +94,7 @@ class MappedImages(LazyImages):
         return MappedImages(self.array, index if self.index is None else self.index[index])
 
 
-class FittedImages(LazyImages):
+class ResizedImages(LazyImages):
     """Other images in another size and number of channels, fitted when asked for."""
 
     def __init__(self, images: Images, shape: Shape) -> None:
@@ -102,11 +102,11 @@ class FittedImages(LazyImages):
 
     def __getitem__(self, rows: Rows) -> Pixels:
         images, shape = self.images[rows], self.shape[1:]
-        return _filled(lambda place: fit_image(images[place], shape), len(images), shape)
+        return _filled(lambda place: resize_image(images[place], shape), len(images), shape)
 
-    def take(self, index: NDArray[np.int64]) -> FittedImages:
+    def take(self, index: NDArray[np.int64]) -> ResizedImages:
         """See LazyImages.take."""
-        return FittedImages(take(self.images, index), self.shape[1:])
+        return ResizedImages(take_images(self.images, index), self.shape[1:])
 
 
 class JoinedImages(LazyImages):
@@ -127,23 +127,23 @@ class JoinedImages(LazyImages):
     def take(self, index: NDArray[np.int64]) -> LazyImages:
         """See LazyImages.take; the order of `index` must be that of the two sets."""
         behind = index >= len(self.first)
-        second = take(self.second, index[behind] - len(self.first))
-        return JoinedImages(take(self.first, index[~behind]), second)
+        second = take_images(self.second, index[behind] - len(self.first))
+        return JoinedImages(take_images(self.first, index[~behind]), second)
 
 
-def take(images: Images, index: NDArray[np.int64]) -> Images:
+def take_images(images: Images, index: NDArray[np.int64]) -> Images:
     """The images at `index`: copied if they are in memory, unread if they are not."""
     return images.take(index) if isinstance(images, LazyImages) else images[index]
 
 
-def fitted(images: Images, shape: Shape) -> Images:
+def resize_images(images: Images, shape: Shape) -> Images:
     """The images as (H, W, C) = `shape`: files are decoded to it, others converted and scaled when asked for."""
     if tuple(images.shape[1:]) == tuple(shape):
         return images
-    return images.at(shape) if isinstance(images, FileImages) else FittedImages(images, shape)
+    return images.at(shape) if isinstance(images, FileImages) else ResizedImages(images, shape)
 
 
-def content(images: Images) -> Iterator[bytes | memoryview]:
+def content_bytes(images: Images) -> Iterator[bytes | memoryview]:
     """What tells images from others, piece by piece; the same whether they are in memory or mapped."""
     if isinstance(images, LazyImages):
         yield from images.content
@@ -151,7 +151,7 @@ def content(images: Images) -> Iterator[bytes | memoryview]:
         yield np.ascontiguousarray(images).data
 
 
-def blocks(images: LazyImages | NDArray[Any], size: int, begin: int = 0) -> Iterator[NDArray[Any]]:
+def iter_blocks(images: LazyImages | NDArray[Any], size: int, begin: int = 0) -> Iterator[NDArray[Any]]:
     """The images from `begin` on in blocks of `size`; of those that are not in memory, the next is read meanwhile."""
     bounds = [slice(start, start + size) for start in range(begin, len(images), size)]
     if not isinstance(images, LazyImages):
@@ -168,7 +168,7 @@ def blocks(images: LazyImages | NDArray[Any], size: int, begin: int = 0) -> Iter
             yield waiting.result()
 
 
-def in_parallel(function: Callable[[Any], Any], items: Sequence[Any] | NDArray[Any]) -> list[Any]:
+def map_parallel(function: Callable[[Any], Any], items: Sequence[Any] | NDArray[Any]) -> list[Any]:
     """[function(item) for item in items], in as many threads as there are cores.
 
     Worth it because Pillow decodes and scales without holding Python's lock.
@@ -184,7 +184,7 @@ def _filled(read: Callable[[int], Pixels], n: int, shape: Shape) -> Pixels:
         for place in range(begin, min(begin + _AT_A_TIME, n)):
             found[place] = read(place)
 
-    in_parallel(fill, range(0, n, _AT_A_TIME))
+    map_parallel(fill, range(0, n, _AT_A_TIME))
     return found
 
 

@@ -16,7 +16,7 @@ from kdcompress.registry import suggestion
 Names = tuple[tuple[str, ...], ...]
 
 
-def merged(dataset: Dataset, superclasses: Mapping[str, Sequence[str]]) -> Dataset:
+def merge_classes(dataset: Dataset, superclasses: Mapping[str, Sequence[str]]) -> Dataset:
     """The data set with its classes merged into `superclasses` (name -> classes); they become known subclasses.
 
     Without superclasses it stays as it is. Errors: RecipeError for a class that is named twice, not at all, or unknown.

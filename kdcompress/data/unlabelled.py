@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from kdcompress.config.sections import UnlabelledSection
 from kdcompress.data.base import UNLABELLED, Dataset, Samples
 from kdcompress.data.duplicates import image_digests
-from kdcompress.data.images import MODES, find_images, refuse_tiny
-from kdcompress.data.index import look_through
+from kdcompress.data.filesystem import exists, expand_user, is_file
+from kdcompress.data.images import MODES, check_image_values, find_images
+from kdcompress.data.index import index_images
 from kdcompress.data.npz import ArrayFile
-from kdcompress.data.places import exists, expanded, is_file
-from kdcompress.data.stores import FileImages, Images, MappedImages, fitted
+from kdcompress.data.stores import FileImages, Images, MappedImages, resize_images
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 
@@ -27,7 +27,7 @@ def load_unlabelled(section: UnlabelledSection, dataset: Dataset, progress: Prog
     Image files are found in all folders below; an npz file, or a folder of npy files, has its images in `x`. Images
     that are in test, too, are warned about: the student would learn what the teacher says of them. Errors: DataError.
     """
-    path = expanded(section.dir)
+    path = expand_user(section.dir)
     if not exists(path):
         raise DataError(f"unlabelled.dir: {path} does not exist")
     has_array = is_file(path) or is_file(path / "x.npy")
@@ -47,7 +47,7 @@ def load_unlabelled(section: UnlabelledSection, dataset: Dataset, progress: Prog
 
 def _files(root: Path, dataset: Dataset, progress: Progress) -> Samples:
     ids = np.array([path.relative_to(root).as_posix() for path in find_images([root])], np.str_)
-    rows = look_through(root, ids, progress)
+    rows = index_images(root, ids, progress)
     return _unlabelled(FileImages(root, ids, dataset.input_shape, rows["sha256"]), ids)
 
 
@@ -59,9 +59,9 @@ def _mapped(path: Path, dataset: Dataset, progress: Progress) -> Samples:
             f"{path}: x must be pixels of uint8, (n, H, W) or (n, H, W, C) with C 1, 3 or 4, "
             f"got {array.dtype} {array.shape}"
         )
-    refuse_tiny(array.shape, f"{path}: x")
+    check_image_values(array.shape, f"{path}: x")
     ids = np.arange(len(array)).astype(str)
-    return _unlabelled(fitted(MappedImages(array), dataset.input_shape), ids)
+    return _unlabelled(resize_images(MappedImages(array), dataset.input_shape), ids)
 
 
 def _unlabelled(images: Images, ids: NDArray[np.str_]) -> Samples:

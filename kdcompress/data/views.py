@@ -24,11 +24,11 @@ def view_transforms(views: ViewsSection, ids: NDArray[np.str_], height: int, wid
     Shifts are uniform in +-shift_px (pixels) on each axis, turns in +-rotation_deg (degrees) about the centre, behind
     the view's flip and quarter turn, if it has one.
     """
-    every = [chosen_transforms(views, ids, np.full(len(ids), view), height, width) for view in range(views.count)]
+    every = [select_transforms(views, ids, np.full(len(ids), view), height, width) for view in range(views.count)]
     return np.stack(every, axis=1)
 
 
-def chosen_transforms(
+def select_transforms(
     views: ViewsSection, ids: NDArray[np.str_], chosen: NDArray[np.int64], height: int, width: int
 ) -> NDArray[np.float32]:
     """The transforms (n, 8) of one view of each sample, by its number; see `view_transforms`."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from kdcompress import registry
 from kdcompress.errors import ModelError
 from kdcompress.exporting._base import PRECISIONS, Format, Opened, Options
-from kdcompress.runs.vouched import check_vouched
+from kdcompress.runs.integrity import check_integrity
 
 
 def make_format(name: str) -> Format:
@@ -32,7 +32,7 @@ def open_exported(path: Path, threads: int = 1) -> Opened:
     kind = find_format(path)
     if kind is None:
         raise ModelError(f"{path} is of no export format ({', '.join(registry.choices('formats'))})")
-    check_vouched(path)
+    check_integrity(path)
     return kind.open(path, threads)
 
 

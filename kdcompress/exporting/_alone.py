@@ -15,7 +15,7 @@ from kdcompress.exporting._network import freeze
 from kdcompress.exporting._parity import Reference
 from kdcompress.exporting._pipeline import Exporter, References
 from kdcompress.exporting._request import Request
-from kdcompress.models import Forward, image_shape, load_saved_model, own_shape
+from kdcompress.models import Forward, declared_shape, load_saved_model, resolve_image_shape
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.teachers import are_probabilities
@@ -67,7 +67,7 @@ def _export(
     progress: Progress,
 ) -> dict[str, Any]:
     start = time.perf_counter()
-    shape = image_shape(own_shape(model, what), input_shape, what)
+    shape = resolve_image_shape(declared_shape(model, what), input_shape, what)
     network = freeze(model, shape, what)
     given = None
     if request.calibration is not None:

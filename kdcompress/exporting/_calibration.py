@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kdcompress.data import Samples, find_images, image_size, read_image, stratified
+from kdcompress.data import Samples, find_images, image_size, read_image, stratified_subset
 from kdcompress.exporting._base import Images
 from kdcompress.progress import Progress
 
@@ -33,7 +33,7 @@ class Calibration:
 def from_train(train: Samples, size: int) -> Calibration:
     """`size` images of a run's training split (or all of a smaller one), each class in its proportion."""
     index = np.arange(len(train))
-    chosen = train.take(stratified(index, train.labels, size, _SEED) if size < len(train) else index)
+    chosen = train.take(stratified_subset(index, train.labels, size, _SEED) if size < len(train) else index)
     return Calibration("train", chosen.images[:], chosen.ids.tolist())
 
 

@@ -20,9 +20,9 @@ from kdcompress.metrics.finite import check_finite
 from kdcompress.pipeline.reopening import open_data, open_model
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.integrity import read_run_recipe
 from kdcompress.runs.names import EXPORTS
-from kdcompress.runs.outputs import read_outputs
-from kdcompress.runs.vouched import read_run_recipe
+from kdcompress.runs.outputs import read_test_outputs
 
 
 def export_run(run: RunFolder, request: Request, data_dir: Path | None, progress: Progress) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def export_run(run: RunFolder, request: Request, data_dir: Path | None, progress
 
 
 def _test(run: RunFolder, dataset: Dataset, samples: int | None) -> Reference:
-    outputs = read_outputs(run)
+    outputs = read_test_outputs(run)
     if not np.array_equal(outputs.ids, dataset.test.ids):
         raise RunError(f"the test images of run {run.path} are others than those of its data now")
     ids, classes = outputs.ids.tolist(), list(dataset.classes)

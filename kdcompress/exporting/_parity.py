@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.data import LazyImages, blocks
+from kdcompress.data import LazyImages, iter_blocks
 from kdcompress.exporting._base import FP32, Images, Logits, Opened
-from kdcompress.metrics.classification import METRICS, headline, measure, top1
+from kdcompress.metrics.classification import METRIC_NAMES, compute_metrics, primary_metric, top1
 from kdcompress.metrics.comparison import recall_change
 
 BATCHES = (1, 64)
@@ -36,14 +36,14 @@ class Reference:
     @cached_property
     def metrics(self) -> dict[str, Any] | None:
         """The Keras model's own metrics."""
-        return None if self.labels is None else measure(self.logits, self.labels, self.classes)
+        return None if self.labels is None else compute_metrics(self.logits, self.labels, self.classes)
 
     @property
     def metric(self) -> str | None:
         """The name of the metric whose drop is judged, or None without labels."""
         if self.metrics is None:
             return None
-        best = headline(len(self.classes))
+        best = primary_metric(len(self.classes))
         return best if self.metrics[best] is not None else "accuracy"  # an AUC needs both classes
 
     def take(self, index: list[int]) -> Reference:
@@ -90,7 +90,7 @@ def changed_answers(entry: dict[str, Any]) -> str | None:
     changed = 1 - entry["parity"]["top1_agreement"]
     if not entry["passed"] or changed <= 1 - UNLABELLED_AGREEMENT:
         return None
-    metric = entry["metric"] and METRICS[entry["metric"]]
+    metric = entry["metric"] and METRIC_NAMES[entry["metric"]]
     why = f", because its {metric} falls by no more than allowed" if metric else ""
     share = f"{100 * changed:.1f} % of the images"
     return f"{entry['path']} answers otherwise than the Keras model on {share}; it passes{why}"
@@ -99,7 +99,7 @@ def changed_answers(entry: dict[str, Any]) -> str | None:
 def _logits(opened: Opened, images: Images | LazyImages) -> list[Logits]:
     """The answers in batches of each of the BATCHES, from one reading of the images."""
     found: list[list[Logits]] = [[] for _ in BATCHES]
-    for block in blocks(images, _READ):
+    for block in iter_blocks(images, _READ):
         for parts, size in zip(found, BATCHES, strict=True):
             parts += [opened.run(block[i : i + size]) for i in range(0, len(block), size)]
     return [np.concatenate(parts) for parts in found]
@@ -113,7 +113,7 @@ def _metrics(logits: Logits, reference: Reference) -> dict[str, Any]:
     before, name = reference.metrics, reference.metric
     if reference.labels is None or before is None or name is None:
         return {"metrics": None, "metric": None, "metric_drop": None, "recall_change": None}
-    metrics = measure(logits, reference.labels, reference.classes)
+    metrics = compute_metrics(logits, reference.labels, reference.classes)
     return {
         "metrics": metrics,
         "metric": name,

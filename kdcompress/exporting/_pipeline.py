@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress._version import __version__
-from kdcompress.cache import entry_lock
+from kdcompress.cache import lock_entry
 from kdcompress.errors import ExportError, RunError
 from kdcompress.exporting._base import INT8
 from kdcompress.exporting._calibration import Calibration
 from kdcompress.exporting._network import INPUT, OUTPUT, Network
 from kdcompress.exporting._parity import Reference, changed_answers, compare
 from kdcompress.exporting._request import Job, Request
-from kdcompress.files import content_digest, digest_of, move_into_place, scratch_folder, size_of, write_sealed
-from kdcompress.leftovers import is_partial, remove
-from kdcompress.paths import below
+from kdcompress.files import content_digest, json_digest, move_into_place, scratch_folder, size_of, write_sealed
+from kdcompress.leftovers import is_partial, remove_path
+from kdcompress.paths import safe_join
 from kdcompress.progress import Progress
 from kdcompress.runs.artefacts import SAVED_MODEL, Artefacts, export_files
 from kdcompress.runs.documents import read_checked, versioned
@@ -57,11 +57,11 @@ class Exporter:
         """
         made: list[dict[str, Any]] = []
         failures: list[dict[str, str]] = []
-        with entry_lock("exports", digest_of(str(self.folder.resolve())), progress):
+        with lock_entry("exports", json_digest(str(self.folder.resolve())), progress):
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
                 for leftover in filter(is_partial, self.folder.iterdir()):
-                    remove(leftover)
+                    remove_path(leftover)
                 self._forget_if_damaged(progress)
                 for job in request.jobs:
                     progress.note(f"exporting {job.file_name(self.stem)} ...")
@@ -174,7 +174,7 @@ def read_list(folder: Path, root: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     for entry in listed["artefacts"]:
-        below(root, entry["path"], str(folder / LIST), RunError)
+        safe_join(root, entry["path"], str(folder / LIST), RunError)
     return listed
 
 

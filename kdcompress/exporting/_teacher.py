@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kdcompress.cache import entry_lock
+from kdcompress.cache import lock_entry
 from kdcompress.data import Dataset
 from kdcompress.errors import ExportError, ModelError, RunError
 from kdcompress.exporting import make_format
@@ -22,11 +22,11 @@ from kdcompress.exporting._network import freeze
 from kdcompress.exporting._parity import Reference
 from kdcompress.exporting._pipeline import Exporter, read_list
 from kdcompress.exporting._request import make_request
-from kdcompress.files import content_digest, digest_of
+from kdcompress.files import content_digest, json_digest
 from kdcompress.pipeline.opening import reopen_teaching
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
-from kdcompress.runs.vouched import read_run_recipe
+from kdcompress.runs.integrity import read_run_recipe
 from kdcompress.teachers import Teacher
 from kdcompress.versions import versions
 
@@ -81,9 +81,9 @@ def _as_it_is(teacher: Teacher, name: str) -> TeacherFile:
 
 def _exported(teacher: Teacher, dataset: Dataset, formats: Sequence[str], progress: Progress) -> dict[str, TeacherFile]:
     by = versions("tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
-    key = digest_of([teacher.digest, teacher.fit.input_shape, by])
+    key = json_digest([teacher.digest, teacher.fit.input_shape, by])
     failures: dict[str, TeacherFile] = {}
-    with entry_lock("exports", key, progress) as folder:
+    with lock_entry("exports", key, progress) as folder:
         entries = _kept(folder)
         if missing := [name for name in formats if name not in entries]:
             for name in missing:

@@ -22,7 +22,7 @@ Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Resampled:
+class BootstrapAucs:
     """The AUC of each model on a test set, and its AUCs (RESAMPLES,) on resamples of it, the same for all models.
 
     `over` says what was resampled, "images" or "groups". An AUC that is not defined is None; its resamples are None,
@@ -47,21 +47,21 @@ class Resampled:
         return {"value": one - two, "low": low, "high": high}
 
 
-def resample(logits: Mapping[str, Logits], labels: Labels, groups: Groups = None) -> Resampled:
+def bootstrap_aucs(logits: Mapping[str, Logits], labels: Labels, groups: Groups = None) -> BootstrapAucs:
     """The AUCs of P(second class) by logits (n, 2) of each role, on all images and on RESAMPLES resamples of them."""
     aucs = {role: auc(values, labels) for role, values in logits.items()}
     sound = {role: margins(logits[role]) for role, value in aucs.items() if value is not None}
     drawn: dict[str, NDArray[np.float64] | None] = dict.fromkeys(logits)
     if sound and _varies(labels, groups):
         parts: dict[str, list[NDArray[np.float64]]] = {role: [] for role in sound}
-        for counts in resamples(labels, groups):
+        for counts in draw_resamples(labels, groups):
             for role, scores in sound.items():
                 parts[role].append(weighted_aucs(scores, labels, counts))
         drawn |= {role: np.concatenate(part) for role, part in parts.items()}
-    return Resampled(aucs, drawn, "images" if groups is None else "groups")
+    return BootstrapAucs(aucs, drawn, "images" if groups is None else "groups")
 
 
-def resamples(labels: Labels, groups: Groups = None) -> Iterator[Counts]:
+def draw_resamples(labels: Labels, groups: Groups = None) -> Iterator[Counts]:
     """How often each image is in each resample: blocks (b, n) of RESAMPLES rows together, the same at every call.
 
     Drawn with replacement, as many as there are: images within each class, so that both are in every resample, or whole

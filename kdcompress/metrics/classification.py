@@ -15,15 +15,15 @@ Labels = NDArray[np.int64]
 _BINS = 15
 
 
-METRICS = {"accuracy": "accuracy", "auc": "AUC", "loss": "loss"}  # what they are called in text
+METRIC_NAMES = {"accuracy": "accuracy", "auc": "AUC", "loss": "loss"}  # what they are called in text
 
 
-def headline(classes: int) -> str:
+def primary_metric(classes: int) -> str:
     """The metric that gates and summaries speak of: `auc` for two classes, `accuracy` for more."""
     return "auc" if classes == 2 else "accuracy"
 
 
-def measure(logits: Logits, labels: Labels, classes: list[str]) -> dict[str, Any]:
+def compute_metrics(logits: Logits, labels: Labels, classes: list[str]) -> dict[str, Any]:
     """Accuracy, recall by class, F1, calibration error, and for two classes AUC; fractions in [0, 1].
 
     `f1` is that of the second class of two, else the mean over classes that have images. A class without images has
@@ -40,7 +40,7 @@ def measure(logits: Logits, labels: Labels, classes: list[str]) -> dict[str, Any
     result: dict[str, Any] = {
         "accuracy": float(np.mean(predicted == labels)),
         "f1": float(f1),
-        "ece": calibration_error(logits, labels) if np.isfinite(logits).all() else None,
+        "ece": expected_calibration_error(logits, labels) if np.isfinite(logits).all() else None,
         "recall": dict(zip(classes, recall(predicted, labels, len(classes)), strict=True)),
     }
     return {**result, "auc": auc(logits, labels)} if binary else result
@@ -78,7 +78,7 @@ def top1(logits: Logits) -> NDArray[np.int64]:
     return np.where(np.isfinite(logits).all(axis=-1), logits.argmax(axis=-1), -1)
 
 
-def calibration_error(logits: Logits, labels: Labels, bins: int = _BINS) -> float:
+def expected_calibration_error(logits: Logits, labels: Labels, bins: int = _BINS) -> float:
     """Expected calibration error in [0, 1]: the mean gap between confidence and accuracy over equal bins of confidence.
 
     sum_b n_b / n * |accuracy_b - confidence_b|, confidence being the largest probability (Guo et al. 2017, eq. 3).

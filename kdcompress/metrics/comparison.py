@@ -11,7 +11,7 @@ from kdcompress.metrics.classification import Labels, Logits, recall, top1
 from kdcompress.metrics.softmax import softmax
 
 
-def compare(student: Logits, teacher: Logits, labels: Labels, classes: list[str]) -> dict[str, Any]:
+def compare_models(student: Logits, teacher: Logits, labels: Labels, classes: list[str]) -> dict[str, Any]:
     """Where student and teacher differ: agreement of top-1, recall by class (student minus teacher), McNemar's test.
 
     McNemar's p is the exact one: of the images that only one of the two gets right, how likely is a split at least

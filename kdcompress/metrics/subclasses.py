@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 DIED = 0.01  # of its class's images, below which a subclass is not in use
 
 
-def measure_subclasses(
+def subclass_usage(
     assigned: NDArray[np.int64], sizes: NDArray[np.int64], known: NDArray[np.int64] | None = None
 ) -> dict[str, Any]:
     """{"shares", "utilisation", "died", "agreement"} of the subclasses (n,) that images were assigned to.

@@ -12,7 +12,7 @@ Labels = NDArray[np.int64]
 RATES = ("sensitivity", "specificity", "f1_at_threshold")
 
 
-def chance(margin: float | None) -> float | None:
+def second_class_probability(margin: float | None) -> float | None:
     """P(second class) at a margin; None of None."""
     from scipy.special import expit
 
@@ -50,7 +50,7 @@ def _between(margin: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(apart, halfway, (margin[:-1] + margin[1:]) / 2)
 
 
-def rates(logits: Logits, labels: Labels, threshold: float | None) -> dict[str, float | None]:
+def rates_at_threshold(logits: Logits, labels: Labels, threshold: float | None) -> dict[str, float | None]:
     """RATES in [0, 1] of logits (n, 2) where a margin >= `threshold` counts as the second class.
 
     Sensitivity is the fraction of the second class that is found, specificity that of the first class that is left

@@ -2,11 +2,11 @@
 
 from kdcompress.formats.onnx.external import digest_of_model_file, external_files
 from kdcompress.models._digest import model_digest
-from kdcompress.models._functions import call_function
+from kdcompress.models._functions import load_from_function
 from kdcompress.models._inference import Forward
 from kdcompress.models._loading import (
     build_model,
-    keep_model,
+    cache_model,
     load_model,
     load_saved_model,
     load_weights,
@@ -14,25 +14,25 @@ from kdcompress.models._loading import (
     save_model,
     seed_everything,
 )
-from kdcompress.models._scaling import is_unscaled
-from kdcompress.models._shapes import image_shape, own_shape, refuse_huge
+from kdcompress.models._scaling import lacks_rescaling
+from kdcompress.models._shapes import check_image_size, declared_shape, resolve_image_shape
 
 __all__ = [
     "Forward",
     "build_model",
-    "call_function",
+    "cache_model",
+    "check_image_size",
+    "declared_shape",
     "digest_of_model_file",
     "external_files",
-    "image_shape",
-    "is_unscaled",
-    "keep_model",
+    "lacks_rescaling",
+    "load_from_function",
     "load_model",
     "load_saved_model",
     "load_weights",
     "model_digest",
-    "own_shape",
     "prepare_model",
-    "refuse_huge",
+    "resolve_image_shape",
     "save_model",
     "seed_everything",
 ]

@@ -12,7 +12,7 @@ from typing import Any
 from kdcompress.errors import ModelError, one_line
 
 
-def call_function(reference: str, role: str) -> Any:
+def load_from_function(reference: str, role: str) -> Any:
     """The Keras model that `module:function` returns; ModelError, with `role` and the reference, if it gives none."""
     import keras
 
@@ -25,19 +25,19 @@ def call_function(reference: str, role: str) -> Any:
                 f"{role} {reference}: no module {exc.name!r} here or among the installed packages"
             ) from exc
         except (Exception, SystemExit) as exc:
-            raise ModelError(f"{role} {reference}: importing {module_name} fails: {reason_of(exc)}") from exc
+            raise ModelError(f"{role} {reference}: importing {module_name} fails: {explain_error(exc)}") from exc
         if not callable(function):
             raise ModelError(f"{role} {reference}: module {module_name} has no function {function_name!r}")
         try:
             model = function()
         except (Exception, SystemExit) as exc:
-            raise ModelError(f"{role} {reference} raises {reason_of(exc)}") from exc
+            raise ModelError(f"{role} {reference} raises {explain_error(exc)}") from exc
     if not isinstance(model, keras.Model):
         raise ModelError(f"{role} {reference} returns {type(model).__name__}; it must return a Keras 3 model")
     return model
 
 
-def reason_of(exc: BaseException) -> str:
+def explain_error(exc: BaseException) -> str:
     """An exception in one line, with the way out for the two that people meet most."""
     text = str(exc)
     if unknown := re.search(r"Could not locate (?:class|function) '([^']+)'", text):

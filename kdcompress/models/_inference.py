@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.batches import batch_for
-from kdcompress.data import Images, blocks
+from kdcompress.batches import default_batch_size
+from kdcompress.data import Images, iter_blocks
 
 
 class Forward:
@@ -37,7 +37,7 @@ class Forward:
         def run(block: NDArray[np.generic]) -> NDArray[np.float32]:
             return np.asarray(self._run(tf.cast(tf.convert_to_tensor(block), tf.float32)), dtype=np.float32)
 
-        return np.concatenate([run(block) for block in blocks(images, batch_for(images.shape[1:]))])
+        return np.concatenate([run(block) for block in iter_blocks(images, default_batch_size(images.shape[1:]))])
 
 
 def forget_custom_gradients() -> None:

@@ -17,12 +17,12 @@ from kdcompress.errors import ModelError, one_line
 from kdcompress.files import is_sealed, seal, write_atomically
 from kdcompress.formats.keras.model import check_model_file, check_weights_file, keras_of, weights_within
 from kdcompress.models._digest import model_digest
-from kdcompress.models._functions import call_function, reason_of
+from kdcompress.models._functions import explain_error, load_from_function
 from kdcompress.models._pretrained import load_pretrained
-from kdcompress.models._shapes import fits, own_shape, size_in_words
-from kdcompress.paths import require_regular
+from kdcompress.models._shapes import declared_shape, format_shape, shapes_match
+from kdcompress.paths import check_regular_file
 from kdcompress.progress import Progress
-from kdcompress.runs.vouched import check_vouched
+from kdcompress.runs.integrity import check_integrity
 from kdcompress.trust import trusts_code
 
 
@@ -64,12 +64,12 @@ def load_saved_model(path: Path) -> Any:
 
     if not path.is_file():
         raise ModelError(f"model file {path} does not exist")
-    require_regular(path, ModelError)
+    check_regular_file(path, ModelError)
     if path.suffix == ".keras" and not zipfile.is_zipfile(path):
         raise ModelError(f"{path} cannot be loaded as a Keras model: it is truncated, damaged or no .keras file")
     if path.suffix != ".keras":
         _refuse_weights_alone(path)
-    check_vouched(path)
+    check_integrity(path)
     stored = check_model_file(path)
     try:
         with weights_within(stored, str(path)):
@@ -79,7 +79,7 @@ def load_saved_model(path: Path) -> Any:
     except Exception as exc:
         older = " (of Keras 2? tf_keras opens it, and its model.export(FOLDER) makes a SavedModel teacher of it)"
         hint = _newer(path) or (older if path.suffix != ".keras" else "")
-        raise ModelError(f"{path} cannot be loaded as a Keras model: {reason_of(exc)}{hint}") from exc
+        raise ModelError(f"{path} cannot be loaded as a Keras model: {explain_error(exc)}{hint}") from exc
 
 
 def _newer(path: Path) -> str:
@@ -113,7 +113,7 @@ def save_model(model: Any, path: Path) -> None:
     write_atomically(path, lambda part: model.save(part))
 
 
-def keep_model(model: Any) -> Path:
+def cache_model(model: Any) -> Path:
     """Put a copy of a Keras model in memory into the cache, named by its digest, and return the file.
 
     The model itself is left as it is, compiled or not. Errors: ModelError if it is no Keras model.
@@ -131,10 +131,10 @@ def keep_model(model: Any) -> Path:
 
 def prepare_model(model: Any, input_shape: tuple[int, int, int], outputs: int, what: str, why: str = "") -> Any:
     """Return `model` after building it on one blank image; ModelError unless it gives (1, outputs) from it."""
-    expected = own_shape(model, what)
-    if expected and not fits(expected, input_shape):
+    expected = declared_shape(model, what)
+    if expected and not shapes_match(expected, input_shape):
         raise ModelError(
-            f"{what} takes images of {size_in_words(expected)}, the data has {size_in_words(input_shape)}; "
+            f"{what} takes images of {format_shape(expected)}, the data has {format_shape(input_shape)}; "
             "own images are scaled by data.size, and made grey or RGB by data.colour"
         )
     output = _first_answer(model, input_shape, what)
@@ -160,12 +160,12 @@ def _first_answer(model: Any, input_shape: tuple[int, int, int], what: str) -> A
             model.build((None, *input_shape))  # else the probe's batch of 1 would stay in its signature
         return model(np.zeros((1, *input_shape), np.float32), training=False)
     except Exception as exc:
-        raise ModelError(f"{what} fails on an image of {size_in_words(input_shape)}: {reason_of(exc)}") from exc
+        raise ModelError(f"{what} fails on an image of {format_shape(input_shape)}: {explain_error(exc)}") from exc
 
 
 def _load(reference: str, role: str) -> Any:
     if is_function(reference):
-        return call_function(reference, role)
+        return load_from_function(reference, role)
     return load_saved_model(Path(reference))
 
 

@@ -19,7 +19,7 @@ KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedWeights:
     """A weights file that keras.applications would load: where it is published, and its MD5 if Keras knows that."""
 
     url: str

@@ -13,7 +13,7 @@ _INDIFFERENT = (
 _WEIGHING = ("Dense", "Conv2D", "DepthwiseConv2D", "SeparableConv2D")
 
 
-def is_unscaled(model: Any) -> bool:
+def lacks_rescaling(model: Any) -> bool:
     """Whether no layer before the first with weights changes the range of pixels; False where that cannot be told."""
     for layer in _in_order(model):
         kind = type(layer).__name__

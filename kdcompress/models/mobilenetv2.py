@@ -6,7 +6,7 @@ from typing import Any
 
 from kdcompress.errors import ModelError
 from kdcompress.models._backbone import classifier
-from kdcompress.models._published import KERAS, Published
+from kdcompress.models._published import KERAS, PublishedWeights
 
 _SIZES, _WIDTHS = (96, 128, 160, 192, 224), (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 
@@ -21,7 +21,7 @@ def build(input_shape: tuple[int, int, int], classes: int, width: float = 1.0) -
     return classifier(applications.MobileNetV2, "mobilenetv2", input_shape, classes, alpha=width)
 
 
-def published(input_shape: tuple[int, int, int], width: float = 1.0) -> Published:
+def published(input_shape: tuple[int, int, int], width: float = 1.0) -> PublishedWeights:
     """Keras's ImageNet weights for an image size, of other sizes those for 224; ModelError for a width without."""
     if width not in _WIDTHS:
         raise ModelError(
@@ -31,4 +31,4 @@ def published(input_shape: tuple[int, int, int], width: float = 1.0) -> Publishe
     height, across, _ = input_shape
     size = height if height == across and height in _SIZES else 224
     name = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{float(width)}_{size}_no_top.h5"
-    return Published(f"{KERAS}/mobilenet_v2/{name}", None)
+    return PublishedWeights(f"{KERAS}/mobilenet_v2/{name}", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kdcompress.models._backbone import classifier
-from kdcompress.models._published import KERAS, Published
+from kdcompress.models._published import KERAS, PublishedWeights
 
 
 def build(input_shape: tuple[int, int, int], classes: int) -> Any:
@@ -20,7 +20,7 @@ def build(input_shape: tuple[int, int, int], classes: int) -> Any:
     return model
 
 
-def published(input_shape: tuple[int, int, int]) -> Published:
+def published(input_shape: tuple[int, int, int]) -> PublishedWeights:
     """Keras's ImageNet weights, the same for every image size."""
     name = "resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5"
-    return Published(f"{KERAS}/resnet/{name}", "fac2f116257151a9d068a22e544a4917")
+    return PublishedWeights(f"{KERAS}/resnet/{name}", "fac2f116257151a9d068a22e544a4917")

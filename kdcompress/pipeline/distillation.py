@@ -22,7 +22,7 @@ from kdcompress.methods.subclass import Subclasses
 from kdcompress.metrics.classification import basic_metrics
 from kdcompress.metrics.comparison import disagreements
 from kdcompress.metrics.finite import check_finite
-from kdcompress.models import Forward, is_unscaled, load_weights, model_digest, save_model
+from kdcompress.models import Forward, lacks_rescaling, load_weights, model_digest, save_model
 from kdcompress.pipeline.labelling import label_all, refuse_in_vain, sound_teaching
 from kdcompress.pipeline.learning import Learning
 from kdcompress.pipeline.material import Material
@@ -89,7 +89,7 @@ class Pipeline:
         if self.method.needs_targets and self.method.distillation_weight == 0:
             self._warn("alpha is 0: the teacher's outputs weigh nothing, the student learns from the labels alone")
         student = self._student()  # before the teacher is trained for minutes: a student that does not fit is told now
-        if is_unscaled(student):
+        if lacks_rescaling(student):
             self._warn(
                 f"student {self.recipe.student.model} gets pixels of 0 to 255 and does not scale them: it learns badly "
                 "so; put keras.layers.Rescaling(1 / 255) at its start"

@@ -9,7 +9,7 @@ import numpy as np
 from kdcompress.config.recipe import Recipe
 from kdcompress.data import FileImages
 from kdcompress.errors import RecipeError
-from kdcompress.files import digest_of
+from kdcompress.files import json_digest
 from kdcompress.methods import Method
 from kdcompress.pipeline.material import Material
 from kdcompress.pipeline.opening import kept_teachers, open_teaching
@@ -111,5 +111,5 @@ def label_all(
         JoinedRows(targets.logits, more.logits),
         targets.cached and more.cached,
         targets.seconds + more.seconds,
-        digest_of([targets.key, more.key]),
+        json_digest([targets.key, more.key]),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from kdcompress.config.recipe import Recipe
 from kdcompress.errors import ModelError
-from kdcompress.files import digest_of
+from kdcompress.files import json_digest
 from kdcompress.methods import Method
 from kdcompress.models import Forward, load_model, model_digest, seed_everything
 from kdcompress.pipeline.material import Material
@@ -59,7 +59,7 @@ class Learning:
             "targets": targets and targets.key,
             "initial": model_digest(model),
         }
-        return Phase(name, digest_of(key), method, self.recipe.training, checkpoint, features)
+        return Phase(name, json_digest(key), method, self.recipe.training, checkpoint, features)
 
     def feed(self, method: Method, targets: Targets | None) -> Feed:
         """What a model is trained on: images without labels only with targets, but always in as many steps."""

@@ -17,7 +17,7 @@ from kdcompress.config.sections import OneTeacherSection, PreprocessingSection
 from kdcompress.data import Dataset, Split
 from kdcompress.errors import ModelError, RecipeError, RunError, TargetsError
 from kdcompress.methods import Method, Task, make_method
-from kdcompress.models import call_function, load_model, load_weights, seed_everything
+from kdcompress.models import load_from_function, load_model, load_weights, seed_everything
 from kdcompress.pipeline.teaching import Teaching, names_of
 from kdcompress.pipeline.zoo import trained_teacher
 from kdcompress.progress import Progress
@@ -141,7 +141,7 @@ def open_one(
         start = replace(section.start, pretrained="none") if copy else section.start
         model = load_model(section.model, question.shape, question.outputs, "teacher", start=start, note=note)
     else:
-        model = call_function(section.model, "teacher")
+        model = load_from_function(section.model, "teacher")
     if copy:
         teacher_of_model(model, section, question, what)  # makes the weights that are then loaded
         load_weights(model, copy)

@@ -14,7 +14,7 @@ from kdcompress.models import load_model, load_saved_model, load_weights
 from kdcompress.pipeline.opening import bound_method
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
-from kdcompress.runs.vouched import read_run_recipe
+from kdcompress.runs.integrity import read_run_recipe
 from kdcompress.training.fitting import finalise
 from kdcompress.trust import REMEDY, trusts_code
 

@@ -13,7 +13,7 @@ from kdcompress.config.recipe import Recipe
 from kdcompress.config.sections import MemberSection, OneTeacherSection, ViewsSection
 from kdcompress.data import Samples, Split
 from kdcompress.errors import TargetsError
-from kdcompress.files import digest_of
+from kdcompress.files import json_digest
 from kdcompress.methods import Method
 from kdcompress.progress import Progress
 from kdcompress.teachers import (
@@ -58,7 +58,7 @@ class Teaching:
         if len(found) == 1:
             return found[0]
         rows = EnsembleRows([one.logits for one in found], self._weights, self.recipe.teacher.combine)
-        key = digest_of([[one.key for one in found], self._weights, self.recipe.teacher.combine])
+        key = json_digest([[one.key for one in found], self._weights, self.recipe.teacher.combine])
         cached, seconds = all(one.cached for one in found), sum(one.seconds for one in found)
         return Targets(rows, cached, seconds, key)
 

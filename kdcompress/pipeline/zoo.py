@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kdcompress.cache import cache_dir, drop, entry_lock
+from kdcompress.cache import cache_dir, delete_entry, lock_entry
 from kdcompress.config.initialization import Start
 from kdcompress.config.recipe import Recipe
 from kdcompress.config.sections import OneTeacherSection, ViewsSection
 from kdcompress.data import Split
 from kdcompress.errors import RunError
-from kdcompress.files import content_digest, digest_of, read_sealed, sha256_of, sync, write_sealed
-from kdcompress.leftovers import is_partial, remove
+from kdcompress.files import content_digest, json_digest, read_sealed, sha256_of, sync, write_sealed
+from kdcompress.leftovers import is_partial, remove_path
 from kdcompress.methods import Method
 from kdcompress.models import load_model, load_saved_model, model_digest, save_model, seed_everything
 from kdcompress.progress import Progress
@@ -51,7 +51,7 @@ def _start_key(start: Start) -> dict[str, Any]:
 def kept_digest(key: dict[str, Any]) -> str | None:
     """The digest of the trained teacher of that key in the cache, or None if there is none."""
     try:
-        return str(_meta(cache_dir("teachers") / digest_of(key))["digest"])
+        return str(_meta(cache_dir("teachers") / json_digest(key))["digest"])
     except (OSError, ValueError, KeyError):
         return None
 
@@ -70,7 +70,7 @@ def trained_teacher(
     A broken-off training goes on at its last whole epoch, whichever run asks for it next. `on_rows` gets its history.
     """
     key = zoo_key(recipe, section, split, method)
-    with entry_lock("teachers", digest_of(key), progress) as folder:
+    with lock_entry("teachers", json_digest(key), progress) as folder:
         if (rows := _kept_rows(folder, key, progress)) is not None:
             progress.note(f"teacher {section.model}: trained before, taken from the cache ({len(rows)} epochs)")
             on_rows(rows)
@@ -92,7 +92,7 @@ def _kept_rows(folder: Path, key: dict[str, Any], progress: Progress) -> list[Ro
     except (ValueError, KeyError, TypeError, OSError):
         pass
     progress.warn(f"cached teacher {folder.name[:12]} does not match what it claims to be: refused, training anew")
-    drop(folder, artefacts.TEACHERS)
+    delete_entry(folder, artefacts.TEACHERS)
     return None
 
 
@@ -103,7 +103,7 @@ def _meta(folder: Path) -> dict[str, Any]:
 
 def _drop_if_damaged(phase: Phase, progress: Progress) -> None:
     for leftover in filter(is_partial, phase.checkpoint.parent.iterdir()):
-        remove(leftover)
+        remove_path(leftover)
     try:
         TrainingState.load(phase.checkpoint, phase.key)
     except RunError:
@@ -142,7 +142,7 @@ def _train(
         weigh=training.weighs_classes,
         balanced=training.balances_batches,
     )
-    phase = Phase("teacher", digest_of(key), method, training, part / "checkpoint.npz")
+    phase = Phase("teacher", json_digest(key), method, training, part / "checkpoint.npz")
     _drop_if_damaged(phase, progress)
     state = run_phase(phase, model, feed, split.val, progress, on_rows)
     save_model(model, part / "teacher.keras")

@@ -11,14 +11,20 @@ from numpy.typing import NDArray
 
 from kdcompress.config.recipe import read_resolved
 from kdcompress.errors import RunError
-from kdcompress.files import read_document
-from kdcompress.metrics.classification import headline, top1
+from kdcompress.files import read_text
+from kdcompress.metrics.classification import primary_metric, top1
 from kdcompress.metrics.softmax import softmax
 from kdcompress.pipeline.subclasses import SubclassOutputs, read_subclasses
 from kdcompress.runs.documents import read_checked
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import EXPORTS, HISTORY, RECIPE, TEST_OUTPUTS, remedy
-from kdcompress.runs.outputs import Disagreements, Outputs, read_disagreements, read_outputs, read_validation
+from kdcompress.runs.outputs import (
+    Disagreements,
+    Outputs,
+    read_disagreements,
+    read_test_outputs,
+    read_validation_outputs,
+)
 from kdcompress.training.history import read_history
 from kdcompress.verification.outputs import measure_outputs
 
@@ -84,7 +90,7 @@ class Facts:
     @cached_property
     def metric(self) -> str:
         """The metric that figures speak of: AUC for two classes where it is defined, else accuracy."""
-        name = headline(len(self.classes))
+        name = primary_metric(len(self.classes))
         return name if all(one.get(name) is not None for one in self.measures.values()) else "accuracy"
 
     @property
@@ -124,14 +130,14 @@ def gather(run: RunFolder) -> Facts:
         folder=str(run.path),
         manifest=run.manifest(),
         recipe=read_resolved(recipe).to_dict() if recipe.exists() else {},
-        recipe_text=read_document(recipe, RunError, remedy(RECIPE, run.path)) if recipe.exists() else "",
+        recipe_text=read_text(recipe, RunError, remedy(RECIPE, run.path)) if recipe.exists() else "",
         history=_history(run),
         metrics=_document(run, "metrics.json"),
         verified=_document(run, "verify.json"),
         exports=_exports(run),
         bench=_document(run, "bench.json"),
-        outputs=read_outputs(run) if run.holds(TEST_OUTPUTS) else None,
-        validation=read_validation(run),
+        outputs=read_test_outputs(run) if run.holds(TEST_OUTPUTS) else None,
+        validation=read_validation_outputs(run),
         disagreements=read_disagreements(run),
         subclasses=read_subclasses(run),
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.errors import RunError
-from kdcompress.files import read_document, write_text
-from kdcompress.paths import below
+from kdcompress.files import read_text, write_text
+from kdcompress.paths import safe_join
 from kdcompress.progress import Progress
 from kdcompress.reporting import _card, _headline, _page
 from kdcompress.reporting._facts import PAGE, Facts, gather
@@ -28,7 +28,7 @@ def report_run(run: RunFolder, out: Path, progress: Progress) -> dict[str, Any]:
         commands = ", ".join(f"`kdcompress {verb} {facts.folder}`" for verb in missing)
         progress.note(f"not in the report yet, and which command brings it: {commands}")
     write_text(out / PAGE, _page.render(facts))
-    _write_card(facts, below(out, CARD, str(out), RunError), progress)
+    _write_card(facts, safe_join(out, CARD, str(out), RunError), progress)
     return {
         "run": facts.folder,
         "report": str(out / PAGE),
@@ -42,7 +42,7 @@ def report_run(run: RunFolder, out: Path, progress: Progress) -> dict[str, Any]:
 
 
 def _write_card(facts: Facts, path: Path, progress: Progress) -> None:
-    former = read_document(path, RunError, "move it away") if path.exists() else None
+    former = read_text(path, RunError, "move it away") if path.exists() else None
     card = _card.render(facts, former)
     if card is None:
         progress.warn(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdcompress.errors import RunError
 from kdcompress.files import write_text
-from kdcompress.metrics.classification import METRICS
+from kdcompress.metrics.classification import METRIC_NAMES
 from kdcompress.reporting import _page
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._svg import BAD, COLOURS, INK, draw, legend, plain_ticks
@@ -103,7 +103,7 @@ def _curve(result: dict[str, Any], key: str) -> Section | None:
 
 def _metric(result: dict[str, Any]) -> str:
     """The metric at the beginning of a sentence; sweeps of before there was a choice went by accuracy."""
-    return _capital(METRICS[result.get("metric", "accuracy")])
+    return _capital(METRIC_NAMES[result.get("metric", "accuracy")])
 
 
 def _bars(found: dict[str, Any]) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from kdcompress.errors import RunError
-from kdcompress.files import read_json, unsealed, write_json
+from kdcompress.files import read_json, strip_seal, write_json
 from kdcompress.runs.schemas import DOCUMENTS, SCHEMA_VERSION
 
 
@@ -20,7 +20,7 @@ def read_checked(path: Path, remedy: str) -> dict[str, Any]:
     Errors: RunError, with the `remedy`, names the first key that is missing or of another type.
     """
     found = read_json(path, RunError, remedy)
-    if not unsealed(found):
+    if not strip_seal(found):
         raise RunError(f"{path} is damaged (it is not as it was written); {remedy}")
     try:
         document = DOCUMENTS[path.name].model_validate(found)

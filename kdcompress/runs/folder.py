@@ -12,11 +12,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from kdcompress.config.recipe import Recipe, read_resolved
-from kdcompress.differences import difference
+from kdcompress.differences import first_difference
 from kdcompress.errors import RunError
-from kdcompress.files import content_digest, known_sha256, read_json, sha256_of, write_json, write_text
-from kdcompress.leftovers import is_partial, remove
-from kdcompress.paths import below
+from kdcompress.files import cached_sha256, content_digest, read_json, sha256_of, write_json, write_text
+from kdcompress.leftovers import is_partial, remove_path
+from kdcompress.paths import safe_join
 from kdcompress.runs.artefacts import RUN
 from kdcompress.runs.manifest import MANIFEST, empty_manifest, read_manifest
 from kdcompress.runs.names import CARD, HISTORY, LOCK, LOG, METRICS, RECIPE, remedy
@@ -30,7 +30,7 @@ class RunFolder:
 
     def __truediv__(self, name: str) -> Path:
         """The path of what the run calls `name`; RunError where it would lead out of the folder, through a link too."""
-        return below(self.path, name, f"run {self.path}", RunError)
+        return safe_join(self.path, name, f"run {self.path}", RunError)
 
     def admit(self, fresh: bool = False) -> None:
         """Make the folder; RunError, with nothing touched, if it holds something that is no run.
@@ -99,13 +99,13 @@ class RunFolder:
         Errors: RunError names the first key in which the recipes differ.
         """
         for leftover in filter(is_partial, self.path.iterdir()):
-            remove(leftover)
+            remove_path(leftover)
         path = self / RECIPE
         if not path.exists():
             self.note()
             write_text(path, recipe.to_toml())
             return True
-        if found := difference(read_resolved(path).identity, recipe.identity):
+        if found := first_difference(read_resolved(path).identity, recipe.identity):
             key, before, now = found
             raise RunError(
                 f"run folder {self.path} belongs to another recipe: {key} is {before!r} there, "
@@ -212,7 +212,7 @@ class RunFolder:
         path = self / name
         if not path.is_file():
             return f"{path} is gone"
-        same = path.stat().st_size == entry["bytes"] and known_sha256(path) == entry["sha256"]
+        same = path.stat().st_size == entry["bytes"] and cached_sha256(path) == entry["sha256"]
         return None if same else f"{path} has changed"
 
     def clear(self) -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from kdcompress._version import __version__
 from kdcompress.errors import RunError
 from kdcompress.files import read_json
-from kdcompress.paths import below
+from kdcompress.paths import safe_join
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -96,5 +96,5 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     if checked.schema_ != SCHEMA:
         raise RunError(f"{path} was written by another version (schema {checked.schema_}); {_REMEDY}")
     for name in (*checked.files, *(one.file for one in checked.teachers if one.file is not None)):
-        below(folder, name, str(path), RunError)
+        safe_join(folder, name, str(path), RunError)
     return found

@@ -43,19 +43,19 @@ class Disagreements:
     images: NDArray[np.uint8]
 
 
-def read_outputs(run: RunFolder) -> Outputs:
+def read_test_outputs(run: RunFolder) -> Outputs:
     """What the run's models answered on test; RunError if the run did not come that far."""
     if not run.holds(TEST_OUTPUTS):
         raise RunError(f"run {run.path} is not finished; give its `kdcompress distill` command again")
     return _outputs(run, TEST_OUTPUTS)
 
 
-def read_validation(run: RunFolder) -> Outputs | None:
+def read_validation_outputs(run: RunFolder) -> Outputs | None:
     """What the run's models answered on validation; None of a run that did not keep it."""
     return _outputs(run, VAL_OUTPUTS) if run.holds(VAL_OUTPUTS) else None
 
 
-def classes_of(run: RunFolder) -> list[str]:
+def read_classes(run: RunFolder) -> list[str]:
     """The names of a run's classes; RunError of a run that did not come to its data."""
     classes: list[str] | None = run.manifest().get("classes")
     if not classes:
@@ -64,7 +64,7 @@ def classes_of(run: RunFolder) -> list[str]:
 
 
 def _outputs(run: RunFolder, name: str) -> Outputs:
-    arrays, classes = read_npz(run / name, RunError, remedy(name, run.path)), len(classes_of(run))
+    arrays, classes = read_npz(run / name, RunError, remedy(name, run.path)), len(read_classes(run))
     logits = {key.removesuffix("_logits"): arrays[key] for key in arrays if key.endswith("_logits")}
     beside = {key: values for key, values in arrays.items() if key in ("groups", "votes")}
     if problem := _problem(arrays, logits, beside, classes):

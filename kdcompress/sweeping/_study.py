@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kdcompress import registry
 from kdcompress.errors import RunError, UsageError, one_line
-from kdcompress.files import digest_of
+from kdcompress.files import json_digest
 from kdcompress.sweeping._space import Setting, Space
 
 _BEAT_S, _GRACE_S = 5, 20  # a running trial says that it lives; one that has not for so long was killed
@@ -48,7 +48,7 @@ class Study:
             (one.method, one.temperature, one.alpha, seed) for one in space.settings for seed in space.seeds
         ]
         ranges = {key: value for key, value in space.facts.items() if key != "trials"}
-        kind = "grid" if space.trials is None else f"tpe {digest_of(ranges)[:8]}"
+        kind = "grid" if space.trials is None else f"tpe {json_digest(ranges)[:8]}"
         name = f"kdcompress {recipe[:12]} {kind}"
         try:
             with lock:  # two processes that make the tables of a new file get in each other's way

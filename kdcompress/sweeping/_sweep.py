@@ -16,11 +16,11 @@ from filelock import FileLock
 
 from kdcompress import processes
 from kdcompress.config.recipe import Recipe, read_resolved, resolve
-from kdcompress.differences import difference
+from kdcompress.differences import first_difference
 from kdcompress.errors import RunError, TrainingError, UsageError, one_line
-from kdcompress.files import digest_of, write_json, write_text
-from kdcompress.metrics.classification import METRICS
-from kdcompress.paths import below
+from kdcompress.files import json_digest, write_json, write_text
+from kdcompress.metrics.classification import METRIC_NAMES
+from kdcompress.paths import safe_join
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import write_document
 from kdcompress.sweeping._gain import interval, paired_gain, sentence
@@ -101,7 +101,7 @@ def work_along(facts: dict[str, Any], number: int, progress: Progress) -> None:
 
 def _study(request: Request, worker: Worker, number: int = 0) -> Study:
     """The study of all sweeps of this recipe on these data and models."""
-    digest = digest_of([_known(request.base), worker.fingerprint])
+    digest = json_digest([_known(request.base), worker.fingerprint])
     return Study(request.url, digest, request.space, FileLock(request.folder / ".queue.lock"), number)
 
 
@@ -118,7 +118,7 @@ def _claim(request: Request) -> None:
     with FileLock(folder / ".queue.lock"):
         if not (folder / RECIPE).exists():
             write_text(folder / RECIPE, request.base.to_toml())
-        elif found := difference(_known(read_resolved(folder / RECIPE)), _known(request.base)):
+        elif found := first_difference(_known(read_resolved(folder / RECIPE)), _known(request.base)):
             key, was, now = found
             raise RunError(
                 f"{folder} holds a sweep of another recipe: {key} is {was!r} there, {now!r} here; choose another --out"
@@ -143,12 +143,14 @@ def _in_processes(request: Request, progress: Progress) -> None:
     children: list[subprocess.Popen[bytes]] = []
     try:
         for number in range(1, request.jobs + 1):
-            log_file = below(request.folder, f"worker-{number}.log", str(request.folder), RunError)
+            log_file = safe_join(request.folder, f"worker-{number}.log", str(request.folder), RunError)
             with log_file.open("ab") as log:
                 children.append(
-                    processes.start(_WORKER, str(number), environment=environment, stdout=subprocess.PIPE, stderr=log)
+                    processes.start_module(
+                        _WORKER, str(number), environment=environment, stdout=subprocess.PIPE, stderr=log
+                    )
                 )
-            processes.send(children[-1], job)
+            processes.send_job(children[-1], job)
         _pass_on(children, progress)
     finally:
         for child in children:
@@ -158,7 +160,7 @@ def _in_processes(request: Request, progress: Progress) -> None:
 
 def _pass_on(children: list[subprocess.Popen[bytes]], progress: Progress) -> None:
     """Say what the processes say, line by line, until all have ended."""
-    for line in processes.lines_of(children):
+    for line in processes.read_lines(children):
         progress.note(line)
     for number, child in enumerate(children, start=1):
         if child.wait() != 0:
@@ -199,7 +201,7 @@ def _finish(request: Request, study: Study, worker: Worker, progress: Progress) 
         "student": {"test": interval(list(tested.values())), "by_seed": list(tested.values())},
         "baseline": {"test": interval(list(baseline.values())), "by_seed": list(baseline.values())},
         "gain": gain,
-        "sentence": sentence(gain, METRICS[worker.metric]),
+        "sentence": sentence(gain, METRIC_NAMES[worker.metric]),
         "warnings": worker.warnings,
     }
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from kdcompress.config.recipe import Recipe
 from kdcompress.data import Samples
 from kdcompress.errors import TrainingError
-from kdcompress.files import digest_of, known_sha256, read_sealed, sha256_of, write_sealed
+from kdcompress.files import cached_sha256, json_digest, read_sealed, sha256_of, write_sealed
 from kdcompress.methods import Method, make_method
-from kdcompress.metrics.classification import METRICS, basic_metrics, headline
+from kdcompress.metrics.classification import METRIC_NAMES, basic_metrics, primary_metric
 from kdcompress.metrics.finite import check_finite
 from kdcompress.models import Forward, digest_of_model_file, load_weights, save_model
 from kdcompress.pipeline.labelling import label_all, refuse_auc, sound_teaching
@@ -87,13 +87,13 @@ class Worker:
         if self._mine is None:
             files = [digest_of_model_file(path) for path in self.base.files.values()]
             material = self.material
-            self._mine = digest_of([material.split.fingerprint, material.unlabelled_fingerprint, files])
+            self._mine = json_digest([material.split.fingerprint, material.unlabelled_fingerprint, files])
         return self._mine
 
     @property
     def metric(self) -> str:
         """What students are judged by: AUC for two classes, else accuracy."""
-        return headline(len(self.material.dataset.classes))
+        return primary_metric(len(self.material.dataset.classes))
 
     def prepare(self, settings: list[Setting]) -> None:
         """Train teachers and label once, before processes that share the cache would wait for each other."""
@@ -118,7 +118,7 @@ class Worker:
             self._collect()
             if row.pop("known"):
                 continue  # said by the process that was killed before it could tell the study
-            shown = row["reason"] or f"validation {METRICS[self.metric]} {100 * row['val']:.2f} %"
+            shown = row["reason"] or f"validation {METRIC_NAMES[self.metric]} {100 * row['val']:.2f} %"
             self.progress.note(f"{setting.shown}, seed {seed}: {shown}  ({row['seconds']:.1f} s)")
         return rows
 
@@ -151,7 +151,9 @@ class Worker:
         check_finite(logits, test.ids, what)
         found = basic_metrics(logits, test.labels)[self.metric]
         if found is None:
-            raise TrainingError(f"the {METRICS[self.metric]} on test is not known: test has images of one class alone")
+            raise TrainingError(
+                f"the {METRIC_NAMES[self.metric]} on test is not known: test has images of one class alone"
+            )
         return found
 
     def forget_all_but(self, setting: Setting, seeds: tuple[int, ...]) -> None:
@@ -199,7 +201,7 @@ class Worker:
         """The figures of a student that was trained before; None of one that is not there, or not as it was kept."""
         try:
             known = read_sealed(place / _RESULT, (*_FIGURES, _VOUCHED))
-            student = known_sha256(place / _STUDENT)
+            student = cached_sha256(place / _STUDENT)
             # A sweep of version 0.1 vouched for nothing
             if known.pop(_VOUCHED, student) == student and all(map(_is_figure, known.values())):
                 return known
@@ -213,7 +215,7 @@ class Worker:
     def _teaching(self, recipe: Recipe) -> tuple[Teaching, Targets | None]:
         """The teachers and targets of a setting: the same for all that ask the same teachers the same."""
         method = self._method(recipe)
-        key = digest_of([method.for_teacher().model_dump(mode="json"), method.identity, method.needs_targets])
+        key = json_digest([method.for_teacher().model_dump(mode="json"), method.identity, method.needs_targets])
         if key not in self._taught:
             teaching = sound_teaching(
                 recipe, None, self.material, method, self._loading, lambda name, rows: None, self._warn
@@ -246,4 +248,4 @@ class Worker:
         if baseline:
             role = self._method(recipe).for_baseline()
             identity = {**identity, "method": [role.model_dump(mode="json"), role.identity], BASELINE: True}
-        return self.folder / "trials" / digest_of([self.fingerprint, identity])[:16]
+        return self.folder / "trials" / json_digest([self.fingerprint, identity])[:16]

@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
     """Work until no trial is left."""
     from kdcompress.sweeping._sweep import work_along
 
-    job, _ = processes.receive()
+    job, _ = processes.receive_job()
     work_along(job, int(arguments[0]), _Lines())
     return 0
 

@@ -8,7 +8,7 @@ from typing import Any
 from kdcompress import registry
 from kdcompress.config.sections import OneTeacherSection
 from kdcompress.errors import ModelError
-from kdcompress.runs.vouched import check_vouched
+from kdcompress.runs.integrity import check_integrity
 from kdcompress.teachers._base import (
     LOOK_AT,
     Question,
@@ -29,7 +29,7 @@ def open_teacher(path: Path, section: OneTeacherSection, question: Question, wha
     kind = next((one for one in kinds if one.owns(path)), None)
     if kind is None:
         raise ModelError(f"{what} is no model: it is neither a SavedModel folder nor a file with a known ending")
-    check_vouched(path)
+    check_integrity(path)
     return kind.open(path, section, question, what)
 
 

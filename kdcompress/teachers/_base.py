@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.batches import batch_for
+from kdcompress.batches import default_batch_size
 from kdcompress.config.sections import OneTeacherSection, ViewsSection
-from kdcompress.data import Images, Samples, Shape, blocks, fitted
+from kdcompress.data import Images, Samples, Shape, iter_blocks, resize_images
 from kdcompress.errors import DataError, ModelError, RecipeError, TargetsError, one_line
 from kdcompress.teachers._fit import Fit
 
@@ -133,12 +133,14 @@ class Teacher(ABC):
 
     def images(self, images: Images) -> Images:
         """Images of the data in the size and colours that this teacher takes."""
-        return fitted(images, self.fit.input_shape)
+        return resize_images(images, self.fit.input_shape)
 
     def answer(self, samples: Samples) -> NDArray[np.float32]:
         """The logits (n, classes) of all samples, read and asked batch by batch."""
         images = self.images(samples.images)
-        return np.concatenate([self.logits(block) for block in blocks(images, batch_for(images.shape[1:]))])
+        return np.concatenate(
+            [self.logits(block) for block in iter_blocks(images, default_batch_size(images.shape[1:]))]
+        )
 
     def network(self) -> Any:
         """What TensorFlow traces, as network(images, training=False), from prepared images to outputs.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kdcompress.config.sections import PreprocessingSection
 from kdcompress.data import Shape
 from kdcompress.errors import ModelError, RecipeError
-from kdcompress.models import refuse_huge
+from kdcompress.models import check_image_size
 from kdcompress.registry import suggestion
 
 _CHANNELS = (1, 3, 4)  # what tells an axis of channels from one of height or width
@@ -91,7 +91,7 @@ def fit_of(
             raise RecipeError(f"teacher.preprocessing.{name} has {len(value)} values, {what} takes {channels} channels")
     if section.channel_order == "bgr" and channels != 3:
         raise RecipeError(f"teacher.preprocessing.channel_order = 'bgr' is for 3 channels, {what} takes {channels}")
-    refuse_huge((height, width, channels), what)
+    check_image_size((height, width, channels), what)
     return Fit((height, width, channels), section, nchw, _columns(section.classes, classes))
 
 

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.batches import batch_for
-from kdcompress.cache import cache_dir, drop, entry_lock
+from kdcompress.batches import default_batch_size
+from kdcompress.cache import cache_dir, delete_entry, lock_entry
 from kdcompress.config.sections import ViewsSection
-from kdcompress.data import Samples, apply_transforms, blocks, scale_transforms, view_transforms
+from kdcompress.data import Samples, apply_transforms, iter_blocks, scale_transforms, view_transforms
 from kdcompress.errors import TargetsError
-from kdcompress.files import digest_of, read_sealed, sha256_of, sync, write_sealed
+from kdcompress.files import json_digest, read_sealed, sha256_of, sync, write_sealed
 from kdcompress.progress import Progress
 from kdcompress.runs import artefacts
 from kdcompress.teachers._base import TargetRows, Teacher
@@ -57,10 +57,10 @@ def label(
     """
     start = time.perf_counter()
     key = target_key(teacher, split_fingerprint, views)
-    name = digest_of(key)
+    name = json_digest(key)
     if (rows := teacher.known(samples)) is not None:
         return Targets(rows, True, time.perf_counter() - start, name)
-    with entry_lock("targets", name, progress) as folder:
+    with lock_entry("targets", name, progress) as folder:
         cached = _valid(folder, key, teacher, samples, progress)
         if not cached:
             _make(folder, key, teacher, samples, views, progress)
@@ -70,7 +70,7 @@ def label(
 
 def labelled(key: dict[str, Any]) -> bool:
     """Whether the cache has an entry of that key (which may still prove damaged when it is opened)."""
-    return (cache_dir("targets") / digest_of(key) / "meta.json").is_file()
+    return (cache_dir("targets") / json_digest(key) / "meta.json").is_file()
 
 
 def _valid(folder: Path, key: dict[str, Any], teacher: Teacher, samples: Samples, progress: Progress) -> bool:
@@ -100,7 +100,7 @@ def _same_answers(kept: NDArray[np.float32], teacher: Teacher, samples: Samples)
 def _make(
     folder: Path, key: dict[str, Any], teacher: Teacher, samples: Samples, views: ViewsSection, progress: Progress
 ) -> None:
-    drop(folder, artefacts.TARGETS)
+    delete_entry(folder, artefacts.TARGETS)
     part = folder.with_name(f"{folder.name}.part")
     part.mkdir(parents=True, exist_ok=True)
     classes = teacher.logits(teacher.images(samples.images)[:1]).shape[-1]
@@ -108,7 +108,7 @@ def _make(
     try:
         _append_rows(part / "logits.npy", shape, teacher, samples, views, progress)
     except TargetsError:
-        drop(part, artefacts.TARGETS)
+        delete_entry(part, artefacts.TARGETS)
         raise
     sync(part / "logits.npy")
     meta = {"key": key, "ids": _ids_digest(samples), "sha256": sha256_of(part / "logits.npy"), "shape": shape}
@@ -130,7 +130,7 @@ def _append_rows(
     Plain writes, for a full disk then is an error, not a crash as with a memory map.
     """
     # Of one size for all of an entry, so that a row's bits do not depend on where labelling was broken off
-    batch = batch_for(teacher.fit.input_shape)
+    batch = default_batch_size(teacher.fit.input_shape)
     batch_bytes = 4 * batch * views.count * shape[-1]
     progress.begin("labelling", -(-len(samples) // batch))
     try:
@@ -160,7 +160,7 @@ def _batches(
 ) -> Iterator[NDArray[np.float32]]:
     size, its_size = samples.images.shape[1:3], teacher.fit.input_shape[:2]
     images = teacher.images(samples.images)
-    for place, block in enumerate(blocks(images, batch, skip * batch), start=skip):
+    for place, block in enumerate(iter_blocks(images, batch, skip * batch), start=skip):
         ids = samples.ids[place * batch : place * batch + len(block)]
         logits = [teacher.logits(block)]
         if views.count > 1:
@@ -183,4 +183,4 @@ def _refuse_non_finite(block: NDArray[np.float32], ids: NDArray[np.str_]) -> Non
 
 
 def _ids_digest(samples: Samples) -> str:
-    return digest_of(samples.ids.tolist())
+    return json_digest(samples.ids.tolist())

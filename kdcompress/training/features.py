@@ -15,11 +15,11 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from kdcompress.batches import batch_for
+from kdcompress.batches import default_batch_size
 from kdcompress.config.sections import ViewsSection
-from kdcompress.data import Samples, apply_transforms, blocks, view_transforms
-from kdcompress.files import digest_of, is_sealed, seal, write_atomically
-from kdcompress.leftovers import is_partial, remove
+from kdcompress.data import Samples, apply_transforms, iter_blocks, view_transforms
+from kdcompress.files import is_sealed, json_digest, seal, write_atomically
+from kdcompress.leftovers import is_partial, remove_path
 from kdcompress.models import Forward, model_digest
 from kdcompress.progress import Progress
 from kdcompress.runs.artefacts import FEATURES
@@ -66,11 +66,11 @@ def compute_features(
     """
     shape = (views.count, len(samples), *frozen.shape(samples.images.shape[1:]))
     facts = [frozen.digest, samples.digest(), samples.ids.tolist(), views.identity]
-    path = folder / f"{digest_of(facts)[:32]}.npy"
+    path = folder / f"{json_digest(facts)[:32]}.npy"
     with _locked(folder):
         if not is_sealed(path):
             for leftover in filter(is_partial, folder.iterdir()):  # of a process that was killed
-                remove(leftover)
+                remove_path(leftover)
             needed = 4 * int(np.prod(shape))
             if needed > _SPARE * shutil.disk_usage(folder).free:
                 progress.note(f"{what}: no room for {needed:,} bytes of features: frozen layers run in every epoch")
@@ -106,7 +106,7 @@ def _write(
     frozen: FrozenLayers, samples: Samples, views: ViewsSection, path: Path, shape: tuple[int, ...], progress: Progress
 ) -> None:
     """Plain writes, for a full disk then is an error, not a crash as with a memory map."""
-    batch, row = batch_for(samples.images.shape[1:]), 4 * int(np.prod(shape[2:]))
+    batch, row = default_batch_size(samples.images.shape[1:]), 4 * int(np.prod(shape[2:]))
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
 
@@ -130,7 +130,7 @@ def _passes(
 ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
     """(view, first sample, features) of all blocks of samples, each read once."""
     size, begin = samples.images.shape[1:3], 0
-    for block in blocks(samples.images, batch):
+    for block in iter_blocks(samples.images, batch):
         ids = samples.ids[begin : begin + len(block)]
         transforms = view_transforms(views, ids, *size) if views.count > 1 else None
         for view in range(views.count):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.config.sections import ViewsSection
-from kdcompress.data import UNLABELLED, Samples, apply_transforms, chosen_transforms
+from kdcompress.data import UNLABELLED, Samples, apply_transforms, select_transforms
 from kdcompress.teachers import TargetRows
 from kdcompress.training.features import Features
 
@@ -153,7 +153,7 @@ class Feed:
 
     def _draw(self, index: Rows, view: Rows) -> NDArray[np.float32]:
         height, width = self.samples.images.shape[1:3]
-        return chosen_transforms(self.views, self.samples.ids[index], view, height, width)
+        return select_transforms(self.views, self.samples.ids[index], view, height, width)
 
     @cached_property
     def _drawn_transforms(self) -> NDArray[np.float32] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.errors import RunError
-from kdcompress.files import digest_of, read_document, write_text
+from kdcompress.files import json_digest, read_text, write_text
 from kdcompress.training.checkpoints import Row
 
 _FIRST = ("phase", "epoch")
@@ -18,7 +18,7 @@ _NEEDED = ("loss", "val_loss", "val_accuracy", "seconds")
 
 def read_history(path: Path, remedy: str) -> list[dict[str, str]]:
     """The rows of a history, each with its phase, its epoch from 1, and numbers; RunError if the file is damaged."""
-    text = read_document(path, RunError, remedy)
+    text = read_text(path, RunError, remedy)
     try:
         rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as exc:
@@ -73,4 +73,4 @@ class History:
     def digest(self, phase: str) -> str:
         """SHA-256 over what is known of a phase, the same before and after the file is read again."""
         own = [row for row in self.rows if row["phase"] == phase]
-        return digest_of([{key: str(value) for key, value in row.items() if value not in ("", None)} for row in own])
+        return json_digest([{key: str(value) for key, value in row.items() if value not in ("", None)} for row in own])

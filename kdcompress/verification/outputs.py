@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from kdcompress.metrics.bootstrap import Resampled, resample
-from kdcompress.metrics.classification import measure
-from kdcompress.metrics.comparison import compare
-from kdcompress.metrics.threshold import chance, choose_threshold, rates
-from kdcompress.metrics.votes import levels
+from kdcompress.metrics.agreement import agreement_levels
+from kdcompress.metrics.bootstrap import BootstrapAucs, bootstrap_aucs
+from kdcompress.metrics.classification import compute_metrics
+from kdcompress.metrics.comparison import compare_models
+from kdcompress.metrics.threshold import choose_threshold, rates_at_threshold, second_class_probability
 from kdcompress.runs.outputs import Outputs
 
 _AT_ALL = ("accuracy", "ece")  # of a level, whatever the number of classes
@@ -26,19 +26,19 @@ def measure_outputs(test: Outputs, val: Outputs | None, classes: list[str]) -> t
     comparison is that of `compare`, with `auc_difference` (student minus teacher) and `auc_gain` (student minus
     baseline), {"value", "low", "high"} each, or None.
     """
-    comparison = compare(test.logits["student"], test.logits["teacher"], test.labels, classes)
-    measures = {role: measure(logits, test.labels, classes) for role, logits in test.logits.items()}
+    comparison = compare_models(test.logits["student"], test.logits["teacher"], test.labels, classes)
+    measures = {role: compute_metrics(logits, test.labels, classes) for role, logits in test.logits.items()}
     thresholds: dict[str, float | None] = dict.fromkeys(measures)
     if len(classes) == 2:
         thresholds |= {role: _threshold(val, role) for role in measures}
-        found = resample(test.logits, test.labels, test.groups)
+        found = bootstrap_aucs(test.logits, test.labels, test.groups)
         for role, metrics in measures.items():
             metrics |= _interval(found, role)
             metrics |= {
-                "threshold": chance(thresholds[role]),
+                "threshold": second_class_probability(thresholds[role]),
                 "threshold_images": None if val is None else len(val.labels),
             }
-            metrics |= rates(test.logits[role], test.labels, thresholds[role])
+            metrics |= rates_at_threshold(test.logits[role], test.labels, thresholds[role])
         comparison["auc_difference"] = found.difference("student", "teacher")
         comparison["auc_gain"] = found.difference("student", "baseline")
     by_level = _by_agreement(test, classes, thresholds)
@@ -51,7 +51,7 @@ def _threshold(val: Outputs | None, role: str) -> float | None:
     return None if val is None or role not in val.logits else choose_threshold(val.logits[role], val.labels)
 
 
-def _interval(found: Resampled, role: str) -> dict[str, Any]:
+def _interval(found: BootstrapAucs, role: str) -> dict[str, Any]:
     low, high = found.interval(role)
     return {"auc_low": low, "auc_high": high, "auc_interval_over": found.over}
 
@@ -60,11 +60,11 @@ def _by_agreement(
     test: Outputs, classes: list[str], thresholds: dict[str, float | None]
 ) -> dict[str, list[dict[str, Any]]] | None:
     """By role a row for each level; None where no image has votes."""
-    known = [] if test.votes is None else levels(test.votes)
+    known = [] if test.votes is None else agreement_levels(test.votes)
     rows: dict[str, list[dict[str, Any]]] = {role: [] for role in test.logits}
     for name, chosen in known:
         part = test.take(chosen)
-        found = resample(part.logits, part.labels, part.groups) if len(classes) == 2 else None
+        found = bootstrap_aucs(part.logits, part.labels, part.groups) if len(classes) == 2 else None
         for role in rows:
             head = {"agreement": name, "n": len(chosen)}
             rows[role].append({**head, **_level(part, role, classes, thresholds[role], found)})
@@ -72,14 +72,14 @@ def _by_agreement(
 
 
 def _level(
-    part: Outputs, role: str, classes: list[str], threshold: float | None, found: Resampled | None
+    part: Outputs, role: str, classes: list[str], threshold: float | None, found: BootstrapAucs | None
 ) -> dict[str, Any]:
     logits, labels = part.logits[role], part.labels
-    all_of_it = measure(logits, labels, classes)
+    all_of_it = compute_metrics(logits, labels, classes)
     if found is None:
         return {key: all_of_it[key] for key in _AT_ALL}
     low, high = found.interval(role)
-    at = rates(logits, labels, threshold)
+    at = rates_at_threshold(logits, labels, threshold)
     return {
         "accuracy": all_of_it["accuracy"],
         "auc": found.aucs[role],

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.errors import UsageError
-from kdcompress.metrics.classification import headline
-from kdcompress.metrics.subclasses import measure_subclasses
+from kdcompress.metrics.classification import primary_metric
+from kdcompress.metrics.subclasses import subclass_usage
 from kdcompress.models import load_saved_model
 from kdcompress.pipeline.opening import reopen_teaching
 from kdcompress.pipeline.reopening import open_model
@@ -15,9 +15,9 @@ from kdcompress.pipeline.subclasses import read_subclasses
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import read_checked
 from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.integrity import read_run_recipe
 from kdcompress.runs.names import remedy
-from kdcompress.runs.outputs import classes_of, read_outputs, read_validation
-from kdcompress.runs.vouched import read_run_recipe
+from kdcompress.runs.outputs import read_classes, read_test_outputs, read_validation_outputs
 from kdcompress.verification.costs import cost_of_file, cost_of_model
 from kdcompress.verification.gates import Gates
 from kdcompress.verification.latency import latency_ratio
@@ -59,8 +59,8 @@ def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress
     Errors: RunError where the run is not finished or a file of it has changed; ModelError.
     """
     run.check_all(but=RESULT)
-    outputs, classes = read_outputs(run), classes_of(run)
-    measures, comparison = measure_outputs(outputs, read_validation(run), classes)
+    outputs, classes = read_test_outputs(run), read_classes(run)
+    measures, comparison = measure_outputs(outputs, read_validation_outputs(run), classes)
     progress.note("counting the teacher ...")
     teaching = reopen_teaching(run, read_run_recipe(run))
     costs = {"teacher": cost_of_teachers(teaching.teachers, teaching.names)}
@@ -111,7 +111,7 @@ def _latency(run: RunFolder) -> float | None:
 
 
 def _drop(result: dict[str, Any], classes: list[str]) -> tuple[str, float | None]:
-    name = headline(len(classes))
+    name = primary_metric(len(classes))
     before, now = (result[role]["metrics"][name] for role in ("teacher", "student"))
     return name, None if before is None or now is None else before - now
 
@@ -122,4 +122,4 @@ def _subclasses(run: RunFolder) -> dict[str, Any] | None:
     if kept is None:
         return None
     roles = {"teacher": kept.teacher, "student": kept.student}
-    return {role: measure_subclasses(assigned, kept.sizes, kept.known) for role, assigned in roles.items()}
+    return {role: subclass_usage(assigned, kept.sizes, kept.known) for role, assigned in roles.items()}

@@ -94,7 +94,7 @@ def one_runtime(exported: Path) -> Path:
 def test_a_run_is_timed_runtime_by_runtime_against_its_teacher(
     exported: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache.clear()
+    cache.clear_cache()
     result = kdcompress.bench(exported, **QUICK, progress=recorder)
     named = [(model["runtime"], model["name"], model["precision"]) for model in result["models"]]
     each = [("teacher", "fp32"), ("student", "fp32"), ("student", "int8")]
@@ -196,7 +196,7 @@ def test_ctrl_c_keeps_the_finished_blocks_and_spares_a_whole_result(one_runtime:
 def test_a_teacher_that_fails_parity_is_not_timed_and_no_gate_passes(
     one_runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache.clear()
+    cache.clear_cache()
     monkeypatch.setattr(_parity, "FP32_TOLERANCE", 1e-12)
     result = kdcompress.bench(one_runtime, **QUICK, max_slowdown=1e6)
     assert [model["name"] for model in result["models"]] == ["student", "student"]

@@ -311,7 +311,7 @@ def test_a_recipe_that_may_not_be_read_is_one_line(tmp_path: Path, monkeypatch: 
     def closed(*_: object) -> str:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("kdcompress.config.overrides.read_document", closed)
+    monkeypatch.setattr("kdcompress.config.overrides.read_text", closed)
     path = tmp_path / "r.toml"
     path.write_text(DEMO)
     for call in (lambda: resolve(path), lambda: read_resolved(path)):

@@ -10,7 +10,7 @@ import pytest
 from own_images import cache_elsewhere, load, picture, pictures
 
 from kdcompress.data import groups as _groups
-from kdcompress.data.groups import groups_of, refuse_pattern
+from kdcompress.data.groups import extract_groups, validate_pattern
 from kdcompress.errors import DataError, RecipeError
 
 __all__ = ["cache_elsewhere"]  # a fixture of every test here
@@ -35,14 +35,14 @@ PATTERNS = [
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_pattern_means_what_it_means_to_python(pattern: str, name: str) -> None:
-    refuse_pattern(pattern)
+    validate_pattern(pattern)
     found = re.search(pattern, name)
     if found is None:
         with pytest.raises(DataError, match="matches nothing in"):
-            groups_of(pattern, [name])
+            extract_groups(pattern, [name])
         return
     expected = found[1] if found.re.groups and found[1] is not None else found[0]
-    assert groups_of(pattern, [name]) == [expected]
+    assert extract_groups(pattern, [name]) == [expected]
 
 
 EXPLOSIVE = [
@@ -57,7 +57,7 @@ def test_a_pattern_that_explodes_ends(pattern: str, monkeypatch: pytest.MonkeyPa
     begin = time.monotonic()
     name = "a" * 60 + "!"
     try:
-        groups_of(pattern, [name])  # some have an answer in time
+        extract_groups(pattern, [name])  # some have an answer in time
     except DataError as exc:
         assert repr(pattern) in str(exc)
         assert name in str(exc)
@@ -71,7 +71,7 @@ def test_the_time_for_all_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(
         DataError, match=r"takes too long on 'a+!': a repetition within a repetition, as in \(a\+\)\+, can"
     ):
-        groups_of("^(a|aa)+$|!", ["a" * 60 + "!"] * 1000)
+        extract_groups("^(a|aa)+$|!", ["a" * 60 + "!"] * 1000)
     assert time.monotonic() - begin < 3
     monkeypatch.setattr(_groups, "_SECONDS_IN_ALL", 0.0)
     pictures(tmp_path)
@@ -116,8 +116,8 @@ def test_what_is_no_pattern_is_told(tmp_path: Path, pattern: str) -> None:
 def test_patterns_are_compiled_in_no_time(pattern: str) -> None:
     begin = time.monotonic()
     try:
-        refuse_pattern(pattern)
-        groups_of(pattern, ["a" * 50])
+        validate_pattern(pattern)
+        extract_groups(pattern, ["a" * 50])
     except (ValueError, DataError):
         pass
     assert time.monotonic() - begin < 5
@@ -127,7 +127,7 @@ def test_patterns_are_compiled_in_no_time(pattern: str) -> None:
     "pattern", [r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", r"(\d{4}-\d{2}-\d{2})", r"[^/]{1,200}/", "a{0}b"]
 )
 def test_repetitions_that_are_usual(pattern: str) -> None:
-    refuse_pattern(pattern)
+    validate_pattern(pattern)
 
 
 def test_a_pattern_that_would_be_written_out_is_refused(tmp_path: Path) -> None:

@@ -119,8 +119,10 @@ def test_images_are_decoded_once_and_again_when_they_change(tmp_path: Path, monk
 
     pictures(tmp_path)
     looked: list[str] = []
-    look_at = _index.look_at
-    monkeypatch.setattr(_index, "look_at", lambda path, data: (looked.append(path.name), look_at(path, data))[1])
+    inspect_image = _index.inspect_image
+    monkeypatch.setattr(
+        _index, "inspect_image", lambda path, data: (looked.append(path.name), inspect_image(path, data))[1]
+    )
     first = load("folder", dir=tmp_path)
     assert len(looked) == 20
     assert load("folder", dir=tmp_path).fingerprint == first.fingerprint

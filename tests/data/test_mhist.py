@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from kdcompress.cache import cache_dir
 from kdcompress.cli._app import app
 from kdcompress.data import FileImages, Samples, make_source
-from kdcompress.data.mhist.origin import difference
+from kdcompress.data.mhist.origin import describe_difference
 from kdcompress.errors import DataError, RecipeError
 from kdcompress.progress import Progress
 
@@ -188,10 +188,10 @@ def test_the_published_counts() -> None:
         return Samples(np.zeros((hp + ssa, 1, 1, 3), np.uint8), labels, labels.astype(np.str_))
 
     parts = {"train": samples(1545, 630), "test": samples(617, 360)}
-    assert difference(parts, "224x224") is None
-    assert str(difference(parts, "96x96")).endswith("MHIST: images are 96x96 (published: 224x224)")
+    assert describe_difference(parts, "224x224") is None
+    assert str(describe_difference(parts, "96x96")).endswith("MHIST: images are 96x96 (published: 224x224)")
     parts["test"] = samples(617, 359)
-    assert difference(parts, "224x224") == (
+    assert describe_difference(parts, "224x224") == (
         "not the published MHIST: test has 617 HP and 359 SSA (published: 617 HP and 360 SSA)"
     )
 
@@ -263,11 +263,11 @@ def test_other_votes_are_other_data(folder: Path) -> None:
 
 
 def test_clearing_the_cache_leaves_data_that_somebody_put_there(folder: Path) -> None:
-    from kdcompress.cache import clear
+    from kdcompress.cache import clear_cache
 
     place = cache_dir("data") / "mhist"
     shutil.copytree(folder, place)
     (cache_dir("data") / f"mhist-images-{'1' * 16}").mkdir()
-    clear()
+    clear_cache()
     assert (place / "annotations.csv").is_file()
     assert not (cache_dir("data") / f"mhist-images-{'1' * 16}").exists()

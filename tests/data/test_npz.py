@@ -20,9 +20,9 @@ from conftest import Recorder
 from own_images import cache_elsewhere, load
 
 from kdcompress import npz as reading
-from kdcompress.cache import cache_dir, clear
+from kdcompress.cache import cache_dir, clear_cache
 from kdcompress.data import ArrayFile
-from kdcompress.data import sums as _sums
+from kdcompress.data import checksums as _sums
 from kdcompress.errors import DataError, RunError
 from kdcompress.npz import open_npz, read_npz
 
@@ -295,7 +295,7 @@ def test_a_sum_is_compared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     flip(path)
     with pytest.raises(DataError, match="Bad CRC-32"):
         read(path)
-    assert clear() > 0
+    assert clear_cache() > 0
     assert not record.exists()
 
 

@@ -32,8 +32,8 @@ from kdcompress.data import (
     view_transforms,
     write_ids,
 )
+from kdcompress.data.filesystem import walk_files
 from kdcompress.data.idx import read_idx
-from kdcompress.data.places import files_below
 from kdcompress.data.sources.ebhi_seg import EbhiSeg, part_of
 from kdcompress.errors import DataError
 
@@ -196,7 +196,7 @@ def test_folders_within_folders_within_folders(tmp_path: Path) -> None:
         os.chdir(here)
     try:
         assert len(load("folder", dir=root).train) == 16
-        assert len(list(files_below(root))) == 20
+        assert len(list(walk_files(root))) == 20
     finally:
         subprocess.run(["rm", "-rf", str(root / "cat" / "d")], check=True)  # Python's own way recurs
 

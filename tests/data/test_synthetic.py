@@ -21,9 +21,9 @@ from sklearn.preprocessing import StandardScaler
 
 from kdcompress.data import make_source
 from kdcompress.data.synthetic import _base as _synthetic
-from kdcompress.data.synthetic._base import generators, make_synthetic
+from kdcompress.data.synthetic._base import list_generators, make_synthetic
 from kdcompress.data.synthetic._crypts import Crypt, draw_crypt
-from kdcompress.data.synthetic.mhist import SYNTHETIC, Request, cell_of, draw_image, reading
+from kdcompress.data.synthetic.mhist import SYNTHETIC, DrawingConfig, cell_of, draw_image, draw_reading
 from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
 
@@ -96,7 +96,7 @@ def test_the_loader_of_mhist_takes_it_and_knows_what_it_is(some: Path) -> None:
 
 def test_parts_and_classes_are_as_in_mhist_at_any_count() -> None:
     published = {("train", "HP"): 1545, ("train", "SSA"): 630, ("test", "HP"): 617, ("test", "SSA"): 360}
-    assert SYNTHETIC.default == Request(3152, 224, 0)
+    assert SYNTHETIC.default == DrawingConfig(3152, 224, 0)
     assert Counter((cell_of(i).part, cell_of(i).label) for i in range(3152)) == published
     count: Counter[tuple[str, str]] = Counter()
     for n in range(1, 5000):
@@ -133,7 +133,7 @@ def test_the_size_does_not_change_what_is_drawn() -> None:
 
 
 def test_votes_follow_the_degree_and_are_contested_where_it_is_borderline() -> None:
-    drawn = [reading(0, index) for index in range(3152)]
+    drawn = [draw_reading(0, index) for index in range(3152)]
     degrees, votes = (np.array(column) for column in zip(*drawn, strict=True))
     unanimous = (votes == 0) | (votes == 7)
     borderline = np.abs(degrees - 0.5) < 0.1
@@ -228,7 +228,7 @@ def test_numbers_out_of_range_are_refused(how: dict[str, int], words: str, tmp_p
 
 
 def test_data_sets_without_a_generator_are_refused(tmp_path: Path) -> None:
-    assert generators() == ["mhist"]
+    assert list_generators() == ["mhist"]
     for name, words in (("mnist", "for 'mnist' (did you mean 'mhist'?)"), ("../x", "data sets that have one: mhist")):
         with pytest.raises(UsageError, match="there is no generator of synthetic images") as caught:
             make_synthetic(name, tmp_path / "out", Progress(), count=4)
@@ -248,7 +248,7 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
 def test_what_breaks_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = type(SYNTHETIC).draw
 
-    def full(self: Any, folder: Path, request: Request, index: int) -> None:
+    def full(self: Any, folder: Path, request: DrawingConfig, index: int) -> None:
         if index == 2:
             raise OSError(28, "No space left on device")
         draw(self, folder, request, index)

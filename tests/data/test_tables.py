@@ -14,8 +14,8 @@ from mhist_folder import folder, refused, row, rows_of, write_rows
 from own_images import cache_elsewhere, load, picture
 
 from kdcompress.data import rows as _rows
-from kdcompress.data.columns import resembling
-from kdcompress.data.inside import Inside
+from kdcompress.data.columns import similar_columns
+from kdcompress.data.resolving import PathResolver
 from kdcompress.errors import DataError
 
 __all__ = ["cache_elsewhere", "folder"]  # fixtures of the tests here
@@ -151,11 +151,11 @@ def test_columns_that_have_another_name_resemble_that(listed: Path, recorder: Re
     assert recorder.warnings == []
     assert "has no column 'lable' (did you mean 'label'?)" in told(table(listed, ROWS), label="lable")
     assert "has no column 'label' (did you mean 'lable'?)" in told(table(listed, ROWS, "path,lable"))
-    assert resembling(["Fold", "grp"], {"partition": "Teil", "group": "Gruppe"}) == [
+    assert similar_columns(["Fold", "grp"], {"partition": "Teil", "group": "Gruppe"}) == [
         ("Fold", "partition"),
         ("grp", "group"),
     ]
-    assert resembling(["partition", "Partition"], {"partition": "partition"}) == []
+    assert similar_columns(["partition", "Partition"], {"partition": "partition"}) == []
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def test_a_data_folder_behind_a_link_is_one(links: Path, tmp_path: Path) -> None
 
 
 def test_a_name_that_is_looked_at_twice_is_as_good_as_the_first(links: Path) -> None:
-    inside = Inside(links)
+    inside = PathResolver(links)
     for _ in range(2):
         assert inside.path("img/cat0.png", "here") == "img/cat0.png"
         for name in ("img/secret.png", "away/secret.png", "away/other.png"):
@@ -215,7 +215,7 @@ def test_a_name_that_is_looked_at_twice_is_as_good_as_the_first(links: Path) -> 
 
 
 def test_a_hundred_thousand_rows_take_no_time(tmp_path: Path) -> None:
-    inside, begin = Inside(tmp_path), time.process_time()
+    inside, begin = PathResolver(tmp_path), time.process_time()
     for number in range(100_000):
         inside.path(f"folder{number % 100}/image{number}.png", "here")
     assert time.process_time() - begin < 10  # half a second, where realpath of each takes as long as this

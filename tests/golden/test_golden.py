@@ -22,7 +22,7 @@ from kdcompress import registry
 from kdcompress.cli._app import app
 from kdcompress.config.recipe import resolve
 from kdcompress.data import Dataset, split_dataset
-from kdcompress.files import digest_of
+from kdcompress.files import json_digest
 from kdcompress.teachers import Question, open_teacher, target_key
 
 pytestmark = needs_its_keras
@@ -97,7 +97,7 @@ def test_target_keys(name: str, snapshot: SnapshotAssertion, digits: Dataset) ->
     split = split_dataset(digits, recipe.split)
     teacher = open_teacher(RUN / name, recipe.teacher, Question((28, 28, 1), digits.classes), "the teacher")
     key = target_key(teacher, split.fingerprint, recipe.views)
-    assert {**key, "digest": digest_of(key)} == snapshot
+    assert {**key, "digest": json_digest(key)} == snapshot
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: "-".join(command) or "kdcompress")

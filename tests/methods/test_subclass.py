@@ -251,16 +251,16 @@ def test_an_image_s_subclass_is_one_of_its_class() -> None:
 
 
 def test_use_of_subclasses_by_hand() -> None:
-    from kdcompress.metrics.subclasses import measure_subclasses
+    from kdcompress.metrics.subclasses import subclass_usage
 
     assigned = np.array([0] * 6 + [1] * 2 + [2] * 4 + [5] * 8)
-    found = measure_subclasses(assigned, np.array([2, 2, 2]), np.array([1] * 6 + [0] * 2 + [2] * 4 + [4] * 8))
+    found = subclass_usage(assigned, np.array([2, 2, 2]), np.array([1] * 6 + [0] * 2 + [2] * 4 + [4] * 8))
     assert found["shares"] == [[0.75, 0.25], [1.0, 0.0], [0.0, 1.0]]
     entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25)) / np.log(2)
     assert found["utilisation"] == pytest.approx([entropy, 0.0, 0.0])
     assert found["died"] == [3, 4]
     assert found["agreement"] == 1.0  # by other numbers
-    empty = measure_subclasses(np.array([0, 1]), np.array([2, 2]))
+    empty = subclass_usage(np.array([0, 1]), np.array([2, 2]))
     assert (empty["died"], empty["utilisation"], empty["agreement"]) == ([], [1.0, None], None)
 
 

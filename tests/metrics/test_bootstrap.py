@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from kdcompress.metrics.bootstrap import RESAMPLES, resample, resamples, weighted_aucs
+from kdcompress.metrics.bootstrap import RESAMPLES, bootstrap_aucs, draw_resamples, weighted_aucs
 
 
 def made_up(n: int = 120, seed: int = 0) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -24,8 +24,8 @@ def made_up(n: int = 120, seed: int = 0) -> tuple[np.ndarray, dict[str, np.ndarr
 
 def test_it_is_what_a_slow_loop_over_the_same_resamples_finds() -> None:
     labels, logits = made_up()
-    found = resample(logits, labels)
-    counts = np.concatenate(list(resamples(labels)))
+    found = bootstrap_aucs(logits, labels)
+    counts = np.concatenate(list(draw_resamples(labels)))
     slow: dict[str, list[float]] = {role: [] for role in logits}
     for row in counts:
         index = np.repeat(np.arange(len(labels)), row)
@@ -52,7 +52,7 @@ def test_ties_count_a_half() -> None:
 
 def test_each_class_keeps_its_size_in_every_resample() -> None:
     labels, _ = made_up()
-    counts = np.concatenate(list(resamples(labels)))
+    counts = np.concatenate(list(draw_resamples(labels)))
     assert counts.shape == (RESAMPLES, len(labels))
     assert set(counts[:, labels == 1].sum(axis=1)) == {int(labels.sum())}
     assert set(counts[:, labels == 0].sum(axis=1)) == {int((1 - labels).sum())}
@@ -63,7 +63,7 @@ def test_groups_are_drawn_whole_and_both_classes_are_always_there() -> None:
     # Two groups of the first class alone, two of the second, one of both
     groups = np.array(["a", "a", "b", "c", "d", "d", "d", "e", "e"])
     labels = np.array([0, 0, 0, 1, 1, 1, 1, 0, 1])
-    counts = np.concatenate(list(resamples(labels, groups)))
+    counts = np.concatenate(list(draw_resamples(labels, groups)))
     assert counts.shape == (RESAMPLES, 9)
     for name in "abcde":
         own = counts[:, groups == name]
@@ -80,8 +80,8 @@ def test_a_group_that_alone_has_both_classes_does_not_hold_the_interval_still() 
     labels = np.repeat([0] * 10 + [1] * 6, 6).astype(np.int64)
     labels[-3:] = 0  # the last case has both
     logits = np.stack([np.zeros(len(labels)), rng.normal(0.8 * labels, 1)], axis=1).astype(np.float32)
-    low, high = resample({"student": logits}, labels, groups).interval("student")
-    naive_low, naive_high = resample({"student": logits}, labels).interval("student")
+    low, high = bootstrap_aucs({"student": logits}, labels, groups).interval("student")
+    naive_low, naive_high = bootstrap_aucs({"student": logits}, labels).interval("student")
     assert low is not None and high is not None and naive_low is not None and naive_high is not None
     assert high - low > 0.7 * (naive_high - naive_low)
 
@@ -89,15 +89,15 @@ def test_a_group_that_alone_has_both_classes_does_not_hold_the_interval_still() 
 def test_few_groups_of_a_class_have_no_interval() -> None:
     labels, logits = made_up(60)
     groups = np.where(labels == 1, np.arange(60) % 4, np.arange(60)).astype(str)
-    assert resample(logits, labels, groups).interval("student") == (None, None)
+    assert bootstrap_aucs(logits, labels, groups).interval("student") == (None, None)
 
 
 def test_images_that_are_alike_make_the_interval_wider() -> None:
     labels, logits = made_up(60)
     repeated = {role: np.repeat(values, 6, axis=0) for role, values in logits.items()}
     groups = np.repeat([f"case {i}" for i in range(60)], 6)
-    alone, whole = resample(logits, labels), resample(repeated, np.repeat(labels, 6), groups)
-    naive = resample(repeated, np.repeat(labels, 6))
+    alone, whole = bootstrap_aucs(logits, labels), bootstrap_aucs(repeated, np.repeat(labels, 6), groups)
+    naive = bootstrap_aucs(repeated, np.repeat(labels, 6))
     assert (alone.over, whole.over) == ("images", "groups")
 
     def width(found: tuple[float | None, float | None]) -> float:
@@ -118,7 +118,7 @@ def test_it_covers_what_is_true() -> None:
         rng = np.random.default_rng(seed)
         labels = np.repeat([0, 1], [60, 40])
         scores = np.stack([np.zeros(100), rng.normal(labels, 1)], axis=1).astype(np.float32)
-        low, high = resample({"student": scores}, labels).interval("student")
+        low, high = bootstrap_aucs({"student": scores}, labels).interval("student")
         assert low is not None
         assert high is not None
         inside += low < 0.7602 < high
@@ -127,35 +127,37 @@ def test_it_covers_what_is_true() -> None:
 
 def test_the_same_every_time() -> None:
     labels, logits = made_up()
-    assert resample(logits, labels).interval("teacher") == resample(dict(logits), labels.copy()).interval("teacher")
+    assert bootstrap_aucs(logits, labels).interval("teacher") == bootstrap_aucs(dict(logits), labels.copy()).interval(
+        "teacher"
+    )
 
 
 def test_what_cannot_vary_has_no_interval() -> None:
     labels, logits = made_up()
     one = np.where(np.arange(len(labels)) == np.flatnonzero(labels)[0], 1, 0)
-    assert resample(logits, one).interval("student") == (None, None)
-    assert resample(logits, one).aucs["student"] is not None
+    assert bootstrap_aucs(logits, one).interval("student") == (None, None)
+    assert bootstrap_aucs(logits, one).aucs["student"] is not None
     in_one_group = np.where(labels == 1, "a", np.arange(len(labels)).astype(str))
-    found = resample(logits, labels, in_one_group)
+    found = bootstrap_aucs(logits, labels, in_one_group)
     assert found.interval("student") == (None, None)
     difference = found.difference("student", "teacher")
     assert difference is not None
     assert (difference["low"], difference["high"]) == (None, None)
-    assert resample(logits, np.zeros_like(labels)).difference("student", "teacher") is None
+    assert bootstrap_aucs(logits, np.zeros_like(labels)).difference("student", "teacher") is None
     assert found.difference("student", "nobody") is None
 
 
 def test_a_thousand_images_take_well_under_two_seconds() -> None:
     labels, logits = made_up(1000)
-    resample(logits, labels)
+    bootstrap_aucs(logits, labels)
     start = time.perf_counter()
-    resample(logits, labels)
+    bootstrap_aucs(logits, labels)
     assert time.perf_counter() - start < 2
 
 
 def test_a_perfect_ranking_is_not_called_certain() -> None:
     labels = np.repeat([0, 1], 4)
     logits = {"student": np.stack([np.zeros(8), labels * 2.0 - 1], axis=1).astype(np.float32)}
-    found = resample(logits, labels)
+    found = bootstrap_aucs(logits, labels)
     assert found.aucs["student"] == 1.0
     assert found.interval("student") == (None, None)

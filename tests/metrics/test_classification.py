@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import binom
 
 from kdcompress.errors import UsageError
-from kdcompress.metrics.classification import calibration_error, headline, measure
-from kdcompress.metrics.comparison import compare
+from kdcompress.metrics.classification import compute_metrics, expected_calibration_error, primary_metric
+from kdcompress.metrics.comparison import compare_models
 from kdcompress.verification.gates import Gates
 
 THREE = ["a", "b", "c"]
@@ -19,7 +19,7 @@ def logits(*answers: int, classes: int = 3) -> np.ndarray:
 
 def test_accuracy_recall_and_f1_by_hand() -> None:
     labels = np.array([0, 0, 0, 1, 1, 2])
-    found = measure(logits(0, 0, 1, 1, 2, 2), labels, THREE)
+    found = compute_metrics(logits(0, 0, 1, 1, 2, 2), labels, THREE)
     assert found["accuracy"] == pytest.approx(4 / 6)
     assert found["recall"] == {"a": pytest.approx(2 / 3), "b": 0.5, "c": 1.0}
     # F1 by class: 2*2/(3+2), 2*1/(2+2), 2*1/(1+2)
@@ -29,19 +29,19 @@ def test_accuracy_recall_and_f1_by_hand() -> None:
 
 def test_two_classes_have_an_auc_and_the_f1_of_the_second() -> None:
     scores = np.array([[0, 0.1], [0, 0.4], [0, 0.35], [0, 0.8]], np.float32)
-    found = measure(scores, np.array([0, 0, 1, 1]), ["neg", "pos"])
+    found = compute_metrics(scores, np.array([0, 0, 1, 1]), ["neg", "pos"])
     assert found["auc"] == 0.75  # of 4 pairs, (0.35, 0.4) alone is the wrong way round
     assert found["f1"] == pytest.approx(2 * 2 / (4 + 2))
-    assert (headline(2), headline(3)) == ("auc", "accuracy")
+    assert (primary_metric(2), primary_metric(3)) == ("auc", "accuracy")
 
 
 def test_auc_ranks_by_the_difference_of_logits_not_by_one_of_them() -> None:
     scores = np.array([[5, 6], [0, 3]], np.float32)  # the second column alone would rank the first higher
-    assert measure(scores, np.array([0, 1]), ["neg", "pos"])["auc"] == 1.0
+    assert compute_metrics(scores, np.array([0, 1]), ["neg", "pos"])["auc"] == 1.0
 
 
 def test_a_class_without_images_has_no_recall_and_one_class_no_auc() -> None:
-    found = measure(logits(1, 1, classes=2), np.array([1, 1]), ["neg", "pos"])
+    found = compute_metrics(logits(1, 1, classes=2), np.array([1, 1]), ["neg", "pos"])
     assert found["recall"] == {"neg": None, "pos": 1.0}
     assert found["auc"] is None
 
@@ -49,14 +49,14 @@ def test_a_class_without_images_has_no_recall_and_one_class_no_auc() -> None:
 def test_values_that_are_not_finite_count_as_wrong() -> None:
     broken = logits(0, 1)
     broken[0, 2] = np.nan
-    found = measure(broken, np.array([0, 1]), THREE)
+    found = compute_metrics(broken, np.array([0, 1]), THREE)
     assert (found["accuracy"], found["ece"]) == (0.5, None)
 
 
 def test_calibration_error_by_hand() -> None:
     # confidences 0.9, 0.9, 0.6, 0.6; the first two right, one of the others: |1 - 0.9| / 2 + |0.5 - 0.6| / 2
     chances = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
-    assert calibration_error(np.log(chances).astype(np.float32), np.array([0, 0, 0, 1])) == pytest.approx(0.1)
+    assert expected_calibration_error(np.log(chances).astype(np.float32), np.array([0, 0, 0, 1])) == pytest.approx(0.1)
 
 
 def test_calibration_error_agrees_with_a_slow_loop() -> None:
@@ -69,18 +69,18 @@ def test_calibration_error_agrees_with_a_slow_loop() -> None:
         if inside:
             right = np.mean([chances[i].argmax() == labels[i] for i in inside])
             total += len(inside) / 500 * abs(right - np.mean([chances[i].max() for i in inside]))
-    assert calibration_error(scores, labels) == pytest.approx(total)
+    assert expected_calibration_error(scores, labels) == pytest.approx(total)
 
 
 def test_confidence_of_one_falls_into_the_last_bin() -> None:
-    assert calibration_error(np.array([[500.0, 0.0]], np.float32), np.array([0])) == 0.0
+    assert expected_calibration_error(np.array([[500.0, 0.0]], np.float32), np.array([0])) == 0.0
 
 
 def test_where_student_and_teacher_differ() -> None:
     labels = np.array([0] * 10 + [1] * 10)
     teacher = logits(*[0] * 10, *[1] * 9, 0)
     student = logits(*[0] * 9, 1, *[1] * 6, *[2] * 3, 1)
-    found = compare(student, teacher, labels, THREE)
+    found = compare_models(student, teacher, labels, THREE)
     assert found["agreement"] == pytest.approx(15 / 20)
     assert found["recall_change"] == {"a": pytest.approx(-0.1), "b": pytest.approx(0.7 - 0.9), "c": None}
     assert found["mcnemar"]["student_only_right"] == 1
@@ -89,7 +89,7 @@ def test_where_student_and_teacher_differ() -> None:
 
 
 def test_the_same_answers_show_no_difference() -> None:
-    assert compare(logits(0, 1), logits(0, 1), np.array([0, 2]), THREE)["mcnemar"]["p"] == 1.0
+    assert compare_models(logits(0, 1), logits(0, 1), np.array([0, 2]), THREE)["mcnemar"]["p"] == 1.0
 
 
 def test_every_gate_judges_alone() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from kdcompress.metrics.threshold import chance, choose_threshold, rates
+from kdcompress.metrics.threshold import choose_threshold, rates_at_threshold, second_class_probability
 
 
 def logits_of(*chances: float) -> np.ndarray:
@@ -17,7 +17,7 @@ def logits_of(*chances: float) -> np.ndarray:
 
 def threshold_of(logits: np.ndarray, labels: np.ndarray) -> float | None:
     """P(second class) at the margin that is chosen."""
-    return chance(choose_threshold(logits, labels))
+    return second_class_probability(choose_threshold(logits, labels))
 
 
 def margin(probability: float) -> float:
@@ -67,26 +67,26 @@ def test_where_nothing_can_be_chosen() -> None:
 def test_rates_by_hand_and_by_scikit_learn() -> None:
     labels = np.array([1, 1, 1, 1, 0, 0, 0])
     scores = logits_of(0.9, 0.4, 0.35, 0.1, 0.38, 0.2, 0.1)
-    found = rates(scores, labels, margin(0.375))
+    found = rates_at_threshold(scores, labels, margin(0.375))
     assert (found["sensitivity"], found["specificity"]) == (2 / 4, 2 / 3)
     assert found["f1_at_threshold"] == pytest.approx(f1_score(labels, [1, 1, 0, 0, 1, 0, 0]))
     # The threshold itself counts as the second class
     even = np.zeros((2, 2), np.float32)
-    assert rates(even, np.array([1, 0]), margin(0.5))["sensitivity"] == 1.0
+    assert rates_at_threshold(even, np.array([1, 0]), margin(0.5))["sensitivity"] == 1.0
 
 
 def test_rates_without_a_class_without_a_threshold_and_of_values_that_are_not_finite() -> None:
     scores = logits_of(0.9, 0.2)
-    assert rates(scores, np.array([1, 1]), margin(0.5)) == {
+    assert rates_at_threshold(scores, np.array([1, 1]), margin(0.5)) == {
         "sensitivity": 0.5,
         "specificity": None,
         "f1_at_threshold": pytest.approx(2 / 3),
     }
-    assert rates(scores[1:], np.array([0]), margin(0.5))["f1_at_threshold"] is None
-    assert set(rates(scores, np.array([0, 1]), None).values()) == {None}
+    assert rates_at_threshold(scores[1:], np.array([0]), margin(0.5))["f1_at_threshold"] is None
+    assert set(rates_at_threshold(scores, np.array([0, 1]), None).values()) == {None}
     broken = logits_of(0.9, 0.9, 0.1, 0.1)
     broken[[0, 2]] = np.nan
-    found = rates(broken, np.array([1, 1, 0, 0]), margin(0.5))
+    found = rates_at_threshold(broken, np.array([1, 1, 0, 0]), margin(0.5))
     assert (found["sensitivity"], found["specificity"]) == (0.5, 0.5)
 
 
@@ -96,4 +96,4 @@ def test_very_sure_models_are_told_apart_by_their_margins() -> None:
     labels = np.array([0, 0, 0, 0, 1, 1])
     found = choose_threshold(sure, labels)
     assert found == pytest.approx(39.5)
-    assert rates(sure, labels, found) == {"sensitivity": 1.0, "specificity": 1.0, "f1_at_threshold": 1.0}
+    assert rates_at_threshold(sure, labels, found) == {"sensitivity": 1.0, "specificity": 1.0, "f1_at_threshold": 1.0}

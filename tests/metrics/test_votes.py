@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from kdcompress.metrics.votes import levels
+from kdcompress.metrics.agreement import agreement_levels
 
 
 def found(votes: list[list[int]]) -> list[tuple[str, list[int]]]:
-    return [(name, rows.tolist()) for name, rows in levels(np.array(votes))]
+    return [(name, rows.tolist()) for name, rows in agreement_levels(np.array(votes))]
 
 
 def test_levels_go_from_the_least_to_the_most_agreed() -> None:

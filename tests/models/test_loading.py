@@ -125,19 +125,19 @@ def test_digest_knows_weights_and_architecture_but_not_names() -> None:
 def test_a_model_that_meets_raw_pixels_with_its_weights_is_known() -> None:
     from keras import layers
 
-    from kdcompress.models import is_unscaled
+    from kdcompress.models import lacks_rescaling
 
     def model(*inside: keras.layers.Layer) -> keras.Model:
         return keras.Sequential([keras.Input(SHAPE), *inside, layers.Dense(10)])
 
-    assert is_unscaled(model(layers.Flatten()))
-    assert is_unscaled(model(layers.Conv2D(3, 3), layers.Flatten()))
-    assert is_unscaled(keras.Sequential([keras.Input(SHAPE), model(layers.Flatten())]))
-    assert not is_unscaled(model(layers.Rescaling(1 / 255), layers.Flatten()))
-    assert not is_unscaled(model(layers.BatchNormalization(), layers.Flatten()))
+    assert lacks_rescaling(model(layers.Flatten()))
+    assert lacks_rescaling(model(layers.Conv2D(3, 3), layers.Flatten()))
+    assert lacks_rescaling(keras.Sequential([keras.Input(SHAPE), model(layers.Flatten())]))
+    assert not lacks_rescaling(model(layers.Rescaling(1 / 255), layers.Flatten()))
+    assert not lacks_rescaling(model(layers.BatchNormalization(), layers.Flatten()))
     image = keras.Input(SHAPE)
-    assert not is_unscaled(keras.Model(image, layers.Dense(10)(layers.Flatten()(image / 255.0))))
-    assert not is_unscaled(tiny_models.subclassed())
+    assert not lacks_rescaling(keras.Model(image, layers.Dense(10)(layers.Flatten()(image / 255.0))))
+    assert not lacks_rescaling(tiny_models.subclassed())
 
 
 def test_a_file_that_a_newer_keras_saved_is_told_so(tmp_path: Path) -> None:

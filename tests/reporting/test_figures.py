@@ -12,7 +12,7 @@ from made_up_bench import bench_of
 from made_up_run import logits_of, make
 from PIL import Image
 
-from kdcompress.metrics.classification import calibration_error
+from kdcompress.metrics.classification import expected_calibration_error
 from kdcompress.metrics.softmax import softmax
 from kdcompress.reporting import _words
 from kdcompress.reporting._facts import gather
@@ -62,7 +62,7 @@ def test_bins_are_those_of_the_calibration_error() -> None:
     student = logits["student"]
     found = bins(softmax(student).max(-1), student.argmax(-1) == labels)
     error = sum(one.n * abs(one.accuracy - one.confidence) for one in found) / 500
-    assert error == pytest.approx(calibration_error(student, labels))
+    assert error == pytest.approx(expected_calibration_error(student, labels))
 
 
 def test_confusions_count_truth_by_answer(tmp_path: Path) -> None:

@@ -119,8 +119,8 @@ def test_a_kind_of_cache_entries_that_is_a_link_is_neither_written_nor_cleared(
     (tmp_path / "cache" / "targets").symlink_to(tmp_path / "outside")
     with pytest.raises(RunError, match="is a link, which kdcompress does not follow; set KDCOMPRESS_CACHE_DIR"):
         distill(tmp_path / "run", baseline=False, epochs=1)
-    assert cache.entries() == []
-    assert cache.clear() == 0
+    assert cache.list_entries() == []
+    assert cache.clear_cache() == 0
     assert tree(tmp_path / "outside") == [f"{'a' * 64}/logits.npy"]
 
 
@@ -167,5 +167,5 @@ def test_the_cache_is_cleared_of_its_own_and_nothing_else(tmp_path: Path, monkey
     ]  # fmt: skip
     put(home, *ours, *theirs)
     (home / "teachers" / ("f" * 64)).symlink_to(home / "models" / "bert")
-    cache.clear()
+    cache.clear_cache()
     assert [name for name in tree(home) if not name.endswith(".lock")] == sorted([*theirs, f"teachers/{'f' * 64}"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kdcompress.config.sections import ViewsSection
-from kdcompress.data import Samples, chosen_transforms
+from kdcompress.data import Samples, select_transforms
 from kdcompress.training import feed as feeding
 from kdcompress.training.feed import Feed
 
@@ -161,9 +161,9 @@ def test_the_transforms_of_a_view_are_drawn_once_in_a_training(monkeypatch: pyte
 
     def counted(views: ViewsSection, ids: np.ndarray, chosen: np.ndarray, height: int, width: int) -> np.ndarray:
         drawn.extend(zip(ids.tolist(), chosen.tolist(), strict=True))
-        return chosen_transforms(views, ids, chosen, height, width)
+        return select_transforms(views, ids, chosen, height, width)
 
-    monkeypatch.setattr(feeding, "chosen_transforms", counted)
+    monkeypatch.setattr(feeding, "select_transforms", counted)
     kept = [images for images, _ in make_feed(views).dataset(0, 6).as_numpy_iterator()]
     assert len(drawn) == len(set(drawn)) <= N * VIEWS
     drawn.clear()

@@ -12,10 +12,10 @@ from sklearn.metrics import f1_score, recall_score, roc_auc_score
 from two_class_runs import distill, distill_mhist
 
 import kdcompress
-from kdcompress.metrics.bootstrap import resample
-from kdcompress.metrics.classification import calibration_error
+from kdcompress.metrics.bootstrap import bootstrap_aucs
+from kdcompress.metrics.classification import expected_calibration_error
 from kdcompress.runs.folder import RunFolder
-from kdcompress.runs.outputs import Outputs, read_outputs, read_validation
+from kdcompress.runs.outputs import Outputs, read_test_outputs, read_validation_outputs
 from kdcompress.verification.outputs import measure_outputs
 
 CLASSES = ["HP", "SSA"]
@@ -46,7 +46,7 @@ def test_two_classes_have_an_interval_a_threshold_and_the_rates_at_it() -> None:
     assert student["f1_at_threshold"] == pytest.approx(f1_score(test.labels, told))
     assert student["f1"] == pytest.approx(f1_score(test.labels, chance > 0.5))
     assert student["by_agreement"] is None
-    found = resample(test.logits, test.labels)
+    found = bootstrap_aucs(test.logits, test.labels)
     assert comparison["auc_difference"] == found.difference("student", "teacher")
     assert comparison["auc_gain"] == found.difference("student", "baseline")
     assert comparison["mcnemar"]["p"] <= 1
@@ -82,7 +82,7 @@ def test_levels_of_agreement_by_hand() -> None:
     assert doubted["auc"] == 0.5
     assert doubted["f1"] == pytest.approx(2 / 3)
     assert (doubted["sensitivity"], doubted["specificity"]) == (1.0, 0.5)
-    assert doubted["ece"] == pytest.approx(calibration_error(logits[2:5], labels[2:5]))
+    assert doubted["ece"] == pytest.approx(expected_calibration_error(logits[2:5], labels[2:5]))
     assert (doubted["auc_low"], doubted["auc_high"]) == (None, None)  # one image of class 1 cannot vary
     assert (sure["accuracy"], sure["auc"], sure["f1"]) == (1.0, 1.0, 1.0)
 
@@ -120,7 +120,7 @@ def test_answers_that_are_no_numbers_leave_what_depends_on_them_none() -> None:
 
 def test_a_run_keeps_its_answers_on_validation_and_the_votes(tmp_path: Path) -> None:
     run = distill_mhist(tmp_path)
-    test, val = read_outputs(RunFolder(run.path)), read_validation(RunFolder(run.path))
+    test, val = read_test_outputs(RunFolder(run.path)), read_validation_outputs(RunFolder(run.path))
     assert val is not None
     assert (len(test.ids), len(val.ids)) == (32, run.result["dataset"]["n_val"])
     assert set(val.logits) == set(test.logits) == {"teacher", "student", "baseline"}
@@ -146,7 +146,7 @@ def test_whole_groups_are_resampled_where_the_data_have_them(tmp_path: Path) -> 
     folder = pictures(tmp_path / "own", 30, size=(12, 12))
     data = {"name": "folder", "dir": str(folder), "group": "([^/]+)-[^/]*$"}
     run = distill(tmp_path / "run", data)
-    test = read_outputs(RunFolder(run.path))
+    test = read_test_outputs(RunFolder(run.path))
     assert test.groups is not None
     assert len(test.groups) == len(test.ids) > len(set(test.groups.tolist()))
     assert kdcompress.verify(run.path)["teacher"]["metrics"]["auc_interval_over"] == "groups"

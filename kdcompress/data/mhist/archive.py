@@ -6,13 +6,13 @@ import shutil
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from kdcompress.cache import entry_lock
-from kdcompress.data.images import is_image
-from kdcompress.data.inside import Inside
+from kdcompress.cache import lock_entry
+from kdcompress.data.images import is_image_path
+from kdcompress.data.resolving import PathResolver
 from kdcompress.errors import DataError
 from kdcompress.files import move_into_place, sha256_of
-from kdcompress.leftovers import remove
-from kdcompress.npz import BOUNDED, DAMAGED, open_zip, reason
+from kdcompress.leftovers import remove_path
+from kdcompress.npz import READ_ERRORS, SUPPORTED_COMPRESSION, error_text, open_zip
 from kdcompress.progress import Progress
 
 # The published images take less than 400 MB; images hardly shrink when they are zipped
@@ -22,41 +22,45 @@ MOST_FILES = 100_000
 _SMALL = 1 << 20  # bytes up to which a zip file may be of what shrinks well
 
 
-def unpacked(archive: Path, folder: str, progress: Progress) -> Path:
+def extract_archive(archive: Path, folder: str, progress: Progress) -> Path:
     """The folder in the cache that holds the images of a zip file; what leads to `folder`/ in names is taken off.
 
     It is named by the zip file's content, so that another zip file makes another folder. Errors: DataError for a zip
     file that is damaged, locked by a password, leads out of its folder, or unpacks to more than images would.
     """
-    with entry_lock("data", f"mhist-images-{sha256_of(archive)[:16]}", progress) as place:
+    with lock_entry("data", f"mhist-images-{sha256_of(archive)[:16]}", progress) as place:
         if place.is_dir():
             return place
         part = place.with_name(f"{place.name}.part")  # what a killed run left of it goes first
-        remove(part)
+        remove_path(part)
         try:
             with open_zip(archive) as opened:
-                members = _members(opened, archive, folder, Inside(part))
+                members = _members(opened, archive, folder, PathResolver(part))
                 _unpack(opened, members, part, progress)
             move_into_place(part, place)
         except OSError as exc:
             raise DataError(f"{archive} cannot be unpacked into {place} ({exc.strerror or exc})") from exc
-        except DAMAGED as exc:
-            raise DataError(f"{archive} is damaged, locked or no zip file ({reason(exc)}); get it anew") from exc
+        except READ_ERRORS as exc:
+            raise DataError(f"{archive} is damaged, locked or no zip file ({error_text(exc)}); get it anew") from exc
         finally:
-            remove(part)
+            remove_path(part)
         return place
 
 
-def _members(opened: zipfile.ZipFile, archive: Path, folder: str, inside: Inside) -> dict[str, zipfile.ZipInfo]:
+def _members(opened: zipfile.ZipFile, archive: Path, folder: str, inside: PathResolver) -> dict[str, zipfile.ZipInfo]:
     """The images in a zip file by the path that they get; anything wrong with any entry refuses the whole file."""
     infos = opened.infolist()
     _refuse_bomb(archive, len(infos), sum(info.file_size for info in infos))
     found: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
-        if info.compress_type not in BOUNDED:
+        if info.compress_type not in SUPPORTED_COMPRESSION:
             raise DataError(f"{archive}: {info.filename[:80]!r} is packed neither stored nor deflated; pack it anew")
         path = _inside(info.filename, archive, folder)
-        if info.is_dir() or not is_image(Path(path.name)) or any(part.startswith((".", "__")) for part in path.parts):
+        if (
+            info.is_dir()
+            or not is_image_path(Path(path.name))
+            or any(part.startswith((".", "__")) for part in path.parts)
+        ):
             continue
         name = inside.path(str(path), f"{archive}: entry {info.filename[:80]!r}")
         if name in found:

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.data.images import is_image
-from kdcompress.data.index import look_through
-from kdcompress.data.inside import Inside
-from kdcompress.data.mhist.archive import unpacked
+from kdcompress.data.filesystem import is_file, is_folder, walk_files
+from kdcompress.data.images import is_image_path
+from kdcompress.data.index import index_images
+from kdcompress.data.mhist.archive import extract_archive
 from kdcompress.data.mhist.table import IMAGES, TABLE, Annotations
-from kdcompress.data.places import files_below, is_file, is_folder
-from kdcompress.data.rows import refuse_missing
+from kdcompress.data.resolving import PathResolver
+from kdcompress.data.rows import check_files_exist
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 
@@ -37,7 +37,7 @@ _HARMLESS = {
 
 
 @dataclass(frozen=True)
-class Files:
+class MhistFiles:
     """Image files `names` (n,) below `root`, and the rows (n,) of what is known of each."""
 
     root: Path
@@ -76,17 +76,17 @@ class Files:
         return f"{len(found):,} {verb} not in {TABLE} and not used, such as {found[0]}"
 
 
-def look_at_files(root: Path, table: Path, listed: Annotations, scaled: bool, progress: Progress) -> Files:
+def inspect_files(root: Path, table: Path, listed: Annotations, scaled: bool, progress: Progress) -> MhistFiles:
     """What is known of the images that the rows name; all are decoded unless that was done before.
 
     Errors: DataError names images that are missing, damaged, no images, of a kind that cannot become RGB, transparent,
     or, unless they are to be `scaled`, of another size than the others.
     """
-    inside = Inside(root)  # which need not be the folder that the rows were read for
+    inside = PathResolver(root)  # which need not be the folder that the rows were read for
     for name, line in zip(listed.names.tolist(), listed.lines.tolist(), strict=True):
         inside.path(name, f"{table}, line {line}")
-    refuse_missing(table, root, listed.names.tolist(), listed.lines.tolist())
-    files = Files(root, listed.names, look_through(root, listed.names, progress))
+    check_files_exist(table, root, listed.names.tolist(), listed.lines.tolist())
+    files = MhistFiles(root, listed.names, index_images(root, listed.names, progress))
     _refuse_kinds(files)
     if not scaled:
         _refuse_sizes(files)
@@ -100,15 +100,15 @@ def image_folder(folder: Path, progress: Progress) -> Path:
         inner = images / IMAGES  # unpacked in a folder that had the name already
         return inner if [item for item in images.iterdir() if not item.name.startswith(".")] == [inner] else images
     if is_file(archive):
-        return unpacked(archive, IMAGES, progress)
+        return extract_archive(archive, IMAGES, progress)
     raise DataError(f"{folder} holds {TABLE}, but no images in {IMAGES}/ and no {archive.name}; put either beside it")
 
 
 def _images_below(root: Path) -> Iterator[str]:
-    return (item.relative_to(root).as_posix() for item in files_below(root) if is_image(item))
+    return (item.relative_to(root).as_posix() for item in walk_files(root) if is_image_path(item))
 
 
-def _refuse_kinds(files: Files) -> None:
+def _refuse_kinds(files: MhistFiles) -> None:
     kinds = np.char.decode(files.rows["kind"])
     odd = ~np.isin(kinds, ["RGB", *_HARMLESS])
     if odd.any():
@@ -121,7 +121,7 @@ def _refuse_kinds(files: Files) -> None:
         )
 
 
-def _refuse_sizes(files: Files) -> None:
+def _refuse_sizes(files: MhistFiles) -> None:
     sizes = np.array(files.sizes)
     usual, _ = Counter(sizes.tolist()).most_common(1)[0]
     odd = sizes != usual

@@ -26,7 +26,7 @@ PUBLISHED = {"train": (1545, 630), "test": (617, 360)}
 PUBLISHED_SIZE = "224x224"
 
 
-def how_to_request() -> str:
+def request_instructions() -> str:
     """How the data set is had and where it is put, for an error."""
     return (
         "MHIST may not be redistributed, so it cannot be downloaded for you: request it from its owners, the BMIRDS "
@@ -64,7 +64,7 @@ def _in_words(facts: Mapping[str, Any]) -> str:
     return ", ".join(words + [f"{key} {value}" for key, value in told.items()]) or "of unknown make"
 
 
-def difference(parts: Mapping[str, Samples], size: str) -> str | None:
+def describe_difference(parts: Mapping[str, Samples], size: str) -> str | None:
     """How counts by part and class, and the size of the images, differ from the published ones; None if they do not."""
     said = []
     for name, part in parts.items():

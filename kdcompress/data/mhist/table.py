@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.data.inside import Inside
 from kdcompress.data.mhist.votes import ANNOTATORS, CLASSES, MAJORITY
-from kdcompress.data.rows import read_rows, refuse_missing, refuse_repeated
+from kdcompress.data.resolving import PathResolver
+from kdcompress.data.rows import check_files_exist, check_unique_names, read_rows
 from kdcompress.errors import DataError
 
 TABLE = "annotations.csv"
@@ -47,7 +47,7 @@ def read_annotations(folder: Path) -> Annotations:
     """
     table = folder / TABLE
     names, rows, lines = [], [], []
-    wrong, inside = [], Inside(folder / IMAGES)
+    wrong, inside = [], PathResolver(folder / IMAGES)
     for line, row in read_rows(table, dict.fromkeys((NAME, LABEL, VOTES, PARTITION), _REMEDY)):
         names.append(inside.path(row[NAME], f"{table}, line {line}"))
         rows.append(row)
@@ -59,8 +59,8 @@ def read_annotations(folder: Path) -> Annotations:
     _refuse(table, wrong)
     # An array of names takes the width of the longest for each
     long = {name: line for name, line in zip(names, lines, strict=True) if len(name) > _LONG}
-    refuse_missing(table, folder / IMAGES, list(long), list(long.values()))
-    refuse_repeated(table, names, lines)
+    check_files_exist(table, folder / IMAGES, list(long), list(long.values()))
+    check_unique_names(table, names, lines)
     _refuse_absent(table, [row[PARTITION] for row in rows])
     order = np.argsort(np.array(names, np.str_), kind="stable")
     columns = (names, [int(row[VOTES]) for row in rows], [row[PARTITION] for row in rows], lines)

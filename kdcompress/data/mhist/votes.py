@@ -29,22 +29,22 @@ _DIVISIONS: dict[str, tuple[tuple[tuple[str, ...], ...], tuple[int, ...]]] = {
 }
 
 
-def by_class(ssa: Ints) -> Ints:
+def votes_by_class(ssa: Ints) -> Ints:
     """The votes for HP and for SSA (n, 2)."""
     return np.stack([ANNOTATORS - ssa, ssa], axis=-1)
 
 
-def chances_of(votes: Ints) -> NDArray[np.float32]:
+def soft_labels(votes: Ints) -> NDArray[np.float32]:
     """The share of votes that each class got (n, classes), rows that sum to 1."""
     return np.asarray(votes / votes.sum(axis=-1, keepdims=True), np.float32)
 
 
-def agreement(votes: Ints) -> Ints:
+def majority_size(votes: Ints) -> Ints:
     """How many annotators (n,) chose what most of them chose: 4 to 7."""
     return np.asarray(votes.max(axis=-1), np.int64)
 
 
-def divided(ssa: Ints, division: str) -> tuple[Ints, tuple[tuple[str, ...], ...]]:
+def subclasses_from_votes(ssa: Ints, division: str) -> tuple[Ints, tuple[tuple[str, ...], ...]]:
     """The subclass of each image, counted through both classes, and the names of all subclasses by class.
 
     "agreement" makes unanimous and contested ones of each class, "votes" one of every number of votes. The names are

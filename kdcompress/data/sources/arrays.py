@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from kdcompress.data.base import Dataset, DatasetSource, Samples, readable_folder
-from kdcompress.data.duplicates import notice_of
-from kdcompress.data.images import refuse_tiny
+from kdcompress.data.base import Dataset, DatasetSource, Samples, check_data_folder
+from kdcompress.data.duplicates import quality_notice
+from kdcompress.data.filesystem import expand_user, is_file
+from kdcompress.data.images import check_image_values
 from kdcompress.data.npz import ArrayFile
-from kdcompress.data.places import expanded, is_file
-from kdcompress.data.splits import carve
-from kdcompress.data.stores import Images, MappedImages, fitted
+from kdcompress.data.splits import hold_out
+from kdcompress.data.stores import Images, MappedImages, resize_images
 from kdcompress.data.subclasses import Names, number_subclasses
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
@@ -40,8 +40,8 @@ class Arrays(DatasetSource):
 
     def load(self, progress: Progress) -> Dataset:
         """Map the arrays and check them; see the class."""
-        path = expanded(self.dir)
-        file = ArrayFile(path if is_file(path) else readable_folder(path), progress)
+        path = expand_user(self.dir)
+        file = ArrayFile(path if is_file(path) else check_data_folder(path), progress)
         endings = [f"_{part}" for part in ("train", "val", "test") if f"x_{part}" in file] or [""]
         if endings != [""] and not {"_train", "_test"} <= set(endings):
             raise DataError(f"{path} must have x_train and x_test, or x alone; it has {', '.join(file.names)}")
@@ -57,7 +57,7 @@ class Arrays(DatasetSource):
         parts, named = _with_subclasses(file, parts, classes)
         if endings == [""]:
             index = np.arange(len(parts[""]))
-            train, test = carve(parts[""], index, self.test_fraction, self.split_seed, classes, "test")
+            train, test = hold_out(parts[""], index, self.test_fraction, self.split_seed, classes, "test")
             progress.note(f"no test part is given: {len(test):,} of {len(index):,} images are kept for it")
             parts = {"_train": parts[""].take(train), "_test": parts[""].take(test)}
         shapes = {part.images.shape[1:] for part in parts.values()}
@@ -66,7 +66,7 @@ class Arrays(DatasetSource):
             raise DataError(f"{path}: the parts hold images of {sizes}; they must agree")
         train_part, test_part, val = parts["_train"], parts["_test"], parts.get("_val")
         dataset = Dataset("arrays", str(path), classes, train_part, test_part, val=val, subclasses=named)
-        return replace(dataset, notice=notice_of(dataset))
+        return replace(dataset, notice=quality_notice(dataset))
 
 
 DATASET = Arrays
@@ -98,7 +98,7 @@ def _refuse_repeated(file: ArrayFile, parts: list[Samples]) -> None:
 
 def _scaled(samples: Samples, size: int | tuple[int, int]) -> Samples:
     height, width = size if isinstance(size, tuple) else (size, size)
-    return replace(samples, images=fitted(samples.images, (height, width, samples.images.shape[3])))
+    return replace(samples, images=resize_images(samples.images, (height, width, samples.images.shape[3])))
 
 
 def _labels(file: ArrayFile, ending: str) -> NDArray[Any]:
@@ -181,7 +181,7 @@ def _images(file: ArrayFile, name: str) -> Images:
             f"{file.path}: {name} must be pixels of uint8, (n, H, W) or (n, H, W, C) with C 1, 3 or 4, "
             f"got {array.dtype} {array.shape}{remedy}"
         )
-    refuse_tiny(array.shape, f"{file.path}: {name}")
+    check_image_values(array.shape, f"{file.path}: {name}")
     if isinstance(array, np.memmap):
         return MappedImages(array)
     return array.reshape(*array.shape[:3], channels)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from kdcompress.data.base import readable_folder
-from kdcompress.data.inside import Inside
+from kdcompress.data.base import check_data_folder
+from kdcompress.data.filesystem import exists, expand_user, is_file, is_folder
 from kdcompress.data.listing import PARTS, ImageFiles, Listing
-from kdcompress.data.places import exists, expanded, is_file, is_folder
-from kdcompress.data.rows import filled, read_rows, refuse_missing, refuse_repeated, warn_of_unused
+from kdcompress.data.resolving import PathResolver
+from kdcompress.data.rows import check_files_exist, check_unique_names, read_rows, require_name, warn_unused_columns
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 
@@ -33,23 +33,23 @@ class Csv(ImageFiles):
     def listing(self, progress: Progress) -> Listing:
         """See ImageFiles.listing."""
         table = self._table()
-        root = readable_folder(expanded(self.dir) if self.dir else table.parent).resolve()
-        listed, lines, inside = Listing(root, [], [], [], None), [], Inside(root)
+        root = check_data_folder(expand_user(self.dir) if self.dir else table.parent).resolve()
+        listed, lines, inside = Listing(root, [], [], [], None), [], PathResolver(root)
         groups: list[str] = []
         finer: list[str] = []
         for line, row in self._rows(table, progress):
             listed.names.append(inside.path(row[self.path], f"{table}, line {line}"))
-            listed.labels.append(filled(row[self.label], self.label, f"{table}, line {line}"))
+            listed.labels.append(require_name(row[self.label], self.label, f"{table}, line {line}"))
             listed.parts.append(_part(row.get(self.partition), f"{table}, line {line}"))
             if self.group in row:
-                groups.append(filled(row[self.group], self.group, f"{table}, line {line}"))
+                groups.append(require_name(row[self.group], self.group, f"{table}, line {line}"))
             if self.subclass in row:
-                finer.append(filled(row[self.subclass], self.subclass, f"{table}, line {line}"))
+                finer.append(require_name(row[self.subclass], self.subclass, f"{table}, line {line}"))
             lines.append(line)
         if not lines:
             raise DataError(f"{table} has a header and no rows")
-        refuse_repeated(table, listed.names, lines)
-        refuse_missing(table, root, listed.names, lines)
+        check_unique_names(table, listed.names, lines)
+        check_files_exist(table, root, listed.names, lines)
         if "" in (parts := set(listed.parts)) and len(parts) > 1:
             where = lines[listed.parts.index("")]
             raise DataError(f"{table}, line {where}: column {self.partition!r} is empty, and is filled in other rows")
@@ -57,7 +57,7 @@ class Csv(ImageFiles):
 
     def _table(self) -> Path:
         if self.file is not None:
-            path = expanded(self.file)
+            path = expand_user(self.file)
             if is_folder(path):
                 raise DataError(f"data.file: {path} is a folder; name the file in it")
             if not is_file(path):
@@ -65,7 +65,7 @@ class Csv(ImageFiles):
             return path
         if self.dir is None:
             raise DataError("name the CSV file with data.file, or its folder with data.dir or --data-dir")
-        found = sorted(path for path in readable_folder(expanded(self.dir)).glob("*.csv") if is_file(path))
+        found = sorted(path for path in check_data_folder(expand_user(self.dir)).glob("*.csv") if is_file(path))
         if len(found) != 1:
             names = ", ".join(path.name for path in found) or "none"
             raise DataError(f"{self.dir} must hold one CSV file (there: {names}); name one with data.file")
@@ -81,7 +81,7 @@ class Csv(ImageFiles):
             key: column for key, column in self._columns().items() if key in ("path", "label", *self.model_fields_set)
         }
         named = {column: f"name the right one with data.{key}" for key, column in keys.items()}
-        return read_rows(table, named, lambda header: warn_of_unused(table, header, self._columns(), progress))
+        return read_rows(table, named, lambda header: warn_unused_columns(table, header, self._columns(), progress))
 
 
 DATASET = Csv

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationInfo, field_validator
 
+from kdcompress.data.filesystem import is_file, is_folder
 from kdcompress.data.images import find_images, read_mask
 from kdcompress.data.listing import ImageFiles, Listing
-from kdcompress.data.places import is_file, is_folder
 from kdcompress.errors import DataError
-from kdcompress.paths import below
+from kdcompress.paths import safe_join
 from kdcompress.progress import Progress
 from kdcompress.registry import suggestion
 
@@ -58,7 +58,7 @@ class EbhiSeg(ImageFiles):
         """The mask (H, W) of the sample with that id, True on the diagnosed tissue; DataError if there is none."""
         kind, _, name = sample.partition("/")
         folder = _folder(self._root(), kind) / "label"
-        path = below(folder, f"{Path(name).stem}.png", f"mask of {sample[:200]!r}", DataError)
+        path = safe_join(folder, f"{Path(name).stem}.png", f"mask of {sample[:200]!r}", DataError)
         if not is_file(path):
             raise DataError(f"mask {path} is missing")
         return read_mask(path)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from pydantic import field_validator
 
-from kdcompress.data.base import readable_folder
-from kdcompress.data.groups import groups_of, refuse_pattern
-from kdcompress.data.images import SUFFIXES, find_images, is_image
+from kdcompress.data.base import check_data_folder
+from kdcompress.data.filesystem import expand_user
+from kdcompress.data.groups import extract_groups, validate_pattern
+from kdcompress.data.images import SUFFIXES, find_images, is_image_path
 from kdcompress.data.listing import PARTS, ImageFiles, Listing
-from kdcompress.data.places import expanded
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 
@@ -29,12 +29,12 @@ class Folder(ImageFiles):
     @field_validator("group")
     @classmethod
     def _compiles(cls, value: str | None) -> str | None:
-        refuse_pattern(value or "")
+        validate_pattern(value or "")
         return value
 
     def listing(self, progress: Progress) -> Listing:
         """See ImageFiles.listing."""
-        root = readable_folder(expanded(self.dir))
+        root = check_data_folder(expand_user(self.dir))
         listed = Listing(root, [], [], [], None if self.group is None else [])
         parts = _parts(root)
         _note_ignored(root, parts, progress)
@@ -45,7 +45,7 @@ class Folder(ImageFiles):
                     listed.labels.append(kind.name)
                     listed.parts.append(part)
         if listed.groups is not None and self.group is not None:
-            listed.groups.extend(groups_of(self.group, listed.names))
+            listed.groups.extend(extract_groups(self.group, listed.names))
         return listed
 
 
@@ -65,7 +65,7 @@ def _note_ignored(root: Path, parts: list[tuple[str, Path]], progress: Progress)
     """Say what of a folder is not looked at."""
     places = [folder for _, folder in parts]
     others = [] if root in places else [f"{item.name}/" for item in _folders(root) if item not in places]
-    loose = [item for folder in {root, *places} for item in folder.iterdir() if is_image(item) and item.is_file()]
+    loose = [item for folder in {root, *places} for item in folder.iterdir() if is_image_path(item) and item.is_file()]
     others += [f"{len(loose):,} images beside the class folders, such as {loose[0].name}"] if loose else []
     if others:
         progress.note(f"not used of {root}: {', '.join(others)}")
@@ -74,7 +74,7 @@ def _note_ignored(root: Path, parts: list[tuple[str, Path]], progress: Progress)
 def _class_folders(folder: Path) -> list[Path]:
     found = _folders(folder)
     if not found:
-        loose = "images, but " if any(is_image(item) for item in folder.iterdir()) else ""
+        loose = "images, but " if any(is_image_path(item) for item in folder.iterdir()) else ""
         raise DataError(
             f"{folder} holds {loose}no class folders: put the images of each class into a folder of its own"
         )

@@ -11,13 +11,13 @@ from pydantic import PositiveInt
 
 from kdcompress.cache import cache_dir
 from kdcompress.data.base import Dataset, DatasetSource, Samples
-from kdcompress.data.duplicates import notice_of
-from kdcompress.data.mhist.files import Files, image_folder, look_at_files
-from kdcompress.data.mhist.origin import SYNTHETIC_NOTICE, difference, how_to_request, synthetic_origin
-from kdcompress.data.mhist.summary import digests_of, refuse_duplicates, summary_lines
+from kdcompress.data.duplicates import quality_notice
+from kdcompress.data.filesystem import is_file
+from kdcompress.data.mhist.files import MhistFiles, image_folder, inspect_files
+from kdcompress.data.mhist.origin import SYNTHETIC_NOTICE, describe_difference, request_instructions, synthetic_origin
+from kdcompress.data.mhist.summary import check_leakage, pixel_digests, summary_lines
 from kdcompress.data.mhist.table import PARTS, TABLE, Annotations, read_annotations
-from kdcompress.data.mhist.votes import CLASSES, by_class, chances_of, divided
-from kdcompress.data.places import is_file
+from kdcompress.data.mhist.votes import CLASSES, soft_labels, subclasses_from_votes, votes_by_class
 from kdcompress.data.stores import FileImages
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
@@ -42,23 +42,23 @@ class Mhist(DatasetSource):
         listed = read_annotations(folder)
         origin = synthetic_origin(folder, listed.names.tolist())
         root = image_folder(folder, progress)
-        files = look_at_files(root, folder / TABLE, listed, self.size is not None, progress)
+        files = inspect_files(root, folder / TABLE, listed, self.size is not None, progress)
         for note in (files.conversions(), files.surplus()):
             if note:
                 progress.note(note)
         dataset = self._dataset(folder, listed, files)
-        digests = digests_of(dataset, files)
+        digests = pixel_digests(dataset, files)
         if not self.allow_duplicates:
-            refuse_duplicates(dataset, digests)
-        differs = difference(dataset.parts, files.size_in_words())
+            check_leakage(dataset, digests)
+        differs = describe_difference(dataset.parts, files.size_in_words())
         mark = f"synthetic: {folder} ({origin})" if origin else f"{folder} (not the published MHIST)"
-        said = [SYNTHETIC_NOTICE if origin else differs, notice_of(dataset, digests)]
+        said = [SYNTHETIC_NOTICE if origin else differs, quality_notice(dataset, digests)]
         source = mark if origin or differs else str(folder)
         return replace(dataset, source=source, notice="; ".join(filter(None, said)) or None)
 
     def download(self, progress: Progress) -> Path:
         """See DatasetSource.download; MHIST is handed out by its owners alone."""
-        raise DataError(how_to_request())
+        raise DataError(request_instructions())
 
     def summary(self, dataset: Dataset) -> list[str]:
         """See DatasetSource.summary; with the annotators' agreement and the state of the files."""
@@ -73,15 +73,15 @@ class Mhist(DatasetSource):
             if self.dir is None and not folder.is_relative_to(cache_dir()):
                 progress.note(f"KDCOMPRESS_DATA_DIR is set, but there is no {TABLE} in {folder}")
         if self.dir is None:
-            raise DataError(f"no MHIST in {' or '.join(map(str, looked))}: {how_to_request()}")
+            raise DataError(f"no MHIST in {' or '.join(map(str, looked))}: {request_instructions()}")
         deeper = next(looked[0].glob(f"*/{TABLE}"), None)
         hint = f"; is it {deeper.parent} that is meant?" if deeper else ", as MHIST has beside images/ or images.zip"
         raise DataError(f"{looked[0]} holds no {TABLE}{hint}")
 
-    def _dataset(self, folder: Path, listed: Annotations, files: Files) -> Dataset:
-        votes = by_class(listed.ssa)
-        finer, names = (None, None) if self.subclasses == "none" else divided(listed.ssa, self.subclasses)
-        chances = chances_of(votes) if self.labels == "votes" else None
+    def _dataset(self, folder: Path, listed: Annotations, files: MhistFiles) -> Dataset:
+        votes = votes_by_class(listed.ssa)
+        finer, names = (None, None) if self.subclasses == "none" else subclasses_from_votes(listed.ssa, self.subclasses)
+        chances = soft_labels(votes) if self.labels == "votes" else None
         images = FileImages(files.root, files.names, (*self._size(files), 3), files.rows["sha256"])
         every = Samples(images, listed.labels, files.names, None, finer, votes, chances)
         train, test = (every.take(np.flatnonzero(listed.parts == part)) for part in PARTS)
@@ -90,7 +90,7 @@ class Mhist(DatasetSource):
                 raise DataError(f"{folder / TABLE}: train has no image of class {name}; it needs both")
         return Dataset("mhist", str(folder), CLASSES, train, test, subclasses=names)
 
-    def _size(self, files: Files) -> tuple[int, int]:
+    def _size(self, files: MhistFiles) -> tuple[int, int]:
         if self.size is None:
             return int(files.rows["height"][0]), int(files.rows["width"][0])
         return self.size if isinstance(self.size, tuple) else (self.size, self.size)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from kdcompress.cache import cache_dir
 from kdcompress.data.base import Dataset, DatasetSource, Samples
 from kdcompress.data.download import download
+from kdcompress.data.filesystem import is_file, is_folder
 from kdcompress.data.idx import read_idx
-from kdcompress.data.images import refuse_tiny
-from kdcompress.data.places import is_file, is_folder
+from kdcompress.data.images import check_image_values
 from kdcompress.errors import DataError, MissingExtraError
 from kdcompress.npz import read_npz
 from kdcompress.progress import Progress
@@ -137,7 +137,7 @@ def _samples(part: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], wh
         raise DataError(f"{where}: {len(images):,} {part} images, but {len(labels):,} labels")
     if not images.size:
         raise DataError(f"{where}: no {part} images")
-    refuse_tiny(images.shape, f"{where}: {part}")
+    check_image_values(images.shape, f"{where}: {part}")
     if len(bad := np.flatnonzero((labels < 0) | (labels > 9))):
         raise DataError(f"{where}: {part} label {labels[bad[0]]} of image {bad[0]:,} is out of range, must be 0 to 9")
     ids = np.char.add(f"{part}/", np.arange(len(labels)).astype(str))

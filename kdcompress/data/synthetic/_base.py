@@ -29,7 +29,7 @@ _WORTH_PROCESSES = 200  # below, starting them takes longer than they save
 
 
 @dataclass(frozen=True)
-class Request:
+class DrawingConfig:
     """What to draw: `count` images of `size` x `size` pixels; `seed` and an image's number alone decide which."""
 
     count: int
@@ -40,15 +40,15 @@ class Request:
 class Synthetic(ABC):
     """Draws one data set's stand-in; `default` is as the published set is, `least` the fewest images it can have."""
 
-    default: ClassVar[Request]
+    default: ClassVar[DrawingConfig]
     least: ClassVar[int]
 
     @abstractmethod
-    def draw(self, folder: Path, request: Request, index: int) -> None:
+    def draw(self, folder: Path, request: DrawingConfig, index: int) -> None:
         """Write image `index`, counted from 0, below `folder`; nothing else may decide its bytes."""
 
     @abstractmethod
-    def finish(self, folder: Path, request: Request) -> dict[str, Any]:
+    def finish(self, folder: Path, request: DrawingConfig) -> dict[str, Any]:
         """Write what lies beside the images (labels, parts); returns what the manifest says of how they came about."""
 
 
@@ -60,7 +60,7 @@ def make_synthetic(
     count: int | None = None,
     size: int | None = None,
     seed: int = 0,
-) -> Request:
+) -> DrawingConfig:
     """Draw the stand-in for data set `name` into the new or empty folder `out`, whole or not at all.
 
     The same arguments give the same bytes, and what they gave before is left as it is; count and size are by default
@@ -70,7 +70,7 @@ def make_synthetic(
     """
     generator = _generator(name)
     default = generator.default
-    request = Request(default.count if count is None else count, default.size if size is None else size, seed)
+    request = DrawingConfig(default.count if count is None else count, default.size if size is None else size, seed)
     _check(request, generator.least)
     out = out.expanduser().resolve()
     facts = {"made_by": f"kdcompress {__version__} data make-synthetic {name}", "synthetic": True, "dataset": name}
@@ -87,14 +87,14 @@ def make_synthetic(
     return request
 
 
-def generators() -> list[str]:
+def list_generators() -> list[str]:
     """The data sets that have a generator, sorted."""
     files = Path(__file__).parent.glob("[!_]*.py")
     return sorted(path.stem.replace("_", "-") for path in files)
 
 
 def _generator(name: str) -> Synthetic:
-    names = generators()
+    names = list_generators()
     if name not in names:
         raise UsageError(
             f"there is no generator of synthetic images for {name!r}{suggestion(name, names)}; "
@@ -105,7 +105,7 @@ def _generator(name: str) -> Synthetic:
     return found
 
 
-def _check(request: Request, least: int) -> None:
+def _check(request: DrawingConfig, least: int) -> None:
     limits = {"count": (least, MOST), "size": (SMALLEST, LARGEST), "seed": (0, 2**32 - 1)}
     why = {"count": f" ({least} is the fewest with every class in every part)", "size": " pixels", "seed": ""}
     for key, (low, high) in limits.items():
@@ -129,7 +129,7 @@ def _refuse_used(out: Path) -> None:
         raise UsageError(f"--out {out} holds something already; name a folder that is new or empty")
 
 
-def _draw_all(name: str, folder: Path, request: Request, progress: Progress) -> None:
+def _draw_all(name: str, folder: Path, request: DrawingConfig, progress: Progress) -> None:
     progress.begin("drawing", request.count)
     try:
         done = 0
@@ -140,7 +140,7 @@ def _draw_all(name: str, folder: Path, request: Request, progress: Progress) -> 
         progress.end()
 
 
-def _drawn(name: str, folder: Path, request: Request) -> Iterator[int]:
+def _drawn(name: str, folder: Path, request: DrawingConfig) -> Iterator[int]:
     """Draw all images, in a process for each core where that pays, a chunk at a time; how many a chunk had."""
     if request.count < _WORTH_PROCESSES or _cores() == 1:
         yield from _draw_some(name, folder, request, 0, 1)
@@ -149,10 +149,10 @@ def _drawn(name: str, folder: Path, request: Request) -> Iterator[int]:
     children = []
     try:
         for number in range(_cores()):
-            children.append(processes.start(__name__, stdout=subprocess.PIPE))
+            children.append(processes.start_module(__name__, stdout=subprocess.PIPE))
             job = {"name": name, "folder": str(folder), "request": asdict(request), "number": number, "of": _cores()}
-            processes.send(children[-1], job)
-        yield from map(int, processes.lines_of(children))
+            processes.send_job(children[-1], job)
+        yield from map(int, processes.read_lines(children))
         for child in children:
             if code := child.wait():
                 raise DataError(f"a process that draws images ended early (exit {code}); try again")
@@ -162,7 +162,7 @@ def _drawn(name: str, folder: Path, request: Request) -> Iterator[int]:
             child.wait()
 
 
-def _draw_some(name: str, folder: Path, request: Request, number: int, of: int) -> Iterator[int]:
+def _draw_some(name: str, folder: Path, request: DrawingConfig, number: int, of: int) -> Iterator[int]:
     """Draw every image of `of` from `number` on, a chunk at a time; how many the chunk had."""
     generator = _generator(name)
     own = range(number, request.count, of)
@@ -178,7 +178,7 @@ def _cores() -> int:
 
 
 if __name__ == "__main__":
-    _job, _ = processes.receive()
-    _asked = Request(**_job["request"])
+    _job, _ = processes.receive_job()
+    _asked = DrawingConfig(**_job["request"])
     for _count in _draw_some(_job["name"], Path(_job["folder"]), _asked, _job["number"], _job["of"]):
         print(_count, flush=True)

@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 _DENSITY = np.array([[1.35, 1.45, 0.65], [0.18, 1.25, 0.5], [0.55, 0.35, 0.12]])
 
 
-def scan(dyes: Image.Image, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+def simulate_scan(dyes: Image.Image, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """The picture (size, size, 3) in RGB that a scanner makes of a drawing of dyes, a multiple of that size."""
     blur = rng.uniform(0.0, 0.0045) * dyes.width
     small = dyes.filter(ImageFilter.GaussianBlur(blur)).resize((size, size), Image.Resampling.BOX)

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kdcompress.data.synthetic._base import Request, Synthetic
-from kdcompress.data.synthetic._stain import scan
+from kdcompress.data.synthetic._base import DrawingConfig, Synthetic
+from kdcompress.data.synthetic._stain import simulate_scan
 from kdcompress.data.synthetic._tissue import draw_tissue
 
 Label = Literal["HP", "SSA"]
@@ -47,24 +47,24 @@ PUBLISHED = sum(cell.published for cell in CELLS)
 class MhistSynthetic(Synthetic):
     """Images as images/SYN_0001.png, and annotations.csv."""
 
-    default = Request(PUBLISHED, 224, 0)
+    default = DrawingConfig(PUBLISHED, 224, 0)
     least = len(CELLS)
 
-    def draw(self, folder: Path, request: Request, index: int) -> None:
+    def draw(self, folder: Path, request: DrawingConfig, index: int) -> None:
         """See Synthetic.draw."""
         path = folder / "images" / image_name(index)
         path.parent.mkdir(exist_ok=True)
-        degree, _ = reading(request.seed, index)
+        degree, _ = draw_reading(request.seed, index)
         pixels = draw_image(degree, request.size, _random(request.seed, index, "picture"))
         Image.fromarray(pixels).save(path, compress_level=4)
 
-    def finish(self, folder: Path, request: Request) -> dict[str, Any]:
+    def finish(self, folder: Path, request: DrawingConfig) -> dict[str, Any]:
         """See Synthetic.finish."""
         with (folder / "annotations.csv").open("w", encoding="utf-8", newline="") as out:
             writer = csv.writer(out, lineterminator="\r\n")
             writer.writerow(HEADER)
             for index in range(request.count):
-                cell, (_, votes) = cell_of(index), reading(request.seed, index)
+                cell, (_, votes) = cell_of(index), draw_reading(request.seed, index)
                 writer.writerow([image_name(index), cell.label, votes, cell.part])
         noise = {
             "annotators": ANNOTATORS,
@@ -85,7 +85,7 @@ def image_name(index: int) -> str:
 def draw_image(degree: float, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """A picture (size, size, 3) of tissue of this degree of serration; the same one at every size, but for noise."""
     smoothing = max(_SMOOTHING, -(-_CANVAS // size))
-    return scan(draw_tissue(degree, smoothing * size, rng), size, rng)
+    return simulate_scan(draw_tissue(degree, smoothing * size, rng), size, rng)
 
 
 def cell_of(index: int) -> Cell:
@@ -108,7 +108,7 @@ def _order() -> list[int]:
     return order
 
 
-def reading(seed: int, index: int) -> tuple[float, int]:
+def draw_reading(seed: int, index: int) -> tuple[float, int]:
     """The degree of serration of image `index`, and how many annotators chose SSA.
 
     Both are drawn together, again and again until the votes make the label that the image has by its place.

@@ -15,7 +15,7 @@ from typing import Any
 from kdcompress.errors import ModelError, one_line
 from kdcompress.formats.keras.config_check import check_config, parse_config
 from kdcompress.formats.keras.hdf5 import check_hdf5
-from kdcompress.paths import is_below, require_regular
+from kdcompress.paths import check_regular_file, is_safe_path
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _VERSION = 20  # characters of one
@@ -45,7 +45,7 @@ def check_weights_file(path: Path, wrong: str = _NO_MODEL) -> int:
 
     `wrong` is what is said of a damaged one.
     """
-    require_regular(path, ModelError)
+    check_regular_file(path, ModelError)
     facts = path.stat()
     return _check_weights(path, wrong, (facts.st_size, facts.st_mtime_ns, facts.st_ino))
 
@@ -106,7 +106,7 @@ def _check_members(infos: list[zipfile.ZipInfo], path: Path) -> None:
     if len(set(names)) < len(names):
         raise ModelError(f"{path} holds two members of one name; it is damaged, or made to deceive")
     for info in infos:
-        if not is_below(path.parent, info.filename.rstrip("/")):
+        if not is_safe_path(path.parent, info.filename.rstrip("/")):
             raise ModelError(f"{path}: member {info.filename[:80]!r} leads out of its folder")
         if info.compress_type not in _PACKED:
             raise ModelError(f"{path}: member {info.filename[:80]!r} is packed neither stored nor deflated")

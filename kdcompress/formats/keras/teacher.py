@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.config.sections import OneTeacherSection
-from kdcompress.models import Forward, build_model, load_saved_model, model_digest, own_shape, save_model
+from kdcompress.models import Forward, build_model, declared_shape, load_saved_model, model_digest, save_model
 from kdcompress.teachers._base import Question, Teacher
 from kdcompress.teachers._fit import Fit, fit_of
 
@@ -36,7 +36,7 @@ class KerasTeacher(Teacher):
     @classmethod
     def of_model(cls, model: Any, section: OneTeacherSection, question: Question, what: str) -> KerasTeacher:
         """A teacher from a model in memory; ModelError if it does not answer the question."""
-        own = own_shape(model, what)
+        own = declared_shape(model, what)
         fit = fit_of(section.preprocessing, own, question.shape, question.classes, what)
         return cls(build_model(model, fit.input_shape, what), fit, what)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kdcompress.config.sections import OneTeacherSection, ViewsSection
 from kdcompress.data import ArrayFile, Samples
 from kdcompress.errors import ModelError, RecipeError, TargetsError
-from kdcompress.files import digest_of, sha256_of
+from kdcompress.files import json_digest, sha256_of
 from kdcompress.teachers._base import LOOK_AT, Place, Question, TargetRows, Teacher, are_probabilities
 from kdcompress.teachers._fit import fit_of
 
@@ -43,7 +43,7 @@ class LogitsTeacher(Teacher):
         self._row = {name: row for row, name in enumerate(ids.tolist())}
         if len(self._row) < len(ids):
             raise ModelError(f"{path}: ids name an image twice; each image has one row")
-        self.digest = digest_of([sha256_of(path)])
+        self.digest = json_digest([sha256_of(path)])
 
     def _refuse_non_finite(self, ids: NDArray[np.str_]) -> None:
         for begin in range(0, len(ids), _BLOCK):

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.errors import ModelError, one_line
-from kdcompress.files import content_digest, digest_of, sha256_of
-from kdcompress.paths import below, require_regular
+from kdcompress.files import content_digest, json_digest, sha256_of
+from kdcompress.paths import check_regular_file, safe_join
 
 
 def external_files(path: Path) -> list[Path]:
@@ -22,14 +22,14 @@ def external_files(path: Path) -> list[Path]:
         for entry in tensor.external_data
         if entry.key == "location"
     ]
-    return [below(path.parent, name, str(path), ModelError) for name in dict.fromkeys(names)]
+    return [safe_join(path.parent, name, str(path), ModelError) for name in dict.fromkeys(names)]
 
 
 def load_onnx(path: Path) -> Any:
     """The model in an ONNX file without what lies in files beside it; ModelError if it is none."""
     import onnx
 
-    require_regular(path, ModelError)
+    check_regular_file(path, ModelError)
     try:
         return onnx.load(str(path), load_external_data=False)
     except Exception as exc:
@@ -56,4 +56,4 @@ def digest_of_model_file(path: Path) -> str:
     if path.suffix.lower() != ".onnx" or not path.is_file():
         return content_digest(path)
     beside = [file for file in external_files(path) if file.is_file()]
-    return digest_of([sha256_of(file) for file in (path, *beside)]) if beside else sha256_of(path)
+    return json_digest([sha256_of(file) for file in (path, *beside)]) if beside else sha256_of(path)

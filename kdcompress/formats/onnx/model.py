@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.errors import ModelError, one_line
-from kdcompress.paths import require_regular
+from kdcompress.paths import check_regular_file
 
 # Of one batch: no network takes so long, but a file may hold a loop that never ends
 MOST_SECONDS = 600.0
@@ -17,7 +17,7 @@ def open_session(path: Path, threads: int | None) -> Any:
     """onnxruntime's session of a file, in `threads` threads (None: its own choice); ModelError if it is none."""
     import onnxruntime
 
-    require_regular(path, ModelError)
+    check_regular_file(path, ModelError)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3

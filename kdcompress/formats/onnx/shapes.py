@@ -8,7 +8,7 @@ from typing import Any
 from kdcompress.errors import ModelError, one_line
 from kdcompress.formats.onnx.external import load_onnx
 from kdcompress.formats.onnx.model import run_bounded
-from kdcompress.models import image_shape
+from kdcompress.models import resolve_image_shape
 from kdcompress.verification.costs._base import Shape
 
 _CHANNELS = (1, 3, 4)  # what an image may have, when the file alone must tell its layout
@@ -55,7 +55,7 @@ def fix_image(image: Any, given: Shape | None, what: str) -> Shape:
         text = "x".join("?" if size is None else str(size) for size in sizes)
         raise ModelError(f"{what} takes {text}{asked}: its channel axis cannot be told; pass a fitting H,W,C")
     (axes, own) = next(iter(fitting.items()))
-    shape = image_shape(own, given, what)
+    shape = resolve_image_shape(own, given, what)
     dims[0].dim_value = 1
     for axis, size in zip(axes, shape, strict=True):
         dims[axis].dim_value = size

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.batches import in_batches
+from kdcompress.batches import run_in_batches
 from kdcompress.config.sections import OneTeacherSection
 from kdcompress.errors import ModelError
-from kdcompress.files import digest_of, move_into_place, scratch_folder, sha256_of, write_atomically
+from kdcompress.files import json_digest, move_into_place, scratch_folder, sha256_of, write_atomically
 from kdcompress.formats.onnx.external import external_tensors, load_onnx
 from kdcompress.formats.onnx.model import open_session, run_bounded
-from kdcompress.models import external_files, refuse_huge
+from kdcompress.models import check_image_size, external_files
 from kdcompress.teachers._base import Question, Teacher, pick
 from kdcompress.teachers._fit import Fit, fit_of
 
@@ -34,7 +34,7 @@ class OnnxTeacher(Teacher):
         self._image = image_of(session, section, what)
         self._output = pick([one.name for one in session.get_outputs()], section.output, what, "teacher.output")
         self._constants = _constants(session, self._image.name, section, what)
-        self.digest = digest_of(
+        self.digest = json_digest(
             [
                 [sha256_of(file) for file in (path, *external_files(path))],
                 self._image.name,
@@ -58,7 +58,7 @@ class OnnxTeacher(Teacher):
             feed = {self._image.name: images.astype(kind), **self._constants}
             return np.asarray(run_bounded(self._session, [self._output], feed, self.what)[0], np.float32)
 
-        return in_batches(call, batch, sizes_of(self._image, self.what)[0])
+        return run_in_batches(call, batch, sizes_of(self._image, self.what)[0])
 
     def keep(self, path: Path) -> None:
         """See Teacher.keep; what lies in several external files goes into one, `path`.data."""
@@ -107,7 +107,7 @@ def _constants(session: Any, image: str, section: OneTeacherSection, what: str) 
             raise ModelError(f"{what} also takes {name} ({one.type}); give it a value with teacher.constants.{name}")
     sizes = {name: [size if isinstance(size, int) else 1 for size in one.shape] for name, one in others.items()}
     for name, shape in sizes.items():
-        refuse_huge(shape, f"input {name} of {what}")
+        check_image_size(shape, f"input {name} of {what}")
     return {name: np.full(sizes[name], section.constants[name], _dtype(one)) for name, one in others.items()}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from kdcompress.errors import ModelError, one_line
 from kdcompress.formats.saved_model.model import open_signature
-from kdcompress.models import image_shape
+from kdcompress.models import resolve_image_shape
 from kdcompress.verification.costs._base import Cost, FileCosts, LayerCost, Shape
 from kdcompress.verification.costs._statistics import MAC_OPS, profile, uncounted
 
@@ -27,7 +27,7 @@ def cost_of_saved_model(path: Path, input_shape: Shape | None) -> Cost:
     """
     what = f"SavedModel {path}"
     signature, name, spec = _signature(path, what)
-    shape = image_shape(_sizes(spec, what), input_shape, what)
+    shape = resolve_image_shape(_sizes(spec, what), input_shape, what)
     try:
         graph = _freeze(signature, name, (1, *shape), spec.dtype)
     except Exception as exc:

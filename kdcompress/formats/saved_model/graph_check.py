@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from kdcompress.errors import ModelError, one_line
 from kdcompress.formats.saved_model.graph_ops import COMPUTING, SAVING, runs, savers_at_work
-from kdcompress.paths import below, require_regular
+from kdcompress.paths import check_regular_file, safe_join
 from kdcompress.trust import REMEDY, trusts_code
 
 _MOST_BYTES = 2 << 30  # of one protocol buffer; more, its own library cannot read
@@ -67,11 +67,11 @@ def _check_folder(path: Path) -> None:
                     f"{_shown(str(real))}; copy it with what its links lead to (cp -rL), if you know who made them"
                 )
             if not real.is_dir():
-                require_regular(inside, ModelError)
+                check_regular_file(inside, ModelError)
 
 
 def _stat_of(file: Path) -> os.stat_result:
-    require_regular(file, ModelError)
+    check_regular_file(file, ModelError)
     for read_whole in (file, file.parent / "fingerprint.pb", file.parent / "debug" / "saved_model_debug_info.pb"):
         if read_whole.is_file() and read_whole.stat().st_size > _MOST_BYTES:
             size = read_whole.stat().st_size
@@ -111,7 +111,7 @@ def _check_assets(path: Path, meta: Any) -> None:
                 raise ModelError(f"SavedModel {path} is damaged: its list of assets cannot be read") from exc
             names.append(asset.filename)
     for name in names:
-        below(path / "assets", name, f"assets of SavedModel {path}", ModelError)
+        safe_join(path / "assets", name, f"assets of SavedModel {path}", ModelError)
 
 
 def _check_constants(path: Path, graph: Any) -> None:

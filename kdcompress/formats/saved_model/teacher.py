@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.batches import in_batches
+from kdcompress.batches import run_in_batches
 from kdcompress.config.sections import OneTeacherSection
 from kdcompress.errors import ModelError
-from kdcompress.files import content_digest, digest_of, move_into_place, scratch_folder
+from kdcompress.files import content_digest, json_digest, move_into_place, scratch_folder
 from kdcompress.formats.saved_model.model import open_signature
 from kdcompress.teachers._base import Question, Teacher, pick
 from kdcompress.teachers._fit import Fit, fit_of
@@ -36,7 +36,7 @@ class SavedModelTeacher(Teacher):
         if unknown := sorted(set(section.constants) - set(specs)):
             raise ModelError(f"teacher.constants.{unknown[0]}: {what} has no such input beside {self._image}")
         self._constants = section.constants
-        self.digest = digest_of([content_digest(path), self._image, self._output, section.constants])
+        self.digest = json_digest([content_digest(path), self._image, self._output, section.constants])
 
     @classmethod
     def owns(cls, path: Path) -> bool:
@@ -65,7 +65,7 @@ class SavedModelTeacher(Teacher):
         def call(images: NDArray[Any]) -> NDArray[np.float32]:
             return np.asarray(self.call(tf.convert_to_tensor(images)), np.float32)
 
-        return in_batches(call, batch, shape[0] if shape.rank else None)
+        return run_in_batches(call, batch, shape[0] if shape.rank else None)
 
     def call(self, images: Any) -> Any:
         """The chosen output for a tensor of images in the model's own layout."""

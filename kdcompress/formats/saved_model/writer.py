@@ -14,7 +14,7 @@ from kdcompress.exporting._network import Network, trace
 from kdcompress.files import read_json
 from kdcompress.formats.saved_model.model import open_signature
 from kdcompress.metadata import read_classes
-from kdcompress.paths import below
+from kdcompress.paths import safe_join
 
 _METADATA = "assets.extra/kdcompress.json"  # the place that the format leaves to its users
 
@@ -70,7 +70,7 @@ class SavedModel(Format):
 
 def _metadata(path: Path) -> dict[str, Any]:
     try:
-        return read_json(below(path, _METADATA, str(path), ModelError), ModelError, "export it again")
+        return read_json(safe_join(path, _METADATA, str(path), ModelError), ModelError, "export it again")
     except FileNotFoundError:
         return {}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.errors import ModelError, one_line
-from kdcompress.models import image_shape
+from kdcompress.models import resolve_image_shape
 from kdcompress.verification.costs._base import Cost, FileCosts, LayerCost, Shape, Sizes
 
 # Operations that multiply matrices in a way that is not counted here.
@@ -62,7 +62,7 @@ def _image_shape(graph: Any, given: Shape | None, what: str) -> Shape:
         raise ModelError(f"{what} has {len(graph.inputs)} inputs; costs are counted on one batch of images")
     tensor = graph.tensors[graph.inputs[0]]
     sizes = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
-    return image_shape([None if size < 0 else int(size) for size in sizes[1:]], given, what)
+    return resolve_image_shape([None if size < 0 else int(size) for size in sizes[1:]], given, what)
 
 
 def _shapes(path: Path, shape: Shape) -> list[Sizes]:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.batches import in_batches
+from kdcompress.batches import run_in_batches
 from kdcompress.errors import ModelError, one_line
 from kdcompress.metadata import parse_metadata
-from kdcompress.paths import require_regular
+from kdcompress.paths import check_regular_file
 
 METADATA = "kdcompress"  # the name of the entry that `export` writes
 
@@ -20,7 +20,7 @@ def open_interpreter(path: Path, threads: int | None) -> Any:
     """LiteRT's interpreter of a file, in `threads` threads (None: LiteRT's choice); ModelError if it is none."""
     from ai_edge_litert.interpreter import Interpreter
 
-    require_regular(path, ModelError)
+    check_regular_file(path, ModelError)
     try:
         return Interpreter(model_path=str(path), num_threads=threads)
     except Exception as exc:
@@ -45,7 +45,7 @@ class LiteRunner:
 
     def __call__(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """The outputs for images in the file's own shape, however many."""
-        return in_batches(self._invoke, images, self._batch)
+        return run_in_batches(self._invoke, images, self._batch)
 
     def _invoke(self, images: NDArray[Any]) -> NDArray[np.float32]:
         try:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kdcompress.config.sections import OneTeacherSection
 from kdcompress.errors import ModelError
-from kdcompress.files import digest_of, sha256_of, write_atomically
+from kdcompress.files import json_digest, sha256_of, write_atomically
 from kdcompress.formats.tflite.model import LiteRunner, open_interpreter
 from kdcompress.teachers._base import Question, Teacher, pick
 from kdcompress.teachers._fit import Fit, fit_of
@@ -28,7 +28,7 @@ class TFLiteTeacher(Teacher):
         self.path: Path = path
         self.fit, self.what, self._runner = fit, what, runner
         self.step = runner.step
-        self.digest = digest_of([sha256_of(path), section.input, section.output])
+        self.digest = json_digest([sha256_of(path), section.input, section.output])
 
     @classmethod
     def open(cls, path: Path, section: OneTeacherSection, question: Question, what: str) -> TFLiteTeacher:

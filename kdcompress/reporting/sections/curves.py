@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kdcompress.metrics.classification import METRICS
+from kdcompress.metrics.classification import METRIC_NAMES
 from kdcompress.reporting._facts import ROLES, Facts
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._svg import COLOURS, INK, LINES, MARKERS, draw, legend, plain_ticks
@@ -35,7 +35,7 @@ def section(facts: Facts) -> Section:
         _figure(facts, phases, "val_loss", "Cross-entropy on validation", best),
     ]
     trainings = [one.get("training", {}) for one in (facts.recipe, facts.recipe.get("teacher", {}))]
-    by = [METRICS[training.get("choose_by", "accuracy")] for training in trainings]
+    by = [METRIC_NAMES[training.get("choose_by", "accuracy")] for training in trainings]
     teacher = f" (of the teacher by {by[1]})" if by[0] != by[1] else ""
     text = [f"Weights are those of the epoch with a ring, the best by {by[0]}{teacher} on validation."]
     if "teacher" not in phases:

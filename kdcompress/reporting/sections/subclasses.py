@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kdcompress.metrics.subclasses import measure_subclasses
+from kdcompress.metrics.subclasses import subclass_usage
 from kdcompress.reporting._facts import Facts
 from kdcompress.reporting._parts import Picture, Section, Table
 from kdcompress.reporting._words import MISSING, clean, percent, short
@@ -20,7 +20,7 @@ def section(facts: Facts) -> Section | None:
     kept = facts.subclasses
     if kept is None:
         return None
-    found = {role: measure_subclasses(getattr(kept, role), kept.sizes, kept.known) for role in ("teacher", "student")}
+    found = {role: subclass_usage(getattr(kept, role), kept.sizes, kept.known) for role in ("teacher", "student")}
     owner = np.repeat(np.arange(len(kept.sizes)), kept.sizes)
     names = _names(facts, kept.sizes)
     rows = []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kdcompress import registry
 from kdcompress.errors import ModelError
-from kdcompress.runs.vouched import check_vouched
+from kdcompress.runs.integrity import check_integrity
 from kdcompress.verification.costs._base import Cost, FileCosts, LayerCost, Shape
 from kdcompress.verification.costs.network import cost_of_model
 
@@ -25,5 +25,5 @@ def cost_of_file(path: Path, input_shape: Shape | None) -> Cost:
     if kind is None:
         *names, last = sorted(one.called for one in kinds)
         raise ModelError(f"a model file is {', '.join(names)} or {last}, got {path}")
-    check_vouched(path)
+    check_integrity(path)
     return kind.count(path, input_shape)

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from kdcompress.errors import ModelError, one_line
-from kdcompress.models import image_shape, own_shape
+from kdcompress.models import declared_shape, resolve_image_shape
 from kdcompress.verification.costs._base import Cost, LayerCost, Shape
 from kdcompress.verification.costs._statistics import MAC_OPS, profile, uncounted
 from kdcompress.verification.costs._trace import Trace, trace
@@ -36,7 +36,7 @@ def flops_of_model(model: Any, input_shape: Shape | None) -> int:
 
 def _traced(model: Any, input_shape: Shape | None, name: str | None) -> tuple[Trace, Shape]:
     what = name or f"model {model.name}"
-    shape = image_shape(own_shape(model, what), input_shape, what)
+    shape = resolve_image_shape(declared_shape(model, what), input_shape, what)
     try:
         _build(model, shape)
         return trace(model, shape), shape

@@ -10,7 +10,7 @@ from typing import Any
 from kdcompress.benchmarking._base import Images, Opened, Runtime, Shape, Signature
 from kdcompress.errors import ModelError, one_line
 from kdcompress.leftovers import temporary_folder
-from kdcompress.paths import require_regular
+from kdcompress.paths import check_regular_file
 
 # Spinning is onnxruntime's default and what a user gets; threads of a model that has had its turn are gone by the next
 _CONFIG = {"session.intra_op.allow_spinning": "1"}
@@ -84,7 +84,7 @@ def _session(path: Path, threads: int, profile: str | None = None) -> Any:
         options.add_session_config_entry(name, text)
     if profile:
         options.enable_profiling, options.profile_file_prefix = True, profile
-    require_regular(path, ModelError)
+    check_regular_file(path, ModelError)
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as exc:

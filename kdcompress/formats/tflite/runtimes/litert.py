@@ -11,7 +11,7 @@ import numpy as np
 from kdcompress.benchmarking._base import Images, Opened, Runtime, Shape, Signature
 from kdcompress.errors import ModelError, one_line
 from kdcompress.formats.tflite.model import read_metadata
-from kdcompress.paths import require_regular
+from kdcompress.paths import check_regular_file
 
 
 class LiteRT(Runtime):
@@ -61,7 +61,7 @@ class LiteRT(Runtime):
 def _interpreter(path: Path, threads: int) -> Any:
     from ai_edge_litert.interpreter import Interpreter
 
-    require_regular(path, ModelError)
+    check_regular_file(path, ModelError)
     try:
         return Interpreter(model_path=str(path), num_threads=threads)
     except Exception as exc:

@@ -10,7 +10,7 @@ from kdcompress.runs.manifest import MANIFEST
 from kdcompress.runs.names import RECIPE
 
 
-def check_vouched(path: Path) -> None:
+def check_integrity(path: Path) -> None:
     """RunError if a model file or folder lies in a run that vouches for it, and is not as the run wrote it."""
     absolute = path.absolute()
     for folder in list(absolute.parents)[:2]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def levels(votes: NDArray[np.int64]) -> list[tuple[str, NDArray[np.int64]]]:
+def agreement_levels(votes: NDArray[np.int64]) -> list[tuple[str, NDArray[np.int64]]]:
     """("4/7", rows) for each level of agreement in votes (n, classes), from the least to the most agreed.
 
     The agreement of an image is the most votes that one class has, of all its votes. Levels of different numbers of

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kdcompress.errors import DataError, one_line
-from kdcompress.paths import require_regular
+from kdcompress.paths import check_regular_file
 
 
-def expanded(text: str) -> Path:
+def expand_user(text: str) -> Path:
     """A path that the user wrote, `~` and all; DataError for a home that there is not."""
     try:
         return Path(text).expanduser()
@@ -34,11 +34,11 @@ def is_file(path: Path) -> bool:
     mode = _mode(path)
     if mode is None or stat.S_ISDIR(mode):
         return False
-    require_regular(path, DataError)
+    check_regular_file(path, DataError)
     return True
 
 
-def files_below(folder: Path) -> Iterator[Path]:
+def walk_files(folder: Path) -> Iterator[Path]:
     """The regular files in a folder and, however deep, in those below it; folders behind links are not looked into."""
     waiting = [folder]
     while waiting:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from kdcompress.cache import cache_dir
-from kdcompress.files import digest_of, read_sealed, write_sealed
+from kdcompress.files import json_digest, read_sealed, write_sealed
 from kdcompress.npz import Npz
 from kdcompress.progress import Progress
 
@@ -20,7 +20,7 @@ _LARGE = 1 << 30  # bytes that take long enough to be told of
 _KNOWN: dict[Path, dict[str, object]] = {}
 
 
-def check_once(npz: Npz, name: str, path: Path, progress: Progress) -> None:
+def check_crc_once(npz: Npz, name: str, path: Path, progress: Progress) -> None:
     """Compare an array of the npz file at `path` with its sum, unless that was done before; zipfile.BadZipFile."""
     place, facts = path.resolve(), path.stat()
     found = {"bytes": facts.st_size, "changed_ns": facts.st_mtime_ns, "status_ns": facts.st_ctime_ns}
@@ -57,4 +57,4 @@ def _remember(place: Path, record: dict[str, object]) -> None:
 
 
 def _record(place: Path) -> Path:
-    return cache_dir("index") / digest_of(["sums", str(place)]) / "checked.json"
+    return cache_dir("index") / json_digest(["sums", str(place)]) / "checked.json"

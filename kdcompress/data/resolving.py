@@ -8,7 +8,7 @@ import stat
 from pathlib import Path, PurePosixPath
 
 from kdcompress.errors import DataError, KDCompressError
-from kdcompress.paths import below
+from kdcompress.paths import safe_join
 
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _TOLD = 80  # characters of a path in a message
@@ -19,7 +19,7 @@ class _LeavesError(KDCompressError):
     """What `below` refuses."""
 
 
-class Inside:
+class PathResolver:
     """The files that names lead to below `root`, an absolute folder.
 
     A link is followed once for each folder on the way and for each file that is one, so that a table of a hundred
@@ -51,7 +51,7 @@ class Inside:
 
     def _checked(self, plain: str, text: str, where: str) -> str:
         try:
-            return below(self._root, plain, where, _LeavesError).relative_to(self._root).as_posix()
+            return safe_join(self._root, plain, where, _LeavesError).relative_to(self._root).as_posix()
         except _LeavesError as exc:
             told = text if len(text) <= _TOLD else f"{text[:_TOLD]}..."
             pure = PurePosixPath(plain)
