@@ -19,7 +19,7 @@ from kdcompress.errors import KDCompressError, RunError
 from kdcompress.leftovers import PARTIAL, owner_tag, remove_leftovers_once
 from kdcompress.paths import check_regular_file
 
-_MOST_TEXT = 256 << 20  # bytes of a document that is read into memory
+_MAX_TEXT = 256 << 20  # bytes of a document that is read into memory
 # A file that was written just now may be written again without a new time: clocks of file systems tick slowly
 _SETTLED_NS = 2_000_000_000
 _DIGESTS: dict[Path, tuple[tuple[int, ...], str]] = {}
@@ -94,7 +94,7 @@ def read_text(path: Path, error: type[KDCompressError], remedy: str) -> str:
     Errors: `error`, with the `remedy`, for what is no text, no regular file, or too large to be a document.
     """
     check_regular_file(path, error)
-    if (size := path.stat().st_size) > _MOST_TEXT:
+    if (size := path.stat().st_size) > _MAX_TEXT:
         raise error(f"{path} is damaged ({size:,} bytes are too many for it); {remedy}")
     try:
         return path.read_text(encoding="utf-8")

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from kdcompress.errors import KDCompressError
 from kdcompress.paths import check_regular_file
 
-MOST_TIMES, SLACK = 100, 64 << 20  # how far stored bytes may unpack; below the slack, any ratio will do
-_MOST_MEMBERS = 100_000
-_MOST_AT_ONCE = 16 << 20  # bytes of a zip file's table of contents
-_MOST_HEADER = 10_000  # characters, as NumPy has it
-_MOST_EMPTY = 1 << 20  # along an axis of an array without elements, of which nothing is stored
+MAX_TIMES, SLACK = 100, 64 << 20  # how far stored bytes may unpack; below the slack, any ratio will do
+_MAX_MEMBERS = 100_000
+_MAX_AT_ONCE = 16 << 20  # bytes of a zip file's table of contents
+_MAX_HEADER = 10_000  # characters, as NumPy has it
+_MAX_EMPTY = 1 << 20  # along an axis of an array without elements, of which nothing is stored
 _BLOCK = 1 << 20
 _MAGIC = b"\x93NUMPY"
 _LOCAL_HEADER = 30  # bytes before a member's name
@@ -65,8 +65,8 @@ def read_npz(
     check_regular_file(path, error)
     try:
         with open_npz(path) as npz:
-            if npz.others:
-                raise ValueError(f"{npz.others[0][:80]!r} is no array")
+            if npz.other_members:
+                raise ValueError(f"{npz.other_members[0][:80]!r} is no array")
             return {name: npz.load(name, structured) for name in npz.members}
     except FileNotFoundError:
         raise
@@ -82,8 +82,8 @@ def error_text(exc: BaseException) -> str:
 
 def check_unpacked_size(claimed: int, stored: int) -> None:
     """ValueError for what would unpack to far more bytes than are stored of it."""
-    if claimed > max(SLACK, MOST_TIMES * stored):
-        told = f"it would unpack to {claimed:,} bytes, more than {MOST_TIMES} times the {stored:,} that are stored"
+    if claimed > max(SLACK, MAX_TIMES * stored):
+        told = f"it would unpack to {claimed:,} bytes, more than {MAX_TIMES} times the {stored:,} that are stored"
         raise ValueError(f"{told}: a bomb; store it uncompressed if it is none")
 
 
@@ -106,7 +106,7 @@ class _Sparing(io.BufferedReader):
     """Reads no more at once than a sound zip file needs: zipfile reads as much as a damaged one says."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > _MOST_AT_ONCE:
+        if size is not None and size > _MAX_AT_ONCE:
             raise ValueError(f"its table of contents claims {size:,} bytes")
         return super().read(size)
 
@@ -119,7 +119,7 @@ class Npz:
         infos = archive.infolist()
         check_unpacked_size(sum(info.file_size for info in infos), size)
         self.members = {info.filename[:-4]: info for info in infos if info.filename.endswith(".npy")}
-        self.others = [info.filename for info in infos if not info.filename.endswith(".npy")]
+        self.other_members = [info.filename for info in infos if not info.filename.endswith(".npy")]
 
     def load(self, name: str, structured: bool = False) -> NDArray[Any]:
         """An array, whole; its sum is checked."""
@@ -127,13 +127,13 @@ class Npz:
         with self._archive.open(member) as source:
             return read_array(source, member.file_size, structured)
 
-    def check_sum(self, name: str) -> None:
+    def check_crc(self, name: str) -> None:
         """Read a member once; zipfile.BadZipFile unless its sum is right."""
         with self._archive.open(self._sound(name)) as source:
             while source.read(_BLOCK):
                 pass
 
-    def mapped(self, name: str) -> NDArray[Any]:
+    def memory_map(self, name: str) -> NDArray[Any]:
         """An array of a stored member, whose bytes lie in the file as they are; its sum is not looked at."""
         member = self._sound(name)
         if member.compress_type != zipfile.ZIP_STORED:
@@ -156,8 +156,8 @@ class Npz:
 
 def _refuse_members(infos: list[zipfile.ZipInfo], end: int) -> None:
     """ValueError for members of one name, in one place, or behind a password, and for too many; they end at `end`."""
-    if len(infos) > _MOST_MEMBERS:
-        raise ValueError(f"it has {len(infos):,} members, above {_MOST_MEMBERS:,}")
+    if len(infos) > _MAX_MEMBERS:
+        raise ValueError(f"it has {len(infos):,} members, above {_MAX_MEMBERS:,}")
     if twice := [name for name, count in Counter(info.filename for info in infos).items() if count > 1]:
         raise ValueError(f"{twice[0][:80]!r} is in it twice")
     if locked := [info.filename for info in infos if info.flag_bits & _ENCRYPTED]:
@@ -199,13 +199,13 @@ def read_header(file: IO[bytes], size: int, structured: bool = False) -> Header:
         raise ValueError("it is no array of NumPy")
     length = read_exactly(file, 2 if begin[6] == 1 else 4)
     count = int.from_bytes(length, "little")
-    if count > _MOST_HEADER:
+    if count > _MAX_HEADER:
         raise ValueError(f"its header claims {count:,} characters")
     shape, fortran, dtype = _parsed(read_exactly(file, count))
     header = Header(shape, fortran, dtype, 8 + len(length) + count)
     _refuse_kind(dtype, structured)
     elements = math.prod(shape)
-    if min(shape, default=0) < 0 or (not elements and max(shape) > _MOST_EMPTY) or (elements and not dtype.itemsize):
+    if min(shape, default=0) < 0 or (not elements and max(shape) > _MAX_EMPTY) or (elements and not dtype.itemsize):
         raise ValueError(f"its header claims {dtype} {shape}")
     if (promised := elements * dtype.itemsize) != (held := size - header.end):
         raise ValueError(f"its header promises {promised:,} bytes for {dtype} {shape}, it holds {held:,}")

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from kdcompress.errors import KDCompressError
 
-_SHOWN = 80  # characters of a name in a message
+_MAX_SHOWN = 80  # characters of a name in a message
 
 
 def safe_join(folder: Path, name: object, what: str, error: type[KDCompressError]) -> Path:
@@ -47,7 +47,7 @@ def _parts(folder: Path, name: object, what: str, error: type[KDCompressError]) 
 
 def _shown(name: object) -> str:
     text = repr(name)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def check_regular_file(path: Path, error: type[KDCompressError]) -> None:

@@ -35,14 +35,14 @@ def open_model(path: Path) -> Opened:
             )
         return opened
     if path.is_dir():
-        if not RunFolder(path).begun():
+        if not RunFolder(path).is_run():
             raise ModelError(f"{path} is a folder, but neither a run nor a SavedModel; name a model file or a run")
         return _opened(open_kept(RunFolder(path), "student"), RunFolder(path))
     return _opened(load_saved_model(path), RunFolder(path.parent))
 
 
 def _opened(model: Any, run: RunFolder) -> Opened:
-    known = run.manifest() if run.begun() else {}
+    known = run.manifest() if run.is_run() else {}
     height, width, channels = declared_shape(model, "the model") or known.get("input_shape") or (None, None, None)
     if height is None or width is None or channels not in (1, 3, 4):
         raise ModelError(

@@ -28,9 +28,9 @@ def make(
 ) -> Path:
     """A run that came as far as `stage`, one of STAGES, on made-up images of `size` pixels."""
     run = RunFolder(path)
-    run.admit()
+    run.prepare()
     write_text(run / "recipe.toml", resolve("mnist-demo", {"seed": seed}).to_toml())
-    run.note(command=["/somewhere/bin/kdcompress", "distill", "a b"], versions={"keras": "3"}, seed=seed)
+    run.update_manifest(command=["/somewhere/bin/kdcompress", "distill", "a b"], versions={"keras": "3"}, seed=seed)
     rows = [f"{phase},{epoch},{1 / epoch},{0.8},{0.9},{0.5 / epoch},1.5" for phase in PHASES for epoch in (1, 2, 3)]
     write_text(
         run / "history.csv", "\n".join(["phase,epoch,loss,accuracy,val_accuracy,val_loss,seconds", *rows]) + "\n"
@@ -64,7 +64,7 @@ def _finished(run: RunFolder, classes: tuple[str, ...], seed: int, images: int, 
     pixels = np.random.default_rng(seed).integers(0, 256, (len(rows), size, size, 1 if size < 64 else 3), np.uint8)
     write_npz(run / "outputs/disagreements.npz", {"ids": ids[rows], "images": pixels})
     data = {"name": "made-up", "source": "a test", "fingerprint": "0" * 64, "n_train": 9, "n_val": 1, "n_test": images}
-    run.note(dataset=data, classes=list(classes), input_shape=[size, size, 1])
+    run.update_manifest(dataset=data, classes=list(classes), input_shape=[size, size, 1])
     accuracy = {role: {"accuracy": float((one.argmax(-1) == labels).mean())} for role, one in logits.items()}
     costs = {"teacher": {"params": 1000, "flops": 90000}, "student": {"params": 1500, "flops": 9000}, "baseline": {}}
     roles = {role: {**costs[role], "metrics": accuracy[role]} for role in PHASES}

@@ -84,7 +84,7 @@ def test_the_teacher_that_labelled_is_unchanged_when_all_is_trained(tmp_path: Pa
     save_model(teacher, tmp_path / "t.keras")
     settings = {**TINY, "teacher.model": str(tmp_path / "t.keras"), "split.limit": 400, "training.epochs": 2}
     run = RunFolder(tmp_path / "run")
-    run.admit()
+    run.prepare()
     outcome = Pipeline(resolve("mnist-demo", settings), run, Recorder()).execute()
     (used,) = (one.model for one in outcome.teaching.teachers)
     assert len(used.weights) == 8

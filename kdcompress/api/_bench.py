@@ -57,7 +57,7 @@ def _bench_run(run: RunFolder, request: Request, data_dir: Path | None, progress
     from kdcompress.benchmarking._bench import measure
     from kdcompress.benchmarking._lineup import RESULT, of_run
 
-    with run.locked():
+    with run.lock():
         result = measure(of_run(run, request, data_dir, progress), request, progress)
         if result["interrupted"] and _whole(run / RESULT):
             progress.note(f"{run / RESULT} keeps its earlier result, which is whole")

@@ -115,21 +115,21 @@ def distill_resolved(recipe: Recipe, out: Path, fresh: bool, progress: Progress)
     from kdcompress.models import digest_of_model_file
 
     run = RunFolder(out)
-    if fresh or not run.finished():
+    if fresh or not run.is_finished():
         check_files(recipe)
-    run.admit(fresh)
-    with run.locked():
+    run.prepare(fresh)
+    with run.lock():
         if fresh:
             run.clear()
-        begun_now = run.claim(recipe)
-        run.check_models(recipe, digest_of_model_file)
-        if run.holds(METRICS):
+        begun_now = run.start_or_resume(recipe)
+        run.check_model_files(recipe, digest_of_model_file)
+        if run.has_file(METRICS):
             return _finished(run, recipe, progress)
         try:
             return _execute(recipe, run, progress)
         except (KDCompressError, OSError):
             if begun_now:
-                run.discard_if_hardly_begun()
+                run.discard_if_empty()
             raise
 
 
@@ -148,7 +148,7 @@ def plan(recipe: Recipe, out: Path, progress: Progress) -> dict[str, Any]:
 def _finished(run: RunFolder, recipe: Recipe, progress: Progress) -> Run:
     """The result of a finished run, if its files are as it left them, and the data that the user names is its data."""
     for name in MODELS:
-        run.holds(name)
+        run.has_file(name)
     result = read_checked(run / METRICS, remedy(METRICS, run.path))
     if "dir" in recipe.data:
         run.check_data(load_data(recipe, progress).facts)
@@ -163,13 +163,13 @@ def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> Run:
 
     start = time.perf_counter()
     spent = run.manifest().get("seconds", 0.0)
-    run.note(command=sys.argv, seed=recipe.seed, recipe=recipe.digest, versions=versions())
+    run.update_manifest(command=sys.argv, seed=recipe.seed, recipe=recipe.digest, versions=versions())
     pipeline = Pipeline(recipe, run, progress)
     try:
         outcome = pipeline.execute()
     finally:
         seconds = round(spent + time.perf_counter() - start, 3)
-        run.note(seconds=seconds)
+        run.update_manifest(seconds=seconds)
     result = versioned(_result(run, outcome, seconds, progress))
     for name in ("history.csv", RECIPE):
         run.commit(name)

@@ -62,7 +62,7 @@ def verify_files(source: str | Path | Run) -> dict[str, Any]:
         raise UsageError(f"--files checks the files of a run, and {source} is none")
     damaged = [
         {"path": name, "problem": problem, "remedy": remedy(name, given.path)}
-        for name, problem in given.damaged().items()
+        for name, problem in given.find_damaged().items()
     ]
     return {"run": str(given.path), "files": len(given.manifest()["files"]), "damaged": damaged, "passed": not damaged}
 
@@ -72,7 +72,7 @@ def _keep_verdict(run: RunFolder, result: dict[str, Any], listener: Progress) ->
     from kdcompress.verification.verdict import RESULT
 
     try:
-        with run.locked():
+        with run.lock():
             write_document(run / RESULT, {key: value for key, value in result.items() if key != "run"})
             run.commit(RESULT)
     except OSError as exc:
@@ -122,5 +122,5 @@ def export(
         raise UsageError("a run's exports go into the run, at its data's size; --out and --input-shape are for a model")
     from kdcompress.exporting._of_run import export_run
 
-    with given.locked(), trusting_code(trust_code):
+    with given.lock(), trusting_code(trust_code):
         return export_run(given, request, Path(data_dir) if data_dir else None, listener)

@@ -40,7 +40,7 @@ def report(
         return report_runs(runs, Path(out or "."))
     if out is not None:
         return report_run(runs[0], Path(out), listener)
-    with runs[0].locked():
+    with runs[0].lock():
         result = report_run(runs[0], runs[0].path, listener)
         runs[0].commit(PAGE)
     return result

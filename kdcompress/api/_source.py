@@ -63,7 +63,7 @@ def source_of(source: str | Path | Run | Any) -> RunFolder | Path | InMemory:
         raise UsageError(f"{path} does not exist; name a run folder, a model file, or module:function")
     if not path.is_dir() or (path / "saved_model.pb").is_file():
         return path
-    if RunFolder(path).begun():
+    if RunFolder(path).is_run():
         return RunFolder(path)
     inside = sorted(item.name for item in path.iterdir() if item.is_dir() and RunFolder(item).is_or_was_run())
     hint = f"; runs in it: {', '.join(inside)}" if inside else ""

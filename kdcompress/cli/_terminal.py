@@ -120,7 +120,7 @@ class Terminal(Progress):
 def log_of(source: Path) -> Path | None:
     """The log of the run that a command is given; None if it is given something else, or may not write there."""
     run = RunFolder(source)
-    if not source.is_dir() or not run.begun():
+    if not source.is_dir() or not run.is_run():
         return None
     log = run / LOG
     if log.exists() and not log.is_file():

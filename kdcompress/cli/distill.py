@@ -81,7 +81,7 @@ def distill(
         files=False,
     )
     folder = out or api.default_out(resolved)
-    if dry_run or fresh or not RunFolder(folder).finished():
+    if dry_run or fresh or not RunFolder(folder).is_finished():
         check_files(resolved)
     if dry_run:
         with working() as terminal, trusting_code(trust_code):
@@ -89,7 +89,7 @@ def distill(
             terminal.json(plan) if as_json else _show_plan(plan, terminal)
         return
     run_folder = RunFolder(folder)
-    run_folder.admit(fresh)
+    run_folder.prepare(fresh)
     with working(run_folder / LOG) as terminal, trusting_code(trust_code):
         run = api.distill_resolved(resolved, folder, fresh, terminal)
         terminal.json(run.result) if as_json else _show(run.result, terminal)

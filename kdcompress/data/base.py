@@ -33,8 +33,8 @@ class Samples:
 
     An image without a label has UNLABELLED. `groups` (n,) name what must stay on one side of a split (a patient, a
     scene), `subclasses` (n,) are finer labels, counted through all classes, where the data say so. `votes` (n, classes)
-    is how many annotators chose each class, `chances` (n, classes) what is learned in place of the labels, rows that
-    sum to 1.
+    is how many annotators chose each class, `soft_labels` (n, classes) what is learned in place of the labels, rows
+    that sum to 1.
     """
 
     images: Images
@@ -43,7 +43,7 @@ class Samples:
     groups: NDArray[np.str_] | None = None
     subclasses: NDArray[np.int64] | None = None
     votes: NDArray[np.int64] | None = None
-    chances: NDArray[np.float32] | None = None
+    soft_labels: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -54,16 +54,18 @@ class Samples:
         def of(rows: Any) -> Any:
             return None if rows is None else rows[index]
 
-        beside = (self.groups, self.subclasses, self.votes, self.chances)
+        beside = (self.groups, self.subclasses, self.votes, self.soft_labels)
         return Samples(take_images(self.images, index), self.labels[index], self.ids[index], *map(of, beside))
 
     def join(self, other: Samples) -> Samples:
         """These samples with the unlabelled `other` behind them; beside images, labels and ids, soft labels stay."""
-        images, chances = JoinedImages(self.images, other.images), self.chances
-        if chances is not None:  # of which those of an image without label weigh nothing
-            chances = np.concatenate([chances, np.full((len(other), chances.shape[-1]), 1 / chances.shape[-1], "f4")])
+        images, soft_labels = JoinedImages(self.images, other.images), self.soft_labels
+        if soft_labels is not None:  # of which those of an image without label weigh nothing
+            soft_labels = np.concatenate(
+                [soft_labels, np.full((len(other), soft_labels.shape[-1]), 1 / soft_labels.shape[-1], "f4")]
+            )
         labels, ids = np.append(self.labels, other.labels), np.append(self.ids, other.ids)
-        return Samples(images, labels, ids, chances=chances)
+        return Samples(images, labels, ids, soft_labels=soft_labels)
 
     def digest(self) -> str:
         """SHA-256 over shapes, pixels and labels."""
@@ -78,10 +80,12 @@ def samples_digest(parts: Iterable[Samples]) -> str:
         for piece in content_bytes(part.images):
             digest.update(piece)
         digest.update(np.ascontiguousarray(part.labels).data)
-        for name in ("subclasses", "chances", "votes"):
-            if (beside := getattr(part, name)) is not None:
-                digest.update(name.encode())
-                digest.update(np.ascontiguousarray(beside).data)
+        # "chances" is the former name of the soft labels, which the fingerprints of earlier runs contain
+        further = (("subclasses", part.subclasses), ("chances", part.soft_labels), ("votes", part.votes))
+        for key, values in further:
+            if values is not None:
+                digest.update(key.encode())
+                digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()
 
 
@@ -169,7 +173,7 @@ class DatasetSource(Section, ABC):
             lines.append(f"class {label}: " + ", ".join(f"{name} {count[index]:,}" for name, count in counts.items()))
         return lines
 
-    def folders(self, name: str) -> Iterator[Path]:
+    def search_folders(self, name: str) -> Iterator[Path]:
         """The folders to look in, in order; when the user named one, that one alone (and it must be there)."""
         if self.dir is not None:
             yield check_data_folder(expand_user(self.dir))

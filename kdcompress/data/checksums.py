@@ -30,7 +30,7 @@ def check_crc_once(npz: Npz, name: str, path: Path, progress: Progress) -> None:
         return
     if member.file_size > _LARGE:
         progress.note(f"{path}: array {name!r} is read once, to see that it is as it was written")
-    npz.check_sum(name)
+    npz.check_crc(name)
     if time.time_ns() - max(facts.st_mtime_ns, facts.st_ctime_ns) > _SETTLED_NS:
         _remember(place, {**found, "sums": {**sums, name: member.CRC}})
 

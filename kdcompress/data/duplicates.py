@@ -12,7 +12,7 @@ from kdcompress.data.base import Dataset, Samples
 from kdcompress.data.stores import FileImages, iter_blocks
 
 Digests = NDArray[np.bytes_]
-_TOLD = 3  # pairs that a notice names
+_MAX_LISTED = 3  # pairs that a notice names
 
 
 def quality_notice(dataset: Dataset, digests: tuple[Digests, Digests] | None = None) -> str | None:
@@ -27,7 +27,7 @@ def quality_notice(dataset: Dataset, digests: tuple[Digests, Digests] | None = N
     there = set(test.labels.tolist())
     missing = [name for index, name in enumerate(dataset.classes) if index not in there]
     if missing:
-        names = f"{', '.join(missing[:_TOLD])}{_more(missing)}"
+        names = f"{', '.join(missing[:_MAX_LISTED])}{_more(missing)}"
         said.append(f"test has no image of class {names}: nothing will be known of it")
     if pairs := find_shared_images(train, mine, test, theirs):
         said.append(
@@ -39,7 +39,7 @@ def quality_notice(dataset: Dataset, digests: tuple[Digests, Digests] | None = N
         both = sorted(set(train.groups.tolist()) & set(test.groups.tolist()))
         if both:
             verb = "groups have" if len(both) > 1 else "group has"
-            said.append(f"{len(both)} {verb} images in train and in test: {', '.join(both[:_TOLD])}{_more(both)}")
+            said.append(f"{len(both)} {verb} images in train and in test: {', '.join(both[:_MAX_LISTED])}{_more(both)}")
     return "; ".join(said) or None
 
 
@@ -76,8 +76,8 @@ def _count(pairs: list[tuple[str, str]], word: str) -> str:
 
 def format_pairs(pairs: list[tuple[str, str]]) -> str:
     """The first pairs of images that are the same, for a message."""
-    return ", ".join(f"{a} = {b}" for a, b in pairs[:_TOLD]) + _more(pairs)
+    return ", ".join(f"{a} = {b}" for a, b in pairs[:_MAX_LISTED]) + _more(pairs)
 
 
 def _more(found: list[tuple[str, str]] | list[str]) -> str:
-    return f" and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
+    return f" and {len(found) - _MAX_LISTED} more" if len(found) > _MAX_LISTED else ""

@@ -12,9 +12,9 @@ import regex
 from kdcompress.errors import DataError
 
 MAX_PATTERN_LENGTH = 1000  # of a pattern
-_MOST_COPIES = 100_000  # letters of a pattern in which every repetition is written out, as regex does
+_MAX_COPIES = 100_000  # letters of a pattern in which every repetition is written out, as regex does
 _SECONDS, _SECONDS_IN_ALL = 2.0, 10.0
-_TOLD = 80  # characters of a name in a message
+_MAX_SHOWN = 80  # characters of a name in a message
 # Beside braces that repeat, those that both modules read alike, regex has some of its own: {e<=1} is "with an error"
 _PARTS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(?P<times>\d+)(?:,\d*)?\}|.", re.DOTALL)
 _ESCAPES = re.compile(r"\\N\{[^}]*\}|\\.|\{(?!\d*,?\d*\})|\{\}", re.DOTALL)
@@ -24,8 +24,8 @@ def validate_pattern(pattern: str) -> None:
     """ValueError for what is no regular expression as Python has them."""
     if len(pattern) > MAX_PATTERN_LENGTH:
         raise ValueError(f"must have {MAX_PATTERN_LENGTH:,} characters at most (it has {len(pattern):,})")
-    if _written_out(pattern) > _MOST_COPIES:
-        raise ValueError(f"must have {_MOST_COPIES:,} letters at most when its repetitions are written out")
+    if _written_out(pattern) > _MAX_COPIES:
+        raise ValueError(f"must have {_MAX_COPIES:,} letters at most when its repetitions are written out")
     try:
         re.compile(pattern)
         _compiled(pattern)
@@ -85,4 +85,4 @@ def _group(compiled: regex.Pattern[str], pattern: str, name: str, end: float) ->
 
 
 def _told(name: str) -> str:
-    return repr(name) if len(name) <= _TOLD else f"{name[:_TOLD]!r}..."
+    return repr(name) if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]!r}..."

@@ -18,7 +18,7 @@ from kdcompress.paths import check_regular_file
 _GZIP_MAGIC = b"\x1f\x8b"
 _UINT8 = 0x08
 _BLOCK = 1 << 20
-_MOST_EMPTY = 1 << 20  # along an axis of what holds nothing
+_MAX_EMPTY = 1 << 20  # along an axis of what holds nothing
 
 
 def read_idx(path: Path, ndim: int) -> NDArray[np.uint8]:
@@ -54,7 +54,7 @@ def _read(file: IO[bytes], path: Path, ndim: int, stored: int) -> NDArray[np.uin
         raise DataError(f"{path}: truncated in its header ({len(head)} bytes)")
     shape = tuple(int.from_bytes(head[i : i + 4], "big") for i in range(4, header, 4))
     promised = math.prod(shape)
-    if not promised and max(shape) > _MOST_EMPTY:
+    if not promised and max(shape) > _MAX_EMPTY:
         raise DataError(f"{path}: damaged, the header promises {shape} and so nothing at all")
     told = f"{path}: truncated or damaged, the header promises {promised:,} bytes for {shape}"
     if isinstance(file, gzip.GzipFile):

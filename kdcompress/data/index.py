@@ -28,7 +28,7 @@ from kdcompress.progress import Progress
 _LOOK = [("height", "<i4"), ("width", "<i4"), ("grey", "?"), ("kind", "S12"), ("clear", "?"), ("pixels", "S32")]
 ROW = np.dtype([("bytes", "<i8"), ("changed_ns", "<i8"), ("sha256", "S64"), *_LOOK])
 _CHUNK = 256  # files between two signs of life
-_TOLD = 5  # bad files that an error names
+_MAX_LISTED = 5  # bad files that an error names
 
 
 def index_images(root: Path, names: NDArray[np.str_], progress: Progress) -> NDArray[np.void]:
@@ -114,10 +114,10 @@ def _facts(path: Path) -> tuple[object, ...] | str:
 def _refuse(reasons: list[str]) -> None:
     if not reasons:
         return
-    more = f"; and {len(reasons) - _TOLD} more" if len(reasons) > _TOLD else ""
+    more = f"; and {len(reasons) - _MAX_LISTED} more" if len(reasons) > _MAX_LISTED else ""
     count = f"{len(reasons)} images cannot be used: " if len(reasons) > 1 else ""
     them = "them" if len(reasons) > 1 else "it"
-    raise DataError(f"{count}{'; '.join(reasons[:_TOLD])}{more}; mend {them} or delete {them}")
+    raise DataError(f"{count}{'; '.join(reasons[:_MAX_LISTED])}{more}; mend {them} or delete {them}")
 
 
 def _read(path: Path) -> dict[str, NDArray[np.void]]:

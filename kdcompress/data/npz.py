@@ -55,7 +55,7 @@ class ArrayFile:
         except READ_ERRORS as exc:
             raise DataError(f"{where} is truncated or damaged ({error_text(exc)})") from exc
 
-    def texts(self, name: str, n: int) -> NDArray[np.str_] | None:
+    def load_text(self, name: str, n: int) -> NDArray[np.str_] | None:
         """An array of one text, or number, for each of `n` images; None if there is no such array."""
         if name not in self:
             return None
@@ -78,4 +78,4 @@ class ArrayFile:
             if npz.members[name].compress_type != zipfile.ZIP_STORED:
                 return npz.load(name)
             check_crc_once(npz, name, self.path, self._progress)
-            return npz.mapped(name)
+            return npz.memory_map(name)

@@ -11,7 +11,7 @@ from kdcompress.errors import DataError, KDCompressError
 from kdcompress.paths import safe_join
 
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
-_TOLD = 80  # characters of a path in a message
+_MAX_SHOWN = 80  # characters of a path in a message
 _REMEDY = "name with data.dir the folder that holds both, or copy the files into it"
 
 
@@ -30,12 +30,12 @@ class PathResolver:
         self._root = root
         self._parents: dict[str, str] = {"": ""}
 
-    def path(self, text: str, where: str) -> str:
+    def resolve(self, text: str, where: str) -> str:
         """The path below the folder that a row names; DataError says `where` if it is none, or leaves the folder."""
         if not text:
             raise DataError(f"{where}: the path is empty")
         if _CONTROL.search(text):
-            raise DataError(f"{where}: the path {text[:_TOLD]!r} holds control characters")
+            raise DataError(f"{where}: the path {text[:_MAX_SHOWN]!r} holds control characters")
         plain = text.replace("\\", "/").removeprefix(f"{self._root.as_posix()}/")  # absolute, but inside, is fine
         parent, _, name = plain.rpartition("/")
         if name in ("", ".", "..") or plain.startswith("/"):
@@ -53,7 +53,7 @@ class PathResolver:
         try:
             return safe_join(self._root, plain, where, _LeavesError).relative_to(self._root).as_posix()
         except _LeavesError as exc:
-            told = text if len(text) <= _TOLD else f"{text[:_TOLD]}..."
+            told = text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
             pure = PurePosixPath(plain)
             if not pure.is_absolute() and ".." not in pure.parts and pure.parts:
                 raise DataError(f"{where}: {told} leaves the folder {self._root} through a link; {_REMEDY}") from exc

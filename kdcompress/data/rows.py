@@ -16,10 +16,10 @@ from kdcompress.progress import Progress
 from kdcompress.registry import suggestion
 
 MAX_NAME_LENGTH = 255  # of a class, a group or a subclass: as many as a folder's name has
-_MOST_BYTES = 256 << 20
-_MOST_IN_LINE = 1 << 20  # characters
-_MOST_COLUMNS = 1000
-_TOLD = 5  # missing files, or columns, that an error names
+_MAX_BYTES = 256 << 20
+_MAX_IN_LINE = 1 << 20  # characters
+_MAX_COLUMNS = 1000
+_MAX_LISTED = 5  # missing files, or columns, that an error names
 
 
 def read_rows(
@@ -56,7 +56,7 @@ def read_rows(
 
 def warn_unused_columns(table: Path, header: list[str], wanted: Mapping[str, str], progress: Progress) -> None:
     """Warn of columns that resemble a wanted one (the column by the key that names it) which a table does not have."""
-    for column, key in similar_columns(header, wanted)[:_TOLD]:
+    for column, key in similar_columns(header, wanted)[:_MAX_LISTED]:
         progress.warn(
             f"{table}: column {column[:80]!r} is not used; if it is what data.{key} means, "
             f'name it: data.{key} = "{column[:80]}"'
@@ -67,16 +67,16 @@ def _lines(table: Path, data: bytes) -> Iterator[str]:
     """The lines of a text, with their ends; a line that is none of a table is refused."""
     with io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="") as text:
         for number, line in enumerate(text, start=1):
-            if len(line) > _MOST_IN_LINE:
-                raise DataError(f"{table}, line {number}: {len(line):,} characters, above {_MOST_IN_LINE:,}")
+            if len(line) > _MAX_IN_LINE:
+                raise DataError(f"{table}, line {number}: {len(line):,} characters, above {_MAX_IN_LINE:,}")
             yield line
 
 
 def _header(table: Path, names: Sequence[str] | None, columns: Mapping[str, str]) -> list[str]:
     """The names of the columns, among which are those that must be there, once each."""
     header = [name.strip() for name in names or ()]
-    if len(header) > _MOST_COLUMNS:
-        raise DataError(f"{table} has {len(header):,} columns, above {_MOST_COLUMNS:,}")
+    if len(header) > _MAX_COLUMNS:
+        raise DataError(f"{table} has {len(header):,} columns, above {_MAX_COLUMNS:,}")
     for column, remedy in columns.items():
         if column not in header:
             more = f" and {len(header) - 20} more" if len(header) > 20 else ""
@@ -92,8 +92,8 @@ def _bytes(table: Path) -> bytes:
     """The content of a table, of which is known that it is text."""
     check_regular_file(table, DataError)
     try:
-        if (size := table.stat().st_size) > _MOST_BYTES:
-            raise DataError(f"{table} has {size:,} bytes, above {_MOST_BYTES:,}: no table of images")
+        if (size := table.stat().st_size) > _MAX_BYTES:
+            raise DataError(f"{table} has {size:,} bytes, above {_MAX_BYTES:,}: no table of images")
         data = table.read_bytes()
         data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -133,9 +133,9 @@ def check_files_exist(table: Path, root: Path, names: list[str], lines: list[int
     missing = [(name, line) for name, line in zip(names, lines, strict=True) if not _is_file(root / name)]
     if missing:
         told = ", ".join(
-            f"{name[:MAX_NAME_LENGTH]} (line {line}{_oddity(root / name)})" for name, line in missing[:_TOLD]
+            f"{name[:MAX_NAME_LENGTH]} (line {line}{_oddity(root / name)})" for name, line in missing[:_MAX_LISTED]
         )
-        more = f" and {len(missing) - _TOLD} more" if len(missing) > _TOLD else ""
+        more = f" and {len(missing) - _MAX_LISTED} more" if len(missing) > _MAX_LISTED else ""
         raise DataError(f"{table} lists images that do not exist below {root}: {told}{more}")
 
 

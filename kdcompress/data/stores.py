@@ -65,7 +65,7 @@ class FileImages(LazyImages):
         """See LazyImages.take."""
         return FileImages(self.root, self.names[index], self.shape[1:], self.digests[index])
 
-    def at(self, shape: Shape) -> FileImages:
+    def with_shape(self, shape: Shape) -> FileImages:
         """The same files decoded to another size and number of channels: not a scaled copy of a scaled copy."""
         return FileImages(self.root, self.names, shape, self.digests)
 
@@ -140,7 +140,7 @@ def resize_images(images: Images, shape: Shape) -> Images:
     """The images as (H, W, C) = `shape`: files are decoded to it, others converted and scaled when asked for."""
     if tuple(images.shape[1:]) == tuple(shape):
         return images
-    return images.at(shape) if isinstance(images, FileImages) else ResizedImages(images, shape)
+    return images.with_shape(shape) if isinstance(images, FileImages) else ResizedImages(images, shape)
 
 
 def content_bytes(images: Images) -> Iterator[bytes | memoryview]:

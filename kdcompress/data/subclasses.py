@@ -41,8 +41,8 @@ def merge_classes(dataset: Dataset, superclasses: Mapping[str, Sequence[str]]) -
 
     def change(samples: Samples) -> Samples:
         subclasses = place[samples.labels]
-        votes, chances = (_summed(one, owner[place]) for one in (samples.votes, samples.chances))
-        return replace(samples, labels=owner[subclasses], subclasses=subclasses, votes=votes, chances=chances)
+        votes, soft_labels = (_summed(one, owner[place]) for one in (samples.votes, samples.soft_labels))
+        return replace(samples, labels=owner[subclasses], subclasses=subclasses, votes=votes, soft_labels=soft_labels)
 
     return replace(
         dataset,

@@ -18,7 +18,7 @@ from kdcompress.data.stores import FileImages, Images, MappedImages, resize_imag
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 
-_TOLD = 3  # images that a warning names
+_MAX_LISTED = 3  # images that a warning names
 
 
 def load_unlabelled(section: UnlabelledSection, dataset: Dataset, progress: Progress) -> Samples:
@@ -36,8 +36,8 @@ def load_unlabelled(section: UnlabelledSection, dataset: Dataset, progress: Prog
         samples = samples.take(np.arange(min(section.limit, len(samples))))
     shared = np.flatnonzero(np.isin(image_digests(samples), image_digests(dataset.test)))
     if len(shared):
-        names = ", ".join(samples.ids[shared[:_TOLD]].tolist())
-        more = f" and {len(shared) - _TOLD} more" if len(shared) > _TOLD else ""
+        names = ", ".join(samples.ids[shared[:_MAX_LISTED]].tolist())
+        more = f" and {len(shared) - _MAX_LISTED} more" if len(shared) > _MAX_LISTED else ""
         progress.warn(
             f"{len(shared):,} unlabelled images are in test, too: {names}{more}: the student learns what the teacher "
             "says of them, and figures on test may be too good; take them out"

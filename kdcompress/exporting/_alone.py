@@ -35,7 +35,7 @@ def export_file(
         raise UsageError(f"export takes a run folder, a .keras file or module:function, and {path} is none of them")
     _need_images(request)
     run = RunFolder(path.parent)
-    classes = run.manifest().get("classes") if run.begun() else None
+    classes = run.manifest().get("classes") if run.is_run() else None
     folder = out or path.with_name(f"{path.stem}-exports")
     return _export(load_saved_model(path), str(path), path.stem, folder, request, input_shape, classes, progress)
 

@@ -48,7 +48,7 @@ def export_run(run: RunFolder, request: Request, data_dir: Path | None, progress
 
     def commit(path: Path) -> None:
         files = [item for item in path.rglob("*") if item.is_file()] if path.is_dir() else [path]
-        run.forget_missing(EXPORTS)
+        run.drop_missing(EXPORTS)
         for item in (*files, run / EXPORTS / LIST):
             run.commit(str(item.relative_to(run.path)))
 

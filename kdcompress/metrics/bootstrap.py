@@ -25,24 +25,24 @@ Counts = NDArray[np.int64]
 class BootstrapAucs:
     """The AUC of each model on a test set, and its AUCs (RESAMPLES,) on resamples of it, the same for all models.
 
-    `over` says what was resampled, "images" or "groups". An AUC that is not defined is None; its resamples are None,
+    `unit` says what was resampled, "images" or "groups". An AUC that is not defined is None; its resamples are None,
     too, and those of a test set that has a class in one image alone or in fewer than five groups.
     """
 
     aucs: dict[str, float | None]
-    drawn: dict[str, NDArray[np.float64] | None]
-    over: str
+    resamples: dict[str, NDArray[np.float64] | None]
+    unit: str
 
     def interval(self, role: str) -> tuple[float | None, float | None]:
         """Low and high end of the 95 % percentile interval of a model's AUC."""
-        return _interval(self.drawn[role])
+        return _interval(self.resamples[role])
 
     def difference(self, role: str, other: str) -> dict[str, float | None] | None:
         """{"value", "low", "high"} of AUC(role) - AUC(other), paired: each resample is that of both; None without."""
         one, two = self.aucs.get(role), self.aucs.get(other)
         if one is None or two is None:
             return None
-        first, second = self.drawn[role], self.drawn[other]
+        first, second = self.resamples[role], self.resamples[other]
         low, high = _interval(None if first is None or second is None else first - second)
         return {"value": one - two, "low": low, "high": high}
 

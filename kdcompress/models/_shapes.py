@@ -8,7 +8,7 @@ from typing import Any
 
 from kdcompress.errors import ModelError
 
-MOST_VALUES = 1 << 28  # of one image: 9,459 x 9,459 in RGB
+MAX_VALUES = 1 << 28  # of one image: 9,459 x 9,459 in RGB
 
 
 def declared_shape(model: Any, what: str) -> tuple[int | None, ...] | None:
@@ -44,9 +44,9 @@ def resolve_image_shape(
 
 def check_image_size(shape: Sequence[int], what: str) -> None:
     """ModelError for images that no classifier takes: a file that claims such would only use up the memory."""
-    if math.prod(shape) > MOST_VALUES:
+    if math.prod(shape) > MAX_VALUES:
         raise ModelError(
-            f"{what} takes images of {format_shape(shape)}; more than {MOST_VALUES:,} values are not given to it"
+            f"{what} takes images of {format_shape(shape)}; more than {MAX_VALUES:,} values are not given to it"
         )
 
 

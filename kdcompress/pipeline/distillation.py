@@ -128,7 +128,7 @@ class Pipeline:
         if (limit := self.recipe.split.limit) and limit > len(self.dataset.train):
             self.progress.note(f"limit {limit:,}: there are only {len(self.dataset.train):,} images to train on")
         self.run.check_split(self.split.fingerprint)
-        self.run.note(
+        self.run.update_manifest(
             dataset=facts,
             classes=list(self.dataset.classes),
             subclasses=self.dataset.subclasses,
@@ -154,7 +154,7 @@ class Pipeline:
     def _train(self, name: str, model: Any, method: Method, targets: Targets | None) -> None:
         """Train `model` in place, or load what was trained and kept before."""
         final = finalise(model, method, self.dataset.input_shape)
-        if self.run.holds(f"{name}.keras"):
+        if self.run.has_file(f"{name}.keras"):
             load_weights(final, self.run / f"{name}.keras")  # works for custom classes too, unlike loading the model
             self._check_history(name)
             return

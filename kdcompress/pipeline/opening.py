@@ -181,7 +181,7 @@ def keep_teaching(teaching: Teaching, run: RunFolder) -> None:
                 run.commit(path, digest=teacher.digest)
         shape = list(teacher.fit.input_shape)
         entries.append({"name": name, "file": file, "digest": teacher.digest, "input_shape": shape})
-    run.note(**{KEPT: entries})
+    run.update_manifest(**{KEPT: entries})
 
 
 def kept_teachers(run: RunFolder) -> dict[str, Kept]:
@@ -189,7 +189,7 @@ def kept_teachers(run: RunFolder) -> dict[str, Kept]:
     found = {}
     for entry in run.manifest().get(KEPT, []):
         if entry["file"] is not None:
-            run.check_held(entry["file"])
+            run.check_file(entry["file"])
         height, width, channels = entry["input_shape"]
         found[entry["name"]] = Kept(entry["name"], entry["file"], entry["digest"], (height, width, channels))
     return found

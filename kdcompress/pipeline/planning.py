@@ -64,13 +64,13 @@ def plan_run(
 
 
 def _state(run: RunFolder, recipe: Recipe) -> str:
-    if problem := run.problem():
+    if problem := run.find_problem():
         return f"refused: {problem}"
     if not (run / RECIPE).exists():
         return "new"
     if read_resolved(run / RECIPE).digest != recipe.digest:
         return "refused without --fresh: it belongs to another recipe"
-    return "finished already" if run.finished() else "goes on where it stopped"
+    return "finished already" if run.is_finished() else "goes on where it stopped"
 
 
 def _untrained(

@@ -26,7 +26,7 @@ def open_model(run: RunFolder, role: str) -> Any:
     the run's code, and gets its weights.
     """
     name = f"{role}.keras"
-    if not run.holds(name):
+    if not run.has_file(name):
         raise RunError(f"run {run.path} has no {role} yet; give its `kdcompress distill` command again to finish it")
     try:
         return load_saved_model(run / name)

@@ -65,7 +65,7 @@ def keep_subclasses(
 
 def read_subclasses(run: RunFolder) -> SubclassOutputs | None:
     """What a run kept of subclasses; None of a run of another method."""
-    if not run.holds(FILE):
+    if not run.has_file(FILE):
         return None
     arrays = read_npz(run / FILE, RunError, remedy(FILE, run.path))
     if problem := _problem(arrays):

@@ -136,7 +136,7 @@ def gather(run: RunFolder) -> Facts:
         verified=_document(run, "verify.json"),
         exports=_exports(run),
         bench=_document(run, "bench.json"),
-        outputs=read_test_outputs(run) if run.holds(TEST_OUTPUTS) else None,
+        outputs=read_test_outputs(run) if run.has_file(TEST_OUTPUTS) else None,
         validation=read_validation_outputs(run),
         disagreements=read_disagreements(run),
         subclasses=read_subclasses(run),
@@ -144,7 +144,7 @@ def gather(run: RunFolder) -> Facts:
 
 
 def _document(run: RunFolder, name: str) -> dict[str, Any] | None:
-    if not run.holds(name):
+    if not run.has_file(name):
         return None
     return read_checked(run / name, remedy(name, run.path))
 

@@ -32,27 +32,27 @@ class RunFolder:
         """The path of what the run calls `name`; RunError where it would lead out of the folder, through a link too."""
         return safe_join(self.path, name, f"run {self.path}", RunError)
 
-    def admit(self, fresh: bool = False) -> None:
+    def prepare(self, fresh: bool = False) -> None:
         """Make the folder; RunError, with nothing touched, if it holds something that is no run.
 
         With `fresh` a run whose manifest is damaged is one, too.
         """
-        if problem := self.problem(fresh):
+        if problem := self.find_problem(fresh):
             raise RunError(problem)
         self.path.mkdir(parents=True, exist_ok=True)
 
-    def problem(self, fresh: bool = False) -> str | None:
+    def find_problem(self, fresh: bool = False) -> str | None:
         """Why this cannot be a run folder, or None. A folder is a run if our manifest is in it, or if it is empty."""
         if not self.path.is_dir():
             blocking = next(p for p in (self.path, *self.path.absolute().parents) if os.path.lexists(p))
             what = "a file" if blocking.is_file() else "no folder"
             return None if blocking.is_dir() else f"{self.path} cannot be a run folder: {blocking} is {what}"
         others = sorted(p.name for p in self.path.iterdir() if p.name not in (LOCK, LOG) and not is_partial(p))
-        if others and not (self.is_or_was_run() if fresh else self.begun()):
+        if others and not (self.is_or_was_run() if fresh else self.is_run()):
             return f"{self.path} holds {others[0]} and no run; choose another --out"
         return None
 
-    def begun(self) -> bool:
+    def is_run(self) -> bool:
         """Whether our manifest is in the folder (another tool's file of that name does not count)."""
         try:
             made_by = read_json(self / MANIFEST, RunError, "").get("made_by")
@@ -70,16 +70,16 @@ class RunFolder:
     def is_or_was_run(self) -> bool:
         """Whether a run was here before its manifest was damaged: its recipe lies beside it."""
         try:
-            return self.begun()
+            return self.is_run()
         except RunError:
             return (self.path / RECIPE).is_file()
 
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether the run here came to its result."""
-        return self.path.is_dir() and self.begun() and METRICS in self.manifest()["files"]
+        return self.path.is_dir() and self.is_run() and METRICS in self.manifest()["files"]
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Hold the folder for one process; RunError if another holds it."""
         lock = FileLock(self / LOCK)
         try:
@@ -93,7 +93,7 @@ class RunFolder:
         finally:
             lock.release()
 
-    def claim(self, recipe: Recipe) -> bool:
+    def start_or_resume(self, recipe: Recipe) -> bool:
         """Begin a run of `recipe`, or check that the run here is one; returns whether it was begun now.
 
         Errors: RunError names the first key in which the recipes differ.
@@ -102,7 +102,7 @@ class RunFolder:
             remove_path(leftover)
         path = self / RECIPE
         if not path.exists():
-            self.note()
+            self.update_manifest()
             write_text(path, recipe.to_toml())
             return True
         if found := first_difference(read_resolved(path).identity, recipe.identity):
@@ -117,7 +117,7 @@ class RunFolder:
         """The manifest, or an empty one; RunError if it cannot be read."""
         return read_manifest(self.path) or empty_manifest()
 
-    def check_models(self, recipe: Recipe, digest: Callable[[Path], str] = content_digest) -> None:
+    def check_model_files(self, recipe: Recipe, digest: Callable[[Path], str] = content_digest) -> None:
         """Remember the files of models and weights of a recipe; RunError if one was replaced since the run used it.
 
         `digest` covers all bytes that decide what a model answers, also those beside its file.
@@ -134,7 +134,7 @@ class RunFolder:
                     f"{role}{weights} {named[key]} was replaced since run {self.path} began; "
                     "--fresh makes the run anew with it, another --out keeps both"
                 )
-        self.note(model_files={**before, **now})  # one that is gone may come back as another
+        self.update_manifest(model_files={**before, **now})  # one that is gone may come back as another
 
     def check_data(self, facts: dict[str, Any]) -> None:
         """RunError if the run was begun with other data than `facts` (source, fingerprint) tell of."""
@@ -154,7 +154,7 @@ class RunFolder:
                 "version of kdcompress); start anew with --fresh"
             )
 
-    def note(self, **facts: Any) -> None:
+    def update_manifest(self, **facts: Any) -> None:
         """Add top-level facts to the manifest."""
         write_json(self / MANIFEST, {**self.manifest(), **facts})
 
@@ -165,7 +165,7 @@ class RunFolder:
         manifest["files"][name] = {"sha256": sha256_of(self / name), "bytes": size, **facts}
         write_json(self / MANIFEST, manifest)
 
-    def forget_missing(self, folder: str) -> None:
+    def drop_missing(self, folder: str) -> None:
         """Take the files out of the manifest that are not below `folder` any more."""
         manifest = self.manifest()
         names = [name for name in manifest["files"] if name.startswith(f"{folder}/") and not (self / name).exists()]
@@ -175,7 +175,7 @@ class RunFolder:
                 {**manifest, "files": {k: v for k, v in manifest["files"].items() if k not in names}},
             )
 
-    def holds(self, name: str) -> bool:
+    def has_file(self, name: str) -> bool:
         """Whether `name` was committed; RunError if it has changed or gone since."""
         entry = self.manifest()["files"].get(name)
         if entry is None:
@@ -184,25 +184,25 @@ class RunFolder:
             raise RunError(f"{problem} since the run wrote it; {remedy(name, self.path)}")
         return True
 
-    def check_held(self, name: str) -> None:
+    def check_file(self, name: str) -> None:
         """RunError if a committed file, the weights beside it, or one of a folder's, has changed or gone since."""
         for held in self.manifest()["files"]:
             if held in (name, f"{name}.data") or held.startswith(f"{name}/"):
-                self.holds(held)
+                self.has_file(held)
 
     def check_all(self, but: str = "") -> None:
         """RunError if anything that the run vouches for has changed or gone; names the first, and how many more.
 
         `but` is what the command writes anew itself.
         """
-        damaged = self.damaged()
+        damaged = self.find_damaged()
         damaged.pop(but, None)
         if damaged:
             first, problem = next(iter(damaged.items()))
             more = f" (and {len(damaged) - 1} more files; verify --files lists them)" if len(damaged) > 1 else ""
             raise RunError(f"{problem} since the run wrote it{more}; {remedy(first, self.path)}")
 
-    def damaged(self) -> dict[str, str]:
+    def find_damaged(self) -> dict[str, str]:
         """The files that the run vouches for and that are not as it wrote them, each with what is wrong."""
         entries = self.manifest()["files"].items()
         found = {name: self._changed(name, entry) for name, entry in entries if name != CARD}
@@ -236,7 +236,7 @@ class RunFolder:
             return entry is not None and self._changed(name, entry) is None
         return False
 
-    def discard_if_hardly_begun(self) -> None:
+    def discard_if_empty(self) -> None:
         """Take away what a run leaves that failed before it had made anything worth keeping."""
         if (self / HISTORY).exists() or self.manifest()["files"]:
             return

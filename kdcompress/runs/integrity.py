@@ -16,10 +16,10 @@ def check_integrity(path: Path) -> None:
     for folder in list(absolute.parents)[:2]:
         run = RunFolder(folder)
         if (folder / MANIFEST).is_file() and run.is_or_was_run():
-            run.check_held(absolute.relative_to(folder).as_posix())
+            run.check_file(absolute.relative_to(folder).as_posix())
 
 
 def read_run_recipe(run: RunFolder) -> Recipe:
     """The recipe that a run was begun with; RunError if it has changed since the run finished, RecipeError."""
-    run.holds(RECIPE)
+    run.has_file(RECIPE)
     return read_resolved(run / RECIPE)

@@ -15,7 +15,7 @@ from kdcompress.paths import safe_join
 SCHEMA = 1
 MANIFEST = "manifest.json"
 _REMEDY = "--fresh starts the run anew"
-_MOST_CLASSES = 1_000_000
+_MAX_CLASSES = 1_000_000
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Size = Annotated[int, Field(ge=0)]
@@ -62,7 +62,7 @@ class _Manifest(_Entry):
     model_files: dict[str, str] = {}
     dataset: _Data | None = None
     split: str = ""
-    classes: list[str] | None = Field(None, min_length=2, max_length=_MOST_CLASSES)
+    classes: list[str] | None = Field(None, min_length=2, max_length=_MAX_CLASSES)
     subclasses: list[list[str]] | None = None
     input_shape: Shape | None = Field(None, strict=False)
     teachers: list[_KeptTeacher] = []

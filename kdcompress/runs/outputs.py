@@ -45,14 +45,14 @@ class Disagreements:
 
 def read_test_outputs(run: RunFolder) -> Outputs:
     """What the run's models answered on test; RunError if the run did not come that far."""
-    if not run.holds(TEST_OUTPUTS):
+    if not run.has_file(TEST_OUTPUTS):
         raise RunError(f"run {run.path} is not finished; give its `kdcompress distill` command again")
     return _outputs(run, TEST_OUTPUTS)
 
 
 def read_validation_outputs(run: RunFolder) -> Outputs | None:
     """What the run's models answered on validation; None of a run that did not keep it."""
-    return _outputs(run, VAL_OUTPUTS) if run.holds(VAL_OUTPUTS) else None
+    return _outputs(run, VAL_OUTPUTS) if run.has_file(VAL_OUTPUTS) else None
 
 
 def read_classes(run: RunFolder) -> list[str]:
@@ -96,7 +96,7 @@ def _problem(
 
 def read_disagreements(run: RunFolder) -> Disagreements | None:
     """The images that the run kept of those its student and teacher differ on; None of a run that kept none."""
-    if not run.holds(DISAGREEMENTS):
+    if not run.has_file(DISAGREEMENTS):
         return None
     arrays = read_npz(run / DISAGREEMENTS, RunError, remedy(DISAGREEMENTS, run.path))
     ids, images = arrays.get("ids"), arrays.get("images")

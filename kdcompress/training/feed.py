@@ -63,8 +63,8 @@ class Feed:
 
     @property
     def soft(self) -> bool:
-        """Whether labels are chances (batch, classes), not numbers of classes."""
-        return self.samples.chances is not None
+        """Whether labels are soft_labels (batch, classes), not numbers of classes."""
+        return self.samples.soft_labels is not None
 
     @property
     def weighs(self) -> bool:
@@ -115,9 +115,9 @@ class Feed:
     def _label_spec(self) -> Any:
         import tensorflow as tf
 
-        if self.samples.chances is None:
+        if self.samples.soft_labels is None:
             return tf.TensorSpec((self.batch,), tf.int64)
-        return tf.TensorSpec((self.batch, self.samples.chances.shape[-1]), tf.float32)
+        return tf.TensorSpec((self.batch, self.samples.soft_labels.shape[-1]), tf.float32)
 
     def _shuffled(self, rng: np.random.Generator, n: int) -> Rows:
         return np.concatenate([rng.permutation(len(self.samples)) for _ in range(-(-n // len(self.samples)))])
@@ -129,9 +129,9 @@ class Feed:
                 yield (batch, self._weights(index)) if self.weighs else batch
 
     def _batch(self, index: Rows, view: Rows) -> dict[str, NDArray[Any]]:
-        samples, chances = self.samples, self.samples.chances
+        samples, soft_labels = self.samples, self.samples.soft_labels
         # Any class will do where the weight is 0, but one that is none gives NaN
-        label = np.maximum(samples.labels[index], 0) if chances is None else chances[index]
+        label = np.maximum(samples.labels[index], 0) if soft_labels is None else soft_labels[index]
         inputs = samples.images[index] if self.features is None else self.features.rows(index, view)
         batch: dict[str, NDArray[Any]] = {"image": inputs, "label": label}
         if self.targets is not None:

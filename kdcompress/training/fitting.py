@@ -64,7 +64,7 @@ def supervise(
     """The student as a compiled model with an output for each loss: of labels, of targets, of the method's own.
 
     Keras weighs, sums and logs the losses by name: loss = (1 - w) * label_loss + w * targets_loss (+ the method's own).
-    `soft` labels are chances (batch, classes).
+    `soft` labels are soft_labels (batch, classes).
     """
     import keras
 
@@ -228,7 +228,7 @@ def _training_key(phase: Phase) -> str:
 
 
 def _of_labels(soft: bool) -> tuple[Any, Any]:
-    """The loss and the accuracy of labels that are numbers of classes, or chances."""
+    """The loss and the accuracy of labels that are numbers of classes, or soft_labels."""
     from keras import losses, metrics
 
     if soft:

@@ -53,7 +53,7 @@ def _threshold(val: Outputs | None, role: str) -> float | None:
 
 def _interval(found: BootstrapAucs, role: str) -> dict[str, Any]:
     low, high = found.interval(role)
-    return {"auc_low": low, "auc_high": high, "auc_interval_over": found.over}
+    return {"auc_low": low, "auc_high": high, "auc_interval_over": found.unit}
 
 
 def _by_agreement(

@@ -105,7 +105,7 @@ def _ratios(student: dict[str, Any], teacher: dict[str, Any]) -> tuple[dict[str,
 
 def _latency(run: RunFolder) -> float | None:
     """What `bench` found, if it has been there."""
-    if not run.holds(BENCH):
+    if not run.has_file(BENCH):
         return None
     return latency_ratio(read_checked(run / BENCH, remedy(BENCH, run.path)))
 

@@ -112,7 +112,7 @@ def test_a_run_is_timed_runtime_by_runtime_against_its_teacher(
     assert result["settings"]["inputs"] == "64 images of the run's test split"
     assert result["passed"]
     run = RunFolder(exported)
-    assert run.holds("bench.json")
+    assert run.has_file("bench.json")
     assert json.loads((exported / "bench.json").read_text()) == {k: v for k, v in result.items() if k != "run"}
     assert sum("exporting teacher" in note for note in recorder.notes) == 2
     monkeypatch.setattr(Exporter, "execute", lambda *args: pytest.fail("the teacher lies in the cache"))
@@ -142,7 +142,7 @@ def test_exports_that_are_missing_changed_or_failed(exported: Path) -> None:
     shutil.rmtree(exported / "exports")
     with pytest.raises(RunError, match=r"is gone since the run wrote it .*; `kdcompress export"):
         kdcompress.bench(exported, **QUICK)
-    RunFolder(exported).forget_missing("exports")
+    RunFolder(exported).drop_missing("exports")
     with pytest.raises(RunError, match=r"has no exports to time; make some with `kdcompress export"):
         kdcompress.bench(exported, **QUICK)
 

@@ -150,16 +150,16 @@ def test_replaced_weights_are_noticed(role: str, file: Path, tmp_path: Path) -> 
     recipe = asked(**{f"{role}__model": "mobilenetv2", f"{role}__pretrained": str(file)})
     run = RunFolder(tmp_path / "run")
     run.path.mkdir()
-    run.check_models(recipe)
+    run.check_model_files(recipe)
     if role == "teacher":
         file.write_bytes(b"second weights")
-        run.check_models(recipe)  # not used yet
-        run.note(teachers=[])
+        run.check_model_files(recipe)  # not used yet
+        run.update_manifest(teachers=[])
     file.unlink()
-    run.check_models(recipe)  # gone: the run need not open it any more
+    run.check_model_files(recipe)  # gone: the run need not open it any more
     file.write_bytes(b"other weights")
     with pytest.raises(RunError) as caught:
-        run.check_models(recipe)
+        run.check_model_files(recipe)
     assert f"{role}'s weights file {file} was replaced since run" in str(caught.value)
 
 

@@ -35,7 +35,7 @@ def test_a_folder_as_the_owners_hand_it_out(folder: Path) -> None:
     assert data.test.votes is not None
     assert data.test.votes.tolist() == [[7, 0], [6, 1], [5, 2], [4, 3], [3, 4], [2, 5], [1, 6], [0, 7]]
     assert data.test.votes.dtype == np.int64
-    assert (data.train.chances, data.train.subclasses, data.subclasses) == (None, None, None)
+    assert (data.train.soft_labels, data.train.subclasses, data.subclasses) == (None, None, None)
     assert isinstance(data.train.images, FileImages)
     with Image.open(folder / "images" / "MHIST_0017.png") as image:
         assert np.array_equal(data.test.images[[1]][0], np.asarray(image))
@@ -165,10 +165,10 @@ def test_votes_as_subclasses(folder: Path) -> None:
 
 def test_votes_as_soft_labels(folder: Path) -> None:
     data = load("mhist", dir=folder, labels="votes")
-    assert data.test.chances is not None
-    assert data.test.chances.dtype == np.float32
+    assert data.test.soft_labels is not None
+    assert data.test.soft_labels.dtype == np.float32
     expected = [[1 - votes / 7, votes / 7] for votes in range(8)]
-    assert data.test.chances == pytest.approx(np.array(expected), abs=1e-7)
+    assert data.test.soft_labels == pytest.approx(np.array(expected), abs=1e-7)
     assert data.train.labels.tolist() == [0, 0, 0, 0, 1, 1, 1, 1] * 2
     assert data.fingerprint != load("mhist", dir=folder).fingerprint
 

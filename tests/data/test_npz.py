@@ -225,10 +225,10 @@ def test_zip_files_that_are_no_good(tmp_path: Path, spoil: Callable[[Path], Any]
 
 
 def test_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_MOST_MEMBERS", 3)
+    monkeypatch.setattr(reading, "_MAX_MEMBERS", 3)
     np.savez(tmp_path / "a.npz", *np.zeros((4, 2)))
     assert "it has 4 members, above 3" in refused(tmp_path / "a.npz")
-    monkeypatch.setattr(reading, "_MOST_MEMBERS", 4)
+    monkeypatch.setattr(reading, "_MAX_MEMBERS", 4)
     assert len(read_npz(tmp_path / "a.npz", RunError)) == 4
 
 
@@ -269,9 +269,9 @@ def settled(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def read(path: Path) -> int:
     """Map the images of a file; how many members were read to compare their sums."""
     seen: list[str] = []
-    check = reading.Npz.check_sum
+    check = reading.Npz.check_crc
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading.Npz, "check_sum", lambda self, name: (seen.append(name), check(self, name))[1])
+        patch.setattr(reading.Npz, "check_crc", lambda self, name: (seen.append(name), check(self, name))[1])
         assert isinstance(ArrayFile(path)["x"], np.memmap)
     return len(seen)
 

@@ -92,7 +92,7 @@ def test_columns_that_are_nobody_s_may_go_over_several_lines(listed: Path) -> No
 
 def test_a_table_is_no_larger_than_tables_are(listed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = table(listed, ROWS)
-    monkeypatch.setattr(_rows, "_MOST_BYTES", 100)
+    monkeypatch.setattr(_rows, "_MAX_BYTES", 100)
     assert f"has {file.stat().st_size} bytes, above 100: no table of images" in told(file)
 
 
@@ -208,16 +208,16 @@ def test_a_data_folder_behind_a_link_is_one(links: Path, tmp_path: Path) -> None
 def test_a_name_that_is_looked_at_twice_is_as_good_as_the_first(links: Path) -> None:
     inside = PathResolver(links)
     for _ in range(2):
-        assert inside.path("img/cat0.png", "here") == "img/cat0.png"
+        assert inside.resolve("img/cat0.png", "here") == "img/cat0.png"
         for name in ("img/secret.png", "away/secret.png", "away/other.png"):
             with pytest.raises(DataError, match="through a link"):
-                inside.path(name, "here")
+                inside.resolve(name, "here")
 
 
 def test_a_hundred_thousand_rows_take_no_time(tmp_path: Path) -> None:
     inside, begin = PathResolver(tmp_path), time.process_time()
     for number in range(100_000):
-        inside.path(f"folder{number % 100}/image{number}.png", "here")
+        inside.resolve(f"folder{number % 100}/image{number}.png", "here")
     assert time.process_time() - begin < 10  # half a second, where realpath of each takes as long as this
 
 
@@ -274,5 +274,5 @@ def test_a_manifest_that_is_odd(folder: Path) -> None:
 
 
 def test_too_many_annotations(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kdcompress.data.mhist.table._MOST_ROWS", 20)
+    monkeypatch.setattr("kdcompress.data.mhist.table._MAX_ROWS", 20)
     refused(folder, "has more than 20 rows, which MHIST has not")

@@ -47,7 +47,7 @@ def test_a_run_gets_its_student_in_every_format_and_a_list_of_them(finished: Pat
         assert content_digest(path) == entry["sha256"]
         assert entry["parity"]["n"] == 1000
         assert {"accuracy", "ece", "f1", "recall"} <= entry["metrics"].keys()
-        assert run.holds(entry["path"] if path.is_file() else f"{entry['path']}/saved_model.pb")
+        assert run.has_file(entry["path"] if path.is_file() else f"{entry['path']}/saved_model.pb")
     listed = json.loads((finished / "exports/exports.json").read_text())
     assert listed["student_digest"] == student
     assert {entry["path"] for entry in listed["artefacts"]} == {entry["path"] for entry in result["artefacts"]}

@@ -33,7 +33,7 @@ def test_it_is_what_a_slow_loop_over_the_same_resamples_finds() -> None:
             slow[role].append(float(roc_auc_score(labels[index], values[index, 1])))
     for role, values in logits.items():
         assert found.aucs[role] == pytest.approx(roc_auc_score(labels, values[:, 1]))
-        assert found.drawn[role] == pytest.approx(np.array(slow[role]))
+        assert found.resamples[role] == pytest.approx(np.array(slow[role]))
         assert found.interval(role) == pytest.approx(tuple(np.percentile(slow[role], [2.5, 97.5])))
     paired = np.array(slow["student"]) - np.array(slow["teacher"])
     difference = found.difference("student", "teacher")
@@ -98,7 +98,7 @@ def test_images_that_are_alike_make_the_interval_wider() -> None:
     groups = np.repeat([f"case {i}" for i in range(60)], 6)
     alone, whole = bootstrap_aucs(logits, labels), bootstrap_aucs(repeated, np.repeat(labels, 6), groups)
     naive = bootstrap_aucs(repeated, np.repeat(labels, 6))
-    assert (alone.over, whole.over) == ("images", "groups")
+    assert (alone.unit, whole.unit) == ("images", "groups")
 
     def width(found: tuple[float | None, float | None]) -> float:
         low, high = found

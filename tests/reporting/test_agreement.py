@@ -124,7 +124,7 @@ def test_synthetic_images_are_called_so_at_the_top_of_page_and_card(stage: str, 
     run = RunFolder(make(tmp_path / "run", stage, classes=HISTOLOGY))
     plain, _ = pages(run.path)
     assert "SYNTHETIC" not in plain
-    run.note(dataset={"name": "mhist", "source": SOURCE, "fingerprint": "0" * 64, "n_train": 9, "n_val": 1,
+    run.update_manifest(dataset={"name": "mhist", "source": SOURCE, "fingerprint": "0" * 64, "n_train": 9, "n_val": 1,
                       "n_test": 400})  # fmt: skip
     page, card = pages(run.path)
     head = page[page.index("<h1") : page.index("</header>")]
@@ -137,7 +137,7 @@ def test_synthetic_images_are_called_so_at_the_top_of_page_and_card(stage: str, 
 
 def test_a_comparison_says_which_runs_are_synthetic(tmp_path: Path) -> None:
     runs = [make(tmp_path / name, "finished", classes=HISTOLOGY) for name in ("real", "drawn")]
-    RunFolder(runs[1]).note(dataset={**RunFolder(runs[1]).manifest()["dataset"], "source": SOURCE})
+    RunFolder(runs[1]).update_manifest(dataset={**RunFolder(runs[1]).manifest()["dataset"], "source": SOURCE})
     kdcompress.report(*runs, out=tmp_path)
     page = (tmp_path / "comparison.html").read_text(encoding="utf-8")
     assert "SYNTHETIC images, not tissue" in page

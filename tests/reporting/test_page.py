@@ -118,7 +118,7 @@ def test_a_run_killed_before_its_result_shows_what_there_is(tmp_path: Path) -> N
     run = make(tmp_path / "run", "finished")
     files = RunFolder(run).manifest()["files"]
     del files["metrics.json"]
-    RunFolder(run).note(files=files)
+    RunFolder(run).update_manifest(files=files)
     page = page_of(run)
     assert "is not finished" in page
     assert len(svgs(page)) == FIGURES["finished"]
@@ -185,7 +185,7 @@ def test_a_run_that_kept_no_images_says_so_and_names_them(tmp_path: Path) -> Non
     ids = np.load(run / "outputs/disagreements.npz")["ids"]
     manifest = RunFolder(run).manifest()
     del manifest["files"]["outputs/disagreements.npz"]
-    RunFolder(run).note(files=manifest["files"])
+    RunFolder(run).update_manifest(files=manifest["files"])
     page = page_of(run)
     assert "The images themselves are not here" in page
     assert "<img" not in page
@@ -212,7 +212,7 @@ def test_the_card_keeps_what_the_user_wrote_and_leaves_a_card_of_his_own_alone(
 def test_with_out_the_run_is_only_read(tmp_path: Path) -> None:
     run = make(tmp_path / "run", "verified")
     before = {path: sha256_of(path) for path in run.rglob("*") if path.is_file()}
-    with RunFolder(run).locked():  # as while it trains
+    with RunFolder(run).lock():  # as while it trains
         result = kdcompress.report(run, out=tmp_path / "elsewhere")
     assert {path: sha256_of(path) for path in run.rglob("*") if path.is_file() and path.name != ".lock"} == before
     assert result["report"] == str(tmp_path / "elsewhere/report.html")
@@ -243,7 +243,7 @@ def test_two_runs_beside_each_other(tmp_path: Path) -> None:
     assert "different data" not in page
     assert len(svgs(page)) == 1
     other = RunFolder(runs[1])
-    other.note(dataset={**other.manifest()["dataset"], "fingerprint": "1" * 64})
+    other.update_manifest(dataset={**other.manifest()["dataset"], "fingerprint": "1" * 64})
     kdcompress.report(*runs, out=tmp_path)
     assert "different data" in (tmp_path / "comparison.html").read_text(encoding="utf-8")
     with pytest.raises(RunError, match="is not finished"):

@@ -23,7 +23,7 @@ def test_a_folder_with_other_things_in_it_is_refused_untouched(tmp_path: Path) -
     for name in ("thesis.doc", "recipe.toml"):  # a recipe alone, as `init` writes it, makes no run
         (tmp_path / name).write_text("precious")
         with pytest.raises(RunError, match=rf"holds {name} and no run; choose another --out"):
-            RunFolder(tmp_path).admit()
+            RunFolder(tmp_path).prepare()
         assert [p.name for p in tmp_path.iterdir()] == [name]
         (tmp_path / name).unlink()
 
@@ -32,45 +32,45 @@ def test_a_folder_with_other_things_in_it_is_refused_untouched(tmp_path: Path) -
 def test_a_manifest_of_another_tool_makes_no_run(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(RunError, match=r"holds manifest\.json and no run"):
-        RunFolder(tmp_path).admit()
+        RunFolder(tmp_path).prepare()
 
 
 @pytest.mark.parametrize("content", ["", "[", "[]"])
 def test_a_damaged_manifest_is_said_so(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(RunError, match="damaged or no run's manifest"):
-        RunFolder(tmp_path).admit()
+        RunFolder(tmp_path).prepare()
 
 
 def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for path in (tmp_path / "file", tmp_path / "file" / "deeper" / "run"):
         with pytest.raises(RunError, match="file is a file"):
-            RunFolder(path).admit()
+            RunFolder(path).prepare()
 
 
 def test_a_run_begins_goes_on_and_is_refused_to_others(tmp_path: Path, recipe: Recipe) -> None:
     run = RunFolder(tmp_path / "run")
-    run.admit()
-    assert run.claim(recipe)
-    assert not run.claim(recipe)
-    run.admit()
+    run.prepare()
+    assert run.start_or_resume(recipe)
+    assert not run.start_or_resume(recipe)
+    run.prepare()
     with pytest.raises(RunError, match=r"belongs to another recipe: seed is 0 there, 1 here"):
-        run.claim(resolve("mnist-demo", {"seed": 1}))
+        run.start_or_resume(resolve("mnist-demo", {"seed": 1}))
 
 
 def test_what_a_killed_write_left_is_swept(tmp_path: Path, recipe: Recipe) -> None:
     part = tmp_path / ".kdcompress-part-0123456789ab-recipe.toml"
     part.write_text("half")
     run = RunFolder(tmp_path)
-    run.admit()
-    assert run.claim(recipe)
+    run.prepare()
+    assert run.start_or_resume(recipe)
     assert not part.exists()
 
 
 def test_fresh_deletes_the_run_and_nothing_else(tmp_path: Path, recipe: Recipe) -> None:
     run = RunFolder(tmp_path)
-    run.claim(recipe)
+    run.start_or_resume(recipe)
     (tmp_path / "student.keras").write_bytes(b"x")
     run.commit("student.keras")
     (tmp_path / "notes.txt").write_text("mine")
@@ -80,14 +80,14 @@ def test_fresh_deletes_the_run_and_nothing_else(tmp_path: Path, recipe: Recipe) 
 
 def test_what_failed_at_once_is_taken_away_and_what_is_worth_keeping_stays(tmp_path: Path, recipe: Recipe) -> None:
     run = RunFolder(tmp_path / "run")
-    run.admit()
-    run.claim(recipe)
-    run.discard_if_hardly_begun()
+    run.prepare()
+    run.start_or_resume(recipe)
+    run.discard_if_empty()
     assert not run.path.exists()
-    run.admit()
-    run.claim(recipe)
+    run.prepare()
+    run.start_or_resume(recipe)
     (run / "history.csv").write_text("phase,epoch\n")
-    run.discard_if_hardly_begun()
+    run.discard_if_empty()
     assert (run / "recipe.toml").exists()
 
 
@@ -97,9 +97,9 @@ from pathlib import Path
 from kdcompress.config.recipe import resolve
 from kdcompress.runs.folder import RunFolder
 run = RunFolder(Path(sys.argv[1]))
-run.admit()
-with run.locked():
-    run.claim(resolve("mnist-demo"))
+run.prepare()
+with run.lock():
+    run.start_or_resume(resolve("mnist-demo"))
     print("locked", flush=True)
     time.sleep(60)
 """
@@ -140,4 +140,4 @@ def test_a_file_that_is_gone_is_told_with_the_command_that_makes_it(name: str, r
     run.commit(name)
     (run / name).unlink()
     with pytest.raises(RunError, match=remedy):
-        run.holds(name)
+        run.has_file(name)

@@ -149,11 +149,11 @@ def test_a_batch_that_classes_do_not_divide_differs_by_one() -> None:
 
 def test_soft_labels_take_the_place_of_labels() -> None:
     samples = unequal()
-    chances = np.random.default_rng(0).dirichlet([1, 1, 1], 120).astype(np.float32)
-    soft = Samples(samples.images, samples.labels, samples.ids, chances=chances)
+    soft_labels = np.random.default_rng(0).dirichlet([1, 1, 1], 120).astype(np.float32)
+    soft = Samples(samples.images, samples.labels, samples.ids, soft_labels=soft_labels)
     feed = Feed(soft, ViewsSection(), None, batch_size=30, seed=0)
     _, truth = next(feed.dataset(0, 1).as_numpy_iterator())
-    assert np.array_equal(truth["label"], chances[next(feed.order(0))[0]])
+    assert np.array_equal(truth["label"], soft_labels[next(feed.order(0))[0]])
 
 
 def test_the_transforms_of_a_view_are_drawn_once_in_a_training(monkeypatch: pytest.MonkeyPatch) -> None:

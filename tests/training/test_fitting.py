@@ -213,8 +213,8 @@ def test_an_image_without_label_has_the_teacher_s_answer_alone(small: Samples) -
 
 def test_soft_labels_and_class_weights_are_in_the_loss_as_worked_out_by_hand(small: Samples, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    chances = rng.dirichlet(np.ones(10), len(small)).astype(np.float32)
-    samples = Samples(small.images, small.labels, small.ids, chances=chances)
+    soft_labels = rng.dirichlet(np.ones(10), len(small)).astype(np.float32)
+    samples = Samples(small.images, small.labels, small.ids, soft_labels=soft_labels)
     targets = fake_targets(len(small))
     feed = Feed(samples, ViewsSection(), targets, batch_size=len(small), seed=0, weigh=True)
     seed_everything(0)
@@ -229,7 +229,7 @@ def test_soft_labels_and_class_weights_are_in_the_loss_as_worked_out_by_hand(sma
 
     share = np.bincount(small.labels, minlength=10) / len(small)
     by_class = (1 / (10 * share))[small.labels]
-    hard = np.mean(by_class * -(chances * log_softmax(z)).sum(-1))
+    hard = np.mean(by_class * -(soft_labels * log_softmax(z)).sum(-1))
     teacher, student = log_softmax(targets[:, 0] / 2.0), log_softmax(z / 2.0)
     soft = 4.0 * np.mean(by_class * (np.exp(teacher) * (teacher - student)).sum(-1))
     assert got["loss"] == pytest.approx(0.6 * hard + 0.4 * soft, rel=1e-4)
@@ -274,14 +274,14 @@ def test_what_corrects_twice_is_refused() -> None:
 
 
 def test_soft_labels_stay_beside_images_without_labels(small: Samples) -> None:
-    chances = np.random.default_rng(0).dirichlet(np.ones(10), len(small)).astype(np.float32)
-    soft = Samples(small.images, small.labels, small.ids, chances=chances)
+    soft_labels = np.random.default_rng(0).dirichlet(np.ones(10), len(small)).astype(np.float32)
+    soft = Samples(small.images, small.labels, small.ids, soft_labels=soft_labels)
     bare = Samples(small.images[:50], np.full(50, -1), np.char.add("unlabelled/", small.ids[:50]))
     both = soft.join(bare)
-    assert both.chances is not None
-    assert np.array_equal(both.chances[: len(small)], chances)
+    assert both.soft_labels is not None
+    assert np.array_equal(both.soft_labels[: len(small)], soft_labels)
     feed = Feed(both, ViewsSection(), fake_targets(len(both)), batch_size=len(both), seed=0)
     _, truth, weights = next(feed.dataset(0, 1).as_numpy_iterator())
     index = next(feed.order(0))[0]
-    assert np.array_equal(truth["label"], both.chances[index])
+    assert np.array_equal(truth["label"], both.soft_labels[index])
     assert np.array_equal(weights["label"] == 0, index >= len(small))

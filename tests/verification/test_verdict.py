@@ -35,7 +35,7 @@ def test_a_run_is_measured_and_the_result_kept(finished: Path) -> None:
     assert result["passed"] is False
     kept = json.loads((finished / "verify.json").read_text())
     assert kept["student"] == result["student"]
-    assert RunFolder(finished).holds("verify.json")
+    assert RunFolder(finished).has_file("verify.json")
 
 
 def test_the_metrics_are_those_of_the_logits_that_the_run_kept(finished: Path) -> None:

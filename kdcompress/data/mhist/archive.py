@@ -16,9 +16,9 @@ from kdcompress.npz import READ_ERRORS, SUPPORTED_COMPRESSION, error_text, open_
 from kdcompress.progress import Progress
 
 # The published images take less than 400 MB; images hardly shrink when they are zipped
-MOST_BYTES = 4 << 30
-MOST_TIMES = 100
-MOST_FILES = 100_000
+MAX_BYTES = 4 << 30
+MAX_TIMES = 100
+MAX_FILES = 100_000
 _SMALL = 1 << 20  # bytes up to which a zip file may be of what shrinks well
 
 
@@ -62,7 +62,7 @@ def _members(opened: zipfile.ZipFile, archive: Path, folder: str, inside: PathRe
             or any(part.startswith((".", "__")) for part in path.parts)
         ):
             continue
-        name = inside.path(str(path), f"{archive}: entry {info.filename[:80]!r}")
+        name = inside.resolve(str(path), f"{archive}: entry {info.filename[:80]!r}")
         if name in found:
             raise DataError(f"{archive}: {name} is in it twice; pack one of them")
         found[name] = info
@@ -72,10 +72,10 @@ def _members(opened: zipfile.ZipFile, archive: Path, folder: str, inside: PathRe
 
 
 def _refuse_bomb(archive: Path, count: int, size: int) -> None:
-    most = min(MOST_BYTES, MOST_TIMES * max(_SMALL, archive.stat().st_size))
-    if size > most or count > MOST_FILES:
+    most = min(MAX_BYTES, MAX_TIMES * max(_SMALL, archive.stat().st_size))
+    if size > most or count > MAX_FILES:
         raise DataError(
-            f"{archive} would unpack to {size:,} bytes in {count:,} files, above {most:,} or {MOST_FILES:,}: a zip "
+            f"{archive} would unpack to {size:,} bytes in {count:,} files, above {most:,} or {MAX_FILES:,}: a zip "
             "bomb, or not the images; unpack it yourself if you trust it"
         )
 

@@ -20,7 +20,7 @@ from kdcompress.data.rows import check_files_exist
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 
-_TOLD = 5  # files that an error names
+_MAX_LISTED = 5  # files that an error names
 # Kinds of images (Pillow's modes) that become RGB without a loss that matters here, in words
 _HARMLESS = {
     "1": "black and white",
@@ -49,15 +49,15 @@ class MhistFiles:
         """Height and width of each, as 224x224."""
         return [f"{row['height']}x{row['width']}" for row in self.rows]
 
-    def size_in_words(self) -> str:
+    def describe_sizes(self) -> str:
         """The one size of all, or how many there are of each, the most frequent first."""
         counts = Counter(self.sizes).most_common()
         if len(counts) == 1:
             return counts[0][0]
-        more = f" and {len(counts) - _TOLD} other sizes" if len(counts) > _TOLD else ""
-        return ", ".join(f"{count:,} of {size}" for size, count in counts[:_TOLD]) + more
+        more = f" and {len(counts) - _MAX_LISTED} other sizes" if len(counts) > _MAX_LISTED else ""
+        return ", ".join(f"{count:,} of {size}" for size, count in counts[:_MAX_LISTED]) + more
 
-    def conversions(self) -> str | None:
+    def describe_conversions(self) -> str | None:
         """How many are not 8-bit RGB, of which kind, with an example of each; None if all are."""
         kinds = np.char.decode(self.rows["kind"])
         others = sorted(set(kinds.tolist()) - {"RGB"})
@@ -66,7 +66,7 @@ class MhistFiles:
         told = [f"{np.sum(kinds == kind):,} {_HARMLESS[kind]} ({self.names[kinds == kind][0]})" for kind in others]
         return f"{np.sum(kinds != 'RGB'):,} of {len(kinds):,} images are converted to 8-bit RGB: {', '.join(told)}"
 
-    def surplus(self) -> str | None:
+    def describe_unlisted(self) -> str | None:
         """How many images below the folder no row names, with an example; None if there are none."""
         named = set(self.names.tolist())
         found = sorted(name for name in _images_below(self.root) if name not in named)
@@ -84,7 +84,7 @@ def inspect_files(root: Path, table: Path, listed: Annotations, scaled: bool, pr
     """
     inside = PathResolver(root)  # which need not be the folder that the rows were read for
     for name, line in zip(listed.names.tolist(), listed.lines.tolist(), strict=True):
-        inside.path(name, f"{table}, line {line}")
+        inside.resolve(name, f"{table}, line {line}")
     check_files_exist(table, root, listed.names.tolist(), listed.lines.tolist())
     files = MhistFiles(root, listed.names, index_images(root, listed.names, progress))
     _refuse_kinds(files)
@@ -135,5 +135,5 @@ def _refuse_sizes(files: MhistFiles) -> None:
 def _named(names: NDArray[np.str_], facts: NDArray[np.str_] | None = None) -> str:
     """The first of some files, each with a fact about it."""
     beside = [""] * len(names) if facts is None else [f" ({fact})" for fact in facts.tolist()]
-    more = f" and {len(names) - _TOLD:,} more" if len(names) > _TOLD else ""
-    return ", ".join(name + fact for name, fact in list(zip(names.tolist(), beside, strict=True))[:_TOLD]) + more
+    more = f" and {len(names) - _MAX_LISTED:,} more" if len(names) > _MAX_LISTED else ""
+    return ", ".join(name + fact for name, fact in list(zip(names.tolist(), beside, strict=True))[:_MAX_LISTED]) + more

@@ -22,9 +22,9 @@ def summary_lines(dataset: Dataset) -> list[str]:
     return [
         *_agreements(dataset),
         *_subclasses(dataset),
-        f"files: {len(files.names):,}, {files.size_in_words()}",
-        f"colours: {files.conversions() or 'all images are 8-bit RGB'}",
-        f"surplus: {files.surplus() or f'none, {TABLE} names every image'}",
+        f"files: {len(files.names):,}, {files.describe_sizes()}",
+        f"colours: {files.describe_conversions() or 'all images are 8-bit RGB'}",
+        f"surplus: {files.describe_unlisted() or f'none, {TABLE} names every image'}",
         f"duplicates: {_duplicates(dataset, files)}",
     ]
 

@@ -20,8 +20,8 @@ NAME, LABEL, PARTITION = "Image Name", "Majority Vote Label", "Partition"
 VOTES = f"Number of Annotators who Selected SSA (Out of {ANNOTATORS})"
 PARTS = ("train", "test")
 _REMEDY = f"{TABLE} is taken as MHIST's owners hand it out"
-_MOST_ROWS, _LONG = 100_000, 1024  # characters that no file of theirs has in its name
-_TOLD = 5  # wrong rows that an error names
+_MAX_ROWS, _LONG = 100_000, 1024  # characters that no file of theirs has in its name
+_MAX_LISTED = 5  # wrong rows that an error names
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ def read_annotations(folder: Path) -> Annotations:
     names, rows, lines = [], [], []
     wrong, inside = [], PathResolver(folder / IMAGES)
     for line, row in read_rows(table, dict.fromkeys((NAME, LABEL, VOTES, PARTITION), _REMEDY)):
-        names.append(inside.path(row[NAME], f"{table}, line {line}"))
+        names.append(inside.resolve(row[NAME], f"{table}, line {line}"))
         rows.append(row)
         lines.append(line)
-        if len(rows) > _MOST_ROWS:
-            raise DataError(f"{table} has more than {_MOST_ROWS:,} rows, which MHIST has not; {_REMEDY}")
+        if len(rows) > _MAX_ROWS:
+            raise DataError(f"{table} has more than {_MAX_ROWS:,} rows, which MHIST has not; {_REMEDY}")
         if problem := _problem(row):
             wrong.append(f"line {line}: {problem}")
     _refuse(table, wrong)
@@ -83,8 +83,8 @@ def _problem(row: Mapping[str, str]) -> str | None:
 def _refuse(table: Path, wrong: list[str]) -> None:
     if wrong:
         count = f" ({len(wrong):,} rows are wrong)" if len(wrong) > 1 else ""
-        more = f"; and {len(wrong) - _TOLD:,} more" if len(wrong) > _TOLD else ""
-        raise DataError(f"{table}{count}, {'; '.join(wrong[:_TOLD])}{more}; {_REMEDY}")
+        more = f"; and {len(wrong) - _MAX_LISTED:,} more" if len(wrong) > _MAX_LISTED else ""
+        raise DataError(f"{table}{count}, {'; '.join(wrong[:_MAX_LISTED])}{more}; {_REMEDY}")
 
 
 def _refuse_absent(table: Path, parts: list[str]) -> None:

@@ -76,7 +76,7 @@ def _with_subclasses(
     file: ArrayFile, parts: dict[str, Samples], classes: tuple[str, ...]
 ) -> tuple[dict[str, Samples], Names | None]:
     """The parts with their subclasses, if there are arrays of them."""
-    found = {ending: file.texts(f"subclasses{ending}", len(part)) for ending, part in parts.items()}
+    found = {ending: file.load_text(f"subclasses{ending}", len(part)) for ending, part in parts.items()}
     there = [fine for fine in found.values() if fine is not None]
     if not there:
         return parts, None
@@ -148,7 +148,7 @@ def _named(file: ArrayFile, count: int) -> tuple[str, ...]:
             f"{file.path}: classes must be (k,) names of no more classes than there are images ({count:,}), "
             f"got {found.shape}"
         )
-    texts = file.texts("classes", len(found))
+    texts = file.load_text("classes", len(found))
     names = () if texts is None else tuple(texts.tolist())
     if twice := [name for name, times in Counter(names).items() if times > 1]:
         raise DataError(f"{file.path}: two classes have the same name {twice[0][:80]!r}")
@@ -164,12 +164,12 @@ def _samples(file: ArrayFile, ending: str, labels: NDArray[Any], classes: tuple[
         hint = "; labels count from 0" if missing[0] == 0 and labels.dtype.kind != "U" else ""
         raise DataError(f"{file.path}: y{ending} has no image of class {classes[missing[0]]}{hint}")
     part = ending.removeprefix("_") or "x"
-    ids = file.texts(f"ids{ending}", len(labels))
+    ids = file.load_text(f"ids{ending}", len(labels))
     if ids is None:
         ids = np.char.add(f"{part}/", np.arange(len(labels)).astype(str))
     elif len(np.unique(ids)) < len(ids):
         raise DataError(f"{file.path}: ids{ending} names an image twice; ids must be unique")
-    return Samples(images, numbers, ids, file.texts(f"groups{ending}", len(labels)))
+    return Samples(images, numbers, ids, file.load_text(f"groups{ending}", len(labels)))
 
 
 def _images(file: ArrayFile, name: str) -> Images:

@@ -38,7 +38,7 @@ class Csv(ImageFiles):
         groups: list[str] = []
         finer: list[str] = []
         for line, row in self._rows(table, progress):
-            listed.names.append(inside.path(row[self.path], f"{table}, line {line}"))
+            listed.names.append(inside.resolve(row[self.path], f"{table}, line {line}"))
             listed.labels.append(require_name(row[self.label], self.label, f"{table}, line {line}"))
             listed.parts.append(_part(row.get(self.partition), f"{table}, line {line}"))
             if self.group in row:

@@ -72,7 +72,7 @@ class EbhiSeg(ImageFiles):
 
     def _root(self) -> Path:
         """The folder of class folders."""
-        looked = list(self.folders("ebhi-seg"))
+        looked = list(self.search_folders("ebhi-seg"))
         for folder in looked:
             for root in (folder / "EBHI-SEG", folder):
                 if any(is_folder(root / kind / "image") for kind in CLASSES):

@@ -43,14 +43,14 @@ class Mhist(DatasetSource):
         origin = synthetic_origin(folder, listed.names.tolist())
         root = image_folder(folder, progress)
         files = inspect_files(root, folder / TABLE, listed, self.size is not None, progress)
-        for note in (files.conversions(), files.surplus()):
+        for note in (files.describe_conversions(), files.describe_unlisted()):
             if note:
                 progress.note(note)
         dataset = self._dataset(folder, listed, files)
         digests = pixel_digests(dataset, files)
         if not self.allow_duplicates:
             check_leakage(dataset, digests)
-        differs = describe_difference(dataset.parts, files.size_in_words())
+        differs = describe_difference(dataset.parts, files.describe_sizes())
         mark = f"synthetic: {folder} ({origin})" if origin else f"{folder} (not the published MHIST)"
         said = [SYNTHETIC_NOTICE if origin else differs, quality_notice(dataset, digests)]
         source = mark if origin or differs else str(folder)
@@ -66,7 +66,7 @@ class Mhist(DatasetSource):
 
     def _folder(self, progress: Progress) -> Path:
         looked = []
-        for folder in self.folders("mhist"):
+        for folder in self.search_folders("mhist"):
             if is_file(folder / TABLE):
                 return folder.resolve()
             looked.append(folder)
@@ -81,9 +81,9 @@ class Mhist(DatasetSource):
     def _dataset(self, folder: Path, listed: Annotations, files: MhistFiles) -> Dataset:
         votes = votes_by_class(listed.ssa)
         finer, names = (None, None) if self.subclasses == "none" else subclasses_from_votes(listed.ssa, self.subclasses)
-        chances = soft_labels(votes) if self.labels == "votes" else None
+        soft = soft_labels(votes) if self.labels == "votes" else None
         images = FileImages(files.root, files.names, (*self._size(files), 3), files.rows["sha256"])
-        every = Samples(images, listed.labels, files.names, None, finer, votes, chances)
+        every = Samples(images, listed.labels, files.names, None, finer, votes, soft)
         train, test = (every.take(np.flatnonzero(listed.parts == part)) for part in PARTS)
         for index, name in enumerate(CLASSES):
             if index not in train.labels:

@@ -45,7 +45,7 @@ class Mnist(DatasetSource):
         """The digits from the named folder, KDCOMPRESS_DATA_DIR/mnist, the cache, a download, or embedded ones."""
         if self.source == "embedded" and self.dir is None:
             return _embedded()
-        for folder in self.folders("mnist"):
+        for folder in self.search_folders("mnist"):
             if (dataset := _from_folder(folder)) is not None:
                 return dataset
             if self.dir is None and not folder.is_relative_to(cache_dir()):

@@ -35,7 +35,7 @@ class LogitsTeacher(Teacher):
                 f"{path}: logits must be floats (n, classes) and ids (n,), got {self._logits.dtype} "
                 f"{self._logits.shape} and {named.shape}"
             )
-        ids = file.texts("ids", len(self._logits))
+        ids = file.load_text("ids", len(self._logits))
         assert ids is not None  # it was read above
         if not section.preprocessing.untouched:
             raise RecipeError(f"{path} holds logits: there are no pixels that teacher.preprocessing could change")
