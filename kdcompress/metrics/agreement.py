@@ -1,4 +1,4 @@
-"""Images by how far their annotators agree."""
+"""Agreement of annotators on images."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from numpy.typing import NDArray
 
 
 def agreement_levels(votes: NDArray[np.int64]) -> list[tuple[str, NDArray[np.int64]]]:
-    """("4/7", rows) for each level of agreement in votes (n, classes), from the least to the most agreed.
+    """Group images by the agreement of their annotators, the largest share of votes that one class received.
 
-    The agreement of an image is the most votes that one class has, of all its votes. Levels of different numbers of
-    votes stay apart, be they equal as fractions. Images without votes are in none.
+    Levels of different numbers of votes stay apart even if they are equal as fractions.
+
+    Args:
+        votes: Votes for each class, (n, classes). Rows without votes are left out.
+
+    Returns:
+        Pairs of a level such as "4/7" and the row indices, from the lowest to the highest agreement.
     """
     most, total = votes.max(axis=1), votes.sum(axis=1)
     pairs = np.unique(np.stack([most, total], axis=1)[total > 0], axis=0).tolist()

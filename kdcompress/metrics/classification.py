@@ -1,4 +1,4 @@
-"""Metrics of logits on labelled images; all are fractions in [0, 1] but for the loss."""
+"""Classification metrics of logits and labels."""
 
 from __future__ import annotations
 
@@ -15,28 +15,41 @@ Labels = NDArray[np.int64]
 _BINS = 15
 
 
-METRIC_NAMES = {"accuracy": "accuracy", "auc": "AUC", "loss": "loss"}  # what they are called in text
+METRIC_NAMES = {"accuracy": "accuracy", "auc": "AUC", "loss": "loss"}  # key -> name in text
 
 
 def primary_metric(classes: int) -> str:
-    """The metric that gates and summaries speak of: `auc` for two classes, `accuracy` for more."""
+    """Return the key of the metric that gates and summaries use.
+
+    Args:
+        classes: Number of classes.
+
+    Returns:
+        "auc" for two classes, "accuracy" for more.
+    """
     return "auc" if classes == 2 else "accuracy"
 
 
 def compute_metrics(logits: Logits, labels: Labels, classes: list[str]) -> dict[str, Any]:
-    """Accuracy, recall by class, F1, calibration error, and for two classes AUC; fractions in [0, 1].
+    """Compute accuracy, F1, expected calibration error, recall by class and, for two classes, AUC.
 
-    `f1` is that of the second class of two, else the mean over classes that have images. A class without images has
-    recall None; with one class only, `auc` is None. Logits that are not finite count as wrong, and leave `ece` and
-    `auc` None.
+    Args:
+        logits: (n, classes). A row that is not finite counts as a wrong prediction.
+        labels: (n,).
+        classes: Class names.
+
+    Returns:
+        Fractions in [0, 1] by key. `f1` is that of the second of two classes, else the mean over the classes that have
+        images. `recall` is a dict, None for a class without images. `ece` is None if any logit is not finite; `auc`
+        also if all labels are of one class.
     """
     from sklearn.metrics import f1_score
 
     predicted = top1(logits)
-    known = sorted(set(labels.tolist()))
+    present = sorted(set(labels.tolist()))
     binary = len(classes) == 2
-    # Of one label, the mean over labels is its own F1
-    f1 = f1_score(labels, predicted, labels=[1] if binary else known, average="macro", zero_division=0)
+    # With one label, the macro average is that label's own F1
+    f1 = f1_score(labels, predicted, labels=[1] if binary else present, average="macro", zero_division=0)
     result: dict[str, Any] = {
         "accuracy": float(np.mean(predicted == labels)),
         "f1": float(f1),
@@ -47,7 +60,7 @@ def compute_metrics(logits: Logits, labels: Labels, classes: list[str]) -> dict[
 
 
 def accuracy(logits: Logits, labels: Labels) -> float:
-    """The fraction of samples whose largest logit is that of their label.
+    """Compute the fraction of samples whose largest logit is that of their label.
 
     Args:
         logits: (n, classes).
@@ -60,46 +73,61 @@ def accuracy(logits: Logits, labels: Labels) -> float:
 
 
 def basic_metrics(logits: Logits, labels: Labels) -> dict[str, float | None]:
-    """The metrics that a run gives at once: accuracy, and for two classes the AUC.
+    """Compute the metrics that a run reports when training ends: accuracy and, for two classes, AUC.
 
     Args:
         logits: (n, classes).
         labels: (n,).
 
     Returns:
-        {"accuracy"} or {"accuracy", "auc"}; the AUC is None where it is not defined.
+        {"accuracy"} or {"accuracy", "auc"}; the AUC is None where it is undefined.
     """
     result: dict[str, float | None] = {"accuracy": accuracy(logits, labels)}
     return {**result, "auc": auc(logits, labels)} if logits.shape[-1] == 2 else result
 
 
 def top1(logits: Logits) -> NDArray[np.int64]:
-    """The class of the largest logit by row; -1, which is no class, for a row that is not finite."""
+    """Return the index of the largest logit of each row.
+
+    Args:
+        logits: (..., classes).
+
+    Returns:
+        Class indices; -1 for rows that are not finite.
+    """
     return np.where(np.isfinite(logits).all(axis=-1), logits.argmax(axis=-1), -1)
 
 
 def expected_calibration_error(logits: Logits, labels: Labels, bins: int = _BINS) -> float:
-    """Expected calibration error in [0, 1]: the mean gap between confidence and accuracy over equal bins of confidence.
+    """Compute the expected calibration error over bins of confidence of equal width.
 
-    sum_b n_b / n * |accuracy_b - confidence_b|, confidence being the largest probability (Guo et al. 2017, eq. 3).
+    sum_b n_b / n * |accuracy_b - confidence_b|, where confidence is the largest probability (Guo et al. 2017, eq. 3).
+
+    Args:
+        logits: Finite logits, (n, classes).
+        labels: (n,).
+        bins: Number of bins.
+
+    Returns:
+        Calibration error in [0, 1].
     """
     probabilities = softmax(logits)
-    confidence, right = probabilities.max(axis=-1), probabilities.argmax(axis=-1) == labels
+    confidence, correct = probabilities.max(axis=-1), probabilities.argmax(axis=-1) == labels
     index = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = np.bincount(index, weights=right - confidence, minlength=bins)
+    gaps = np.bincount(index, weights=correct - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / len(labels))
 
 
 def recall(predicted: NDArray[np.int64], labels: Labels, classes: int) -> list[float | None]:
-    """Recall by class.
+    """Compute recall by class.
 
     Args:
-        predicted: Class indices (n,); -1 is no class.
+        predicted: Class indices, (n,); -1 stands for no class.
         labels: (n,).
-        classes: The number of classes.
+        classes: Number of classes.
 
     Returns:
-        A fraction in [0, 1] for each class, None for one without images.
+        A fraction in [0, 1] for each class, None for a class without images.
     """
-    own = [predicted[labels == index] == index for index in range(classes)]
-    return [float(hits.mean()) if len(hits) else None for hits in own]
+    hits = [predicted[labels == index] == index for index in range(classes)]
+    return [float(own.mean()) if len(own) else None for own in hits]

@@ -1,4 +1,4 @@
-"""How well two classes are told apart by their order alone, wherever the line between them is drawn."""
+"""Area under the ROC curve of two-class logits."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ from numpy.typing import NDArray
 
 
 def auc(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float | None:
-    """The area under the ROC curve of P(second class), in [0, 1]: one over all samples, ties counting a half.
+    """Compute the area under the ROC curve of P(second class); ties count one half.
 
-    `logits` (n, 2) are ranked by the second minus the first, which ranks as the probability does. None where the labels
-    are all of one class, or a logit is not finite.
+    Samples are ranked by the margin, the second logit minus the first, which orders them as the probability does.
+
+    Args:
+        logits: (n, 2).
+        labels: (n,), 0 or 1.
+
+    Returns:
+        AUC in [0, 1]; None if all labels are of one class or a logit is not finite.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -20,6 +26,13 @@ def auc(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float | None:
 
 
 def margins(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The second of two logits minus the first (n,): the logit of P(second class)."""
+    """Compute the margin of each sample, which is the log-odds of the second class.
+
+    Args:
+        logits: (n, 2).
+
+    Returns:
+        Second logit minus first, (n,).
+    """
     wide = logits.astype(np.float64)
     return np.asarray(wide[:, 1] - wide[:, 0])

@@ -1,4 +1,4 @@
-"""Softmax and the loss that belongs to it, in float64 whatever the logits are in."""
+"""Softmax, log-softmax and cross-entropy in float64."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 
 def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
-    """The softmax over the last axis.
+    """Compute the softmax over the last axis.
 
     Args:
-        logits: Of any shape (..., classes).
+        logits: (..., classes), of any float type.
 
     Returns:
         Probabilities of the same shape, NaN in rows that are not finite.
@@ -22,27 +22,27 @@ def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def log_softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
-    """The logarithm of the softmax over the last axis, without underflow.
+    """Compute the logarithm of the softmax over the last axis, without underflow.
 
     Args:
-        logits: Of any shape (..., classes).
+        logits: (..., classes), of any float type.
 
     Returns:
-        Log probabilities, in nats, of the same shape.
+        Log probabilities of the same shape, in nats.
     """
     shifted = _shifted(logits)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
 def cross_entropy(logits: NDArray[Any], labels: NDArray[np.int64]) -> float:
-    """The mean of -log softmax(logits)[label].
+    """Compute the mean cross-entropy, -log softmax(logits)[label].
 
     Args:
         logits: (n, classes).
         labels: (n,), in [0, classes).
 
     Returns:
-        The mean cross-entropy, in nats.
+        Mean cross-entropy, in nats.
     """
     return float(np.mean(-log_softmax(logits)[np.arange(len(labels)), labels]))
 
