@@ -1,5 +1,5 @@
-"""Where kept work lies: data and what is known of image folders, target caches, zoo teachers we trained, models given
-in memory, exported teachers."""
+"""The user's cache: data, indexes of image folders, soft targets, trained zoo teachers, models passed in memory and
+exported teachers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,16 @@ KINDS = ("data", "index", "models", "teachers", "targets", "exports")
 
 
 def cache_dir(kind: str = "") -> Path:
-    """The cache folder (`KDCOMPRESS_CACHE_DIR`, else the user's cache folder), or one kind's place in it.
+    """Return the cache folder: `KDCOMPRESS_CACHE_DIR`, else the user's cache folder of the platform.
 
-    Errors: RunError where a link has that place, which would lead what is written and deleted out of the cache.
+    Args:
+        kind: Subfolder, one of KINDS; "" for the cache folder itself.
+
+    Returns:
+        The folder, which may not exist yet.
+
+    Raises:
+        RunError: If the subfolder is a link: files would be written and deleted outside the cache.
     """
     root = os.environ.get("KDCOMPRESS_CACHE_DIR")
     folder = Path(root or platformdirs.user_cache_dir("kdcompress")).expanduser().resolve() / kind
@@ -34,20 +41,23 @@ def cache_dir(kind: str = "") -> Path:
 
 
 def list_entries() -> list[tuple[str, str, int]]:
-    """What lies in the cache: (kind, name, bytes) of every entry, sorted."""
-    found = []
+    """Return (kind, name, bytes) of every entry of the cache, sorted by kind and name."""
+    rows = []
     for kind in KINDS:
         folder = cache_dir() / kind
         for item in sorted(() if folder.is_symlink() else folder.glob("*")):
             if item.is_dir() and not item.is_symlink():
-                found.append((kind, item.name, size_of(item)))
-    return found
+                rows.append((kind, item.name, size_of(item)))
+    return rows
 
 
 def clear_cache() -> int:
-    """Delete what kdcompress put into the cache, by the names that it gives, but what a run is making at this moment.
+    """Delete the entries of the cache, except those that a run is writing.
 
-    Returns the bytes freed. Anything else stays, and so does the folder that it is in.
+    Only files with names that kdcompress gives are deleted; anything else stays, together with its folder.
+
+    Returns:
+        Number of bytes freed.
     """
     freed = 0
     for kind, name, size in list_entries():
@@ -68,26 +78,42 @@ def clear_cache() -> int:
 
 
 def delete_entry(folder: Path, artefacts: Artefacts) -> None:
-    """Delete a damaged entry; RunError if something lies in its folder that is not ours, and must not be lost."""
+    """Delete a damaged entry of the cache.
+
+    Args:
+        folder: The entry, which may be missing.
+        artefacts: Names of the files that it may contain.
+
+    Raises:
+        RunError: If the folder contains a file that kdcompress did not write.
+    """
     if not folder.is_dir():
         return
-    if kept := artefacts.delete(folder):
-        raise RunError(f"{folder / kept[0]} is no part of the cache; move it away, then try again")
+    if remaining := artefacts.delete(folder):
+        raise RunError(f"{folder / remaining[0]} is no part of the cache; move it away, then try again")
     folder.rmdir()
 
 
 def _artefacts(kind: str, name: str) -> Artefacts | None:
-    """What is ours in an entry of the cache; None of a folder that we would not have named so."""
-    plain = name.removesuffix(".part")
-    kinds = ("mnist", "mhist") if kind == "data" else (kind,)
-    return next((CACHE[one][1] for one in kinds if CACHE[one][0].fullmatch(plain)), None)
+    """Return the names of the files of an entry; None for a folder that is not named as kdcompress names entries."""
+    stem = name.removesuffix(".part")
+    keys = ("mnist", "mhist") if kind == "data" else (kind,)
+    return next((CACHE[key][1] for key in keys if CACHE[key][0].fullmatch(stem)), None)
 
 
 @contextmanager
 def lock_entry(kind: str, name: str, progress: Progress) -> Iterator[Path]:
-    """Hold the one lock of a cache entry and give its folder, which need not exist yet.
+    """Context manager that holds the lock of a cache entry.
 
-    A second run that wants the same entry waits, and says so; the system frees the lock of a killed run.
+    A second run that needs the same entry waits. The operating system releases the lock of a killed run.
+
+    Args:
+        kind: One of KINDS.
+        name: Name of the entry.
+        progress: Is notified when another run holds the lock.
+
+    Yields:
+        Folder of the entry, which may not exist yet.
     """
     path = _lock_path(kind, name)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Where two recipes differ."""
+"""Comparison of two recipes."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
-    """The first dotted key in which two recipes differ, with both values; None where they agree."""
-    one, other = _flat(before), _flat(now)
-    return next(
-        (
-            (key, one.get(key), other.get(key))
-            for key in sorted(one.keys() | other.keys())
-            if one.get(key) != other.get(key)
-        ),
-        None,
-    )
+def first_difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
+    """Find the first key, in sorted order, in which two recipes differ.
+
+    Args:
+        before: Nested mapping.
+        after: Nested mapping.
+
+    Returns:
+        Dotted key, value in `before` and value in `after` (None where the key is missing), or None if they are equal.
+    """
+    left, right = _flatten(before), _flatten(after)
+    for key in sorted(left.keys() | right.keys()):
+        if left.get(key) != right.get(key):
+            return key, left.get(key), right.get(key)
+    return None
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
+        flat.update(_flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
     return flat

@@ -1,12 +1,12 @@
-"""The error tree; every error states the rule, the received value and the remedy in one line.
+"""The exception hierarchy. Every message states the rule, the received value and the remedy in one line.
 
-KDCompressError            anything kdcompress refuses or fails at (exit 1)
- ├── UsageError            asked for wrongly (exit 2)
- │    └── RecipeError      a recipe, key or value that is not valid
+KDCompressError            any error that kdcompress raises on purpose (exit 1)
+ ├── UsageError            an invalid command or call (exit 2)
+ │    └── RecipeError      an invalid recipe, key or value
  ├── DataError             a data set that is missing, damaged or inconsistent
- ├── ModelError            a model that cannot be loaded or does not fit
+ ├── ModelError            a model that cannot be loaded or does not fit its role
  ├── TargetsError          teacher outputs that cannot be used as targets
- ├── TrainingError         training that cannot go on
+ ├── TrainingError         training that cannot continue
  ├── RunError              a run folder that cannot be used
  ├── ExportError           a model that a format cannot express
  └── MissingExtraError     an optional package is not installed
@@ -16,7 +16,15 @@ from __future__ import annotations
 
 
 def one_line(exc: BaseException, limit: int = 300) -> str:
-    """What an exception of another library says, with its type, in one line of about `limit` characters."""
+    """Format an exception of another library in one line.
+
+    Args:
+        exc: The exception.
+        limit: Maximum length of its message, in characters.
+
+    Returns:
+        Type and message.
+    """
     return f"{type(exc).__name__}: {' '.join(str(exc).split())[:limit] or 'no message'}"
 
 
@@ -27,13 +35,13 @@ class KDCompressError(Exception):
 
 
 class UsageError(KDCompressError):
-    """The command or call was asked for wrongly."""
+    """The command or call is invalid."""
 
     exit_code = 2
 
 
 class RecipeError(UsageError):
-    """A recipe, one of its keys, or a value is not valid."""
+    """A recipe, one of its keys, or a value is invalid."""
 
 
 class DataError(KDCompressError):
@@ -49,7 +57,7 @@ class TargetsError(KDCompressError):
 
 
 class TrainingError(KDCompressError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class RunError(KDCompressError):
@@ -61,4 +69,4 @@ class ExportError(KDCompressError):
 
 
 class MissingExtraError(KDCompressError):
-    """An optional package is needed and not installed."""
+    """An optional package is required and not installed."""

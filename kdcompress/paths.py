@@ -1,4 +1,4 @@
-"""Names that come from a file (JSON, TOML, a table, a model), joined to their folder: they never lead out of it."""
+"""Safe joining of untrusted file names (from JSON, TOML, a table or a model) to a folder."""
 
 from __future__ import annotations
 
@@ -12,21 +12,37 @@ _MAX_SHOWN = 80  # characters of a name in a message
 
 
 def safe_join(folder: Path, name: object, what: str, error: type[KDCompressError]) -> Path:
-    """`folder` / `name`, where `name` was read from a file; `what` names that file, and the place in it, in errors.
+    """Join an untrusted relative name to a folder, which it must not leave.
 
-    Backslashes separate parts, too. The path need not exist. Errors: `error` for a name that is no text, empty,
-    absolute, that climbs (`..`), names the folder itself, holds control characters, or leaves the folder through a
-    link, which need not be its last part.
+    Backslashes separate parts, too. The path need not exist.
+
+    Args:
+        folder: The folder.
+        name: Name that was read from a file.
+        what: The file that holds the name, and the position in it, for messages.
+        error: Exception to raise.
+
+    Returns:
+        `folder` / `name`.
+
+    Raises:
+        KDCompressError: As `error`, for a name that is not text, is empty or absolute, contains `..` or control
+            characters, is the folder itself, or leaves the folder through a link anywhere on the way.
     """
-    path = folder.joinpath(*_parts(folder, name, what, error))
-    real, root = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
-    if not real.is_relative_to(root):
-        raise error(f"{what}: {_shown(name)} leaves the folder {folder} through a link to {real}")
+    path = folder.joinpath(*_split(folder, name, what, error))
+    resolved, root = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
+    if not resolved.is_relative_to(root):
+        raise error(f"{what}: {_shorten(name)} leaves the folder {folder} through a link to {resolved}")
     return path
 
 
 def is_safe_path(folder: Path, name: object) -> bool:
-    """Whether `below` would take the name."""
+    """Return whether `safe_join` accepts a name.
+
+    Args:
+        folder: The folder.
+        name: Name that was read from a file.
+    """
     try:
         safe_join(folder, name, "", KDCompressError)
     except KDCompressError:
@@ -34,26 +50,33 @@ def is_safe_path(folder: Path, name: object) -> bool:
     return True
 
 
-def _parts(folder: Path, name: object, what: str, error: type[KDCompressError]) -> tuple[str, ...]:
+def _split(folder: Path, name: object, what: str, error: type[KDCompressError]) -> tuple[str, ...]:
     if not isinstance(name, str) or not name.strip():
-        raise error(f"{what}: a name of a file below {folder} must be text that is not empty, got {_shown(name)}")
+        raise error(f"{what}: a name of a file below {folder} must be text that is not empty, got {_shorten(name)}")
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
-        raise error(f"{what}: the name {_shown(name)} holds control characters")
+        raise error(f"{what}: the name {_shorten(name)} holds control characters")
     plain = PurePosixPath(name.replace("\\", "/"))
     if plain.is_absolute() or ".." in plain.parts or not plain.parts:
-        raise error(f"{what}: {_shown(name)} leads out of the folder {folder}; names are relative to it, and inside")
+        raise error(f"{what}: {_shorten(name)} leads out of the folder {folder}; names are relative to it, and inside")
     return plain.parts
 
 
-def _shown(name: object) -> str:
+def _shorten(name: object) -> str:
     text = repr(name)
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def check_regular_file(path: Path, error: type[KDCompressError]) -> None:
-    """`error` for a path that is there and no regular file: reading a FIFO or a device would never end.
+    """Check that a path, if it exists, is a regular file: reading a FIFO or a device would never end.
 
-    Links are followed; a path that is not there is left to whoever opens it.
+    Links are followed. A missing path passes; opening it fails later.
+
+    Args:
+        path: The path.
+        error: Exception to raise.
+
+    Raises:
+        KDCompressError: As `error`, for a folder, a FIFO, a socket or a device.
     """
     try:
         mode = path.stat().st_mode

@@ -1,5 +1,5 @@
-"""Processes of our own: they find kdcompress where this process found it, look for nothing in the current folder, and
-end with the process that started them."""
+"""Child processes that import kdcompress from where this process did, never import from the current folder, and end
+with their parent."""
 
 from __future__ import annotations
 
@@ -13,74 +13,97 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-# Isolated, Python takes neither the current folder nor the user's variables for places of modules: the places are this
-# process's own, given by name
-_START = (
+# In isolated mode Python ignores the current folder and PYTHONPATH; the child receives this process's sys.path instead
+_BOOTSTRAP = (
     "import json, runpy, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
     "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
 )
-_SIZE = 8  # bytes before a message that say how long it is
+_SIZE = 8  # bytes of the length before each message
 
 
 def start_module(module: str, *arguments: str, environment: Mapping[str, str] | None = None, **pipes: Any) -> Any:
-    """Start `python -m module` as a child with a pipe to its standard input, which `receive` reads.
+    """Start `python -m module` as a child process that ends when the pipe to its standard input closes.
 
-    The child ends when that pipe does. `pipes` are those of subprocess.Popen.
+    Args:
+        module: Name of the module, which calls `receive_job`.
+        *arguments: Command-line arguments.
+        environment: Variables to add to those of this process.
+        **pipes: `stdout` and `stderr` of subprocess.Popen.
+
+    Returns:
+        The subprocess.Popen object.
     """
-    command = [sys.executable, "-I", "-c", _START, json.dumps(_places()), module, *arguments]
+    command = [sys.executable, "-I", "-c", _BOOTSTRAP, json.dumps(_module_path()), module, *arguments]
     return subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdin=subprocess.PIPE, **pipes)
 
 
-def _places() -> list[str]:
-    """Where modules are looked for, without the current folder, and with that of kdcompress."""
+def _module_path() -> list[str]:
+    """Return sys.path without the current folder (unless PYTHONPATH names it) and with the folder of kdcompress."""
     here = os.path.realpath(Path.cwd())
     root = str(Path(__file__).resolve().parents[1])
-    found = [str(Path(place).absolute()) for place in sys.path if place]
-    asked = {os.path.realpath(place) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place}
-    places = [place for place in found if os.path.realpath(place) != here or here in asked]
-    return [*dict.fromkeys([*places, root])]
+    absolute = [str(Path(folder).absolute()) for folder in sys.path if folder]
+    named = {os.path.realpath(folder) for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder}
+    folders = [folder for folder in absolute if os.path.realpath(folder) != here or here in named]
+    return [*dict.fromkeys([*folders, root])]
 
 
 def send_job(process: Any, job: Mapping[str, Any], content: bytes = b"") -> None:
-    """Give a child its job, and bytes beside it."""
+    """Send a job to a child process.
+
+    Args:
+        process: What `start_module` returned.
+        job: The job, as JSON values.
+        content: Bytes that belong to it.
+    """
     for message in (json.dumps(job).encode(), content):
         process.stdin.write(len(message).to_bytes(_SIZE, "big") + message)
     process.stdin.flush()
 
 
 def read_lines(children: Sequence[Any]) -> Iterator[str]:
-    """What children write on their standard outputs, line by line as it comes, until all have ended."""
-    found: queue.Queue[str | None] = queue.Queue()
+    """Read the standard outputs of several child processes as lines arrive, until all have ended.
+
+    Args:
+        children: What `start_module` returned, with `stdout` as a pipe.
+
+    Yields:
+        Lines, without their line ends.
+    """
+    lines: queue.Queue[str | None] = queue.Queue()
 
     def read(child: Any) -> None:
         for line in child.stdout:
-            found.put(line.decode("utf-8", "replace").rstrip())
-        found.put(None)
+            lines.put(line.decode("utf-8", "replace").rstrip())
+        lines.put(None)
 
     for child in children:
         threading.Thread(target=read, args=(child,), daemon=True).start()
     ended = 0
     while ended < len(children):
-        if (line := found.get()) is None:
+        if (line := lines.get()) is None:
             ended += 1
         else:
             yield line
 
 
 def receive_job() -> tuple[dict[str, Any], bytes]:
-    """In a child: the job and the bytes beside it. From now on the child ends as soon as its parent does."""
-    job, content = _message(), _message()
+    """Receive the job in a child process, which from then on ends as soon as its parent does.
+
+    Returns:
+        The job and the bytes that belong to it.
+    """
+    document, content = _read_message(), _read_message()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    found: dict[str, Any] = json.loads(job)
-    return found, content
+    job: dict[str, Any] = json.loads(document)
+    return job, content
 
 
-def _message() -> bytes:
-    return _exactly(int.from_bytes(_exactly(_SIZE), "big"))
+def _read_message() -> bytes:
+    return _read_exactly(int.from_bytes(_read_exactly(_SIZE), "big"))
 
 
-def _exactly(size: int) -> bytes:
-    """So many bytes of standard input, read without a buffer, whose lock would stay held at the end."""
+def _read_exactly(size: int) -> bytes:
+    """Read `size` bytes of standard input unbuffered: the lock of a buffer would still be held when the child ends."""
     pieces = []
     while size:
         piece = os.read(0, min(size, 1 << 20))

@@ -1,7 +1,7 @@
-"""Whether code that came with a file may run: never, unless the user says so for one command (`--trust-code`).
+"""Permission to run code that comes with a file: denied, unless the user passes `--trust-code`.
 
-Code that the user names (`module:function` on the command line, or in a recipe given to distill or sweep) needs no
-such word; code that a model file, a SavedModel's graph or a run's own recipe names does.
+Code that the user names (`module:function` on the command line, or in a recipe passed to distill or sweep) needs no
+permission; code that a model file, a SavedModel graph or a run's own recipe names does.
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ REMEDY = "add --trust-code (trust_code=True) if you trust who made it"
 
 
 def trusts_code() -> bool:
-    """Whether code from files may run at this moment."""
+    """Return whether code from files may currently run."""
     return _TRUSTED.get()
 
 
 @contextmanager
 def trusting_code(trusted: bool = True) -> Iterator[None]:
-    """Within it, code from files runs if `trusted`; nothing in a file can say so."""
+    """Context manager that permits or denies code from files. Nothing in a file can set it.
+
+    Args:
+        trusted: Whether code from files may run.
+    """
     token = _TRUSTED.set(trusted)
     try:
         yield
