@@ -1,4 +1,4 @@
-"""Write the JSON schemas of the documents that commands leave: python docs/make_schemas.py."""
+"""Write the JSON schemas of the documents that commands leave and print: python docs/make_schemas.py."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from pathlib import Path
 from kdcompress.runs.documents import schemas
 
 for name, schema in schemas().items():
-    path = Path(__file__).parent / "schemas" / name.replace(".json", ".schema.json")
+    path = Path(__file__).parent / "schemas" / f"{name}.schema.json"
     text = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
     path.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")

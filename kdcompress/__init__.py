@@ -10,11 +10,31 @@ if TYPE_CHECKING:
     from kdcompress.api import Run, bench, distill, export, predict, report, sweep, verify
     from kdcompress.config.recipe import Recipe
     from kdcompress.errors import KDCompressError
+    from kdcompress.runs.schemas import (
+        Benchmark,
+        Export,
+        FilesCheck,
+        ModelCosts,
+        Prediction,
+        Report,
+        RunResult,
+        SweepResult,
+        Verification,
+    )
 
 __all__ = [
+    "Benchmark",
+    "Export",
+    "FilesCheck",
     "KDCompressError",
+    "ModelCosts",
+    "Prediction",
     "Recipe",
+    "Report",
     "Run",
+    "RunResult",
+    "SweepResult",
+    "Verification",
     "__version__",
     "bench",
     "distill",
@@ -25,15 +45,13 @@ __all__ = [
     "verify",
 ]
 
+_RESULTS = (
+    "Benchmark", "Export", "FilesCheck", "ModelCosts", "Prediction", "Report", "RunResult", "SweepResult",
+    "Verification",
+)  # fmt: skip
 _HOME = {
-    "bench": "kdcompress.api",
-    "distill": "kdcompress.api",
-    "export": "kdcompress.api",
-    "predict": "kdcompress.api",
-    "report": "kdcompress.api",
-    "sweep": "kdcompress.api",
-    "verify": "kdcompress.api",
-    "Run": "kdcompress.api",
+    **dict.fromkeys(("Run", "bench", "distill", "export", "predict", "report", "sweep", "verify"), "kdcompress.api"),
+    **dict.fromkeys(_RESULTS, "kdcompress.runs.schemas"),
     "Recipe": "kdcompress.config.recipe",
     "KDCompressError": "kdcompress.errors",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def predict(model: Opened, paths: list[Path]) -> tuple[list[dict[str, Any]], dic
     return rows, refused
 
 
-def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write predictions as CSV, whole or not at all."""
     text = io.StringIO()
     writer = csv.DictWriter(text, ["image", "class", "probability"], lineterminator="\n")

@@ -12,9 +12,9 @@ from kdcompress.runs.folder import RunFolder
 
 MACHINE = {
     "cpu": "TEST DATA, no machine",
-    "cores": 2,
+    "usable_cores": 2,
     "governor": "none",
-    "load": [0.1, 0.2],
+    "load": {"before": 0.1, "during": 0.2, "load_1min": None},
     "versions": {"onnx": "0"},
 }
 

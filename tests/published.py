@@ -12,11 +12,15 @@ SCHEMAS = Path(__file__).parents[1] / "docs" / "schemas"
 
 
 def schema_of(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((SCHEMAS / name.replace(".json", ".schema.json")).read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
     return found
 
 
 def check_published(path: Path) -> None:
-    document = json.loads(path.read_text(encoding="utf-8"))
+    """A document that a command left keeps to the schema of its name."""
+    check_document(json.loads(path.read_text(encoding="utf-8")), path.stem)
+
+
+def check_document(document: dict[str, Any], name: str) -> None:
     assert document["schema_version"] == 1
-    jsonschema.Draft202012Validator(schema_of(path.name)).validate(document)
+    jsonschema.Draft202012Validator(schema_of(name)).validate(document)

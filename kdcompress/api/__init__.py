@@ -1,12 +1,14 @@
 """The verbs: wiring only."""
 
 from kdcompress.api._bench import bench
-from kdcompress.api._distill import default_out, distill, distill_resolved, plan, recipe_of
+from kdcompress.api._distill import distill, distill_resolved, plan
+from kdcompress.api._export import export
 from kdcompress.api._predict import predict, predict_files
-from kdcompress.api._prove import export, verify, verify_files
+from kdcompress.api._recipe import default_out, recipe_of
 from kdcompress.api._report import report
 from kdcompress.api._source import Run
 from kdcompress.api._sweep import default_sweep, sweep
+from kdcompress.api._verify import verify, verify_files
 
 __all__ = [
     "Run",

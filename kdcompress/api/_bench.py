@@ -4,42 +4,68 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kdcompress.api._document import document
 from kdcompress.api._source import Run, source_of
 from kdcompress.errors import RunError, UsageError
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import read_checked, write_document
 from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.schemas import Benchmark
 from kdcompress.trust import trusting_code
 
 if TYPE_CHECKING:
     from kdcompress.benchmarking._request import Request
 
 
-@document
 def bench(
     *sources: str | Path | Run,
     threads: Iterable[int] | None = None,
     batch_sizes: Iterable[int] = (1,),
+    duration: float = 1.0,
+    max_slowdown: float | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    end_to_end: str | Path | None = None,
     data_dir: str | Path | None = None,
     trust_code: bool = False,
     progress: Progress | None = None,
-    **choices: Any,
-) -> dict[str, Any]:
-    """Time the teacher and every exported student of a run, or model files (.onnx, .tflite) against the first of them.
+) -> Benchmark:
+    """Time the teacher and every exported student of a run, or model files against the first of them.
 
-    Returns the document that `kdcompress bench --json` prints, which a run keeps as bench.json; its `passed` says
-    whether the gate was kept. `threads` are one and all cores by default. `choices` are duration (seconds a model),
-    max_slowdown (student time / teacher time), input_shape (of files that leave it open), end_to_end (a folder of
-    images to time from file to answer). `trust_code` lets code run that came with the run or its files. A
-    KeyboardInterrupt gives what was finished, marked `interrupted`; it takes
-    the place of an earlier result only if that was interrupted, too. Errors: KDCompressError.
+    A KeyboardInterrupt gives what was finished, marked `interrupted`; it takes the place of an earlier result only if
+    that was interrupted, too.
+
+    Args:
+        *sources: One run, or .onnx and .tflite files.
+        threads: Numbers of threads to time with; one and all cores by default.
+        batch_sizes: Images a call.
+        duration: Seconds that each model is timed at each setting, above 0 and at most 3600.
+        max_slowdown: Gate: student time / teacher time, above 0; fails where the whole 95 % interval lies above it.
+        input_shape: Height, width and channels, for files that leave them open.
+        end_to_end: A folder of images, to time from file to answer, too.
+        data_dir: Where the run's data lie now, if they were moved.
+        trust_code: Let code run that came with the run or the files.
+        progress: Hears what is being done.
+
+    Returns:
+        What was measured, as `kdcompress bench --json` prints it; a run keeps it as bench.json. `passed` says whether
+        the gate was kept.
+
+    Raises:
+        UsageError: An argument is out of its range, or the sources are neither one run nor files.
+        KDCompressError: A model, the run or the data cannot be used.
     """
     from kdcompress.benchmarking._request import make_request
 
-    request, listener = make_request(threads, batch_sizes, **choices), progress or Progress()
+    request = make_request(
+        threads,
+        batch_sizes,
+        duration=duration,
+        max_slowdown=max_slowdown,
+        input_shape=input_shape,
+        end_to_end=end_to_end,
+    )
+    listener = progress or Progress()
     found = [source_of(source) for source in sources]
     if len(found) == 1 and isinstance(found[0], RunFolder):
         with trusting_code(trust_code):
@@ -50,10 +76,10 @@ def bench(
     from kdcompress.benchmarking._bench import measure
     from kdcompress.benchmarking._lineup import of_files
 
-    return measure(of_files(files, request), request, listener)
+    return Benchmark.of(measure(of_files(files, request), request, listener))
 
 
-def _bench_run(run: RunFolder, request: Request, data_dir: Path | None, progress: Progress) -> dict[str, Any]:
+def _bench_run(run: RunFolder, request: Request, data_dir: Path | None, progress: Progress) -> Benchmark:
     from kdcompress.benchmarking._bench import measure
     from kdcompress.benchmarking._lineup import RESULT, of_run
 
@@ -64,7 +90,7 @@ def _bench_run(run: RunFolder, request: Request, data_dir: Path | None, progress
         else:
             write_document(run / RESULT, result)
             run.commit(RESULT)
-    return {"run": str(run.path), **result}
+    return Benchmark.of({"run": str(run.path), **result})
 
 
 def _whole(path: Path) -> bool:

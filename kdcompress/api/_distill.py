@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdcompress.api._source import Run, reference_of
-from kdcompress.config.recipe import Recipe, check_files, resolve
+from kdcompress.api._recipe import default_out, recipe_of
+from kdcompress.api._source import Run
+from kdcompress.config.recipe import Recipe, check_files
 from kdcompress.data import load_data
 from kdcompress.errors import KDCompressError
 from kdcompress.files import write_json
 from kdcompress.progress import Progress
-from kdcompress.runs.documents import read_checked, versioned
+from kdcompress.runs.documents import read_checked
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import METRICS, MODELS, RECIPE, remedy
+from kdcompress.runs.schemas import Plan, RunResult, versioned
 from kdcompress.trust import trusting_code
 from kdcompress.versions import versions
 
@@ -24,11 +26,11 @@ if TYPE_CHECKING:
     from kdcompress.pipeline.distillation import Outcome
 
 
-def recipe_of(
+def distill(
     recipe: str | Path | Mapping[str, Any] | Recipe = "mnist",
     *,
     data_dir: str | Path | None = None,
-    teacher: str | Path | Any = None,
+    teacher: str | Path | Sequence[Any] | Any = None,
     student: str | Path | Any = None,
     unlabelled: str | Path | None = None,
     method: str | None = None,
@@ -39,73 +41,48 @@ def recipe_of(
     limit: int | None = None,
     baseline: bool | None = None,
     settings: Mapping[str, Any] | None = None,
-    files: bool = True,
-) -> Recipe:
-    """The recipe that these arguments ask for; the arguments win over `recipe`, `settings` (dotted keys) over both.
-
-    `teacher` and `student` are a zoo name, a `.keras` file, `module:function`, or a Keras model in memory (of which the
-    cache then keeps a copy); a teacher may also be an ONNX or TFLite file, a SavedModel folder, an npz file of logits,
-    or a list of teachers, which are averaged. `unlabelled` is a folder of further images. Without `files`, model files
-    need not be there. Errors: RecipeError.
-    """
-    given = {
-        "data.dir": data_dir and str(data_dir),
-        "unlabelled.dir": unlabelled and str(unlabelled),
-        **_teachers(teacher),
-        "student.model": reference_of(student),
-        "method.name": method,
-        "method.temperature": temperature,
-        "method.alpha": alpha,
-        "seed": seed,
-        "split.limit": limit,
-        "baseline": baseline,
-    }
-    overrides = {key: value for key, value in given.items() if value is not None}
-    base = recipe.to_dict() if isinstance(recipe, Recipe) else recipe
-    resolved = resolve(base, {**overrides, **(settings or {})}, files)
-    return resolved if epochs is None else _with_epochs(resolved, epochs, settings or {}, files)
-
-
-def _with_epochs(recipe: Recipe, epochs: int, settings: Mapping[str, Any], files: bool) -> Recipe:
-    """The recipe with so many epochs for every stage of every training, but for what `settings` say."""
-    members = enumerate(recipe.teacher.members)
-    trainings = {"training": recipe.training, "teacher.training": recipe.teacher.training}
-    trainings |= {f"teacher.members.{number}.training": member.training for number, member in members}
-    places = [f"{key}{'.stages.*' if one.stages else ''}.epochs" for key, one in trainings.items()]
-    return resolve(recipe.to_dict(), {**dict.fromkeys(places, epochs), **settings}, files)
-
-
-def _teachers(given: Any) -> dict[str, Any]:
-    """What one teacher, or a list of them, sets in a recipe."""
-    if given is None or (isinstance(given, list | tuple) and not given):
-        return {}
-    references = [reference_of(one) for one in (given if isinstance(given, list | tuple) else [given])]
-    if len(references) == 1:
-        return {"teacher.model": references[0], "teacher.members": []}
-    return {"teacher.model": "", "teacher.members": [{"model": one} for one in references]}
-
-
-def default_out(recipe: Recipe) -> Path:
-    """runs/NAME-DIGEST: the same recipe always finds its run again, and another never runs into it."""
-    return Path("runs") / f"{recipe.name}-{recipe.digest[:8]}"
-
-
-def distill(
-    recipe: str | Path | Mapping[str, Any] | Recipe = "mnist",
-    *,
     out: str | Path | None = None,
     fresh: bool = False,
     trust_code: bool = False,
     progress: Progress | None = None,
-    **choices: Any,
 ) -> Run:
-    """Train a small student from the teacher, and the same student without it; returns the finished run.
+    """Train a small student from the teacher, and the same student without it.
 
-    `choices` are the keywords of `recipe_of` (temperature, alpha, teacher, epochs, ...). A broken-off run in `out`
-    goes on where it stopped; a finished one is returned as it is, unless `fresh`. `trust_code` lets code run that came
-    with model files. Errors: KDCompressError.
+    A broken-off run goes on where it stopped; a finished one is returned as it is, unless `fresh`.
+
+    Args:
+        recipe: The name of a built-in recipe, a recipe file, or its values. What is given beside it wins over it.
+        data_dir: The data set's own folder; nothing else is searched then.
+        teacher: A zoo name, a model file or folder (Keras, ONNX, TFLite, SavedModel, an npz file of logits),
+            `module:function`, or a Keras model in memory, of which the cache keeps a copy; a list of them is averaged.
+        student: A zoo name, a .keras file, `module:function`, or a Keras model in memory.
+        unlabelled: A folder of further images, without labels: the teacher's answers are theirs.
+        method: The distillation method.
+        temperature: Softens both distributions, > 0.
+        alpha: Weight of the distillation loss, 0 to 1; the labels weigh the rest.
+        epochs: Epochs of every training, >= 1, also of a teacher that is trained here.
+        seed: Decides the student's initial weights and the order of batches.
+        limit: Train on a stratified sample of so many images; test stays whole.
+        baseline: Whether to train the same student without the teacher, too.
+        settings: Any keys of the recipe, dotted, such as {"training.batch_size": 64}; they win over everything else.
+        out: The run folder; runs/NAME-DIGEST by default, where the same recipe finds its run again.
+        fresh: Make the run anew.
+        trust_code: Let code run that came with model files.
+        progress: Hears what is being done.
+
+    Returns:
+        The finished run: its folder, and what was found, as `kdcompress distill --json` prints it.
+
+    Raises:
+        RecipeError: A value is unknown or out of its range.
+        RunError: The folder holds another run, or a file of it has changed.
+        KDCompressError: The data or a model cannot be used, or training failed.
     """
-    resolved = recipe_of(recipe, files=False, **choices)
+    resolved = recipe_of(
+        recipe, data_dir=data_dir, teacher=teacher, student=student, unlabelled=unlabelled, method=method,
+        temperature=temperature, alpha=alpha, epochs=epochs, seed=seed, limit=limit, baseline=baseline,
+        settings=settings, files=False,
+    )  # fmt: skip
     with trusting_code(trust_code):
         return distill_resolved(resolved, Path(out) if out else default_out(resolved), fresh, progress or Progress())
 
@@ -133,7 +110,7 @@ def distill_resolved(recipe: Recipe, out: Path, fresh: bool, progress: Progress)
             raise
 
 
-def plan(recipe: Recipe, out: Path, progress: Progress) -> dict[str, Any]:
+def plan(recipe: Recipe, out: Path, progress: Progress) -> Plan:
     """What `distill` would do for `recipe` in `out`, with sizes: nothing is trained, and `out` is not touched."""
     from kdcompress.pipeline.planning import plan_run
     from kdcompress.verification.flops import count_flops_or_none
@@ -142,7 +119,7 @@ def plan(recipe: Recipe, out: Path, progress: Progress) -> dict[str, Any]:
     planned, teachers, student, shape = plan_run(recipe, RunFolder(out), progress)
     planned["teacher"] |= brief_cost(teachers)
     planned["student"] |= {"params": student.count_params(), "flops": count_flops_or_none(student, shape)}
-    return planned
+    return Plan.of(planned)
 
 
 def _finished(run: RunFolder, recipe: Recipe, progress: Progress) -> Run:
@@ -155,7 +132,7 @@ def _finished(run: RunFolder, recipe: Recipe, progress: Progress) -> Run:
     for warning in result["warnings"]:
         progress.warn(warning)
     progress.note(f"{run.path} is finished already; --fresh makes it anew, say after a change of your code")
-    return Run(run.path, {"run": str(run.path), **result}, resumed=True)
+    return Run(run.path, RunResult.of({"run": str(run.path), **result}), resumed=True)
 
 
 def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> Run:
@@ -176,7 +153,7 @@ def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> Run:
     write_json(run / METRICS, result)
     run.commit(METRICS)
     pipeline.clean_up()
-    return Run(run.path, {"run": str(run.path), **result})
+    return Run(run.path, RunResult.of({"run": str(run.path), **result}))
 
 
 def _result(run: RunFolder, outcome: Outcome, seconds: float, progress: Progress) -> dict[str, Any]:

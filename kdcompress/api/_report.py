@@ -3,47 +3,54 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from kdcompress.api._document import document
 from kdcompress.api._source import Run, source_of
 from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.schemas import Report
 
 
-@document
-def report(
-    *sources: str | Path | Run,
-    out: str | Path | None = None,
-    progress: Progress | None = None,
-) -> dict[str, Any]:
+def report(*sources: str | Path | Run, out: str | Path | None = None, progress: Progress | None = None) -> Report:
     """Write report.html and MODEL_CARD.md of a run; of several runs, comparison.html; of a sweep, its report.html.
 
-    Without `out`, a folder, a run's report goes into the run and its manifest, and a comparison into the current
-    folder. With `out` the run is only read, so that one still training can be looked at. Returns the document that
-    `kdcompress report --json` prints. Errors: KDCompressError.
+    Args:
+        *sources: A run, several runs, or the folder of a sweep.
+        out: The folder to write into; by default the run itself (and its manifest), of several runs the current folder.
+            With `out` a run is only read, so that one still training can be looked at.
+        progress: Hears what is being done.
+
+    Returns:
+        What was written and what it says, as `kdcompress report --json` prints it.
+
+    Raises:
+        UsageError: A source is no run.
+        RunError: A run is not as it was written, or one of several is not finished.
     """
     from kdcompress.reporting._compare import report_runs
-    from kdcompress.reporting._facts import PAGE
-    from kdcompress.reporting._report import report_run
 
     if len(sources) == 1 and isinstance(sources[0], str | Path) and is_sweep(Path(sources[0])):
         from kdcompress.reporting._sweep import report_sweep
 
-        return report_sweep(Path(sources[0]), Path(out or sources[0]))
+        return Report.of(report_sweep(Path(sources[0]), Path(out or sources[0])))
     runs = [_run_of(source) for source in sources]
-    listener = progress or Progress()
     if not runs:
         raise UsageError("report takes at least one run folder, got none")
     if len(runs) > 1:
-        return report_runs(runs, Path(out or "."))
+        return Report.of(report_runs(runs, Path(out or ".")))
+    return _report_run(runs[0], Path(out) if out is not None else None, progress or Progress())
+
+
+def _report_run(run: RunFolder, out: Path | None, progress: Progress) -> Report:
+    from kdcompress.reporting._facts import PAGE
+    from kdcompress.reporting._report import report_run
+
     if out is not None:
-        return report_run(runs[0], Path(out), listener)
-    with runs[0].lock():
-        result = report_run(runs[0], runs[0].path, listener)
-        runs[0].commit(PAGE)
-    return result
+        return Report.of(report_run(run, out, progress))
+    with run.lock():
+        result = report_run(run, run.path, progress)
+        run.commit(PAGE)
+    return Report.of(result)
 
 
 def is_sweep(folder: Path) -> bool:

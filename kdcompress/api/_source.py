@@ -8,15 +8,22 @@ from typing import Any
 
 from kdcompress.errors import UsageError
 from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.schemas import RunResult
 from kdcompress.trust import trusting_code
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its folder and its result, the document that `kdcompress distill --json` prints."""
+    """A finished run.
+
+    Attributes:
+        path: The run folder.
+        result: What was found, as `kdcompress distill --json` prints it.
+        resumed: Whether the run was there already.
+    """
 
     path: Path
-    result: dict[str, Any]
+    result: RunResult
     resumed: bool = False
 
     def student(self, trust_code: bool = False) -> Any:

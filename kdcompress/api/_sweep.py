@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kdcompress.api._distill import recipe_of
-from kdcompress.api._document import document
+from kdcompress.api._recipe import recipe_of
 from kdcompress.config.recipe import Recipe
 from kdcompress.progress import Progress
+from kdcompress.runs.schemas import SweepResult
 from kdcompress.trust import trusting_code
 
+if TYPE_CHECKING:
+    from kdcompress.sweeping._space import Space
 
-@document
+
 def sweep(
     recipe: str | Path | Mapping[str, Any] | Recipe = "mnist",
     *,
@@ -24,28 +26,85 @@ def sweep(
     trials: int | None = None,
     jobs: int = 1,
     storage: str | None = None,
+    data_dir: str | Path | None = None,
+    teacher: str | Path | Sequence[Any] | Any = None,
+    student: str | Path | Any = None,
+    unlabelled: str | Path | None = None,
+    method: str | None = None,
+    temperature: float | None = None,
+    alpha: float | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    limit: int | None = None,
+    baseline: bool | None = None,
+    settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     trust_code: bool = False,
     progress: Progress | None = None,
-    **choices: Any,
-) -> dict[str, Any]:
+) -> SweepResult:
     """Train a student for each setting and seed, choose on validation, and tell its gain on test.
 
-    What is not given is the recipe's own; with one setting it tells the gain of that over `seeds`. With `trials`,
-    values are ranges from which TPE proposes so many settings. A killed sweep goes on where it stopped; several
-    processes may work on one `out`, several machines on one `storage` (an Optuna database URL). `choices` are those of
-    `distill`. `trust_code` lets code run that came with model files.
-    Returns the document that `kdcompress sweep --json` prints, kept as sweep.json. Errors: KDCompressError.
+    What is not tried is the recipe's own; with one setting, the gain of that over `seeds` is told. A killed sweep goes
+    on where it stopped, and several processes may work on one `out`.
+
+    Args:
+        recipe: The name of a built-in recipe, a recipe file, or its values. What is given beside it wins over it.
+        temperatures: Temperatures to try, each > 0.
+        alphas: Weights of the distillation loss to try, each 0 to 1.
+        methods: Distillation methods to try.
+        seeds: Student seeds for every setting, >= 1, from the recipe's own seed on.
+        trials: Let TPE propose so many settings between the values of `temperatures` and `alphas`.
+        jobs: Processes, >= 1, which divide the cores among them.
+        storage: An Optuna database URL, by which several machines may share a sweep; by default a file in `out`.
+        data_dir: The data set's own folder; nothing else is searched then.
+        teacher: A zoo name, a model file or folder (Keras, ONNX, TFLite, SavedModel, an npz file of logits),
+            `module:function`, or a Keras model in memory, of which the cache keeps a copy; a list of them is averaged.
+        student: A zoo name, a .keras file, `module:function`, or a Keras model in memory.
+        unlabelled: A folder of further images, without labels: the teacher's answers are theirs.
+        method: The distillation method.
+        temperature: Softens both distributions, > 0.
+        alpha: Weight of the distillation loss, 0 to 1; the labels weigh the rest.
+        epochs: Epochs of every training, >= 1, also of a teacher that is trained here.
+        seed: Decides the student's initial weights and the order of batches.
+        limit: Train on a stratified sample of so many images; test stays whole.
+        baseline: Whether to train the same student without the teacher, too.
+        settings: Any keys of the recipe, dotted, such as {"training.batch_size": 64}; they win over everything else.
+        out: The sweep's folder; sweeps/NAME-DIGEST by default.
+        trust_code: Let code run that came with model files.
+        progress: Hears what is being done.
+
+    Returns:
+        Every trial, the chosen setting and its gain, as `kdcompress sweep --json` prints it; kept as sweep.json.
+
+    Raises:
+        RecipeError: A value is unknown or out of its range.
+        RunError: The folder or the storage is of another sweep, or damaged.
+        KDCompressError: The data or a model cannot be used, or no setting could be trained.
     """
     from kdcompress.sweeping._space import make_space
 
-    base = recipe_of(recipe, **choices)
+    base = recipe_of(
+        recipe, data_dir=data_dir, teacher=teacher, student=student, unlabelled=unlabelled, method=method,
+        temperature=temperature, alpha=alpha, epochs=epochs, seed=seed, limit=limit, baseline=baseline,
+        settings=settings,
+    )  # fmt: skip
     space = make_space(base, methods, temperatures, alphas, seeds, trials)
+    return _run_sweep(base, space, Path(out) if out else default_sweep(base), jobs, storage, trust_code, progress)
+
+
+def _run_sweep(
+    base: Recipe,
+    space: Space,
+    out: Path,
+    jobs: int,
+    storage: str | None,
+    trust_code: bool,
+    progress: Progress | None,
+) -> SweepResult:
     from kdcompress.sweeping._sweep import Request, run_sweep
 
-    folder = Path(out) if out else default_sweep(base)
     with trusting_code(trust_code):
-        return run_sweep(Request(base, space, folder, jobs, storage), progress or Progress())
+        return SweepResult.of(run_sweep(Request(base, space, out, jobs, storage), progress or Progress()))
 
 
 def default_sweep(recipe: Recipe) -> Path:

@@ -23,9 +23,9 @@ import typer
 from kdcompress.cli._printable import printable, printable_json
 from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
-from kdcompress.runs.documents import versioned
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import LOG
+from kdcompress.runs.schemas import Kept
 
 TRUST = "Let code run that came with the run or the model file, if you trust who made it."
 
@@ -43,9 +43,9 @@ class Terminal(Progress):
         """A line of the result, on stdout."""
         print(printable(text), file=self.out, flush=True)
 
-    def json(self, value: Any) -> None:
+    def json(self, value: Kept) -> None:
         """The one JSON document of a command, on stdout."""
-        document = json.dumps(versioned(value), indent=2, ensure_ascii=False, allow_nan=False)
+        document = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
         print(printable_json(document), file=self.out, flush=True)
 
     def note(self, text: str) -> None:

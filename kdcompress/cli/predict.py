@@ -10,6 +10,7 @@ import typer
 
 from kdcompress.cli._terminal import TRUST, working
 from kdcompress.errors import DataError
+from kdcompress.runs.schemas import Predictions
 
 
 def predict(
@@ -34,7 +35,7 @@ def predict(
         if csv_file:
             prediction.write_csv(csv_file, rows)
         if as_json:
-            terminal.json({"model": str(model), "predictions": rows, "refused": refused})
+            terminal.json(Predictions.of({"model": str(model), "predictions": rows, "refused": refused}))
         else:
             for row in rows:
                 text = io.StringIO()

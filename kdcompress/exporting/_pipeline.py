@@ -20,7 +20,8 @@ from kdcompress.leftovers import is_partial, remove_path
 from kdcompress.paths import safe_join
 from kdcompress.progress import Progress
 from kdcompress.runs.artefacts import SAVED_MODEL, Artefacts, export_files
-from kdcompress.runs.documents import read_checked, versioned
+from kdcompress.runs.documents import read_checked
+from kdcompress.runs.schemas import versioned
 from kdcompress.versions import versions
 
 LIST = "exports.json"

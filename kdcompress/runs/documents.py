@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from kdcompress.errors import RunError
 from kdcompress.files import read_json, strip_seal, write_json
-from kdcompress.runs.schemas import DOCUMENTS, SCHEMA_VERSION
+from kdcompress.runs.schemas import FILES, PRINTED, SCHEMA_VERSION, Kept, versioned
 
 
-def read_checked(path: Path, remedy: str) -> dict[str, Any]:
-    """The document in a file of one of these names; FileNotFoundError if there is none.
+def read_checked(path: Path, remedy: str) -> Kept:
+    """The document in a file of one of these names, as its type; FileNotFoundError if there is none.
 
     Errors: RunError, with the `remedy`, names the first key that is missing or of another type.
     """
@@ -23,7 +23,7 @@ def read_checked(path: Path, remedy: str) -> dict[str, Any]:
     if not strip_seal(found):
         raise RunError(f"{path} is damaged (it is not as it was written); {remedy}")
     try:
-        document = DOCUMENTS[path.name].model_validate(found)
+        document = FILES[path.name].of(found, strict=True)
     except ValidationError as exc:
         problem = exc.errors()[0]
         place = ".".join(map(str, problem["loc"]))
@@ -33,7 +33,7 @@ def read_checked(path: Path, remedy: str) -> dict[str, Any]:
             f"{path} was written by a later version of kdcompress (schema_version {document.schema_version}, this one "
             f"knows {SCHEMA_VERSION}); update kdcompress, or {remedy}"
         )
-    return found
+    return document
 
 
 def write_document(path: Path, document: Mapping[str, Any]) -> None:
@@ -41,11 +41,7 @@ def write_document(path: Path, document: Mapping[str, Any]) -> None:
     write_json(path, versioned(document))
 
 
-def versioned(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A document that says the version of its schema."""
-    return {"schema_version": SCHEMA_VERSION, **document}
-
-
 def schemas() -> dict[str, dict[str, Any]]:
-    """The JSON schema of each document, by the file's name; published in docs/schemas."""
-    return {name: document.model_json_schema() for name, document in DOCUMENTS.items()}
+    """The JSON schemas published in docs/schemas: of files by their stems, of what commands print by their names."""
+    documents = {**{Path(name).stem: document for name, document in FILES.items()}, **PRINTED}
+    return {name: document.json_schema() for name, document in documents.items()}

@@ -129,7 +129,7 @@ def test_verify_of_a_run_that_may_not_be_written_still_tells(finished: Path, mon
     def refuse(*_: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("kdcompress.api._prove.write_document", refuse)
+    monkeypatch.setattr("kdcompress.api._verify.write_document", refuse)
     done = run("verify", finished)
     assert done.exit_code == 0
     assert "the student has" in done.stdout

@@ -57,7 +57,7 @@ def test_stages_take_over_what_they_do_not_say_and_are_written_out() -> None:
 
 
 def test_epochs_set_every_stage_also_of_the_teacher() -> None:
-    from kdcompress.api._distill import recipe_of
+    from kdcompress.api._recipe import recipe_of
 
     settings = {"training": {"stages": STAGES}, "teacher.training.stages": STAGES}
     base = resolve("mnist", settings)
@@ -68,7 +68,7 @@ def test_epochs_set_every_stage_also_of_the_teacher() -> None:
 
 
 def test_epochs_reach_members_with_a_training_of_their_own() -> None:
-    from kdcompress.api._distill import recipe_of
+    from kdcompress.api._recipe import recipe_of
 
     members = [
         {"model": "mnist_cnn"},

@@ -10,30 +10,71 @@ from typing import Any
 import jsonschema
 import pytest
 from earlier import RUN, needs_its_keras
-from published import SCHEMAS, check_published, schema_of
+from made_up_run import make
+from made_up_sweep import SWEEP
+from PIL import Image
+from published import SCHEMAS, check_document, check_published, schema_of
 from tiny_runs import distill
 from typer.testing import CliRunner
 
 from kdcompress.cli._app import app
 from kdcompress.errors import RunError
 from kdcompress.runs.documents import read_checked, schemas
-from kdcompress.runs.schemas import DOCUMENTS
+from kdcompress.runs.schemas import FILES, PRINTED
 
 
 def outline(schema: dict[str, Any]) -> dict[str, Any]:
     """The keys of all objects and which of them must be there: what no version of pydantic says otherwise."""
-    objects = {schema["title"]: schema, **schema["$defs"]}
+    objects = {schema["title"]: schema, **schema.get("$defs", {})}
     return {name: (sorted(one["properties"]), sorted(one.get("required", []))) for name, one in objects.items()}
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("name", schemas())
 def test_the_published_schemas_are_those_of_the_code(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(schema_of(name))
     assert outline(schema_of(name)) == outline(schemas()[name]), "python docs/make_schemas.py writes them anew"
 
 
 def test_every_schema_is_of_a_document() -> None:
-    assert {path.name.replace(".schema", "") for path in SCHEMAS.iterdir()} == set(DOCUMENTS)
+    names = {Path(name).stem for name in FILES} | set(PRINTED)
+    assert {path.name.removesuffix(".schema.json") for path in SCHEMAS.glob("*.json")} == names
+
+
+@needs_its_keras
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("distill", ("distill", "run/recipe.toml", "--out", "run")),
+        ("distill-dry-run", ("distill", "mnist-demo", "--set", "data.source=embedded", "--dry-run")),
+        ("verify", ("verify", "run", "--max-params-ratio", "1")),
+        ("verify-model", ("verify", "run/student.keras")),
+        ("verify-model", ("verify", "run/exports/student-fp32.onnx")),
+        ("verify-files", ("verify", "run", "--files")),
+        ("export", ("export", "run", "--parity-samples", "50")),
+        ("export", ("export", "run/student.keras", "--format", "onnx")),
+        ("bench", ("bench", "run", "--threads", "1", "--duration", "0.2", "--max-slowdown", "1e6")),
+        ("bench", ("bench", "run/exports/student-fp32.onnx", "--threads", "1", "--duration", "0.1")),
+        ("report", ("report", "run")),
+        ("report", ("report", "run", "other", "--out", ".")),
+        ("report", ("report", "begun")),
+        ("predict", ("predict", "run", "digit.png", "none.png")),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "-".join(one),
+)
+def test_what_commands_print_keeps_to_its_schema(
+    name: str, arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(RUN, "run")
+    make(tmp_path / "other", "verified")
+    make(tmp_path / "begun", "begun")
+    Image.new("L", (28, 28)).save("digit.png")
+    (tmp_path / "none.png").write_bytes(b"no image")
+    done = CliRunner().invoke(app, [*arguments, "--json"])
+    assert done.exit_code == ("none.png" in arguments), done.stderr
+    document = json.loads(done.stdout)
+    check_document(document, name)
+    assert PRINTED[name].of(document).to_dict() == document
 
 
 @needs_its_keras
@@ -60,7 +101,9 @@ def test_what_distill_writes_keeps_to_its_schema(tmp_path: Path) -> None:
 def test_documents_of_version_0_1_keep_to_it_too(name: str) -> None:
     document = json.loads((RUN / name).read_text(encoding="utf-8"))
     assert "schema_version" not in document
-    jsonschema.Draft202012Validator(schema_of(name.split("/")[-1])).validate(document)
+    jsonschema.Draft202012Validator(schema_of(Path(name).stem)).validate(document)
+    found = read_checked(RUN / name, "do this").to_dict()
+    assert found == {"schema_version": 1, **document}
 
 
 @pytest.mark.parametrize(
@@ -72,25 +115,6 @@ def test_another_version_is_told(version: object, words: str, tmp_path: Path) ->
     (tmp_path / "verify.json").write_text(json.dumps({**document, "schema_version": version}), encoding="utf-8")
     with pytest.raises(RunError, match=words):
         read_checked(tmp_path / "verify.json", "do this")
-
-
-SWEEP: dict[str, Any] = {
-    "recipe": "mnist-demo",
-    "dataset": {"name": "mnist", "source": "x", "n_train": 9, "n_val": 3, "n_test": 3},
-    "space": {"seeds": [0, 1]},
-    "metric": "accuracy",
-    "trials": [],
-    "settings": [],
-    "best": {"method": "hinton", "temperature": 4.0, "alpha": 0.5, "val": None, "reason": None},
-    "teacher": {"test": 0.9},
-    **{
-        role: {"test": {"mean": 0.8, "low": None, "high": None, "n": 2}, "by_seed": [0.8, 0.8]}
-        for role in ("student", "baseline")
-    },
-    "gain": {"mean": 0.0, "low": None, "high": None, "n": 2, "by_seed": [0.0, 0.0]},
-    "sentence": "no gain shown",
-    "warnings": [],
-}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,74 @@
+"""From the arguments of `distill` and `sweep` to a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kdcompress.api._source import reference_of
+from kdcompress.config.recipe import Recipe, resolve
+
+
+def recipe_of(
+    recipe: str | Path | Mapping[str, Any] | Recipe = "mnist",
+    *,
+    data_dir: str | Path | None = None,
+    teacher: str | Path | Any = None,
+    student: str | Path | Any = None,
+    unlabelled: str | Path | None = None,
+    method: str | None = None,
+    temperature: float | None = None,
+    alpha: float | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    limit: int | None = None,
+    baseline: bool | None = None,
+    settings: Mapping[str, Any] | None = None,
+    files: bool = True,
+) -> Recipe:
+    """The recipe that the keywords of `distill` ask for; without `files`, model files need not be there.
+
+    Raises:
+        RecipeError: A value is unknown or out of its range; it names the key, the value and the choices.
+    """
+    given = {
+        "data.dir": data_dir and str(data_dir),
+        "unlabelled.dir": unlabelled and str(unlabelled),
+        **_teachers(teacher),
+        "student.model": reference_of(student),
+        "method.name": method,
+        "method.temperature": temperature,
+        "method.alpha": alpha,
+        "seed": seed,
+        "split.limit": limit,
+        "baseline": baseline,
+    }
+    overrides = {key: value for key, value in given.items() if value is not None}
+    base = recipe.to_dict() if isinstance(recipe, Recipe) else recipe
+    resolved = resolve(base, {**overrides, **(settings or {})}, files)
+    return resolved if epochs is None else _with_epochs(resolved, epochs, settings or {}, files)
+
+
+def _with_epochs(recipe: Recipe, epochs: int, settings: Mapping[str, Any], files: bool) -> Recipe:
+    """The recipe with so many epochs for every stage of every training, but for what `settings` say."""
+    members = enumerate(recipe.teacher.members)
+    trainings = {"training": recipe.training, "teacher.training": recipe.teacher.training}
+    trainings |= {f"teacher.members.{number}.training": member.training for number, member in members}
+    places = [f"{key}{'.stages.*' if one.stages else ''}.epochs" for key, one in trainings.items()]
+    return resolve(recipe.to_dict(), {**dict.fromkeys(places, epochs), **settings}, files)
+
+
+def _teachers(given: Any) -> dict[str, Any]:
+    """What one teacher, or a list of them, sets in a recipe."""
+    if given is None or (isinstance(given, list | tuple) and not given):
+        return {}
+    references = [reference_of(one) for one in (given if isinstance(given, list | tuple) else [given])]
+    if len(references) == 1:
+        return {"teacher.model": references[0], "teacher.members": []}
+    return {"teacher.model": "", "teacher.members": [{"model": one} for one in references]}
+
+
+def default_out(recipe: Recipe) -> Path:
+    """runs/NAME-DIGEST: the same recipe always finds its run again, and another never runs into it."""
+    return Path("runs") / f"{recipe.name}-{recipe.digest[:8]}"

@@ -1,0 +1,52 @@
+"""The types of the JSON documents that commands print and leave: results, validation and published schemas in one."""
+
+from kdcompress.runs.schemas._bench import Benchmark
+from kdcompress.runs.schemas._distill import Plan, RunResult
+from kdcompress.runs.schemas._export import Export, ExportList
+from kdcompress.runs.schemas._predict import Prediction, Predictions
+from kdcompress.runs.schemas._report import Report
+from kdcompress.runs.schemas._result import SCHEMA_VERSION, Kept, Result, versioned
+from kdcompress.runs.schemas._sweep import SweepResult
+from kdcompress.runs.schemas._verify import FilesCheck, ModelCosts, Verification
+
+__all__ = [
+    "FILES",
+    "PRINTED",
+    "SCHEMA_VERSION",
+    "Benchmark",
+    "Export",
+    "FilesCheck",
+    "Kept",
+    "ModelCosts",
+    "Plan",
+    "Prediction",
+    "Predictions",
+    "Report",
+    "Result",
+    "RunResult",
+    "SweepResult",
+    "Verification",
+    "versioned",
+]
+
+# What a run or a sweep keeps
+FILES: dict[str, type[Kept]] = {
+    "metrics.json": RunResult,
+    "verify.json": Verification,
+    "exports.json": ExportList,
+    "bench.json": Benchmark,
+    "sweep.json": SweepResult,
+}
+# What commands print with --json
+PRINTED: dict[str, type[Kept]] = {
+    "distill": RunResult,
+    "distill-dry-run": Plan,
+    "verify": Verification,
+    "verify-model": ModelCosts,
+    "verify-files": FilesCheck,
+    "export": Export,
+    "bench": Benchmark,
+    "report": Report,
+    "sweep": SweepResult,
+    "predict": Predictions,
+}

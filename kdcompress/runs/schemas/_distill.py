@@ -1,0 +1,76 @@
+"""What distill finds, and what it would do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kdcompress.runs.schemas._parts import Costs, Count, Data
+from kdcompress.runs.schemas._result import Kept, Result, brief
+
+
+class Targets(Result):
+    """The teacher's outputs on the training images: whether they were in the cache, and the seconds they took."""
+
+    cached: bool
+    seconds: float
+
+
+class RunResult(Kept):
+    """What `distill` found, kept as metrics.json.
+
+    Attributes:
+        run: The run folder; the file itself does not say it.
+        dataset: Which data, and how many images.
+        teacher: What the teacher costs, with its metrics on test.
+        student: The same of the distilled student.
+        baseline: Metrics of the same student trained without the teacher; None of a run without one.
+        targets: How long the teacher's outputs took.
+        seconds: How long the run took, over all times that it went on.
+        warnings: What to know before a figure is quoted.
+    """
+
+    run: str = ""
+    dataset: Data
+    teacher: Costs
+    student: Costs
+    baseline: Costs | None
+    targets: Targets | None = None
+    seconds: float
+    warnings: list[str]
+
+    def _parts(self) -> list[str]:
+        roles = {"teacher": self.teacher, "student": self.student, "baseline": self.baseline}
+        key = "auc" if self.student.metrics.get("auc") is not None else "accuracy"
+        known = {role: one.metrics.get(key) for role, one in roles.items() if one is not None}
+        shown = ", ".join(f"{role} {brief(value)}" for role, value in known.items())
+        return [f"test {key}: {shown}", f"seconds={brief(self.seconds)}"]
+
+
+class PlannedModel(Result):
+    """A model, and what would be done with it."""
+
+    model: str
+    todo: str
+    params: Count | None
+    flops: Count | None
+
+
+class PlannedTargets(Result):
+    """How large the teacher's outputs would be, and whether they are there."""
+
+    views: Count
+    bytes: Count
+    todo: str
+
+
+class Plan(Kept):
+    """What `distill --dry-run` says that distill would do."""
+
+    run: str
+    state: str
+    dataset: Data
+    method: dict[str, Any]
+    baseline: str
+    targets: PlannedTargets
+    teacher: PlannedModel
+    student: PlannedModel

@@ -1,0 +1,107 @@
+"""What export makes, and its list of what a folder holds."""
+
+from __future__ import annotations
+
+from kdcompress.runs.schemas._parts import Count, MetricName, Metrics
+from kdcompress.runs.schemas._result import Kept, Result, made
+
+
+class Parity(Result):
+    """An exported file compared with the Keras model.
+
+    Attributes:
+        source: Which images.
+        n: How many.
+        max_abs_diff: The largest difference of two logits; None where values are not finite.
+        top1_agreement: The fraction of images with the same top-1 class.
+        flipped: The ids of the others.
+    """
+
+    source: str = ""
+    n: Count
+    batch_sizes: list[Count] = made(list)
+    max_abs_diff: float | None = None
+    mean_abs_diff: float | None = None
+    largest_logit: float | None = None
+    top1_agreement: float = 1.0
+    flipped: list[str] = made(list)
+
+
+class CalibrationSet(Result):
+    """The images that int8 took its ranges from."""
+
+    source: str
+    n: Count
+    ids: list[str]
+
+
+class Artefact(Result):
+    """An exported file, and what it was measured to be.
+
+    Attributes:
+        path: Below the run, or the folder of the exports.
+        metric_drop: The Keras model's metric minus the file's, a fraction; None without labels.
+        recall_change: Recall by class, the file's minus the Keras model's.
+        passed: Whether it computes what the Keras model computes.
+        reasons: Why not.
+    """
+
+    path: str
+    format: str
+    precision: str
+    opset: int | None = None
+    bytes: Count
+    sha256: str = ""
+    calibration: CalibrationSet | None = None
+    parity: Parity
+    metrics: Metrics | None
+    metric: MetricName | None
+    metric_drop: float | None
+    recall_change: dict[str, float | None] | None
+    passed: bool
+    reasons: list[str]
+
+    def _check(self) -> None:
+        if self.metrics is not None and self.metric not in self.metrics:
+            raise ValueError(f"metrics must hold {self.metric}, by which the file was judged")
+
+
+class ExportList(Kept):
+    """exports.json: the files that lie in a folder of exports."""
+
+    student_digest: str
+    versions: dict[str, str] = made(dict)
+    artefacts: list[Artefact]
+
+
+class ExportFailure(Result):
+    """A file that could not be made, and why."""
+
+    format: str
+    precision: str
+    reason: str
+
+
+class Export(Kept):
+    """What `export` made.
+
+    Attributes:
+        run: The run folder; None of a model on its own.
+        model: The model on its own, and `out` the folder of its exports; None of a run.
+        artefacts: The files made.
+        failures: The files that could not be made.
+        passed: Whether every file could be made and computes what the Keras model computes.
+        seconds: How long it took.
+    """
+
+    run: str | None = None
+    model: str | None = None
+    out: str | None = None
+    artefacts: list[Artefact]
+    failures: list[ExportFailure]
+    passed: bool
+    seconds: float
+
+    def _parts(self) -> list[str]:
+        failures = [f"{len(self.failures)} failures"] if self.failures else []
+        return [f"{len(self.artefacts)} files", *failures, f"passed={self.passed}"]

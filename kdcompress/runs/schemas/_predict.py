@@ -1,0 +1,27 @@
+"""What predict says of images."""
+
+from __future__ import annotations
+
+from kdcompress.runs.schemas._result import Kept, Result
+
+
+class Prediction(Result):
+    """A model's answer to one image.
+
+    Attributes:
+        image: The path of the image.
+        class_: The most likely class; the key is "class".
+        probability: Its probability, 0 to 1.
+    """
+
+    image: str
+    class_: str
+    probability: float
+
+
+class Predictions(Kept):
+    """What `predict --json` prints: the answers, and by path why an image could not be read."""
+
+    model: str
+    predictions: list[Prediction]
+    refused: dict[str, str]

@@ -1,0 +1,115 @@
+"""What verify finds: of a run, of a single model, of a run's files."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from kdcompress.runs.schemas._parts import Costs, Count, Differences, Gate, MetricName, Ratios, Source
+from kdcompress.runs.schemas._result import Kept, Result, brief, made
+
+
+class SubclassUse(Result):
+    """How a model uses subclasses: their shares by class, how evenly (0 to 1), and which of them died."""
+
+    shares: list[list[float]]
+    utilisation: list[float | None]
+    died: list[Count]
+    agreement: float | None
+
+
+class SubclassesUsed(Result):
+    """How both models use subclasses."""
+
+    teacher: SubclassUse
+    student: SubclassUse
+
+
+class Verification(Kept):
+    """What `verify` found of a run, kept as verify.json.
+
+    Attributes:
+        run: The run folder; the file itself does not say it.
+        dataset: Which data.
+        classes: The names of the classes, in the order of the logits.
+        teacher: What the teacher costs, layer by layer, with its metrics on test.
+        student: The same of the student.
+        baseline: Metrics of the same student trained without the teacher, of a run that has one.
+        ratios: Student / teacher.
+        flops_ratio_from: What the ratio of FLOPs was taken from: MACs, where one of the two has no FLOPs.
+        metric: The metric that `metric_drop` is of.
+        metric_drop: Teacher minus student, a fraction; below 0 where the student is better.
+        comparison: Where the two differ on test.
+        subclasses: How they use subclasses, of a run that has them.
+        gates: The limits that were asked for.
+        passed: Whether all of them were kept.
+    """
+
+    run: str = ""
+    dataset: Source = made(Source)
+    classes: list[str] = made(list)
+    teacher: Costs
+    student: Costs
+    baseline: Costs | None = None
+    ratios: Ratios = made(Ratios)
+    flops_ratio_from: Literal["flops", "macs"] | None = None
+    metric: MetricName | None = None
+    metric_drop: float | None = None
+    comparison: Differences | None = None
+    subclasses: SubclassesUsed | None = None
+    gates: list[Gate] = made(list)
+    passed: bool = True
+
+    def _parts(self) -> list[str]:
+        ratios = [f"{key}_ratio={brief(value)}" for key, value in self.ratios.items() if value is not None]
+        return [f"passed={self.passed}", *ratios, f"metric_drop={brief(self.metric_drop)}"]
+
+
+class ModelCost(Costs):
+    """What a model costs, and where it lies, or what it is called in memory."""
+
+    path: str
+    params: Count
+    macs: Count
+    flops: Count | None
+    bytes: Count
+
+
+class ModelCosts(Kept):
+    """What `verify` found of a single model.
+
+    Attributes:
+        model: Its parameters, MACs, FLOPs and bytes, and those of each layer.
+    """
+
+    model: ModelCost
+
+    def _parts(self) -> list[str]:
+        keys = ("path", "params", "macs", "flops", "bytes")
+        return [f"{key}={brief(self.model[key])}" for key in keys]
+
+
+class DamagedFile(Result):
+    """A file that is not as the run wrote it: what is wrong with it, and which command makes it again."""
+
+    path: str
+    problem: str
+    remedy: str
+
+
+class FilesCheck(Kept):
+    """What `verify --files` found.
+
+    Attributes:
+        run: The run folder.
+        files: How many files the run vouches for.
+        damaged: Those that have changed or are gone.
+        passed: Whether there are none of these.
+    """
+
+    run: str
+    files: Count
+    damaged: list[DamagedFile]
+    passed: bool
+
+    def _parts(self) -> list[str]:
+        return [f"passed={self.passed}", f"{self.files} files", f"{len(self.damaged)} damaged"]
