@@ -28,6 +28,18 @@ def one_line(exc: BaseException, limit: int = 300) -> str:
     return f"{type(exc).__name__}: {' '.join(str(exc).split())[:limit] or 'no message'}"
 
 
+def error_text(exc: BaseException) -> str:
+    """Format the message of an exception in one short line.
+
+    Args:
+        exc: The exception.
+
+    Returns:
+        At most 200 characters, without the type; the type if there is no message.
+    """
+    return " ".join(str(exc).split())[:200] or type(exc).__name__
+
+
 class KDCompressError(Exception):
     """Base of all errors that kdcompress raises on purpose."""
 

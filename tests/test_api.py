@@ -18,8 +18,8 @@ from tiny_runs import TINY, distill
 
 import kdcompress
 from kdcompress.config.recipe import resolve
+from kdcompress.digests import sha256_of
 from kdcompress.errors import DataError, ModelError
-from kdcompress.files import sha256_of
 from kdcompress.models import save_model, seed_everything
 from kdcompress.pipeline.distillation import Pipeline
 from kdcompress.runs.folder import RunFolder

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kdcompress.files import json_digest, sha256_of, write_atomically, write_json
+from kdcompress.digests import json_digest, sha256_of
+from kdcompress.files import write_atomically, write_json
 
 
 def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

@@ -33,8 +33,9 @@ LAYERS = (
     ("cache",),
     ("runs",),
     ("config",),
-    ("batches", "metadata", "registry", "files", "progress", "metrics", "npz", "versions", "differences"),
-    ("paths", "trust", "processes", "leftovers"),
+    ("sealed",),
+    ("batches", "metadata", "registry", "files", "digests", "progress", "metrics", "npz", "versions", "differences"),
+    ("paths", "trust", "processes", "leftovers", "npy"),
     ("errors", "_version"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

@@ -38,8 +38,8 @@ ATTRIBUTES = {
     "saved_model.load": {"formats/saved_model/model.py"},
     "saving.load_model": {"models/_loading.py"},
     "json.loads": {
-        "files.py", "processes.py", "formats/keras/config_check.py", "metadata.py", "benchmarking/_fresh.py",
-        "formats/onnx/runtimes/onnxruntime.py",
+        "files.py", "sealed.py", "processes.py", "formats/keras/config_check.py", "metadata.py",
+        "benchmarking/_fresh.py", "formats/onnx/runtimes/onnxruntime.py",
     },
     "np.load": {"training/features.py", "teachers/_targets.py", "benchmarking/_fresh.py"},
 }  # fmt: skip

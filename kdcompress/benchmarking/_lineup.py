@@ -14,12 +14,12 @@ from kdcompress import registry
 from kdcompress.benchmarking import find_runtime, make_runtime
 from kdcompress.benchmarking._base import Images, Shape, Signature
 from kdcompress.benchmarking._request import Request
+from kdcompress.digests import content_digest
 from kdcompress.errors import RunError, UsageError
 from kdcompress.exporting import PRECISIONS, find_format
 from kdcompress.exporting._calibration import spread
 from kdcompress.exporting._pipeline import read_list
 from kdcompress.exporting._teacher import TeacherFiles, export_teacher
-from kdcompress.files import content_digest
 from kdcompress.models import check_image_size
 from kdcompress.pipeline.reopening import open_data
 from kdcompress.progress import Progress

@@ -34,8 +34,8 @@ from kdcompress.config.sections import (
 )
 from kdcompress.config.settings import LONGEST_PATH, Section, build, named, shown
 from kdcompress.config.training import TrainingSection
+from kdcompress.digests import json_digest
 from kdcompress.errors import RecipeError
-from kdcompress.files import json_digest
 
 PRESETS = Path(__file__).parent / "presets"
 _RESTORE = "bring it back from a copy, or begin anew in another folder"

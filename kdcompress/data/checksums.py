@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 
 from kdcompress.cache import cache_dir
-from kdcompress.files import json_digest, read_sealed, write_sealed
+from kdcompress.digests import json_digest
 from kdcompress.npz import Npz
 from kdcompress.progress import Progress
+from kdcompress.sealed import read_sealed, write_sealed
 
 # A file that was written just now may be written again without a new time: clocks of file systems tick slowly
 _SETTLED_NS = 2_000_000_000

@@ -11,8 +11,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from kdcompress.digests import sha256_of
 from kdcompress.errors import DataError
-from kdcompress.files import sha256_of, write_atomically
+from kdcompress.files import write_atomically
 
 CONNECT_TIMEOUT_S = 8.0
 

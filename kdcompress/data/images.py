@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kdcompress.data.filesystem import exists, is_file, is_folder, walk_files
-from kdcompress.errors import DataError, one_line
-from kdcompress.npz import error_text
+from kdcompress.errors import DataError, error_text, one_line
 from kdcompress.paths import check_regular_file
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")

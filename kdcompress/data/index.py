@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from kdcompress.cache import lock_entry
 from kdcompress.data.images import LARGEST_FILE, ImageInfo, inspect_image
 from kdcompress.data.stores import map_parallel
+from kdcompress.digests import json_digest
 from kdcompress.errors import DataError
-from kdcompress.files import json_digest, write_npz
+from kdcompress.files import write_npz
 from kdcompress.npz import read_npz
 from kdcompress.paths import check_regular_file
 from kdcompress.progress import Progress

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from kdcompress.data.checksums import check_crc_once
 from kdcompress.data.filesystem import exists, is_file, is_folder
-from kdcompress.errors import DataError
-from kdcompress.npz import READ_ERRORS, HoldsObjectsError, error_text, map_array, open_npz
+from kdcompress.errors import DataError, error_text
+from kdcompress.npy import READ_ERRORS, HoldsObjectsError, map_array
+from kdcompress.npz import open_npz
 from kdcompress.progress import Progress
 
 _KINDS = "biufSUM"  # of arrays that can be written out as text: truth values, numbers, text, dates

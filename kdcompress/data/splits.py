@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from kdcompress.config.sections import SplitSection
 from kdcompress.data.base import Dataset, Samples
+from kdcompress.digests import json_digest
 from kdcompress.errors import DataError
-from kdcompress.files import json_digest
 
 Index = NDArray[np.int64]
 # Ways of dividing the groups that are tried for one that leaves every class its share on both sides

@@ -9,19 +9,21 @@ from typing import Any
 
 from kdcompress._version import __version__
 from kdcompress.cache import lock_entry
+from kdcompress.digests import content_digest, json_digest
 from kdcompress.errors import ExportError, RunError
 from kdcompress.exporting._base import INT8
 from kdcompress.exporting._calibration import Calibration
 from kdcompress.exporting._network import INPUT, OUTPUT, Network
 from kdcompress.exporting._parity import Reference, changed_answers, compare
 from kdcompress.exporting._request import Job, Request
-from kdcompress.files import content_digest, json_digest, move_into_place, scratch_folder, size_of, write_sealed
+from kdcompress.files import move_into_place, scratch_folder, size_of
 from kdcompress.leftovers import is_partial, remove_path
 from kdcompress.paths import safe_join
 from kdcompress.progress import Progress
 from kdcompress.runs.artefacts import SAVED_MODEL, Artefacts, export_files
 from kdcompress.runs.documents import read_checked
 from kdcompress.runs.schemas import versioned
+from kdcompress.sealed import write_sealed
 from kdcompress.versions import versions
 
 LIST = "exports.json"

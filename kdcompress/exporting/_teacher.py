@@ -14,6 +14,7 @@ import numpy as np
 
 from kdcompress.cache import lock_entry
 from kdcompress.data import Dataset
+from kdcompress.digests import content_digest, json_digest
 from kdcompress.errors import ExportError, ModelError, RunError
 from kdcompress.exporting import make_format
 from kdcompress.exporting._base import FP32, Images
@@ -22,7 +23,6 @@ from kdcompress.exporting._network import freeze
 from kdcompress.exporting._parity import Reference
 from kdcompress.exporting._pipeline import Exporter, read_list
 from kdcompress.exporting._request import make_request
-from kdcompress.files import content_digest, json_digest
 from kdcompress.pipeline.opening import reopen_teaching
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder

@@ -14,7 +14,7 @@ from kdcompress.cache import cache_dir
 from kdcompress.config.initialization import Start, settings_of
 from kdcompress.config.references import is_function
 from kdcompress.errors import ModelError, one_line
-from kdcompress.files import is_sealed, seal, write_atomically
+from kdcompress.files import write_atomically
 from kdcompress.formats.keras.model import check_model_file, check_weights_file, keras_of, weights_within
 from kdcompress.models._digest import model_digest
 from kdcompress.models._functions import explain_error, load_from_function
@@ -23,6 +23,7 @@ from kdcompress.models._shapes import declared_shape, format_shape, shapes_match
 from kdcompress.paths import check_regular_file
 from kdcompress.progress import Progress
 from kdcompress.runs.integrity import check_integrity
+from kdcompress.sealed import is_sealed, seal
 from kdcompress.trust import trusts_code
 
 

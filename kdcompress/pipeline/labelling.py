@@ -8,8 +8,8 @@ import numpy as np
 
 from kdcompress.config.recipe import Recipe
 from kdcompress.data import FileImages
+from kdcompress.digests import json_digest
 from kdcompress.errors import RecipeError
-from kdcompress.files import json_digest
 from kdcompress.methods import Method
 from kdcompress.pipeline.material import Material
 from kdcompress.pipeline.opening import kept_teachers, open_teaching

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.config.recipe import Recipe
+from kdcompress.digests import json_digest
 from kdcompress.errors import ModelError
-from kdcompress.files import json_digest
 from kdcompress.methods import Method
 from kdcompress.models import Forward, load_model, model_digest, seed_everything
 from kdcompress.pipeline.material import Material

@@ -12,8 +12,8 @@ from kdcompress import registry
 from kdcompress.config.recipe import Recipe
 from kdcompress.config.sections import MemberSection, OneTeacherSection, ViewsSection
 from kdcompress.data import Samples, Split
+from kdcompress.digests import json_digest
 from kdcompress.errors import TargetsError
-from kdcompress.files import json_digest
 from kdcompress.methods import Method
 from kdcompress.progress import Progress
 from kdcompress.teachers import (

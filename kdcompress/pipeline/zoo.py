@@ -11,13 +11,15 @@ from kdcompress.config.initialization import Start
 from kdcompress.config.recipe import Recipe
 from kdcompress.config.sections import OneTeacherSection, ViewsSection
 from kdcompress.data import Split
+from kdcompress.digests import content_digest, json_digest, sha256_of
 from kdcompress.errors import RunError
-from kdcompress.files import content_digest, json_digest, read_sealed, sha256_of, sync, write_sealed
+from kdcompress.files import sync
 from kdcompress.leftovers import is_partial, remove_path
 from kdcompress.methods import Method
 from kdcompress.models import load_model, load_saved_model, model_digest, save_model, seed_everything
 from kdcompress.progress import Progress
 from kdcompress.runs import artefacts
+from kdcompress.sealed import read_sealed, write_sealed
 from kdcompress.teachers import Question
 from kdcompress.training.checkpoints import Row, TrainingState
 from kdcompress.training.features import forget_features

@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from kdcompress.errors import RunError
-from kdcompress.files import read_json, strip_seal, write_json
+from kdcompress.files import read_json, write_json
 from kdcompress.runs.schemas import FILES, PRINTED, SCHEMA_VERSION, Kept, versioned
+from kdcompress.sealed import strip_seal
 
 
 def read_checked(path: Path, remedy: str) -> Kept:

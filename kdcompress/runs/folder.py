@@ -13,8 +13,9 @@ from filelock import FileLock, Timeout
 
 from kdcompress.config.recipe import Recipe, read_resolved
 from kdcompress.differences import first_difference
+from kdcompress.digests import cached_sha256, content_digest, sha256_of
 from kdcompress.errors import RunError
-from kdcompress.files import cached_sha256, content_digest, read_json, sha256_of, write_json, write_text
+from kdcompress.files import read_json, write_json, write_text
 from kdcompress.leftovers import is_partial, remove_path
 from kdcompress.paths import safe_join
 from kdcompress.runs.artefacts import RUN

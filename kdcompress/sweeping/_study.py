@@ -14,8 +14,8 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kdcompress import registry
+from kdcompress.digests import json_digest
 from kdcompress.errors import RunError, UsageError, one_line
-from kdcompress.files import json_digest
 from kdcompress.sweeping._space import Setting, Space
 
 _BEAT_S, _GRACE_S = 5, 20  # a running trial says that it lives; one that has not for so long was killed

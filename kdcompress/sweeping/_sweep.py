@@ -17,8 +17,9 @@ from filelock import FileLock
 from kdcompress import processes
 from kdcompress.config.recipe import Recipe, read_resolved, resolve
 from kdcompress.differences import first_difference
+from kdcompress.digests import json_digest
 from kdcompress.errors import RunError, TrainingError, UsageError, one_line
-from kdcompress.files import json_digest, write_json, write_text
+from kdcompress.files import write_json, write_text
 from kdcompress.metrics.classification import METRIC_NAMES
 from kdcompress.paths import safe_join
 from kdcompress.progress import Progress

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from kdcompress.config.recipe import Recipe
 from kdcompress.data import Samples
+from kdcompress.digests import cached_sha256, json_digest, sha256_of
 from kdcompress.errors import TrainingError
-from kdcompress.files import cached_sha256, json_digest, read_sealed, sha256_of, write_sealed
 from kdcompress.methods import Method, make_method
 from kdcompress.metrics.classification import METRIC_NAMES, basic_metrics, primary_metric
 from kdcompress.metrics.finite import check_finite
@@ -27,6 +27,7 @@ from kdcompress.pipeline.material import Material
 from kdcompress.pipeline.teaching import Teaching
 from kdcompress.progress import Progress
 from kdcompress.runs.artefacts import TRIAL
+from kdcompress.sealed import read_sealed, write_sealed
 from kdcompress.sweeping._space import Setting
 from kdcompress.teachers import Targets
 from kdcompress.training.features import forget_features

@@ -21,10 +21,12 @@ from kdcompress.batches import default_batch_size
 from kdcompress.cache import cache_dir, delete_entry, lock_entry
 from kdcompress.config.sections import ViewsSection
 from kdcompress.data import Samples, apply_transforms, iter_blocks, scale_transforms, view_transforms
+from kdcompress.digests import json_digest, sha256_of
 from kdcompress.errors import TargetsError
-from kdcompress.files import json_digest, read_sealed, sha256_of, sync, write_sealed
+from kdcompress.files import sync
 from kdcompress.progress import Progress
 from kdcompress.runs import artefacts
+from kdcompress.sealed import read_sealed, write_sealed
 from kdcompress.teachers._base import TargetRows, Teacher
 
 SCHEMA = 2

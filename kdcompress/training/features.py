@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from kdcompress.batches import default_batch_size
 from kdcompress.config.sections import ViewsSection
 from kdcompress.data import Samples, apply_transforms, iter_blocks, view_transforms
-from kdcompress.files import is_sealed, json_digest, seal, write_atomically
+from kdcompress.digests import json_digest
+from kdcompress.files import write_atomically
 from kdcompress.leftovers import is_partial, remove_path
 from kdcompress.models import Forward, model_digest
 from kdcompress.progress import Progress
 from kdcompress.runs.artefacts import FEATURES
+from kdcompress.sealed import is_sealed, seal
 
 _SPARE = 0.5  # the part of the free disk that features may take
 

@@ -8,8 +8,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+from kdcompress.digests import json_digest
 from kdcompress.errors import RunError
-from kdcompress.files import json_digest, read_text, write_text
+from kdcompress.files import read_text, write_text
 from kdcompress.training.checkpoints import Row
 
 _FIRST = ("phase", "epoch")

@@ -16,9 +16,9 @@ from PIL import Image
 import kdcompress
 from kdcompress.config.recipe import read_resolved
 from kdcompress.data import Dataset, make_source, split_dataset
+from kdcompress.digests import content_digest
 from kdcompress.errors import DataError, ExportError, ModelError, RunError, UsageError
 from kdcompress.exporting import _parity, make_format
-from kdcompress.files import content_digest
 from kdcompress.models import Forward, save_model
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder

@@ -15,11 +15,11 @@ from ai_edge_litert.interpreter import Interpreter
 from keras import Input, Sequential, layers
 
 from kdcompress import registry
+from kdcompress.digests import content_digest
 from kdcompress.errors import ExportError, ModelError
 from kdcompress.exporting import Options, find_format, make_format, open_exported
 from kdcompress.exporting._network import Network, freeze
 from kdcompress.exporting._parity import Reference, compare
-from kdcompress.files import content_digest
 
 KINDS = [(name, precision) for name in registry.choices("formats") for precision in make_format(name).precisions]
 METADATA = {"kdcompress": "1", "classes": [str(digit) for digit in range(10)], "input": {"range": [0, 255]}}

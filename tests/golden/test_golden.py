@@ -22,7 +22,7 @@ from kdcompress import registry
 from kdcompress.cli._app import app
 from kdcompress.config.recipe import resolve
 from kdcompress.data import Dataset, split_dataset
-from kdcompress.files import json_digest
+from kdcompress.digests import json_digest
 from kdcompress.teachers import Question, open_teacher, target_key
 
 pytestmark = needs_its_keras

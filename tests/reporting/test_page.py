@@ -17,8 +17,9 @@ from conftest import Recorder
 from made_up_run import DIGITS, STAGES, make
 
 import kdcompress
+from kdcompress.digests import sha256_of
 from kdcompress.errors import RunError, UsageError
-from kdcompress.files import sha256_of, write_npz
+from kdcompress.files import write_npz
 from kdcompress.runs.folder import RunFolder
 
 EVIL = (

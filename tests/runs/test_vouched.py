@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 import kdcompress
 from kdcompress.cli._app import app
 from kdcompress.errors import ModelError, RunError, TargetsError
-from kdcompress.files import read_sealed, write_sealed
 from kdcompress.models import digest_of_model_file, external_files
 from kdcompress.runs.folder import RunFolder
+from kdcompress.sealed import read_sealed, write_sealed
 from kdcompress.training.history import History, read_history
 
 

@@ -9,10 +9,12 @@ from pathlib import Path, PurePosixPath
 from kdcompress.cache import lock_entry
 from kdcompress.data.images import is_image_path
 from kdcompress.data.resolving import PathResolver
-from kdcompress.errors import DataError
-from kdcompress.files import move_into_place, sha256_of
+from kdcompress.digests import sha256_of
+from kdcompress.errors import DataError, error_text
+from kdcompress.files import move_into_place
 from kdcompress.leftovers import remove_path
-from kdcompress.npz import READ_ERRORS, SUPPORTED_COMPRESSION, error_text, open_zip
+from kdcompress.npy import READ_ERRORS
+from kdcompress.npz import SUPPORTED_COMPRESSION, open_zip
 from kdcompress.progress import Progress
 
 # The published images take less than 400 MB; images hardly shrink when they are zipped

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from kdcompress.config.sections import OneTeacherSection, ViewsSection
 from kdcompress.data import ArrayFile, Samples
+from kdcompress.digests import json_digest, sha256_of
 from kdcompress.errors import ModelError, RecipeError, TargetsError
-from kdcompress.files import json_digest, sha256_of
 from kdcompress.teachers._base import LOOK_AT, Place, Question, TargetRows, Teacher, are_probabilities
 from kdcompress.teachers._fit import fit_of
 

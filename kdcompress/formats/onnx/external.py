@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from kdcompress.digests import content_digest, json_digest, sha256_of
 from kdcompress.errors import ModelError, one_line
-from kdcompress.files import content_digest, json_digest, sha256_of
 from kdcompress.paths import check_regular_file, safe_join
 
 

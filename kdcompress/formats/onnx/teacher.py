@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from kdcompress.batches import run_in_batches
 from kdcompress.config.sections import OneTeacherSection
+from kdcompress.digests import json_digest, sha256_of
 from kdcompress.errors import ModelError
-from kdcompress.files import json_digest, move_into_place, scratch_folder, sha256_of, write_atomically
+from kdcompress.files import move_into_place, scratch_folder, write_atomically
 from kdcompress.formats.onnx.external import external_tensors, load_onnx
 from kdcompress.formats.onnx.model import open_session, run_bounded
 from kdcompress.models import check_image_size, external_files

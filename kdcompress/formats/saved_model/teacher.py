@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from kdcompress.batches import run_in_batches
 from kdcompress.config.sections import OneTeacherSection
+from kdcompress.digests import content_digest, json_digest
 from kdcompress.errors import ModelError
-from kdcompress.files import content_digest, json_digest, move_into_place, scratch_folder
+from kdcompress.files import move_into_place, scratch_folder
 from kdcompress.formats.saved_model.model import open_signature
 from kdcompress.teachers._base import Question, Teacher, pick
 from kdcompress.teachers._fit import Fit, fit_of

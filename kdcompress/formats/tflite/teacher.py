@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.config.sections import OneTeacherSection
+from kdcompress.digests import json_digest, sha256_of
 from kdcompress.errors import ModelError
-from kdcompress.files import json_digest, sha256_of, write_atomically
+from kdcompress.files import write_atomically
 from kdcompress.formats.tflite.model import LiteRunner, open_interpreter
 from kdcompress.teachers._base import Question, Teacher, pick
 from kdcompress.teachers._fit import Fit, fit_of
