@@ -25,6 +25,6 @@ def small_cnn() -> keras.Model:
 if __name__ == "__main__":
     run = kdcompress.distill("mnist-demo", student="own_student:small_cnn", temperature=4.0, alpha=0.7)
     for role in ("teacher", "student", "baseline"):
-        print(f"{role:<9} {100 * run.result[role]['metrics']['accuracy']:.2f} % on test")
-    print(f"ratio of parameters: {run.result['student']['params'] / run.result['teacher']['params']:.4f}")
+        print(f"{role:<9} {100 * run.result[role].metrics.accuracy:.2f} % on test")
+    print(f"ratio of parameters: {run.result.student.params / run.result.teacher.params:.4f}")
     print(f"the student is in {run.path / 'student.keras'}")

@@ -26,4 +26,4 @@ if __name__ == "__main__":
     run = kdcompress.distill("own.toml", out="runs/own")
     kdcompress.export(run, ["onnx", "tflite"], ["fp32", "int8"])
     kdcompress.bench(run)
-    print(kdcompress.report(run)["report"])
+    print(kdcompress.report(run).report)
