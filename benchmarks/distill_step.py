@@ -62,7 +62,7 @@ class ClassicDistiller(keras.Model):
         return self.student(image)
 
     def compute_loss(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True) -> Any:
-        soft = keras.ops.mean(self.method.targets_loss(self.teacher(x, training=False), y_pred))
+        soft = keras.ops.mean(self.method.targets_loss({"logits": self.teacher(x, training=False)}, y_pred))
         weight = self.method.distillation_weight
         return weight * soft + (1 - weight) * super().compute_loss(x, y, y_pred, sample_weight, training)
 
@@ -100,8 +100,8 @@ def contenders(n_steps: int) -> dict[str, Fit]:
     hinton, none = make_method({"name": "hinton"}), make_method({"name": "none"})
 
     def fed(method: Any, logits: Any) -> Fit:
-        model = supervise(zoo("mnist_mlp"), method, 1e-3, SHAPE)
-        feed = Feed(samples, ViewsSection(), logits, BATCH, seed=0)
+        feed = Feed(samples, ViewsSection(), None if logits is None else {"logits": logits}, BATCH, seed=0)
+        model = supervise(zoo("mnist_mlp"), method, 1e-3, feed)
         return lambda steps, timer: model.fit(
             feed.dataset(0, 1), steps_per_epoch=steps, shuffle=False, callbacks=[timer], verbose=0
         )

@@ -54,7 +54,7 @@ def stage_seconds(samples: Samples, count: int, once: bool) -> float:
     """The wall time of one stage of the head."""
     model = load_model("mobilenetv2", tuple(samples.images.shape[1:]), 2, "student")
     targets = np.zeros((len(samples), count, 2), np.float32)
-    feed = Feed(samples, views(count), targets, BATCH, seed=0)
+    feed = Feed(samples, views(count), {"logits": targets}, BATCH, seed=0)
     training = TrainingSection(batch_size=BATCH, stages=({"trainable": "head", "epochs": EPOCHS},))
     val = samples.take(np.arange(BATCH))
     with tempfile.TemporaryDirectory() as folder:
@@ -76,10 +76,10 @@ def distill_step(samples: Samples, rounds: int, steps: int) -> dict[str, Any]:
     shape, section = tuple(samples.images.shape[1:]), views(4)
     targets = np.zeros((len(samples), 4, 2), np.float32)
     fits = {}
-    for name, rows in (("none", None), ("hinton", targets)):
+    for name, rows in (("none", None), ("hinton", {"logits": targets})):
         method = make_method({"name": name})
-        model = fitting.supervise(load_model("mobilenetv2", shape, 2, "student"), method, 1e-4, shape)
-        fits[name] = model, Feed(samples, section, rows, BATCH, seed=0)
+        feed = Feed(samples, section, rows, BATCH, seed=0)
+        fits[name] = fitting.supervise(load_model("mobilenetv2", shape, 2, "student"), method, 1e-4, feed), feed
     turns: dict[str, list[float]] = {name: [] for name in fits}
     for turn in range(rounds + 1):
         for name, (model, feed) in fits.items():

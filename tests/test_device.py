@@ -35,7 +35,7 @@ blocked, modules, runtime, file = json.loads(sys.argv[1])
 sys.meta_path.insert(0, Blocker())
 loaded = {name: importlib.import_module(name) for name in modules}
 import numpy as np
-runtime = loaded[runtime].RUNTIME
+runtime = loaded[runtime].RUNTIME()
 signature = runtime.signature(Path(file))
 shape = (2, *signature.image_shape(Path(file), None))
 opened = runtime.open(Path(file), 1, shape)

@@ -35,7 +35,7 @@ LAYERS = (
     ("config",),
     ("sealed",),
     ("batches", "metadata", "registry", "files", "digests", "progress", "metrics", "npz", "versions", "differences"),
-    ("paths", "trust", "processes", "leftovers", "npy"),
+    ("paths", "plugins", "trust", "processes", "leftovers", "npy"),
     ("errors", "_version"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
@@ -43,8 +43,13 @@ HEAVY = ("tensorflow", "keras", "onnx", "onnxruntime", "ai_edge_litert", "matplo
 
 
 def imports(path: Path) -> set[str]:
+    """What a file imports when it runs: what only a type checker sees is no dependency."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    tree.body = [
+        node for node in tree.body if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    ]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -127,7 +127,7 @@ def _finished(run: RunFolder, recipe: Recipe, progress: Progress) -> Run:
     for name in MODELS:
         run.has_file(name)
     result = read_checked(run / METRICS, remedy(METRICS, run.path))
-    if "dir" in recipe.data:
+    if recipe.data.dir is not None:
         run.check_data(load_data(recipe, progress).facts)
     for warning in result["warnings"]:
         progress.warn(warning)

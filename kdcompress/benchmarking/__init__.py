@@ -10,8 +10,8 @@ from kdcompress.benchmarking._base import Runtime
 
 def make_runtime(name: str) -> Runtime:
     """The runtime of that name; RecipeError with the choices if there is none."""
-    found: Runtime = registry.load("runtimes", name).RUNTIME
-    return found
+    made: Runtime = registry.load("runtimes", name)()
+    return made
 
 
 def find_runtime(path: Path) -> str | None:

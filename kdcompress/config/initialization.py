@@ -33,23 +33,32 @@ def settings_of(model: str) -> dict[str, Any]:
     """Those of `pretrained` and `width` that a model takes, with their defaults; none unless it is of the zoo."""
     if model not in registry.choices("models"):
         return {}
-    module, start = registry.load("models", model), Start()
-    width = {"width": start.width} if "width" in inspect.signature(module.build).parameters else {}
-    return width | ({"pretrained": start.pretrained} if hasattr(module, "published") else {})
+    architecture, start = registry.load("models", model), Start()
+    width = {"width": start.width} if "width" in inspect.signature(architecture.build).parameters else {}
+    return width | ({"pretrained": start.pretrained} if "published" in vars(architecture) else {})
 
 
-def check_start(section: dict[str, Any], key: str) -> None:
-    """Make the path of a section's weights file absolute; RecipeError if its model does not know what is asked for.
+def check_start(section: Any, key: str) -> str:
+    """Check what the model of a section starts from.
 
-    `key` is the section's. Whether the file is there, `references.refuse_missing` tells.
+    Args:
+        section: A ModelSection.
+        key: Its dotted key in the recipe.
+
+    Returns:
+        `pretrained`, the path of a weights file made absolute. `references.refuse_missing` tells whether it exists.
+
+    Raises:
+        RecipeError: The model has no such setting.
     """
-    model, known = section["model"], settings_of(section["model"])
-    section["pretrained"] = _reference(section["pretrained"], f"{key}.pretrained")
+    model, known = section.model, settings_of(section.model)
+    values = {"pretrained": _reference(section.pretrained, f"{key}.pretrained"), "width": section.width}
     for name, default in vars(Start()).items():
-        if section[name] != default and name not in known:
+        if values[name] != default and name not in known:
             able = ", ".join(one for one in registry.choices("models") if name in settings_of(one))
-            given, told = repr(section[name])[:_SHOWN], model if model.isprintable() else repr(model)
+            given, told = repr(values[name])[:_SHOWN], model if model.isprintable() else repr(model)
             raise RecipeError(f"{key}.{name} = {given} is for {able}; {told[:_SHOWN]} takes none, leave it out")
+    return str(values["pretrained"])
 
 
 def drop_start(section: dict[str, Any], model: str) -> None:

@@ -181,5 +181,5 @@ def _item(items: list[Any], number: str, key: str) -> Any:
 
 def _shared_settings(method: dict[str, Any], name: str) -> dict[str, Any]:
     """Another method takes over the settings that it knows too, and drops the rest."""
-    known = registry.load("methods", name[:_SAID]).METHOD.model_fields
+    known = registry.load("methods", name[:_SAID]).model_fields
     return {key: value for key, value in method.items() if key in known}

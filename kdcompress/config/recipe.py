@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import tomli_w
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, ValidationInfo
 
 from kdcompress import registry
 from kdcompress.config import initialization
+from kdcompress.config.choices import Choice, choose, class_of
 from kdcompress.config.limits import MOST_CLASSES
 from kdcompress.config.members import inherit
 from kdcompress.config.overrides import override, read_toml, refuse_ignored, refuse_odd
@@ -20,12 +21,12 @@ from kdcompress.config.references import (
     file_name,
     is_folder,
     located,
-    map_texts,
     model_reference,
     refuse_missing,
 )
 from kdcompress.config.sections import (
-    Classes,
+    ClassNames,
+    ModelSection,
     SplitSection,
     StudentSection,
     TeacherSection,
@@ -37,31 +38,44 @@ from kdcompress.config.training import TrainingSection
 from kdcompress.digests import json_digest
 from kdcompress.errors import RecipeError
 
+if TYPE_CHECKING:
+    from kdcompress.data.base import DatasetSource
+    from kdcompress.methods import Method
+else:  # which the registry finds: rooms above this one are not imported by name
+    DatasetSource = Method = Choice
+
 PRESETS = Path(__file__).parent / "presets"
 _RESTORE = "bring it back from a copy, or begin anew in another folder"
 _LONGEST = 100  # of a name that is unknown, in a message
-# Sections that name one choice of a room and hold its settings: section -> (room, what its module defines)
-CHOSEN = {"data": ("datasets", "DATASET"), "method": ("methods", "METHOD")}
+
+
+def _chosen(settings: Any, info: ValidationInfo) -> Any:
+    return choose(str(info.field_name), settings, from_run=bool(info.context and info.context["from_run"]))
+
+
+_IsChosen = PlainValidator(_chosen)
+_AsSettings = PlainSerializer(lambda choice: choice.to_dict())
 
 
 class Recipe(Section):
     """Everything that decides a run, every default written out.
 
-    `data` and `method` hold a `name` and the settings of that data set and method, checked by them.
+    `data` and `method` are the data set's source and the method themselves; in TOML their sections hold a `name` and
+    the settings of that choice.
     """
 
     name: Annotated[str, AfterValidator(file_name)]
     seed: int = Field(0, ge=0, lt=2**32)
     baseline: bool = True
     deterministic: bool = True
-    data: dict[str, Any]
-    superclasses: dict[str, Classes] = Field(default_factory=dict, max_length=MOST_CLASSES)
+    data: Annotated[DatasetSource, _IsChosen, _AsSettings]
+    superclasses: dict[str, ClassNames] = Field(default_factory=dict, max_length=MOST_CLASSES)
     split: SplitSection = SplitSection()
     unlabelled: UnlabelledSection | None = None
     views: ViewsSection = ViewsSection()
     teacher: TeacherSection
     student: StudentSection
-    method: dict[str, Any] = Field(default_factory=lambda: {"name": "hinton"})
+    method: Annotated[Method, _IsChosen, _AsSettings] = Field({"name": "hinton"}, validate_default=True)
     training: TrainingSection = TrainingSection()
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,6 +120,7 @@ def resolve(
     `check_files` tells later. Errors: RecipeError in one line.
     """
     if isinstance(recipe, Mapping):
+        recipe = {key: one.to_dict() if isinstance(one, Choice) else one for key, one in recipe.items()}
         refuse_odd(recipe)
     values = copy.deepcopy(dict(recipe)) if isinstance(recipe, Mapping) else _read(str(recipe))
     for key, value in (overrides or {}).items():
@@ -154,32 +169,11 @@ def read_resolved(path: Path) -> Recipe:
     except FileNotFoundError as exc:
         raise RecipeError(f"{told} is gone, and nothing else says what was asked for; {_RESTORE}") from exc
     try:
-        recipe = build(Recipe, values)
-        for section in CHOSEN:
-            choose(section, getattr(recipe, section))
+        recipe = build(Recipe, values, context={"from_run": True})
         _refuse_teachers(recipe)
     except RecipeError as exc:
         raise RecipeError(f"{told} is damaged ({exc}); {_RESTORE}") from exc
     return recipe
-
-
-def choose(section: str, settings: Mapping[str, Any]) -> Any:
-    """The data set source or method that a recipe's section names, made with that section's other keys.
-
-    `section` is one of CHOSEN. Errors: RecipeError with the choices, or with the key, the rule and what came.
-    """
-    kind = kind_of(section, settings)
-    return build(kind, {key: value for key, value in settings.items() if key != "name"}, section)
-
-
-def kind_of(section: str, settings: Mapping[str, Any]) -> Any:
-    """The class that a recipe's section names; see `choose`."""
-    room, attribute = CHOSEN[section]
-    name = settings.get("name")
-    if not isinstance(name, str):
-        came = f"must be one of them, got {shown(name)}" if "name" in settings else "is missing"
-        raise RecipeError(f"{section}.name {came}; choices: {', '.join(registry.choices(room))}")
-    return getattr(registry.load(room, name[:_LONGEST]), attribute)
 
 
 def _read(recipe: str) -> dict[str, Any]:
@@ -203,22 +197,37 @@ def _paths(values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     data = values.get("data")
     paths = {"unlabelled": UnlabelledSection.PATHS}
     if isinstance(data, dict) and data.get("name") in registry.choices("datasets"):
-        paths["data"] = kind_of("data", data).PATHS
+        paths["data"] = class_of("data", data).PATHS
     return paths
 
 
 def _check(values: dict[str, Any]) -> Recipe:
     inherit(values.get("teacher"))
     recipe = build(Recipe, values)
-    chosen = {section: choose(section, getattr(recipe, section)) for section in CHOSEN}
-    resolved = recipe.to_dict()
-    for section, made in chosen.items():
-        resolved[section] = {"name": resolved[section]["name"], **made.model_dump(exclude_none=True)}
-    for section, keys in _paths(resolved).items():
-        map_texts(resolved.get(section), section, keys, lambda text, key: str(located(text, key).resolve()))
+    data = _located(recipe.data, "data")
+    unlabelled = recipe.unlabelled and _located(recipe.unlabelled, "unlabelled")
     _refuse_teachers(recipe)
-    _check_models(resolved)
-    return build(Recipe, resolved)
+    teacher, members = recipe.teacher, recipe.teacher.members
+    if members:
+        checked = [_check_model(member, f"teacher.members.{index}") for index, member in enumerate(members)]
+        teacher = teacher.model_copy(update={"members": tuple(checked)})
+    else:
+        teacher = _check_model(teacher, "teacher")
+    student = _check_model(recipe.student, "student")
+    sections = {"data": data, "unlabelled": unlabelled, "teacher": teacher, "student": student}
+    return recipe.model_copy(update=sections)
+
+
+S = TypeVar("S", bound=Section)
+
+
+def _located(section: S, name: str) -> S:
+    """A section of data with its paths made absolute."""
+    paths: dict[str, str] = {}
+    for key in getattr(section, "PATHS", ()):
+        if (text := getattr(section, key)) is not None:
+            paths[key] = str(located(text, f"{name}.{key}").resolve())
+    return section.model_copy(update=paths) if paths else section
 
 
 def _refuse_teachers(recipe: Recipe) -> None:
@@ -227,11 +236,13 @@ def _refuse_teachers(recipe: Recipe) -> None:
         raise RecipeError(f"a recipe has one teacher.model, or several teacher.members with a model each; {what}")
 
 
-def _check_models(resolved: dict[str, Any]) -> None:
-    teacher = resolved["teacher"]
-    members = [(f"teacher.members.{index}", member) for index, member in enumerate(teacher["members"])]
-    for key, one in (*(members or [("teacher", teacher)]), ("student", resolved["student"])):
-        one["model"] = model_reference(one["model"], f"{key}.model", key.partition(".")[0])
-        if one["pretrained"] not in initialization.NAMED:
-            located(one["pretrained"], f"{key}.pretrained")
-        initialization.check_start(one, key)
+M = TypeVar("M", bound=ModelSection)
+
+
+def _check_model(section: M, key: str) -> M:
+    """A section of a model with its paths made absolute, which are of a kind that its role may have."""
+    model = model_reference(section.model, f"{key}.model", key.partition(".")[0])
+    if section.pretrained not in initialization.NAMED:
+        located(section.pretrained, f"{key}.pretrained")
+    checked = section.model_copy(update={"model": model})
+    return checked.model_copy(update={"pretrained": initialization.check_start(checked, key)})

@@ -11,6 +11,7 @@ from kdcompress import registry
 from kdcompress.config import initialization
 from kdcompress.config.settings import LONGEST_PATH, named, shown
 from kdcompress.errors import RecipeError, one_line
+from kdcompress.plugins import is_reference
 
 _FOREIGN = (".pt", ".pth", ".ckpt", ".safetensors")
 _LONGEST_NAME = 100
@@ -55,7 +56,7 @@ def anchor(values: dict[str, Any], folder: Path, paths: Mapping[str, tuple[str, 
         return str(located(text, key, folder))
 
     def model(text: str, key: str) -> str:
-        if is_function(text) or text in registry.choices("models"):
+        if is_reference(text) or text in registry.choices("models"):
             return text
         is_file = Path(text).suffix.lower() in file_endings("teacher")
         return place(text, key) if is_file or "/" in text or is_folder(folder / text) else text
@@ -105,7 +106,7 @@ def model_reference(text: str, key: str, role: str) -> str:
     if module.endswith(".py"):
         without = named(f"{module.removesuffix('.py')}:{function or 'function'}")
         raise RecipeError(f"{key}: name the module without .py: {without}")
-    if is_function(text):
+    if is_reference(text):
         return text
     ending = path.suffix.lower()
     if ending in _FOREIGN:
@@ -140,10 +141,4 @@ def refuse_missing(reference: str, key: str) -> None:
 def file_endings(role: str) -> tuple[str, ...]:
     """The endings of the files that a teacher or student may be."""
     kinds = registry.choices("teachers") if role == "teacher" else ["keras"]
-    return tuple(ending for kind in kinds for ending in registry.load("teachers", kind).TEACHER.suffixes)
-
-
-def is_function(text: str) -> bool:
-    """Whether `text` has the form module:function."""
-    module, colon, function = text.partition(":")
-    return bool(colon) and function.isidentifier() and all(part.isidentifier() for part in module.split("."))
+    return tuple(ending for kind in kinds for ending in registry.load("teachers", kind).suffixes)

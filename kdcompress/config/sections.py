@@ -18,7 +18,7 @@ from kdcompress.config.training import TrainingSection
 Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 Pixel = Annotated[float, Field(ge=-MOST_SCALE, le=MOST_SCALE)]
 Pixels = Annotated[tuple[Pixel, ...], Field(min_length=1, max_length=1024)]
-Classes = Annotated[tuple[str, ...], Field(max_length=MOST_CLASSES)]
+ClassNames = Annotated[tuple[str, ...], Field(max_length=MOST_CLASSES)]
 # What the int64 and the float32 of a model's inputs hold; the lowest float32 stands for minus infinity at times
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Real = Annotated[float, Field(ge=-3.5e38, le=3.5e38)]
@@ -67,7 +67,7 @@ class PreprocessingSection(Section):
     layout: Literal["auto", "nhwc", "nchw"] = "auto"
     channel_order: Literal["rgb", "bgr"] = "rgb"
     size: Side | tuple[Side, Side] | None = None
-    classes: Classes | None = None
+    classes: ClassNames | None = None
 
     @property
     def untouched(self) -> bool:

@@ -40,10 +40,20 @@ class Section(BaseModel):
 S = TypeVar("S", bound=Section)
 
 
-def build(kind: type[S], values: dict[str, Any], prefix: str = "") -> S:
-    """Make a section from `values`; RecipeError names the first key that is wrong, the rule, and what came."""
+def build(kind: type[S], values: dict[str, Any], prefix: str = "", context: dict[str, Any] | None = None) -> S:
+    """Make a section from its values.
+
+    Args:
+        kind: The section's class.
+        values: Plain values.
+        prefix: The dotted key of the section in the recipe, for messages.
+        context: What validators are told beside the values.
+
+    Raises:
+        RecipeError: Names the first key that is wrong, the rule, and the value.
+    """
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(values, context=context)
     except ValidationError as exc:
         raise RecipeError(_first_problem(kind, exc, prefix)) from exc
     except RecursionError as exc:

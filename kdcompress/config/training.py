@@ -56,9 +56,16 @@ class TrainingSection(Section):
         """Stages that do not say how long and how fast are as the training says."""
         if not isinstance(values, dict) or not isinstance(values.get("stages"), list | tuple):
             return values
-        shared = {name: values.get(name, cls.model_fields[name].default) for name in ("epochs", "learning_rate")}
+        shared = {name: values.get(name, cls.model_fields[name].default) for name in _OF_STAGES}
         stages = [{**shared, **one} if isinstance(one, dict) else one for one in values["stages"]]
         return {**values, "stages": stages}
+
+    @model_validator(mode="after")
+    def _without_shared_values(self) -> TrainingSection:
+        """Equal trainings are equal: what every stage has of its own counts for nothing here."""
+        if self.stages:
+            self.__dict__.update({name: type(self).model_fields[name].default for name in _OF_STAGES})
+        return self
 
     @model_serializer(mode="wrap")
     def _without_what_stages_say(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:

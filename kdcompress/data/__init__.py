@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kdcompress.config.recipe import Recipe, choose
+from kdcompress.config.choices import choose
+from kdcompress.config.recipe import Recipe
 from kdcompress.data.base import UNLABELLED, Dataset, DatasetSource, Samples, write_ids
 from kdcompress.data.images import MODES, Shape, find_images, image_size, read_image
 from kdcompress.data.npz import ArrayFile
@@ -20,8 +21,8 @@ from kdcompress.progress import Progress
 
 def load_data(recipe: Recipe, progress: Progress, folder: Path | None = None) -> Dataset:
     """The data set of a recipe, from another folder if it was moved, its classes merged as the recipe asks."""
-    settings = {**recipe.data, **({"dir": str(folder)} if folder else {})}
-    return merge_classes(make_source(settings).load(progress), recipe.superclasses)
+    source = recipe.data.model_copy(update={"dir": str(folder)}) if folder else recipe.data
+    return merge_classes(source.load(progress), recipe.superclasses)
 
 
 def make_source(settings: Mapping[str, Any]) -> DatasetSource:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.cache import cache_dir
-from kdcompress.config.settings import Section
+from kdcompress.config.choices import Choice
 from kdcompress.data.filesystem import exists, expand_user, is_folder
 from kdcompress.data.stores import Images, JoinedImages, content_bytes, take_images
 from kdcompress.errors import DataError
@@ -142,8 +142,10 @@ def write_ids(path: Path, dataset: Dataset) -> None:
     write_text(path, text.getvalue())
 
 
-class DatasetSource(Section, ABC):
+class DatasetSource(Choice, ABC):
     """Where a data set is looked for; a subclass knows how to read, check and get it."""
+
+    SECTION: ClassVar[str] = "data"
 
     PATHS: ClassVar[tuple[str, ...]] = ("dir",)
     """The settings that say where data lie: relative to the recipe's file, and no part of what decides a run."""

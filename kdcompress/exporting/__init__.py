@@ -12,8 +12,8 @@ from kdcompress.runs.integrity import check_integrity
 
 def make_format(name: str) -> Format:
     """The format of that name; UsageError with the choices if there is none."""
-    found: Format = registry.load("formats", name).FORMAT
-    return found
+    made: Format = registry.load("formats", name)()
+    return made
 
 
 def find_format(path: Path) -> Format | None:

@@ -1,18 +1,25 @@
-"""One file per distillation method; each defines METHOD, a subclass of Method."""
+"""One file per distillation method, each defining METHOD, a subclass of Method."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from kdcompress.config.recipe import choose
-from kdcompress.methods._base import Method, Task
+from kdcompress.config.choices import choose
+from kdcompress.methods._base import Classes, ExtraLoss, Method, NoDistillation
 
 
 def make_method(settings: Mapping[str, Any]) -> Method:
-    """The method that `settings` name ({"name": "hinton", "temperature": 4.0, ...}); RecipeError if they are wrong."""
+    """Make a method from its settings.
+
+    Args:
+        settings: Its `name` and its own settings, such as {"name": "hinton", "temperature": 4.0}.
+
+    Raises:
+        RecipeError: The name is unknown, or a setting is wrong.
+    """
     method: Method = choose("method", settings)
     return method
 
 
-__all__ = ["Method", "Task", "make_method"]
+__all__ = ["Classes", "ExtraLoss", "Method", "NoDistillation", "make_method"]

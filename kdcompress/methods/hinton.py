@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
@@ -12,8 +13,16 @@ from kdcompress.methods._base import Method
 def distillation_loss(teacher_logits: Any, student_logits: Any, temperature: float) -> Any:
     """T^2 * KL(softmax(teacher / T) || softmax(student / T)) of each sample, in nats.
 
-    Both logits have shape (batch, classes), the result (batch,). T^2 keeps the gradient's size independent of the
-    temperature T > 0 (Hinton, Vinyals, Dean 2015, section 2.1); the gradient equals that of the cross-entropy form.
+    T^2 keeps the gradient's size independent of the temperature (Hinton, Vinyals, Dean 2015, section 2.1); the gradient
+    equals that of the cross-entropy form.
+
+    Args:
+        teacher_logits: Shape (batch, classes).
+        student_logits: Shape (batch, classes).
+        temperature: T > 0.
+
+    Returns:
+        Shape (batch,).
     """
     from keras import ops
 
@@ -29,14 +38,9 @@ class Hinton(Method):
     temperature: float = Field(4.0, gt=0, le=1_000_000, description="softens both distributions; > 0")
     alpha: float = Field(0.5, ge=0, le=1, description="weight of the distillation loss; the labels weigh 1 - alpha")
 
-    @property
-    def distillation_weight(self) -> float:
-        """Alpha."""
-        return self.alpha
-
-    def targets_loss(self, targets: Any, logits: Any) -> Any:
-        """The distillation loss of each sample at this method's temperature, shape (batch,)."""
-        return distillation_loss(targets, logits, self.temperature)
+    def targets_loss(self, targets: Mapping[str, Any], outputs: Any, labels: Any = None) -> Any:
+        """T^2 * KL(teacher || student) of each sample at this method's temperature, shape (batch,)."""
+        return distillation_loss(targets["logits"], outputs, self.temperature)
 
 
 METHOD = Hinton

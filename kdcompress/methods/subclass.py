@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PrivateAttr
 from typing_extensions import Self
 
 from kdcompress.config.settings import shown
 from kdcompress.errors import RecipeError
-from kdcompress.methods._base import Labels, Method, Part, Task
+from kdcompress.methods._base import Classes, ExtraLoss, Labels, Method
 from kdcompress.methods.hinton import distillation_loss
 
 KNOWN = "known"
@@ -94,26 +94,26 @@ class Subclasses(Method):
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The number of subclasses of each class; only of a method that is bound to a task."""
+        """The number of subclasses of each class; only of a method that is bound to classes."""
         assert self._sizes, "bind() comes first"
         return self._sizes
 
-    def bind(self, task: Task) -> Method:
+    def bind(self, classes: Classes) -> Method:
         """See Method.bind."""
         if self.known:
-            if task.subclasses is None:
+            if classes.subclasses is None:
                 raise RecipeError(
                     "method.subclasses = 'known' needs data with subclasses: a [superclasses] section that merges "
                     "classes, a subclass column or array, or data.subclasses (mhist)"
                 )
-            sizes = task.subclasses
+            sizes = classes.subclasses
         elif isinstance(self.subclasses, tuple):
             sizes = self.subclasses
         else:
-            sizes = (int(self.subclasses),) * task.classes
-        if len(sizes) != task.classes:
+            sizes = (int(self.subclasses),) * classes.count
+        if len(sizes) != classes.count:
             raise RecipeError(
-                f"method.subclasses must have a number for each of the {task.classes} classes, "
+                f"method.subclasses must have a number for each of the {classes.count} classes, "
                 f"got {len(sizes)}: {shown(list(sizes))}"
             )
         if sum(sizes) > _MOST_OUTPUTS:
@@ -142,7 +142,7 @@ class Subclasses(Method):
         """See Method.plain."""
         return set(self.sizes) == {1}
 
-    def head(self, task: Task) -> int:
+    def head(self, classes: Classes) -> int:
         """See Method.head."""
         return sum(self.sizes)
 
@@ -157,34 +157,27 @@ class SubclassTeaching(Subclasses):
     beta: float = 0.3
     auxiliary_temperature: float = 20.0
 
-    @property
-    def needs_targets(self) -> bool:
-        """False: a teacher has no teacher."""
-        return False
+    wants: ClassVar[tuple[str, ...]] = ()
 
-    @property
-    def distillation_weight(self) -> float:
-        """0."""
-        return 0.0
-
-    @property
-    def label_weight(self) -> float:
-        """Known subclasses say it all."""
+    def label_weight_at(self, epoch: int) -> float:
+        """0 where the cross-entropy of known subclasses says it all."""
         return 0.0 if self.known else 1.0
 
     @property
-    def further(self) -> Mapping[str, Part]:
+    def extra_losses(self) -> Mapping[str, ExtraLoss]:
         """L_aux, or the cross-entropy with known subclasses."""
         if self.known:
-            return {"subclass": Part(_cross_entropy, 1.0)}
+            return {"subclass": ExtraLoss(_cross_entropy, 1.0)}
         if not self.beta:
             return {}
-        return {"auxiliary": Part(lambda _, outputs: auxiliary_loss(outputs, self.auxiliary_temperature), self.beta)}
+        return {
+            "auxiliary": ExtraLoss(lambda _, outputs: auxiliary_loss(outputs, self.auxiliary_temperature), self.beta)
+        }
 
-    def further_labels(self, labels: Labels, subclasses: Labels | None) -> dict[str, Labels]:
-        """See Method.further_labels."""
+    def extra_labels(self, labels: Labels, subclasses: Labels | None) -> dict[str, Labels]:
+        """See Method.extra_labels."""
         given = labels if subclasses is None else subclasses
-        return dict.fromkeys(self.further, given)
+        return dict.fromkeys(self.extra_losses, given)
 
 
 class Subclass(Subclasses):
@@ -201,14 +194,9 @@ class Subclass(Subclasses):
     auxiliary_temperature: float = Field(20.0, gt=0, le=1_000_000, description="T_aux of the auxiliary loss; > 0")
     intra_class: bool = False
 
-    @property
-    def distillation_weight(self) -> float:
-        """Alpha."""
-        return self.alpha
-
-    def bind(self, task: Task) -> Method:
+    def bind(self, classes: Classes) -> Method:
         """See Method.bind."""
-        bound = super().bind(task)
+        bound = super().bind(classes)
         if self.intra_class and self.alpha == 1 and isinstance(bound, Subclasses) and 1 in bound.sizes:
             raise RecipeError(
                 "method.intra_class with alpha = 1 reads a class by its subclasses: each class needs two or more, "
@@ -216,11 +204,11 @@ class Subclass(Subclasses):
             )
         return bound
 
-    def targets_loss(self, targets: Any, outputs: Any) -> Any:
-        """See Method.targets_loss; over the distribution of subclasses."""
+    def targets_loss(self, targets: Mapping[str, Any], outputs: Any, labels: Any = None) -> Any:
+        """T^2 * KL(teacher || student) over subclasses, of each sample, shape (batch,)."""
         if self.intra_class:
-            return intra_class_loss(targets, outputs, self.sizes, self.temperature)
-        return distillation_loss(targets, outputs, self.temperature)
+            return intra_class_loss(targets["logits"], outputs, self.sizes, self.temperature)
+        return distillation_loss(targets["logits"], outputs, self.temperature)
 
     def class_logits(self, outputs: Any) -> Any:
         """See Method.class_logits."""

@@ -1,6 +1,7 @@
-"""One file per architecture, each with build(input_shape, classes); loading a user's model in the underscored parts."""
+"""One file per architecture, each defining MODEL, a subclass of Architecture; the loading of models in the rest."""
 
 from kdcompress.formats.onnx.external import digest_of_model_file, external_files
+from kdcompress.models._base import Architecture
 from kdcompress.models._digest import model_digest
 from kdcompress.models._functions import load_from_function
 from kdcompress.models._inference import Forward
@@ -18,6 +19,7 @@ from kdcompress.models._scaling import lacks_rescaling
 from kdcompress.models._shapes import check_image_size, declared_shape, resolve_image_shape
 
 __all__ = [
+    "Architecture",
     "Forward",
     "build_model",
     "cache_model",

@@ -1,23 +1,37 @@
-"""Models that a function of the user's makes: module:function, which the user named."""
+"""Models that the user's own code makes: module:function, or module:Class of an Architecture."""
 
 from __future__ import annotations
 
 import importlib
 import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from kdcompress.errors import ModelError, one_line
+from kdcompress.models._base import Architecture
+from kdcompress.plugins import current_folder_first
 
 
-def load_from_function(reference: str, role: str) -> Any:
-    """The Keras model that `module:function` returns; ModelError, with `role` and the reference, if it gives none."""
+def load_from_function(
+    reference: str, role: str, input_shape: tuple[int, int, int] | None = None, outputs: int | None = None
+) -> Any:
+    """Call module:function, or build module:Class.
+
+    Args:
+        reference: A function without arguments that returns a Keras model, or a subclass of Architecture.
+        role: What the model is for, in errors.
+        input_shape: (H, W, C) of an image, which an architecture needs.
+        outputs: The number of outputs, which an architecture needs.
+
+    Returns:
+        The Keras model.
+
+    Raises:
+        ModelError: The code cannot be imported, fails, or returns something else.
+    """
     import keras
 
     module_name, _, function_name = reference.partition(":")
-    with _current_folder_first():
+    with current_folder_first():
         try:
             function = getattr(importlib.import_module(module_name), function_name, None)
         except ModuleNotFoundError as exc:
@@ -29,12 +43,20 @@ def load_from_function(reference: str, role: str) -> Any:
         if not callable(function):
             raise ModelError(f"{role} {reference}: module {module_name} has no function {function_name!r}")
         try:
-            model = function()
+            model = _make(function, input_shape, outputs)
         except (Exception, SystemExit) as exc:
             raise ModelError(f"{role} {reference} raises {explain_error(exc)}") from exc
     if not isinstance(model, keras.Model):
         raise ModelError(f"{role} {reference} returns {type(model).__name__}; it must return a Keras 3 model")
     return model
+
+
+def _make(function: Any, input_shape: tuple[int, int, int] | None, outputs: int | None) -> Any:
+    if not (isinstance(function, type) and issubclass(function, Architecture)):
+        return function()
+    if input_shape is None or outputs is None:
+        raise ModelError("an architecture is built for a data set's images: give a function that returns a model")
+    return function.build(input_shape, outputs)
 
 
 def explain_error(exc: BaseException) -> str:
@@ -46,17 +68,3 @@ def explain_error(exc: BaseException) -> str:
             "give the model as module:function that imports the class and loads the file"
         )
     return one_line(exc)
-
-
-@contextmanager
-def _current_folder_first() -> Iterator[None]:
-    """Modules are looked for in the current folder first, as `python` does, while the user's own function is called.
-
-    Afterwards it stands last: what lies there by chance must not take the place of a package that is imported later.
-    """
-    here = ""
-    sys.path[:] = [here, *(place for place in sys.path if place != here)]
-    try:
-        yield
-    finally:
-        sys.path[:] = [*(place for place in sys.path if place != here), here]

@@ -12,7 +12,6 @@ import numpy as np
 from kdcompress import registry
 from kdcompress.cache import cache_dir
 from kdcompress.config.initialization import Start, settings_of
-from kdcompress.config.references import is_function
 from kdcompress.errors import ModelError, one_line
 from kdcompress.files import write_atomically
 from kdcompress.formats.keras.model import check_model_file, check_weights_file, keras_of, weights_within
@@ -21,6 +20,7 @@ from kdcompress.models._functions import explain_error, load_from_function
 from kdcompress.models._pretrained import load_pretrained
 from kdcompress.models._shapes import declared_shape, format_shape, shapes_match
 from kdcompress.paths import check_regular_file
+from kdcompress.plugins import is_reference
 from kdcompress.progress import Progress
 from kdcompress.runs.integrity import check_integrity
 from kdcompress.sealed import is_sealed, seal
@@ -51,7 +51,7 @@ def load_model(
     if reference in registry.choices("models"):
         model = _of_zoo(reference, input_shape, outputs, role, start or Start(), note or Progress().note)
     else:
-        model = _load(reference, role)
+        model = _load(reference, role, input_shape, outputs)
     return prepare_model(model, input_shape, outputs, f"{role} {reference}", why)
 
 
@@ -164,21 +164,21 @@ def _first_answer(model: Any, input_shape: tuple[int, int, int], what: str) -> A
         raise ModelError(f"{what} fails on an image of {format_shape(input_shape)}: {explain_error(exc)}") from exc
 
 
-def _load(reference: str, role: str) -> Any:
-    if is_function(reference):
-        return load_from_function(reference, role)
+def _load(reference: str, role: str, input_shape: tuple[int, int, int], outputs: int) -> Any:
+    if is_reference(reference):
+        return load_from_function(reference, role, input_shape, outputs)
     return load_saved_model(Path(reference))
 
 
 def _of_zoo(
     name: str, input_shape: tuple[int, int, int], outputs: int, role: str, start: Start, note: Callable[[str], None]
 ) -> Any:
-    module, what = registry.load("models", name), f"{role} {name}"
+    architecture, what = registry.load("models", name), f"{role} {name}"
     settings = {"width": start.width} if "width" in settings_of(name) else {}
-    model = module.build(input_shape, outputs, **settings)
+    model = architecture.build(input_shape, outputs, **settings)
     path = start.file
     if start.pretrained == "imagenet":
-        path = module.published(input_shape, **settings).fetch(what, note)
+        path = architecture.published(input_shape, **settings).fetch(what, note)
     if path:
         note(_loaded(model, path, what, start))
     return model

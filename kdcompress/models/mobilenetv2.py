@@ -6,29 +6,37 @@ from typing import Any
 
 from kdcompress.errors import ModelError
 from kdcompress.models._backbone import classifier
+from kdcompress.models._base import Architecture
 from kdcompress.models._published import KERAS, PublishedWeights
 
 _SIZES, _WIDTHS = (96, 128, 160, 192, 224), (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 
 
-def build(input_shape: tuple[int, int, int], classes: int, width: float = 1.0) -> Any:
-    """A Keras model from raw RGB pixels (batch, H, W, 3), 0 to 255, to logits (batch, classes).
+class MobileNetV2(Architecture):
+    """The paper's MHIST student."""
 
-    `width` > 0 multiplies the filters of every layer (Sandler et al. 2018, section 5).
-    """
-    from keras import applications
+    @staticmethod
+    def build(input_shape: tuple[int, int, int], classes: int, width: float = 1.0) -> Any:
+        """A Keras model from raw RGB pixels (batch, H, W, 3), 0 to 255, to logits (batch, classes).
 
-    return classifier(applications.MobileNetV2, "mobilenetv2", input_shape, classes, alpha=width)
+        `width` > 0 multiplies the filters of every layer (Sandler et al. 2018, section 5).
+        """
+        from keras import applications
+
+        return classifier(applications.MobileNetV2, "mobilenetv2", input_shape, classes, alpha=width)
+
+    @staticmethod
+    def published(input_shape: tuple[int, int, int], width: float = 1.0) -> PublishedWeights:
+        """Keras's ImageNet weights for an image size, of other sizes those for 224; ModelError for a width without."""
+        if width not in _WIDTHS:
+            raise ModelError(
+                f"ImageNet weights of mobilenetv2 exist for the widths {', '.join(map(str, _WIDTHS))}, got {width:g}; "
+                'take one of them, or pretrained = "none"'
+            )
+        height, across, _ = input_shape
+        size = height if height == across and height in _SIZES else 224
+        name = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{float(width)}_{size}_no_top.h5"
+        return PublishedWeights(f"{KERAS}/mobilenet_v2/{name}", None)
 
 
-def published(input_shape: tuple[int, int, int], width: float = 1.0) -> PublishedWeights:
-    """Keras's ImageNet weights for an image size, of other sizes those for 224; ModelError for a width without."""
-    if width not in _WIDTHS:
-        raise ModelError(
-            f"ImageNet weights of mobilenetv2 exist for the widths {', '.join(map(str, _WIDTHS))}, got {width:g}; "
-            'take one of them, or pretrained = "none"'
-        )
-    height, across, _ = input_shape
-    size = height if height == across and height in _SIZES else 224
-    name = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{float(width)}_{size}_no_top.h5"
-    return PublishedWeights(f"{KERAS}/mobilenet_v2/{name}", None)
+MODEL = MobileNetV2

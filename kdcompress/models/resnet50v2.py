@@ -5,22 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 from kdcompress.models._backbone import classifier
+from kdcompress.models._base import Architecture
 from kdcompress.models._published import KERAS, PublishedWeights
 
 
-def build(input_shape: tuple[int, int, int], classes: int) -> Any:
-    """A Keras model from raw RGB pixels (batch, H, W, 3), 0 to 255, to logits (batch, classes)."""
-    from keras import applications, layers
+class ResNet50V2(Architecture):
+    """The paper's MHIST teacher."""
 
-    model = classifier(applications.ResNet50V2, "resnet50v2", input_shape, classes)
-    # Keras leaves the pooling in its shortcuts without names, and then counts them through the whole process.
-    pools = [layer for layer in model.layers if isinstance(layer, layers.MaxPooling2D) and layer.name != "pool1_pool"]
-    for number, pool in enumerate(pools, start=1):
-        pool.name = f"shortcut_pool{number}"
-    return model
+    @staticmethod
+    def build(input_shape: tuple[int, int, int], classes: int) -> Any:
+        """A Keras model from raw RGB pixels (batch, H, W, 3), 0 to 255, to logits (batch, classes)."""
+        from keras import applications, layers
+
+        model = classifier(applications.ResNet50V2, "resnet50v2", input_shape, classes)
+        # Keras leaves the pooling in its shortcuts without names, and then counts them through the whole process.
+        pooling = [layer for layer in model.layers if isinstance(layer, layers.MaxPooling2D)]
+        pools = [layer for layer in pooling if layer.name != "pool1_pool"]
+        for number, pool in enumerate(pools, start=1):
+            pool.name = f"shortcut_pool{number}"
+        return model
+
+    @staticmethod
+    def published(input_shape: tuple[int, int, int]) -> PublishedWeights:
+        """Keras's ImageNet weights, the same for every image size."""
+        name = "resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5"
+        return PublishedWeights(f"{KERAS}/resnet/{name}", "fac2f116257151a9d068a22e544a4917")
 
 
-def published(input_shape: tuple[int, int, int]) -> PublishedWeights:
-    """Keras's ImageNet weights, the same for every image size."""
-    name = "resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5"
-    return PublishedWeights(f"{KERAS}/resnet/{name}", "fac2f116257151a9d068a22e544a4917")
+MODEL = ResNet50V2

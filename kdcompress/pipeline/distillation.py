@@ -17,7 +17,7 @@ from kdcompress.config.recipe import Recipe
 from kdcompress.data import Dataset, Samples, Split
 from kdcompress.errors import RunError
 from kdcompress.files import write_npz
-from kdcompress.methods import Method, make_method
+from kdcompress.methods import Method
 from kdcompress.methods.subclass import Subclasses
 from kdcompress.metrics.classification import basic_metrics
 from kdcompress.metrics.comparison import disagreements
@@ -67,7 +67,7 @@ class Pipeline:
     @cached_property
     def method(self) -> Method:
         """The method, bound to the data's classes."""
-        return make_method(self.recipe.method).bind(self.material.task)
+        return self.recipe.method.bind(self.material.classes)
 
     @property
     def dataset(self) -> Dataset:
@@ -86,7 +86,7 @@ class Pipeline:
             self.progress.note(
                 "TensorFlow ran before in this process: models with BatchNorm may differ in their last bits"
             )
-        if self.method.needs_targets and self.method.distillation_weight == 0:
+        if self.method.needs_targets and not self.method.weighs_targets(self.recipe.training.all_epochs):
             self._warn("alpha is 0: the teacher's outputs weigh nothing, the student learns from the labels alone")
         student = self._student()  # before the teacher is trained for minutes: a student that does not fit is told now
         if lacks_rescaling(student):

@@ -16,7 +16,7 @@ from kdcompress.pipeline.opening import kept_teachers, open_teaching
 from kdcompress.pipeline.teaching import Teaching
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
-from kdcompress.teachers import JoinedRows, Targets
+from kdcompress.teachers import TARGETS, JoinedRows, Targets
 from kdcompress.training.checkpoints import Row
 
 
@@ -67,10 +67,23 @@ def refuse_in_vain(recipe: Recipe, method: Method, material: Material) -> None:
             refuse_auc(material, f"{key}.choose_by = 'auc'")
     if recipe.unlabelled and recipe.training.batches == "balanced":
         raise RecipeError("training.batches = 'balanced' needs a label for every image: take class_weights instead")
-    if recipe.unlabelled and not (method.needs_targets and method.distillation_weight):
+    _refuse_targets(recipe, method)
+    if recipe.unlabelled and not method.weighs_targets(recipe.training.all_epochs):
         raise RecipeError(
             "unlabelled images teach nothing without the teacher's outputs: take another method than "
-            f"{recipe.method['name']} or alpha > 0, or leave `unlabelled` out"
+            f"{recipe.method.name} or alpha > 0, or leave `unlabelled` out"
+        )
+
+
+def _refuse_targets(recipe: Recipe, method: Method) -> None:
+    """RecipeError for a method that wants what teachers do not give, or the labels of images without."""
+    if unknown := [name for name in method.wants if name not in TARGETS]:
+        raise RecipeError(
+            f"method {recipe.method.name} wants targets {', '.join(unknown)}; teachers give {', '.join(TARGETS)}"
+        )
+    if recipe.unlabelled and method.needs_labels:
+        raise RecipeError(
+            f"method {recipe.method.name} needs a label for every image: take another method, or leave `unlabelled` out"
         )
 
 
@@ -108,7 +121,7 @@ def label_all(
     more = teaching.label(material.unlabelled, material.unlabelled_fingerprint, recipe.views, progress)
     progress.note(f"targets: {more.logits.shape[0]:,} unlabelled images beside them")
     return Targets(
-        JoinedRows(targets.logits, more.logits),
+        {name: JoinedRows(rows, more.arrays[name]) for name, rows in targets.arrays.items()},
         targets.cached and more.cached,
         targets.seconds + more.seconds,
         json_digest([targets.key, more.key]),

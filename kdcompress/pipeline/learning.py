@@ -29,10 +29,10 @@ class Learning:
 
         Errors: ModelError if it does not fit, or ends in probabilities.
         """
-        recipe, task = self.recipe, self.material.task
+        recipe, classes = self.recipe, self.material.classes
         seed_everything(recipe.seed)
-        head = method.head(task)
-        why = "" if head == task.classes else f"the method wants {head} subclass logits for {task.classes} classes"
+        head = method.head(classes)
+        why = "" if head == classes.count else f"the method wants {head} subclass logits for {classes.count} classes"
         shape, note = self.material.dataset.input_shape, self.material.note_once
         model = load_model(recipe.student.model, shape, head, "student", why, recipe.student.start, note)
         check_stages(model, recipe.training, "training")
@@ -69,8 +69,20 @@ class Learning:
         if targets is None:
             train, draws = self.material.split.train, len(transfer)
             return Feed(train, recipe.views, None, size, seed, draws, weigh=weigh, balanced=balanced)
+
         # An image without label has no other loss: alpha is 1 on it
-        weight = 1 / method.distillation_weight if method.distillation_weight else 1.0
+        def unlabelled_weight(epoch: int) -> float:
+            return 1 / weight if (weight := method.weight_at(epoch)) else 1.0
+
         return Feed(
-            transfer, recipe.views, targets.logits, size, seed, len(transfer), weight, weigh=weigh, balanced=balanced
+            transfer,
+            recipe.views,
+            {name: targets.arrays[name] for name in method.wants},
+            size,
+            seed,
+            len(transfer),
+            unlabelled_weight,
+            weigh=weigh,
+            balanced=balanced,
+            labels_with_targets=method.needs_labels,
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from kdcompress.config.recipe import Recipe
 from kdcompress.data import Dataset, Samples, Split, load_data, load_unlabelled, split_dataset
-from kdcompress.methods import Task
+from kdcompress.methods import Classes
 from kdcompress.progress import Progress
 
 
@@ -51,10 +51,10 @@ class Material:
         return self.split.train.join(self.unlabelled) if self.unlabelled else self.split.train
 
     @property
-    def task(self) -> Task:
+    def classes(self) -> Classes:
         """What is learned."""
         finer = self.dataset.subclasses
-        return Task(len(self.dataset.classes), tuple(len(names) for names in finer) if finer else None)
+        return Classes(len(self.dataset.classes), tuple(len(names) for names in finer) if finer else None)
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from kdcompress import registry
 from kdcompress.config.recipe import Recipe
-from kdcompress.config.references import is_function
 from kdcompress.config.sections import OneTeacherSection, PreprocessingSection
 from kdcompress.data import Dataset, Split
 from kdcompress.errors import ModelError, RecipeError, RunError, TargetsError
-from kdcompress.methods import Method, Task, make_method
+from kdcompress.methods import Classes, Method
 from kdcompress.models import load_from_function, load_model, load_weights, seed_everything
 from kdcompress.pipeline.teaching import Teaching, names_of
 from kdcompress.pipeline.zoo import trained_teacher
+from kdcompress.plugins import is_reference
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import RECIPE, remedy
@@ -54,7 +54,7 @@ def open_teaching(
     What the run kept already takes the place of the original, which may have gone or changed since. `on_rows` gets the
     name and history of each that was trained. Errors: ModelError, RecipeError.
     """
-    question = Question(dataset.input_shape, dataset.classes, method.head(Task(len(dataset.classes))))
+    question = Question(dataset.input_shape, dataset.classes, method.head(Classes(len(dataset.classes))))
     sections, kept = recipe.teacher.each, kept_teachers(run) if run else {}
     teachers = []
     for name, section in zip(names_of(len(sections)), sections, strict=True):
@@ -82,7 +82,7 @@ def reopen_teaching(run: RunFolder, recipe: Recipe) -> Teaching:
         raise RunError(f"run {run.path} has no teacher yet; give its `kdcompress distill` command again to finish it")
     kept, method = kept_teachers(run), bound_method(run, recipe)
     classes = tuple(manifest["classes"])
-    question = Question(tuple(manifest["input_shape"]), classes, method.head(Task(len(classes))))
+    question = Question(tuple(manifest["input_shape"]), classes, method.head(Classes(len(classes))))
     sections, found = recipe.teacher.each, []
     if kept and len(kept) != len(sections):
         raise RunError(
@@ -97,7 +97,7 @@ def reopen_teaching(run: RunFolder, recipe: Recipe) -> Teaching:
 
 def _reopen_one(section: OneTeacherSection, question: Question, copy: Path) -> Teacher:
     """A kept teacher; one that a function made is opened as the file it is, for the run's recipe is not the user's."""
-    if is_function(section.model):
+    if is_reference(section.model):
         try:
             return open_teacher(copy, section, question, f"teacher {section.model}")
         except ModelError as exc:
@@ -112,8 +112,8 @@ def bound_method(run: RunFolder, recipe: Recipe) -> Method:
     """The method of a run, bound to what its data were when it began."""
     manifest = run.manifest()
     finer = manifest.get("subclasses")
-    task = Task(len(manifest["classes"]), tuple(len(names) for names in finer) if finer else None)
-    return make_method(recipe.method).bind(task)
+    classes = Classes(len(manifest["classes"]), tuple(len(names) for names in finer) if finer else None)
+    return recipe.method.bind(classes)
 
 
 def open_one(
@@ -132,7 +132,7 @@ def open_one(
     is_zoo = section.model in registry.choices("models")
     if is_zoo and section.preprocessing != PreprocessingSection():
         raise RecipeError(f"{what} is a zoo model, which has its preprocessing inside: leave teacher.preprocessing out")
-    if not is_zoo and not is_function(section.model):
+    if not is_zoo and not is_reference(section.model):
         return open_teacher(copy or Path(section.model), section, question, what)
     if is_zoo and section.weights == "train" and not copy and train is not None:
         return teacher_of_model(train(), section, question, what)
@@ -141,7 +141,7 @@ def open_one(
         start = replace(section.start, pretrained="none") if copy else section.start
         model = load_model(section.model, question.shape, question.outputs, "teacher", start=start, note=note)
     else:
-        model = load_from_function(section.model, "teacher")
+        model = load_from_function(section.model, "teacher", question.shape, question.outputs)
     if copy:
         teacher_of_model(model, section, question, what)  # makes the weights that are then loaded
         load_weights(model, copy)

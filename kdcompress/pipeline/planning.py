@@ -8,7 +8,7 @@ from kdcompress import registry
 from kdcompress.config.recipe import Recipe, read_resolved
 from kdcompress.config.sections import OneTeacherSection
 from kdcompress.data import Split
-from kdcompress.methods import Method, make_method
+from kdcompress.methods import Method
 from kdcompress.pipeline.labelling import refuse_in_vain
 from kdcompress.pipeline.learning import Learning
 from kdcompress.pipeline.material import Material
@@ -30,9 +30,9 @@ def plan_run(
     dataset, split = material.dataset, material.split
     if dataset.notice:
         progress.warn(dataset.notice)
-    method = make_method(recipe.method).bind(material.task)
+    method = recipe.method.bind(material.classes)
     refuse_in_vain(recipe, method, material)
-    question = Question(dataset.input_shape, dataset.classes, method.head(material.task))
+    question = Question(dataset.input_shape, dataset.classes, method.head(material.classes))
     teachers = [_untrained(recipe, method, section, split, question, progress) for section in recipe.teacher.each]
     student = Learning(recipe, material).student(method)
     training, n = recipe.training, len(material.transfer)
@@ -43,7 +43,7 @@ def plan_run(
         "run": str(run.path),
         "state": _state(run, recipe),
         "dataset": facts,
-        "method": recipe.method,
+        "method": recipe.method.to_dict(),
         "baseline": "trained beside the student" if recipe.baseline and method.needs_targets else "none",
         "targets": {
             "views": recipe.views.count,

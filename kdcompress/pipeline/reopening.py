@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.config.recipe import Recipe
-from kdcompress.config.references import is_function
 from kdcompress.data import Dataset, load_data
 from kdcompress.errors import ModelError, RunError
-from kdcompress.methods import Task
+from kdcompress.methods import Classes
 from kdcompress.models import load_model, load_saved_model, load_weights
 from kdcompress.pipeline.opening import bound_method
+from kdcompress.plugins import is_reference
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.integrity import read_run_recipe
@@ -34,12 +34,12 @@ def open_model(run: RunFolder, role: str) -> Any:
         recipe = read_run_recipe(run)
         reference = recipe.teacher.model if role == "teacher" else recipe.student.model
         manifest = run.manifest()
-        if not is_function(reference) or "input_shape" not in manifest:
+        if not is_reference(reference) or "input_shape" not in manifest:
             raise
         if not trusts_code():
             raise ModelError(_untrusted(run, role, reference)) from exc
         shape, method = tuple(manifest["input_shape"]), bound_method(run, recipe)
-        model = load_model(reference, shape, method.head(Task(len(manifest["classes"]))), role)
+        model = load_model(reference, shape, method.head(Classes(len(manifest["classes"]))), role)
         final = finalise(model, method, shape) if role == "student" else model
         load_weights(final, run / name)
         return final

@@ -17,6 +17,7 @@ from kdcompress.errors import TargetsError
 from kdcompress.methods import Method
 from kdcompress.progress import Progress
 from kdcompress.teachers import (
+    LOGITS,
     EnsembleRows,
     Targets,
     Teacher,
@@ -60,7 +61,7 @@ class Teaching:
         rows = EnsembleRows([one.logits for one in found], self._weights, self.recipe.teacher.combine)
         key = json_digest([[one.key for one in found], self._weights, self.recipe.teacher.combine])
         cached, seconds = all(one.cached for one in found), sum(one.seconds for one in found)
-        return Targets(rows, cached, seconds, key)
+        return Targets({LOGITS: rows}, cached, seconds, key)
 
     def check(self, split: Split, classes: Sequence[str]) -> Iterator[str]:
         """Try each teacher on some images, and give the warnings.

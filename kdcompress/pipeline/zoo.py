@@ -133,14 +133,14 @@ def _train(
     model = load_model(section.model, shape, outputs, "teacher", start=section.start, note=start.append)
     for said in start:
         progress.note(said)
-    further = method.further_labels(split.train.labels, split.train.subclasses)
+    extra_labels = method.extra_labels(split.train.labels, split.train.subclasses)
     feed = Feed(
         split.train,
         views,
         None,
         training.batch_size,
         section.seed,
-        further=further,
+        extra_labels=extra_labels,
         weigh=training.weighs_classes,
         balanced=training.balances_batches,
     )

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdcompress import registry
-from kdcompress.config.recipe import Recipe, choose, resolve
+from kdcompress.config.choices import choose
+from kdcompress.config.recipe import Recipe, resolve
 from kdcompress.config.settings import shown
 from kdcompress.errors import UsageError
 
@@ -63,7 +64,7 @@ class Space:
         """The grid, each setting once: a method is not repeated for what it does not have."""
         found = []
         for method in self.methods:
-            has = registry.load("methods", method).METHOD.model_fields
+            has = registry.load("methods", method).model_fields
             temperatures = self.temperatures if "temperature" in has else (None,)
             alphas = self.alphas if "alpha" in has else (None,)
             found += [Setting(method, t, a) for t, a in itertools.product(temperatures, alphas)]
@@ -74,7 +75,7 @@ class Space:
         """How many students are trained, without making the list of them."""
         if self.trials is not None:
             return self.trials * len(self.seeds)
-        has = [registry.load("methods", method).METHOD.model_fields for method in self.methods]
+        has = [registry.load("methods", method).model_fields for method in self.methods]
         counts = {"temperature": len(self.temperatures), "alpha": len(self.alphas)}
         return len(self.seeds) * sum(math.prod(counts[key] for key in TUNED if key in one) for one in has)
 
@@ -117,15 +118,15 @@ def make_space(
         raise UsageError(f"--seeds: the recipe's seed {base.seed} and the {seeds - 1} after it must be <= {_LAST_SEED}")
     own = base.method
     space = Space(
-        tuple(registry.check("methods", str(one)[:100]) for one in _given("--method", methods, [own["name"]])),
-        _numbers("--temperature", temperatures, own.get("temperature", 4.0)),
-        _numbers("--alpha", alphas, own.get("alpha", 0.5)),
+        tuple(registry.check("methods", str(one)[:100]) for one in _given("--method", methods, [own.name])),
+        _numbers("--temperature", temperatures, getattr(own, "temperature", 4.0)),
+        _numbers("--alpha", alphas, getattr(own, "alpha", 0.5)),
         tuple(range(base.seed, base.seed + seeds)),
         trials,
     )
     if space.trainings > _MOST:
         raise UsageError(f"a sweep has at most {_MOST} trainings, settings x seeds; these are {space.trainings}")
-    plain = {method: Setting(method).recipe(base, base.seed).method for method in space.methods}
+    plain = {method: Setting(method).recipe(base, base.seed).method.to_dict() for method in space.methods}
     for one in space.settings:
         choose("method", {**plain[one.method], **one.tuned})
     if trials is not None and max(len(space.temperatures), len(space.alphas)) < 2:

@@ -17,7 +17,7 @@ from kdcompress.config.recipe import Recipe
 from kdcompress.data import Samples
 from kdcompress.digests import cached_sha256, json_digest, sha256_of
 from kdcompress.errors import TrainingError
-from kdcompress.methods import Method, make_method
+from kdcompress.methods import Method
 from kdcompress.metrics.classification import METRIC_NAMES, basic_metrics, primary_metric
 from kdcompress.metrics.finite import check_finite
 from kdcompress.models import Forward, digest_of_model_file, load_weights, save_model
@@ -234,7 +234,7 @@ class Worker:
                 self.progress.warn(text)
 
     def _method(self, recipe: Recipe) -> Method:
-        return make_method(recipe.method).bind(self.material.task)
+        return recipe.method.bind(self.material.classes)
 
     @staticmethod
     def _role(method: Method, baseline: bool) -> Method:

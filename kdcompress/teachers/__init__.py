@@ -20,12 +20,12 @@ from kdcompress.teachers._base import (
 from kdcompress.teachers._check import agreement, check_before, complain, judge_answers
 from kdcompress.teachers._ensemble import EnsembleRows, JoinedRows, combine
 from kdcompress.teachers._fit import Fit
-from kdcompress.teachers._targets import Targets, label, labelled, target_key
+from kdcompress.teachers._targets import LOGITS, TARGETS, Targets, label, labelled, target_key
 
 
 def open_teacher(path: Path, section: OneTeacherSection, question: Question, what: str) -> Teacher:
     """The teacher in a file or folder, of whatever kind; ModelError if it is of none, or does not answer."""
-    kinds: list[type[Teacher]] = [registry.load("teachers", name).TEACHER for name in registry.choices("teachers")]
+    kinds: list[type[Teacher]] = [registry.load("teachers", name) for name in registry.choices("teachers")]
     kind = next((one for one in kinds if one.owns(path)), None)
     if kind is None:
         raise ModelError(f"{what} is no model: it is neither a SavedModel folder nor a file with a known ending")
@@ -35,12 +35,14 @@ def open_teacher(path: Path, section: OneTeacherSection, question: Question, wha
 
 def teacher_of_model(model: Any, section: OneTeacherSection, question: Question, what: str) -> Teacher:
     """The teacher that a Keras model in memory is; ModelError if it does not answer the question."""
-    found: Teacher = registry.load("teachers", "keras").TEACHER.of_model(model, section, question, what)
+    found: Teacher = registry.load("teachers", "keras").of_model(model, section, question, what)
     return found
 
 
 __all__ = [
+    "LOGITS",
     "LOOK_AT",
+    "TARGETS",
     "EnsembleRows",
     "Fit",
     "JoinedRows",

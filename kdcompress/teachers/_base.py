@@ -44,14 +44,14 @@ class Question:
 
 
 class TargetRows(Protocol):
-    """Targets (samples, views, classes) that are read when they are asked for: rows[samples, views]."""
+    """Targets (samples, views, ...) that are read when they are indexed: rows[samples, views]."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(samples, views, classes)."""
+        """(samples, views, ...)."""
 
     def __getitem__(self, place: Place) -> NDArray[np.float32]:
-        """The targets (n, classes) of these samples in these views, or in one view."""
+        """The targets (n, ...) of these samples in these views, or in one view."""
 
 
 class Teacher(ABC):

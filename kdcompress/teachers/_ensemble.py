@@ -25,7 +25,7 @@ def combine(logits: Sequence[NDArray[np.float32]], weights: Sequence[float], how
     if how == "logits":
         centred = stacked - stacked.mean(axis=-1, keepdims=True)
         return np.asarray(np.tensordot(share, centred, axes=1), np.float32)
-    log_p = log_softmax(stacked) + np.log(share)[:, None, None]
+    log_p = log_softmax(stacked) + np.log(share).reshape(-1, *[1] * (stacked.ndim - 1))
     highest = log_p.max(axis=0)
     return np.asarray(highest + np.log(np.exp(log_p - highest).sum(axis=0)), np.float32)
 
@@ -52,7 +52,7 @@ class JoinedRows:
         index = np.arange(self.shape[0])[place[0]]
         views = np.broadcast_to(np.asarray(place[1]), index.shape)
         behind = index >= self._first.shape[0]
-        found: NDArray[Any] = np.empty((len(index), self.shape[-1]), np.float32)
+        found: NDArray[Any] = np.empty((len(index), *self.shape[2:]), np.float32)
         found[~behind] = self._first[index[~behind], views[~behind]]
         found[behind] = self._second[index[behind] - self._first.shape[0], views[behind]]
         return found

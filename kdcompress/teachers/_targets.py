@@ -8,8 +8,9 @@ training. While labelling, rows are appended to a part file, so that a killed ru
 from __future__ import annotations
 
 import io
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,18 +31,32 @@ from kdcompress.sealed import read_sealed, write_sealed
 from kdcompress.teachers._base import TargetRows, Teacher
 
 SCHEMA = 2
+LOGITS = "logits"
+TARGETS = (LOGITS,)  # what teachers give
 # Samples that a teacher is asked again before its cached answers are believed
 _PROBED = 16
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Logits (samples, views, classes), on disk; whether they were found ready, and the seconds it took."""
+    """A teacher's outputs for every sample and view, on disk.
 
-    logits: TargetRows
+    Attributes:
+        arrays: The outputs by name, each (samples, views, ...); `logits` are (samples, views, classes).
+        cached: Whether they were in the cache.
+        seconds: The time that getting them took.
+        key: The digest of what they depend on.
+    """
+
+    arrays: Mapping[str, TargetRows]
     cached: bool
     seconds: float
     key: str
+
+    @property
+    def logits(self) -> TargetRows:
+        """The teacher's logits (samples, views, classes)."""
+        return self.arrays[LOGITS]
 
 
 def target_key(teacher: Teacher, split_fingerprint: str, views: ViewsSection) -> dict[str, Any]:
@@ -61,13 +76,13 @@ def label(
     key = target_key(teacher, split_fingerprint, views)
     name = json_digest(key)
     if (rows := teacher.known(samples)) is not None:
-        return Targets(rows, True, time.perf_counter() - start, name)
+        return Targets({LOGITS: rows}, True, time.perf_counter() - start, name)
     with lock_entry("targets", name, progress) as folder:
         cached = _valid(folder, key, teacher, samples, progress)
         if not cached:
             _make(folder, key, teacher, samples, views, progress)
         logits = np.load(folder / "logits.npy", mmap_mode="r", allow_pickle=False)
-    return Targets(logits, cached, time.perf_counter() - start, name)
+    return Targets({LOGITS: logits}, cached, time.perf_counter() - start, name)
 
 
 def labelled(key: dict[str, Any]) -> bool:
@@ -105,8 +120,8 @@ def _make(
     delete_entry(folder, artefacts.TARGETS)
     part = folder.with_name(f"{folder.name}.part")
     part.mkdir(parents=True, exist_ok=True)
-    classes = teacher.logits(teacher.images(samples.images)[:1]).shape[-1]
-    shape = (len(samples), views.count, classes)
+    answer = teacher.logits(teacher.images(samples.images)[:1]).shape[1:]
+    shape = (len(samples), views.count, *answer)
     try:
         _append_rows(part / "logits.npy", shape, teacher, samples, views, progress)
     except TargetsError:
@@ -121,7 +136,7 @@ def _make(
 
 def _append_rows(
     path: Path,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     teacher: Teacher,
     samples: Samples,
     views: ViewsSection,
@@ -133,7 +148,7 @@ def _append_rows(
     """
     # Of one size for all of an entry, so that a row's bits do not depend on where labelling was broken off
     batch = default_batch_size(teacher.fit.input_shape)
-    batch_bytes = 4 * batch * views.count * shape[-1]
+    batch_bytes = 4 * batch * math.prod(shape[1:])
     progress.begin("labelling", -(-len(samples) // batch))
     try:
         with path.open("ab") as out:
@@ -175,7 +190,7 @@ def _batches(
 
 
 def _refuse_non_finite(block: NDArray[np.float32], ids: NDArray[np.str_]) -> None:
-    bad = np.argwhere(~np.isfinite(block).all(axis=-1))
+    bad = np.argwhere(~np.isfinite(block).all(axis=tuple(range(2, block.ndim))))
     if len(bad):
         row, view = bad[0]
         raise TargetsError(

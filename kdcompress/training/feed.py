@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -16,6 +16,7 @@ from kdcompress.config.sections import ViewsSection
 from kdcompress.data import UNLABELLED, Samples, apply_transforms, select_transforms
 from kdcompress.teachers import TargetRows
 from kdcompress.training.features import Features
+from kdcompress.training.packing import Packing
 
 Rows: TypeAlias = NDArray[np.int64]
 _MOST_TRANSFORMS = 256 << 20  # bytes of transforms that are kept from one epoch to the next
@@ -25,23 +26,25 @@ _MOST_TRANSFORMS = 256 << 20  # bytes of transforms that are kept from one epoch
 class Feed:
     """Training data in shuffled batches, the last partial batch of an epoch dropped.
 
-    `targets` is (samples, views, classes), row i for sample i, or None when the teacher is not asked. Nothing is
+    `targets` are the teacher's outputs by name, each (samples, views, ...), row i for sample i, or None when teacher
+    inference is skipped; `labels_with_targets` says that the loss of targets needs the labels, too. Nothing is
     carried from epoch to epoch, so that a run may go on at any epoch as if it had never stopped. Images that are not in
     memory are read batch by batch, while the one before is trained on. `draws` is how many samples an epoch has: all of
     them, or more, going through them several times. `unlabelled_weight` is what the distillation loss of an image
-    without label weighs beside that of one with a label, `weigh` whether classes weigh the same however many samples
-    they have, `balanced` whether batches hold as many of each. `further` are the labels of a method's own losses, by
-    name. `features` stand in the images' place where frozen layers have been run already.
+    without label weighs in an epoch beside that of one with a label, `weigh` whether classes weigh the same however
+    many samples they have, `balanced` whether batches hold as many of each. `extra_labels` are the labels of a method's
+    own losses, by name. `features` stand in the images' place where frozen layers have been run already.
     """
 
     samples: Samples
     views: ViewsSection
-    targets: TargetRows | None
+    targets: Mapping[str, TargetRows] | None
     batch_size: int
     seed: int
     draws: int | None = None
-    unlabelled_weight: float = 1.0
-    further: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    unlabelled_weight: Callable[[int], float] = lambda epoch: 1.0
+    extra_labels: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    labels_with_targets: bool = False
     weigh: bool = False
     balanced: bool = False
     features: Features | None = None
@@ -65,6 +68,15 @@ class Feed:
     def soft(self) -> bool:
         """Whether labels are soft_labels (batch, classes), not numbers of classes."""
         return self.samples.soft_labels is not None
+
+    @cached_property
+    def packing(self) -> Packing:
+        """How the targets of a batch stand in one array."""
+        shapes = {name: tuple(rows.shape[2:]) for name, rows in (self.targets or {}).items()}
+        if not self.labels_with_targets:
+            return Packing(shapes)
+        soft_labels = self.samples.soft_labels
+        return Packing(shapes, () if soft_labels is None else tuple(soft_labels.shape[1:]))
 
     @property
     def weighs(self) -> bool:
@@ -92,8 +104,8 @@ class Feed:
         pixels = tf.float32 if self.features else tf.uint8
         signature = {"image": tf.TensorSpec((self.batch, *self.input_shape), pixels), "label": self._label_spec()}
         if self.targets is not None:
-            signature["targets"] = tf.TensorSpec((self.batch, self.targets.shape[-1]), tf.float32)
-        signature |= {name: tf.TensorSpec((self.batch,), tf.int64) for name in self.further}
+            signature["targets"] = tf.TensorSpec((self.batch, *self.packing.shape), tf.float32)
+        signature |= {name: tf.TensorSpec((self.batch,), tf.int64) for name in self.extra_labels}
         if self._turns:
             signature["transform"] = tf.TensorSpec((self.batch, 8), tf.float32)
         spec: Any = signature
@@ -126,7 +138,7 @@ class Feed:
         for epoch in range(first_epoch, epochs):
             for index, view in self.order(epoch):
                 batch = self._batch(index, view)
-                yield (batch, self._weights(index)) if self.weighs else batch
+                yield (batch, self._weights(index, epoch)) if self.weighs else batch
 
     def _batch(self, index: Rows, view: Rows) -> dict[str, NDArray[Any]]:
         samples, soft_labels = self.samples, self.samples.soft_labels
@@ -135,8 +147,9 @@ class Feed:
         inputs = samples.images[index] if self.features is None else self.features.rows(index, view)
         batch: dict[str, NDArray[Any]] = {"image": inputs, "label": label}
         if self.targets is not None:
-            batch["targets"] = self.targets[index, view]
-        batch |= {name: labels[index] for name, labels in self.further.items()}
+            arrays = {name: rows[index, view] for name, rows in self.targets.items()}
+            batch["targets"] = self.packing.pack(arrays, label)
+        batch |= {name: labels[index] for name, labels in self.extra_labels.items()}
         if self._turns:
             batch["transform"] = self._transforms(index, view)
         return batch
@@ -161,14 +174,14 @@ class Feed:
         shape = (len(self.samples), self.views.count, 8)
         return np.full(shape, np.nan, np.float32) if 4 * math.prod(shape) <= _MOST_TRANSFORMS else None
 
-    def _weights(self, index: Rows) -> dict[str, NDArray[np.float32]]:
+    def _weights(self, index: Rows, epoch: int) -> dict[str, NDArray[np.float32]]:
         labels = self.samples.labels[index]
         known = (labels != UNLABELLED).astype(np.float32)
         of_class = self._class_weights[labels] if self.weigh else np.ones(len(index), np.float32)
         weights = {"label": known * of_class}
         if self.targets is not None:
-            weights["targets"] = np.where(known > 0, of_class, np.float32(self.unlabelled_weight))
-        return {**weights, **dict.fromkeys(self.further, of_class)}
+            weights["targets"] = np.where(known > 0, of_class, np.float32(self.unlabelled_weight(epoch)))
+        return {**weights, **dict.fromkeys(self.extra_labels, of_class)}
 
     @cached_property
     def _class_weights(self) -> NDArray[np.float32]:

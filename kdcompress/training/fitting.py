@@ -20,7 +20,9 @@ from kdcompress.progress import Progress
 from kdcompress.training.checkpoints import Row, TrainingState, assign
 from kdcompress.training.features import FrozenLayers, compute_features
 from kdcompress.training.feed import Feed
+from kdcompress.training.packing import Packing
 from kdcompress.training.stages import ALL, cut, first_trained, only_training
+from kdcompress.training.weights import LossWeights
 
 FEATURES = "features"  # a folder beside the checkpoint
 
@@ -59,35 +61,54 @@ def use_determinism() -> bool:
 
 
 def supervise(
-    student: Any, method: Method, learning_rate: float, input_shape: tuple[int, ...], soft: bool = False
+    student: Any,
+    method: Method,
+    learning_rate: float,
+    feed: Feed,
+    weights: LossWeights | None = None,
 ) -> Any:
-    """The student as a compiled model with an output for each loss: of labels, of targets, of the method's own.
+    """Compile the student with an output for each loss: of labels, of targets, of the method's own.
 
     Keras weighs, sums and logs the losses by name: loss = (1 - w) * label_loss + w * targets_loss (+ the method's own).
-    `soft` labels are soft_labels (batch, classes).
+
+    Args:
+        student: From images, or features, to outputs (batch, head).
+        method: Whose losses they are.
+        learning_rate: Of Adam.
+        feed: What the student is trained on.
+        weights: What each loss weighs; those of the first epoch by default.
     """
     import keras
 
     from kdcompress.training.callbacks import Adam
 
-    image = keras.Input(input_shape, name="image")
+    image = keras.Input(feed.input_shape, name="image")
     raw = student(image)
-    label_loss, accuracy = _of_labels(soft)
-    outputs, losses, weights = {"label": method.class_logits(raw)}, {"label": label_loss}, {}
-    weights["label"] = method.label_weight
+    label_loss, accuracy = _of_labels(feed.soft)
+    outputs, losses = {"label": method.class_logits(raw)}, {"label": label_loss}
     if method.needs_targets:
-        outputs["targets"], losses["targets"], weights["targets"] = raw, method.targets_loss, method.distillation_weight
-    for name, part in method.further.items():
-        outputs[name], losses[name], weights[name] = raw, part.loss, part.weight
+        outputs["targets"], losses["targets"] = raw, _targets_loss(method, feed.packing)
+    for name, extra in method.extra_losses.items():
+        outputs[name], losses[name] = raw, extra.loss
     supervised = keras.Model(image, outputs)
     supervised.compile(
         optimizer=Adam(learning_rate),
         loss=losses,
-        loss_weights=weights,
+        loss_weights=(weights or LossWeights(method, 1)).values,
         weighted_metrics={"label": [accuracy]},
         jit_compile=False,  # on CPU, XLA doubles to quadruples a convolutional step and gains nothing for dense ones
     )
     return supervised
+
+
+def _targets_loss(method: Method, packing: Packing) -> Any:
+    """The method's loss as a function of what Keras hands to it: one tensor, and the outputs."""
+
+    def targets_loss(packed: Any, outputs: Any) -> Any:
+        targets, labels = packing.unpack(packed)
+        return method.targets_loss(targets, outputs, labels)
+
+    return targets_loss
 
 
 def finalise(model: Any, method: Method, input_shape: tuple[int, ...]) -> Any:
@@ -187,10 +208,13 @@ def _run_stage(
     on_rows: Callable[[list[Row]], None],
 ) -> None:
     """Train what learns in one stage up to its end, with an optimizer of its own."""
+    import keras
+
     from kdcompress.training.callbacks import EpochEnd, Judge, StopOnDivergence
 
     feed, shape, steps = learner.feed, learner.feed.input_shape, learner.feed.steps_per_epoch
-    supervised = supervise(learner.part, phase.method, stage.learning_rate, shape, feed.soft)
+    weights = LossWeights(phase.method, phase.training.all_epochs)
+    supervised = supervise(learner.part, phase.method, stage.learning_rate, feed, weights)
     if not supervised.trainable_variables:
         raise ModelError(f"{phase.name}: nothing learns in stage {stage.trainable!r}, all its layers came frozen")
     supervised.optimizer.build(supervised.trainable_variables)
@@ -208,6 +232,7 @@ def _run_stage(
             steps_per_epoch=steps,
             shuffle=False,  # the feed has shuffled
             callbacks=[
+                keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: weights.set_epoch(epoch)),
                 StopOnDivergence(phase.name, _rate_key(phase, stage)),
                 EpochEnd(learner.model, judge, state, phase.checkpoint, progress, phase.name, epochs, on_rows),
             ],

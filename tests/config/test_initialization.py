@@ -127,7 +127,7 @@ def test_members_take_over_what_their_teacher_starts_from() -> None:
 
 def test_a_kept_teacher_depends_on_what_is_in_the_file(own: dict[str, Any], tmp_path: Path) -> None:
     material = Material(resolve(own), Recorder())
-    method = make_method({"name": "hinton"}).bind(material.task)
+    method = make_method({"name": "hinton"}).bind(material.classes)
 
     def key(**teacher: Any) -> dict[str, Any]:
         recipe = resolve({**own, "teacher": {**own["teacher"], **teacher}}, files=False)
@@ -175,7 +175,7 @@ def test_the_user_is_told_once_for_each_model(own: dict[str, Any], tmp_path: Pat
 def test_student_and_baseline_start_alike(own: dict[str, Any], recorder: Recorder) -> None:
     recipe = resolve(own)
     learning = Learning(recipe, Material(recipe, recorder))
-    method = make_method(recipe.method).bind(learning.material.task)
+    method = make_method(recipe.method).bind(learning.material.classes)
     one, other = (learning.student(method).get_weights() for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
     assert len([note for note in recorder.notes if note.startswith("student")]) == 1

@@ -8,11 +8,12 @@ import pytest
 from kdcompress.config.overrides import parse_setting
 from kdcompress.config.recipe import PRESETS, resolve
 from kdcompress.errors import RecipeError
+from kdcompress.methods.hinton import Hinton
 
 
 def test_the_paper_s_recipe() -> None:
     recipe = resolve("mnist")
-    assert recipe.method == {"name": "hinton", "temperature": 4.0, "alpha": 0.5}
+    assert recipe.method.to_dict() == {"name": "hinton", "temperature": 4.0, "alpha": 0.5}
     assert (recipe.training.epochs, recipe.training.batch_size, recipe.training.learning_rate) == (12, 256, 1e-3)
     assert recipe.teacher.training == recipe.training
     assert recipe.views.count == 1
@@ -201,12 +202,12 @@ def test_paths_in_a_file_are_relative_to_it(tmp_path: Path) -> None:
     )
     recipe = resolve(path)
     assert recipe.teacher.model == str(tmp_path / "t.keras")
-    assert recipe.data["dir"] == str(tmp_path / "digits")
+    assert recipe.data.dir == str(tmp_path / "digits")
 
 
 def test_another_method_keeps_the_settings_it_knows() -> None:
-    assert resolve("mnist", {"method.name": "none"}).method == {"name": "none"}
-    assert resolve("mnist", {"method.name": "hinton", "method.alpha": 0.9}).method["temperature"] == 4.0
+    assert resolve("mnist", {"method.name": "none"}).method.to_dict() == {"name": "none"}
+    assert resolve("mnist", {"method.name": "hinton", "method.alpha": 0.9}).method.temperature == 4.0
     with pytest.raises(RecipeError, match=r"unknown key 'method\.temperature'; choices: \(none\)"):
         resolve("mnist", {"method.name": "none", "method.temperature": 2.0})
 
@@ -233,3 +234,14 @@ def test_settings_are_read_as_toml_or_text(text: str, expected: tuple[str, objec
 def test_a_setting_without_a_value() -> None:
     with pytest.raises(RecipeError, match="KEY=VALUE"):
         parse_setting("training.epochs")
+
+
+def test_settings_of_the_method_by_key_are_deprecated() -> None:
+    with pytest.warns(DeprecationWarning, match=r"take recipe\.method\.temperature"):
+        assert resolve("mnist").method["temperature"] == 4.0
+
+
+def test_a_recipe_takes_its_method_as_an_object() -> None:
+    recipe = resolve({**resolve("mnist").to_dict(), "method": Hinton(temperature=2.0)})
+    assert recipe.to_dict()["method"] == {"name": "hinton", "temperature": 2.0, "alpha": 0.5}
+    assert resolve(recipe.to_dict()) == recipe

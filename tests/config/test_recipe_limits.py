@@ -304,7 +304,7 @@ def test_plain_values_of_any_kind_are_one_line() -> None:
     ):
         assert words in refused(lambda values=values: resolve(values))  # type: ignore[misc]
     assert "a key must be text, not halves" in refused(lambda: resolve(base, {"superclasses.\ud800": ["a"]}))
-    assert resolve(base, {"data.dir": "/of-bytes/\udcff"}, files=False).data["dir"] == "/of-bytes/\udcff"
+    assert resolve(base, {"data.dir": "/of-bytes/\udcff"}, files=False).data.dir == "/of-bytes/\udcff"
 
 
 def test_a_recipe_that_may_not_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from tiny_runs import distill
 import kdcompress
 from kdcompress.data import Dataset
 from kdcompress.errors import ModelError, RecipeError
-from kdcompress.methods import Task, make_method
+from kdcompress.methods import Classes, make_method
 from kdcompress.methods.subclass import auxiliary_loss, class_logits, intra_class_loss
 from kdcompress.progress import Progress
 
@@ -104,7 +104,7 @@ def test_intra_class_loss_by_hand() -> None:
 )
 def test_settings_that_do_not_fit(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(RecipeError, match=words):
-        make_method({"name": "subclass", **settings}).bind(Task(10))
+        make_method({"name": "subclass", **settings}).bind(Classes(10))
 
 
 def test_one_subclass_a_class_is_hinton_exactly(tmp_path: Path) -> None:
@@ -224,20 +224,20 @@ def test_a_subclass_of_two_classes_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_labels_a_class_is_read_by_how_sure_its_subclasses_are(tmp_path: Path) -> None:
-    method = make_method({"name": "subclass", "intra_class": True, "alpha": 1.0}).bind(Task(2))
+    method = make_method({"name": "subclass", "intra_class": True, "alpha": 1.0}).bind(Classes(2))
     z = np.array([[3.0, -3.0, 50.0, 50.0], [20.0, 20.0, 9.0, 1.0]], np.float32)
     assert np.asarray(method.class_logits(z)).argmax(-1).tolist() == [0, 1]
-    assert method.label_weight == 0.0
+    assert method.label_weight_at(0) == 0.0
 
 
 def test_unequal_classes_without_labels_are_read_alike() -> None:
-    method = make_method({"name": "subclass", "intra_class": True, "alpha": 1.0, "subclasses": [4, 6]}).bind(Task(2))
+    method = make_method({"name": "subclass", "intra_class": True, "alpha": 1.0, "subclasses": [4, 6]}).bind(Classes(2))
     flat = np.zeros((1, 10), np.float32)
     assert np.asarray(method.class_logits(flat)) == pytest.approx(np.zeros((1, 2)), abs=1e-6)
     answers = np.asarray(method.class_logits(outputs(n=4000, d=10))).argmax(-1)
     assert 0.3 < answers.mean() < 0.7
     with pytest.raises(RecipeError, match=r"each class needs two or more, got \[1, 3\]"):
-        make_method({"name": "subclass", "intra_class": True, "alpha": 1.0, "subclasses": [1, 3]}).bind(Task(2))
+        make_method({"name": "subclass", "intra_class": True, "alpha": 1.0, "subclasses": [1, 3]}).bind(Classes(2))
 
 
 def test_an_image_s_subclass_is_one_of_its_class() -> None:

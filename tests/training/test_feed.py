@@ -26,7 +26,7 @@ def coded() -> tuple[Samples, np.ndarray]:
 def make_feed(views: ViewsSection | None = None, seed: int = 0) -> Feed:
     samples, targets = coded()
     views = views or ViewsSection(count=VIEWS, shift_px=0, rotation_deg=0)
-    return Feed(samples, views, targets, batch_size=32, seed=seed)
+    return Feed(samples, views, {"logits": targets}, batch_size=32, seed=seed)
 
 
 def test_every_sample_and_view_meets_its_own_target_in_every_epoch() -> None:
@@ -80,7 +80,7 @@ def test_the_seed_decides_the_order() -> None:
 
 def test_fewer_samples_than_a_batch() -> None:
     samples, targets = coded()
-    feed = Feed(samples, ViewsSection(), targets, batch_size=1000, seed=0)
+    feed = Feed(samples, ViewsSection(), {"logits": targets}, batch_size=1000, seed=0)
     assert (feed.batch, feed.steps_per_epoch) == (N, 1)
     assert len(list(feed.dataset(0, 2))) == 2
 
@@ -94,7 +94,7 @@ def unequal(n: int = 120) -> Samples:
 def test_class_weights_are_on_every_loss_and_worth_one_on_average() -> None:
     samples = unequal()
     targets = np.zeros((120, 1, 3), np.float32)
-    feed = Feed(samples, ViewsSection(), targets, batch_size=40, seed=0, weigh=True)
+    feed = Feed(samples, ViewsSection(), {"logits": targets}, batch_size=40, seed=0, weigh=True)
     seen: dict[int, set[float]] = {0: set(), 1: set(), 2: set()}
     total = 0.0
     for _, truth, weights in feed.dataset(0, 1).as_numpy_iterator():
@@ -112,10 +112,10 @@ def test_class_weights_leave_images_without_labels_their_own() -> None:
     feed = Feed(
         Samples(samples.images, labels, samples.ids),
         ViewsSection(),
-        np.zeros((120, 1, 3), np.float32),
+        {"logits": np.zeros((120, 1, 3), np.float32)},
         batch_size=120,
         seed=0,
-        unlabelled_weight=2.5,
+        unlabelled_weight=lambda epoch: 2.5,
         weigh=True,
     )
     _, _, weights = next(feed.dataset(0, 1).as_numpy_iterator())

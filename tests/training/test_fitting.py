@@ -47,7 +47,7 @@ def train(
     seed_everything(model_seed)
     model = build()
     made = make_method(method)
-    targets = fake_targets(len(small)) if made.needs_targets else None
+    targets = {"logits": fake_targets(len(small))} if made.needs_targets else None
     feed = Feed(small, ViewsSection(), targets, batch_size=50, seed=0)
     training = TrainingSection(epochs=epochs, batch_size=50, learning_rate=learning_rate)
     phase = Phase("student", key, made, training, path / "c.npz")
@@ -73,7 +73,8 @@ def test_a_step_is_the_step_of_a_loop_written_by_hand(small: Samples) -> None:
     by_hand.set_weights(ours.get_weights())
     targets = fake_targets(len(small))[:, 0]
     method = make_method(hinton(temperature=3.0, alpha=0.4))
-    supervised = supervise(ours, method, 1e-2, (28, 28, 1))
+    feed = Feed(small, ViewsSection(), {"logits": fake_targets(len(small))}, batch_size=50, seed=0)
+    supervised = supervise(ours, method, 1e-2, feed)
     images = small.images[:50].astype(np.float32)
     supervised.train_on_batch(images, {"label": small.labels[:50], "targets": targets[:50]})
 
@@ -191,11 +192,12 @@ def test_an_image_without_label_has_the_teacher_s_answer_alone(small: Samples) -
     samples = Samples(small.images[:40], labels, small.ids[:40])
     method = make_method(hinton(temperature=3.0, alpha=0.4))
     targets = np.random.default_rng(0).normal(size=(40, 1, 10)).astype(np.float32)
-    feed = Feed(samples, ViewsSection(), targets, 40, 0, unlabelled_weight=1 / method.distillation_weight)
+    weight = 1 / method.distillation_weight
+    feed = Feed(samples, ViewsSection(), {"logits": targets}, 40, 0, unlabelled_weight=lambda epoch: weight)
     image, truth, weights = next(iter(feed.dataset(0, 1)))
     (index, _), *_ = feed.order(0)
     student = tiny_models.plain()
-    supervised = supervise(student, method, 1e-3, (28, 28, 1))
+    supervised = supervise(student, method, 1e-3, feed)
     found = supervised.test_on_batch(image, truth, weights, return_dict=True)
 
     z = np.asarray(student(samples.images[index].astype(np.float32)), np.float64)
@@ -216,11 +218,11 @@ def test_soft_labels_and_class_weights_are_in_the_loss_as_worked_out_by_hand(sma
     soft_labels = rng.dirichlet(np.ones(10), len(small)).astype(np.float32)
     samples = Samples(small.images, small.labels, small.ids, soft_labels=soft_labels)
     targets = fake_targets(len(small))
-    feed = Feed(samples, ViewsSection(), targets, batch_size=len(small), seed=0, weigh=True)
+    feed = Feed(samples, ViewsSection(), {"logits": targets}, batch_size=len(small), seed=0, weigh=True)
     seed_everything(0)
     model = tiny_models.plain()
     z = np.asarray(model(small.images.astype(np.float32)), np.float64)
-    supervised = supervise(model, make_method(hinton(temperature=2.0, alpha=0.4)), 0.0, (28, 28, 1), soft=feed.soft)
+    supervised = supervise(model, make_method(hinton(temperature=2.0, alpha=0.4)), 0.0, feed)
     images, truth, weights = next(feed.dataset(0, 1).as_numpy_iterator())
     got = supervised.evaluate(images, truth, sample_weight=weights, batch_size=len(small), return_dict=True, verbose=0)
 
@@ -280,7 +282,7 @@ def test_soft_labels_stay_beside_images_without_labels(small: Samples) -> None:
     both = soft.join(bare)
     assert both.soft_labels is not None
     assert np.array_equal(both.soft_labels[: len(small)], soft_labels)
-    feed = Feed(both, ViewsSection(), fake_targets(len(both)), batch_size=len(both), seed=0)
+    feed = Feed(both, ViewsSection(), {"logits": fake_targets(len(both))}, batch_size=len(both), seed=0)
     _, truth, weights = next(feed.dataset(0, 1).as_numpy_iterator())
     index = next(feed.order(0))[0]
     assert np.array_equal(truth["label"], both.soft_labels[index])

@@ -65,7 +65,7 @@ def train(
     seed_everything(0)
     model = model or network()
     targets = np.random.default_rng(5).normal(0, 3, (len(small), views.count, 10)).astype(np.float32)
-    feed = Feed(small, views, targets, batch_size=50, seed=0)
+    feed = Feed(small, views, {"logits": targets}, batch_size=50, seed=0)
     training = TrainingSection(batch_size=50, stages=stages)
     phase = Phase("student", "k", make_method({"name": "hinton"}), training, path / "c.npz")
     state = run_phase(phase, model, feed, small.take(np.arange(60)), progress or Progress(), lambda rows: None)
@@ -107,7 +107,10 @@ def test_stages_are_fits_of_a_model_frozen_and_compiled_by_hand(small: Samples, 
             layer.trainable = not frozen
         wrapped.compile(
             keras.optimizers.Adam(rate),
-            {"label": keras.losses.SparseCategoricalCrossentropy(from_logits=True), "targets": method.targets_loss},
+            {
+                "label": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                "targets": lambda targets, outputs: method.targets_loss({"logits": targets}, outputs),
+            },
             loss_weights={"label": 0.5, "targets": 0.5},
         )
         batches = feed.dataset(begin, end).as_numpy_iterator()

@@ -9,9 +9,14 @@ from kdcompress.verification.costs import Cost, FileCosts, cost_of_model
 from kdcompress.verification.costs._base import Shape
 
 
-def cost_of_keras(path: Path, input_shape: Shape | None) -> Cost:
-    """The cost of a `.keras` file; see `cost_of_model`."""
-    return cost_of_model(load_saved_model(path), input_shape)
+class KerasCosts(FileCosts):
+    """Keras files."""
+
+    kind = ".keras"
+
+    def count(self, path: Path, input_shape: Shape | None) -> Cost:
+        """See `cost_of_model`."""
+        return cost_of_model(load_saved_model(path), input_shape)
 
 
-COSTS = FileCosts(".keras", cost_of_keras)
+COSTS = KerasCosts

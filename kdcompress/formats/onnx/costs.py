@@ -106,4 +106,14 @@ _MACS: dict[str, Callable[[Any, list[Sizes], Sizes], int]] = {
 }
 
 
-COSTS = FileCosts(".onnx", cost_of_onnx)
+class OnnxCosts(FileCosts):
+    """ONNX files."""
+
+    kind = ".onnx"
+
+    def count(self, path: Path, input_shape: Shape | None) -> Cost:
+        """See `cost_of_onnx`."""
+        return cost_of_onnx(path, input_shape)
+
+
+COSTS = OnnxCosts

@@ -98,4 +98,4 @@ def _convert(network: Network, opset: int) -> bytes:
     return bytes(model.SerializeToString())
 
 
-FORMAT = Onnx()
+FORMAT = Onnx

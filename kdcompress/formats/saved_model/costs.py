@@ -198,8 +198,18 @@ def _params(variables: Any) -> int:
     return sum(math.prod(variable.shape) for variable in variables)
 
 
-def _owns(path: Path) -> bool:
-    return (path / "saved_model.pb").is_file()
+class SavedModelCosts(FileCosts):
+    """SavedModel folders."""
+
+    kind = "a SavedModel folder"
+
+    def owns(self, path: Path) -> bool:
+        """Whether a folder holds a SavedModel's graph."""
+        return (path / "saved_model.pb").is_file()
+
+    def count(self, path: Path, input_shape: Shape | None) -> Cost:
+        """See `cost_of_saved_model`."""
+        return cost_of_saved_model(path, input_shape)
 
 
-COSTS = FileCosts("a SavedModel folder", cost_of_saved_model, _owns)
+COSTS = SavedModelCosts

@@ -75,4 +75,4 @@ def _metadata(path: Path) -> dict[str, Any]:
         return {}
 
 
-FORMAT = SavedModel()
+FORMAT = SavedModel

@@ -159,4 +159,14 @@ _MACS: dict[str, Callable[[Any, list[Sizes], Sizes], int]] = {
 }
 
 
-COSTS = FileCosts(".tflite", cost_of_tflite)
+class TFLiteCosts(FileCosts):
+    """TFLite files."""
+
+    kind = ".tflite"
+
+    def count(self, path: Path, input_shape: Shape | None) -> Cost:
+        """See `cost_of_tflite`."""
+        return cost_of_tflite(path, input_shape)
+
+
+COSTS = TFLiteCosts

@@ -115,4 +115,4 @@ def _refuse_float_operators(path: Path) -> None:
             )
 
 
-FORMAT = TFLite()
+FORMAT = TFLite

@@ -20,10 +20,10 @@ def cost_of_file(path: Path, input_shape: Shape | None) -> Cost:
     """
     if not path.exists():
         raise ModelError(f"model file {path} does not exist")
-    kinds: list[FileCosts] = [registry.load("costs", name).COSTS for name in registry.choices("costs")]
-    kind = next((one for one in kinds if one.takes(path)), None)
+    kinds: list[FileCosts] = [registry.load("costs", name)() for name in registry.choices("costs")]
+    kind = next((one for one in kinds if one.owns(path)), None)
     if kind is None:
-        *names, last = sorted(one.called for one in kinds)
+        *names, last = sorted(one.kind for one in kinds)
         raise ModelError(f"a model file is {', '.join(names)} or {last}, got {path}")
     check_integrity(path)
     return kind.count(path, input_shape)

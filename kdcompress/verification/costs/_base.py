@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 Shape = tuple[int, int, int]
 Sizes = Sequence[int]
@@ -85,24 +86,26 @@ class Cost:
         return {**row, "macs": layer.macs, "flops": layer.flops, "share": part / whole if whole else 0.0}
 
 
-@dataclass(frozen=True)
-class FileCosts:
-    """How the cost of one kind of model file is counted; its module's COSTS is one.
+class FileCosts(ABC):
+    """How the cost of one kind of model file is counted; `kind` is the ending of the files, or what they are called."""
 
-    Args:
-        called: The ending of such files, or what they are called.
-        count: Gives the cost of a file on one image (H, W, C), which is needed where the file leaves a size open;
-            raises ModelError.
-        owns: Whether a file or folder is of this kind; by its ending unless given.
-    """
+    kind: ClassVar[str]
 
-    called: str
-    count: Callable[[Path, Shape | None], Cost]
-    owns: Callable[[Path], bool] | None = None
+    def owns(self, path: Path) -> bool:
+        """Whether a file or folder is of this kind: by default a file with the ending `kind`."""
+        return path.is_file() and path.suffix == self.kind
 
-    def takes(self, path: Path) -> bool:
-        """Whether a file or folder is of this kind."""
-        return self.owns(path) if self.owns else path.is_file() and path.suffix == self.called
+    @abstractmethod
+    def count(self, path: Path, input_shape: Shape | None) -> Cost:
+        """The cost of a file on one image.
+
+        Args:
+            path: The file, which `owns` takes.
+            input_shape: (H, W, C), needed where the file leaves a size open.
+
+        Raises:
+            ModelError: The file cannot be read, or leaves a size open that is not given.
+        """
 
 
 def einsum_macs(equation: str, *shapes: Sizes) -> int:

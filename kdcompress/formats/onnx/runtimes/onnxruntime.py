@@ -98,4 +98,4 @@ def _opened(session: Any) -> Opened:
     return Opened(lambda images: {image.name: images.astype(dtype)}, lambda feed: run(None, feed))
 
 
-RUNTIME = OnnxRuntime()
+RUNTIME = OnnxRuntime

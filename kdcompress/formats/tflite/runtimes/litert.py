@@ -77,4 +77,4 @@ def _preparation(image: dict[str, Any]) -> Callable[[Images], Any]:
     return lambda images: np.clip(np.round(images / scale) + zero_point, limits.min, limits.max).astype(dtype)
 
 
-RUNTIME = LiteRT()
+RUNTIME = LiteRT

@@ -1,0 +1,103 @@
+"""Sections of a recipe that name one choice of a room and hold its settings, made into objects."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict, PrivateAttr
+
+from kdcompress import registry
+from kdcompress.config.settings import Section, build, shown
+from kdcompress.errors import RecipeError
+from kdcompress.plugins import is_reference
+from kdcompress.trust import REMEDY, trusts_code
+
+ROOMS = {"data": "datasets", "method": "methods"}  # by section
+_MAX_NAME = 100  # characters of a name that is unknown, in a message
+
+
+class Choice(Section):
+    """A choice with its settings as fields: a method or a data set.
+
+    `name` is its name in recipes, of a class that no recipe named its place in code.
+    """
+
+    SECTION: ClassVar[str]
+    """The section of a recipe that holds such choices."""
+
+    _name: str = PrivateAttr("")
+
+    @property
+    def name(self) -> str:
+        """The name in recipes."""
+        return self._name or _name_of(self.SECTION, type(self))
+
+    def __getitem__(self, key: str) -> Any:
+        """A setting by its key, as in version 0.1, where recipe.method and recipe.data were plain dicts."""
+        warnings.warn(
+            f"recipe.{self.SECTION}[{key!r}] is deprecated: take recipe.{self.SECTION}.{key}",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.to_dict()[key]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The section as a recipe holds it: the name and every setting that is set."""
+        return {"name": self.name, **self.model_dump(mode="json", exclude_none=True)}
+
+
+class Withheld(Choice):
+    """A choice of a run's recipe that is code, package.module:Class, while the user does not trust the run's code.
+
+    It holds the settings as they stand; whatever else it is asked for is refused.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("__") or attribute in self.__private_attributes__:
+            return super().__getattr__(attribute)  # type: ignore[misc]
+        extra = self.__pydantic_extra__ or {}
+        if attribute in extra:
+            return extra[attribute]
+        raise RecipeError(f"the recipe of the run names code, {self._name}: {REMEDY}")
+
+
+def choose(section: str, settings: Any, from_run: bool = False) -> Any:
+    """Make the data set source or method that a recipe's section names.
+
+    Args:
+        section: One of ROOMS.
+        settings: The section's keys, `name` among them, or the object itself.
+        from_run: Whether they come from a run folder, whose code needs the user's trust.
+
+    Raises:
+        RecipeError: With the choices, or with the key, the rule and the value.
+    """
+    if isinstance(settings, Choice):
+        settings = settings.to_dict()
+    if not isinstance(settings, Mapping):
+        raise RecipeError(f"{section} is a section, name one of its keys, got {shown(settings)}")
+    name, values = settings.get("name"), {key: value for key, value in settings.items() if key != "name"}
+    untrusted = from_run and isinstance(name, str) and is_reference(name) and not trusts_code()
+    kind = Withheld if untrusted else class_of(section, settings)
+    made: Choice = build(kind, values, section)
+    made._name = str(name)
+    return made
+
+
+def class_of(section: str, settings: Mapping[str, Any]) -> Any:
+    """The class that a recipe's section names; see `choose`."""
+    room, name = ROOMS[section], settings.get("name")
+    if not isinstance(name, str):
+        problem = f"must be one of them, got {shown(name)}" if "name" in settings else "is missing"
+        raise RecipeError(f"{section}.name {problem}; choices: {', '.join(registry.choices(room))}")
+    return registry.load(room, name[:_MAX_NAME])
+
+
+def _name_of(section: str, kind: type[Choice]) -> str:
+    room = ROOMS[section]
+    built_in = registry.ROOMS[room].files()
+    return next((name for name in built_in if registry.load(room, name) is kind), f"{kind.__module__}:{kind.__name__}")
