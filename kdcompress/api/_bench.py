@@ -26,6 +26,7 @@ def bench(
     max_slowdown: float | None = None,
     input_shape: tuple[int, ...] | None = None,
     end_to_end: str | Path | None = None,
+    runtimes: Iterable[str] = (),
     data_dir: str | Path | None = None,
     trust_code: bool = False,
     progress: Progress | None = None,
@@ -43,6 +44,8 @@ def bench(
         max_slowdown: Gate: student time / teacher time, above 0; fails where the whole 95 % interval lies above it.
         input_shape: Height, width and channels, for files that leave them open.
         end_to_end: A folder of images, to time from file to answer, too.
+        runtimes: Names of runtimes (`kdcompress list runtimes`), or package.module:Class of Runtime subclasses; every
+            file is timed on each that runs it. The usual one of each kind of file by default.
         data_dir: Where the run's data lie now, if they were moved.
         trust_code: Let code run that came with the run or the files.
         progress: Hears what is being done.
@@ -64,6 +67,7 @@ def bench(
         max_slowdown=max_slowdown,
         input_shape=input_shape,
         end_to_end=end_to_end,
+        runtimes=runtimes,
     )
     listener = progress or Progress()
     found = [source_of(source) for source in sources]
@@ -81,7 +85,8 @@ def bench(
 
 def _bench_run(run: RunFolder, request: Request, data_dir: Path | None, progress: Progress) -> Benchmark:
     from kdcompress.benchmarking._bench import measure
-    from kdcompress.benchmarking._lineup import RESULT, of_run
+    from kdcompress.benchmarking._lineup import RESULT
+    from kdcompress.benchmarking._run_lineup import of_run
 
     with run.lock():
         result = measure(of_run(run, request, data_dir, progress), request, progress)

@@ -55,18 +55,23 @@ class Signature:
 
 
 class Runtime(ABC):
-    """A runtime; its module's RUNTIME is one."""
+    """What runs model files of some kinds on this machine's CPU.
+
+    Attributes:
+        package: What `pip install` brings it.
+        module: What is imported to run a model.
+        suffixes: The endings of the files that it runs.
+    """
 
     package: ClassVar[str]
     module: ClassVar[str]
-    """What is imported to run a model."""
-    suffix: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]]
 
     def require(self) -> None:
         """MissingExtraError with the pip install if the runtime is not installed."""
         if importlib.util.find_spec(self.module.split(".")[0]) is None:
             raise MissingExtraError(
-                f"{self.package} is not installed, and {self.suffix} files need it: pip install {self.package}"
+                f"{self.package} is not installed, and {self.suffixes[0]} files need it: pip install {self.package}"
             )
 
     def load(self) -> None:

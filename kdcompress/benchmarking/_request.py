@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kdcompress import registry
 from kdcompress.errors import UsageError
 
 DURATION_S = 1.0
@@ -24,6 +25,7 @@ class Request:
     max_slowdown: float | None
     input_shape: tuple[int, ...] | None
     end_to_end: Path | None
+    runtimes: tuple[str, ...] = ()
 
     @property
     def settings(self) -> list[tuple[int, int]]:
@@ -39,6 +41,7 @@ def make_request(
     max_slowdown: float | None = None,
     input_shape: tuple[int, ...] | None = None,
     end_to_end: str | Path | None = None,
+    runtimes: Iterable[str] = (),
 ) -> Request:
     """The request; without `threads` it is one thread, and as many as there are cores.
 
@@ -56,6 +59,7 @@ def make_request(
         max_slowdown,
         input_shape,
         Path(end_to_end) if end_to_end else None,
+        tuple(registry.check("runtimes", name) for name in dict.fromkeys(runtimes)),
     )
 
 

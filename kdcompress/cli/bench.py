@@ -29,6 +29,9 @@ def bench(
     end_to_end: Path = typer.Option(
         None, metavar="FOLDER", help="Also time from image file to answer, with the images in this folder."
     ),
+    runtime: list[str] = typer.Option(
+        [], help="Time every file on this runtime (`kdcompress list runtimes`, or package.module:Class); repeatable."
+    ),
     data_dir: Path = typer.Option(None, help="Where the run's data lies now, if it was moved."),
     trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),
     as_json: bool = typer.Option(False, "--json", help="The result as one JSON document on stdout."),
@@ -45,6 +48,7 @@ def bench(
     kdcompress bench runs/demo
     kdcompress bench runs/demo --threads 1,4 --batch-size 1,32 --duration 10 --max-slowdown 0.5
     kdcompress bench big.onnx small.onnx small.tflite --input-shape 224,224,3
+    kdcompress bench small.onnx --runtime onnxruntime --runtime your_package.runtimes:Yours
     """
     from kdcompress import api
 
@@ -58,6 +62,7 @@ def bench(
             max_slowdown=max_slowdown,
             input_shape=shape,
             end_to_end=end_to_end,
+            runtimes=runtime,
             data_dir=data_dir,
             trust_code=trust_code,
             progress=terminal,

@@ -24,7 +24,7 @@ class OnnxRuntime(Runtime):
     """A session a model, sequential execution, all graph optimizations, CPU provider alone."""
 
     package = module = "onnxruntime"
-    suffix = ".onnx"
+    suffixes = (".onnx",)
 
     def settings(self) -> dict[str, Any]:
         """See Runtime.settings."""

@@ -18,7 +18,7 @@ class LiteRT(Runtime):
     """An interpreter a model, with XNNPACK wherever LiteRT uses it of itself."""
 
     package, module = "ai-edge-litert", "ai_edge_litert.interpreter"
-    suffix = ".tflite"
+    suffixes = (".tflite",)
 
     def settings(self) -> dict[str, Any]:
         """See Runtime.settings."""
