@@ -1,20 +1,13 @@
-"""One file per architecture, each defining MODEL, a subclass of Architecture; the loading of models in the rest."""
+"""The model zoo, one file per architecture with MODEL, an Architecture; loading and saving of Keras models."""
 
 from kdcompress.formats.onnx.external import digest_of_model_file, external_files
 from kdcompress.models._base import Architecture
 from kdcompress.models._digest import model_digest
 from kdcompress.models._functions import load_from_function
 from kdcompress.models._inference import Forward
-from kdcompress.models._loading import (
-    build_model,
-    cache_model,
-    load_model,
-    load_saved_model,
-    load_weights,
-    prepare_model,
-    save_model,
-    seed_everything,
-)
+from kdcompress.models._loading import load_model, load_saved_model, load_weights, seed_everything
+from kdcompress.models._probing import build_model, prepare_model
+from kdcompress.models._saving import cache_model, save_model
 from kdcompress.models._scaling import lacks_rescaling
 from kdcompress.models._shapes import check_image_size, declared_shape, resolve_image_shape
 

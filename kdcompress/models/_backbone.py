@@ -1,4 +1,4 @@
-"""What the zoo's ImageNet networks share: raw pixels in, a backbone of keras.applications, a dense layer behind it."""
+"""Shared construction of the zoo's ImageNet networks: rescaling, a backbone of keras.applications, a dense head."""
 
 from __future__ import annotations
 
@@ -7,26 +7,36 @@ from typing import Any
 
 from kdcompress.errors import ModelError
 
-# Keras's 0.99 and 0.999 are for ImageNet: in the few hundred steps of a small data set, moving statistics would stay
-# those of the start, and a trained network would be wrong in inference
+# Keras's defaults of 0.99 and 0.999 suit ImageNet: in the few hundred steps of a small data set, moving statistics
+# would stay near their initial values, and a trained network would fail in inference
 MOMENTUM = 0.9
-SMALLEST = 96  # pixels; below it, five halvings leave too little of an image to look at
+SMALLEST = 96  # pixels; below it, five strides of 2 leave too small a feature map
 
 
 def classifier(
     application: Callable[..., Any], name: str, input_shape: tuple[int, int, int], classes: int, **settings: Any
 ) -> Any:
-    """One flat graph from raw RGB pixels (batch, H, W, 3), 0 to 255, to logits (batch, classes).
+    """Build a classifier on a backbone of keras.applications, with random weights.
 
-    `application` is a network of keras.applications that wants pixels in [-1, 1]; it gets `settings`. Weights are
-    random. Errors: ModelError for images that are not RGB, or smaller than SMALLEST.
+    Args:
+        application: Function of keras.applications whose network expects pixels in [-1, 1].
+        name: Name of the model.
+        input_shape: (H, W, 3).
+        classes: Number of classes.
+        **settings: Further arguments of `application`.
+
+    Returns:
+        A flat Keras model from raw RGB pixels (batch, H, W, 3), 0 to 255, to logits (batch, classes).
+
+    Raises:
+        ModelError: If images are not RGB, or smaller than SMALLEST pixels.
     """
     from keras import Input, Model, layers
 
-    _refuse_shape(name, input_shape)
+    _check_shape(name, input_shape)
     image = Input(input_shape, name="image")
     scaled = layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
-    # Built on a tensor and not called as a layer, for quantization-aware training refuses a model inside a model.
+    # Built on a tensor rather than called as a layer: quantization-aware training rejects nested models
     backbone = application(include_top=False, weights=None, input_tensor=scaled, **settings)
     for layer in backbone.layers:
         if isinstance(layer, layers.BatchNormalization):
@@ -35,7 +45,7 @@ def classifier(
     return Model(image, layers.Dense(classes, name="logits")(pooled), name=name)
 
 
-def _refuse_shape(name: str, input_shape: tuple[int, int, int]) -> None:
+def _check_shape(name: str, input_shape: tuple[int, int, int]) -> None:
     height, width, channels = input_shape
     got = f"got {height}x{width}x{channels}"
     if channels != 3:

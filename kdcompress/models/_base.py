@@ -1,4 +1,4 @@
-"""What a zoo architecture is."""
+"""Base class of the zoo's architectures."""
 
 from __future__ import annotations
 
@@ -11,26 +11,32 @@ from kdcompress.models._published import PublishedWeights
 class Architecture(ABC):
     """A network that is built for an image size and a number of classes.
 
-    `build` may take a parameter `width` > 0, which multiplies the filters of every layer and is then a key of a
-    recipe's section; an architecture with published ImageNet weights overrides `published`, and its recipe's section
-    takes `pretrained`.
+    If `build` has a parameter `width` > 0, which multiplies the filters of every layer, the recipe's section accepts
+    `width`. If a subclass overrides `published`, the section accepts `pretrained`.
     """
 
     @staticmethod
     @abstractmethod
     def build(input_shape: tuple[int, int, int], classes: int) -> Any:
-        """Build the network with fresh weights.
+        """Build the network with random weights.
 
         Args:
-            input_shape: (H, W, C) of an image.
-            classes: The number of outputs.
+            input_shape: (H, W, C).
+            classes: Number of classes.
 
         Returns:
-            A Keras 3 model from raw pixels (batch, H, W, C), 0 to 255, to logits (batch, classes), whose last layer is
-            called `logits`.
+            A Keras 3 model from raw pixels (batch, H, W, C), 0 to 255, to logits (batch, classes), with a last layer
+            named `logits`.
         """
 
     @staticmethod
     def published(input_shape: tuple[int, int, int]) -> PublishedWeights:
-        """The published ImageNet weights for an image size; of an architecture that overrides it alone."""
+        """Return the published ImageNet weights. Architectures without such weights do not override this method.
+
+        Args:
+            input_shape: (H, W, C).
+
+        Returns:
+            The weights file, without the head.
+        """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""A model's digest: of architecture and weights, since `.keras` bytes differ at every save."""
+"""Digest of a model's architecture and weights; the bytes of a `.keras` file differ at every save."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from typing import Any
 
 import numpy as np
 
-# The keys of a configuration whose strings are names of layers; elsewhere "relu" is a function.
-_NAMING = ("name", "keras_history", "input_layers", "output_layers")
+# Keys of a configuration whose strings are layer names; elsewhere "relu" is a function
+_NAME_KEYS = ("name", "keras_history", "input_layers", "output_layers")
 
 
 def model_digest(model: Any) -> str:
-    """SHA-256 over what the model computes: its configuration, without the names of layers, and its weights.
+    """Compute the SHA-256 of a model's configuration, without layer names, and weights.
 
-    The same network has the same digest in every process and after every save, however its layers are named.
+    The same network has the same digest in every process and after every save.
+
+    Args:
+        model: A Keras model.
+
+    Returns:
+        64 hex digits.
     """
     digest = hashlib.sha256(_architecture(model).encode())
     for weight in model.weights:
@@ -28,16 +34,16 @@ def model_digest(model: Any) -> str:
 def _architecture(model: Any) -> str:
     try:
         config = model.get_config()
-    except NotImplementedError:  # a subclassed model without a configuration: its class and weights must do
+    except NotImplementedError:  # a subclassed model: its class and weights identify it
         config = {}
     names: dict[str, str] = {}
     _collect_names(config, names)
-    plain = _renamed(config, names)
+    plain = _rename(config, names)
     return json.dumps([type(model).__qualname__, plain], sort_keys=True, default=str)
 
 
 def _collect_names(value: Any, names: dict[str, str]) -> None:
-    """Number the names of layers in the order in which they appear."""
+    """Number layer names by first occurrence."""
     if isinstance(value, dict):
         if isinstance(name := value.get("name"), str):
             names.setdefault(name, f"#{len(names)}")
@@ -48,10 +54,10 @@ def _collect_names(value: Any, names: dict[str, str]) -> None:
             _collect_names(inner, names)
 
 
-def _renamed(value: Any, names: dict[str, str], key: str = "") -> Any:
+def _rename(value: Any, names: dict[str, str], key: str = "") -> Any:
     if isinstance(value, dict):
-        # build_config and compile_config say how a model was used, not what it computes.
-        return {k: _renamed(v, names, k) for k, v in value.items() if k not in ("build_config", "compile_config")}
+        # build_config and compile_config record how a model was used, not what it computes
+        return {k: _rename(v, names, k) for k, v in value.items() if k not in ("build_config", "compile_config")}
     if isinstance(value, list | tuple):
-        return [_renamed(inner, names, key) for inner in value]
-    return names.get(value, value) if isinstance(value, str) and key in _NAMING else value
+        return [_rename(inner, names, key) for inner in value]
+    return names.get(value, value) if isinstance(value, str) and key in _NAME_KEYS else value

@@ -1,4 +1,4 @@
-"""Models that the user's own code makes: module:function, or module:Class of an Architecture."""
+"""Models from the user's own code: module:function, or module:Class of an Architecture."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from kdcompress.plugins import current_folder_first
 def load_from_function(
     reference: str, role: str, input_shape: tuple[int, int, int] | None = None, outputs: int | None = None
 ) -> Any:
-    """Call module:function, or build module:Class.
+    """Import and call a user's function, or build a user's architecture.
 
     Args:
-        reference: A function without arguments that returns a Keras model, or a subclass of Architecture.
-        role: What the model is for, in errors.
-        input_shape: (H, W, C) of an image, which an architecture needs.
-        outputs: The number of outputs, which an architecture needs.
+        reference: `module:function` of a function without arguments, or `module:Class` of an Architecture.
+        role: "teacher" or "student", for messages.
+        input_shape: (H, W, C), which an architecture requires.
+        outputs: Number of outputs, which an architecture requires.
 
     Returns:
-        The Keras model.
+        A Keras 3 model.
 
     Raises:
-        ModelError: The code cannot be imported, fails, or returns something else.
+        ModelError: If the code cannot be imported, fails, or returns anything else.
     """
     import keras
 
@@ -60,7 +60,14 @@ def _make(function: Any, input_shape: tuple[int, int, int] | None, outputs: int 
 
 
 def explain_error(exc: BaseException) -> str:
-    """An exception in one line, with the way out for the two that people meet most."""
+    """Format an exception that loading a model raised, with a hint for an unknown custom class.
+
+    Args:
+        exc: The exception.
+
+    Returns:
+        One line.
+    """
     text = str(exc)
     if unknown := re.search(r"Could not locate (?:class|function) '([^']+)'", text):
         return (

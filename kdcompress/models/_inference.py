@@ -1,4 +1,4 @@
-"""Running a model in inference mode, the one way for teachers, validation, test and predictions."""
+"""Inference of Keras models, shared by teachers, validation, test and prediction."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from kdcompress.data import Images, iter_blocks
 
 
 class Forward:
-    """A Keras model as a function from raw pixels (n, H, W, C), 0 to 255, to its outputs (n, classes).
+    """A Keras model as a function from raw pixels to outputs, in inference mode.
 
-    Inference mode: weights, BatchNorm statistics and the seeds of random layers stay as they are. Images arrive in the
-    model as float32, as in training. Whatever n is, they go through in batches of one size (256 of small images, fewer
-    of large ones), so results do not depend on it; images on disk are read batch by batch.
+    Weights, BatchNorm statistics and the seeds of random layers stay unchanged. Images are converted to float32, as in
+    training, and run in batches of a fixed size (see `default_batch_size`); images on disk are read batch by batch.
+
+    Args:
+        model: A Keras model.
     """
 
     def __init__(self, model: Any) -> None:
@@ -27,11 +29,18 @@ class Forward:
             forget_custom_gradients()
             return outputs
 
-        # Batches of all sizes share a trace.
+        # Batches of all sizes share one trace
         self._run = tf.function(run, jit_compile=False, reduce_retracing=True)
 
     def __call__(self, images: Images | NDArray[np.generic]) -> NDArray[np.float32]:
-        """The outputs of all images."""
+        """Run the model.
+
+        Args:
+            images: Raw pixels, (n, H, W, C), 0 to 255.
+
+        Returns:
+            Outputs, (n, ...), such as logits (n, classes).
+        """
         import tensorflow as tf
 
         def run(block: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -41,12 +50,12 @@ class Forward:
 
 
 def forget_custom_gradients() -> None:
-    """Let the graph that is being traced be freed with the last function that uses it.
+    """Unregister the custom gradients of the graph being traced, so that the graph can be freed.
 
-    To be called at the end of a trace whose gradients have been taken, or are never asked for. TensorFlow registers the
-    gradient function of every `tf.custom_gradient` under a new name, for as long as the process lives, and with it the
-    whole graph (tensorflow#97697): each training, whose optimizer has one in `all_reduce`, would leave megabytes.
-    Functions traced inside this graph, which others may use again, keep theirs.
+    Call it at the end of a trace whose gradients have been taken or are not needed. TensorFlow registers the gradient
+    function of every `tf.custom_gradient` under a new name for the life of the process, and with it the whole graph
+    (tensorflow#97697): each training, whose optimizer has one in `all_reduce`, would leak megabytes. Functions traced
+    inside this graph, which may be used again, keep theirs.
     """
     import tensorflow as tf
     from tensorflow.python.framework import ops
@@ -55,12 +64,12 @@ def forget_custom_gradients() -> None:
     if tf.executing_eagerly() or registered is None:
         return
     for operation in tf.compat.v1.get_default_graph().get_operations():
-        if operation.type == "IdentityN":  # what a custom gradient is hung on
-            registered.pop(_gradient_of(operation), None)
+        if operation.type == "IdentityN":  # the operation that carries a custom gradient
+            registered.pop(_gradient_name(operation), None)
 
 
-def _gradient_of(operation: Any) -> str:
-    """The name under which the gradient of an operation is registered; empty for one of its type's gradient."""
+def _gradient_name(operation: Any) -> str:
+    """Return the name under which an operation's gradient is registered; "" if it has the gradient of its type."""
     try:
         return str(operation.get_attr("_gradient_op_type").decode())
     except ValueError:

@@ -1,4 +1,4 @@
-"""ImageNet weights as Keras publishes them: its files, its cache, its download."""
+"""ImageNet weights that Keras publishes, and their download."""
 
 from __future__ import annotations
 
@@ -20,36 +20,49 @@ KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 @dataclass(frozen=True)
 class PublishedWeights:
-    """A weights file that keras.applications would load: where it is published, and its MD5 if Keras knows that."""
+    """A weights file of keras.applications.
+
+    Attributes:
+        url: Where it is published.
+        md5: Its MD5, or None if Keras does not record one.
+    """
 
     url: str
     md5: str | None
 
     @property
     def path(self) -> Path:
-        """Its place in Keras's cache: in `KERAS_HOME`, else ~/.keras (made if it is not there)."""
-        return _home() / "models" / self.url.rpartition("/")[2]
+        """Path in Keras's cache: in `KERAS_HOME`, else ~/.keras, which is made if necessary."""
+        return _keras_home() / "models" / self.url.rpartition("/")[2]
 
     def fetch(self, what: str, note: Callable[[str], None]) -> Path:
-        """The file, from Keras's cache or downloaded into it by Keras, which checks it where its MD5 is known.
+        """Download the file into Keras's cache, unless it is there.
 
-        Keras writes to the file's own place: one process does that, others wait.
+        Keras checks the MD5 if there is one. It does not write atomically, so other processes wait meanwhile.
 
-        `what` names the model. Errors: ModelError says where to put the file, if nothing answers within seconds.
+        Args:
+            what: Role and name of the model, for messages.
+            note: Is called with a message before a download.
+
+        Returns:
+            Path of the file.
+
+        Raises:
+            ModelError: If it cannot be downloaded; says where to put it by hand.
         """
         import keras
 
         path = self.path
         try:
             if not path.is_file():
-                open_url(self.url).close()  # looking a name up, Keras would wait for a minute without a network
+                open_url(self.url).close()  # without a network, Keras would wait a minute for the name lookup
                 note(f"{what}: downloading its ImageNet weights, {path.name}")
             path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{path}.lock"), _impatient():
+            with FileLock(f"{path}.lock"), _short_timeout():
                 keras.utils.get_file(
                     path.name, self.url, cache_subdir="models", cache_dir=str(path.parents[1]), file_hash=self.md5
                 )
-        except Exception as exc:  # Keras raises that itself
+        except Exception as exc:  # what get_file raises
             reason = " ".join(str(getattr(exc, "reason", exc)).split())[:200]
             raise ModelError(
                 f"{what}: its ImageNet weights cannot be downloaded ({reason}); put {self.url} at {path}, "
@@ -58,7 +71,7 @@ class PublishedWeights:
         return path
 
 
-def _home() -> Path:
+def _keras_home() -> Path:
     home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
     with suppress(OSError):
         home.mkdir(parents=True, exist_ok=True)
@@ -66,8 +79,8 @@ def _home() -> Path:
 
 
 @contextmanager
-def _impatient() -> Iterator[None]:
-    """Connections that are opened within give up after some seconds without an answer."""
+def _short_timeout() -> Iterator[None]:
+    """Context manager that limits how long new connections wait for an answer."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(CONNECT_TIMEOUT_S)
     try:

@@ -1,35 +1,42 @@
-"""Whether a model meets raw pixels, 0 to 255, with its first weights: it then learns badly, and nobody says why."""
+"""Detection of models whose first weights receive unscaled pixels, 0 to 255, which makes them train badly."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-# Layers that leave the size of numbers as it is
-_INDIFFERENT = (
+# Layers that preserve the range of their inputs
+_RANGE_PRESERVING = (
     "InputLayer", "Flatten", "Reshape", "Permute", "Dropout", "ZeroPadding2D", "Cropping2D", "Resizing", "CenterCrop",
     "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "MaxPooling2D", "AveragePooling2D",
 )  # fmt: skip
-_WEIGHING = ("Dense", "Conv2D", "DepthwiseConv2D", "SeparableConv2D")
+_WEIGHTED = ("Dense", "Conv2D", "DepthwiseConv2D", "SeparableConv2D")
 
 
 def lacks_rescaling(model: Any) -> bool:
-    """Whether no layer before the first with weights changes the range of pixels; False where that cannot be told."""
-    for layer in _in_order(model):
+    """Return whether no layer before the first weights changes the range of the pixels.
+
+    Args:
+        model: A Keras model.
+
+    Returns:
+        False also if it cannot be determined.
+    """
+    for layer in _iter_layers(model):
         kind = type(layer).__name__
-        if kind in _WEIGHING:
+        if kind in _WEIGHTED:
             return True
-        if kind not in _INDIFFERENT:
+        if kind not in _RANGE_PRESERVING:
             return False
     return False
 
 
-def _in_order(model: Any) -> Iterator[Any]:
-    """The steps of a functional or Sequential model, those of models in it, too; nothing of a subclassed one."""
+def _iter_layers(model: Any) -> Iterator[Any]:
+    """Yield the operations of a functional or Sequential model, nested models included; none of a subclassed one."""
     if not getattr(model, "inputs", None):
         return
-    for layer in getattr(model, "operations", model.layers):  # plain arithmetic is an operation, and no layer
+    for layer in getattr(model, "operations", model.layers):  # arithmetic is an operation but no layer
         if hasattr(layer, "layers"):
-            yield from _in_order(layer)
+            yield from _iter_layers(layer)
         else:
             yield layer

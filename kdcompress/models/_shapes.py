@@ -1,4 +1,4 @@
-"""The sizes of images that a model takes, by its own word and the user's."""
+"""Image shapes that models declare and users pass."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ from typing import Any
 
 from kdcompress.errors import ModelError
 
-MAX_VALUES = 1 << 28  # of one image: 9,459 x 9,459 in RGB
+MAX_VALUES = 1 << 28  # per image: 9,459 x 9,459 in RGB
 
 
 def declared_shape(model: Any, what: str) -> tuple[int | None, ...] | None:
-    """What a Keras model says of its images' (H, W, C), or None if it learns that from its first image.
+    """Return the input shape that a Keras model declares.
 
-    Errors: ModelError if it takes more than one input.
+    Args:
+        model: A Keras model.
+        what: Name of the model for messages.
+
+    Returns:
+        Shape without the batch axis, None for open sizes; None for a model that is built on its first input.
+
+    Raises:
+        ModelError: If it has more than one input.
     """
     if len(getattr(model, "inputs", None) or [None]) != 1:
         raise ModelError(f"{what} has {len(model.inputs)} inputs; it must take one batch of images")
@@ -22,20 +30,29 @@ def declared_shape(model: Any, what: str) -> tuple[int | None, ...] | None:
 
 
 def resolve_image_shape(
-    own: Sequence[int | None] | None, given: tuple[int, int, int] | None, what: str
+    declared: Sequence[int | None] | None, requested: tuple[int, int, int] | None, what: str
 ) -> tuple[int, int, int]:
-    """The one (H, W, C) of a model's images, from its own shape (None where open) and the one the user gave.
+    """Resolve the image shape of a model from its declared shape and the user's.
 
-    Errors: ModelError if `own` is no image, if both disagree, or if a size stays open; `what` names the model.
+    Args:
+        declared: What `declared_shape` returned.
+        requested: (H, W, C) that the user passed, or None.
+        what: Name of the model for messages.
+
+    Returns:
+        (H, W, C).
+
+    Raises:
+        ModelError: If the inputs are no images, both shapes disagree, a size stays open, or images are too large.
     """
-    if own is not None and len(own) != 3:
-        raise ModelError(f"{what} takes inputs of shape {format_shape(own)}; it must take images of H x W x C")
-    sizes = tuple(own or (None, None, None))
-    if given and not shapes_match(sizes, given):
+    if declared is not None and len(declared) != 3:
+        raise ModelError(f"{what} takes inputs of shape {format_shape(declared)}; it must take images of H x W x C")
+    sizes = tuple(declared or (None, None, None))
+    if requested and not shapes_match(sizes, requested):
         raise ModelError(
-            f"--input-shape must fit {what}, which takes images of {format_shape(sizes)}, got {format_shape(given)}"
+            f"--input-shape must fit {what}, which takes images of {format_shape(sizes)}, got {format_shape(requested)}"
         )
-    height, width, channels = given or sizes
+    height, width, channels = requested or sizes
     if height is None or width is None or channels is None:
         raise ModelError(f"{what} takes images of {format_shape(sizes)}, a size left open: pass --input-shape H,W,C")
     check_image_size((height, width, channels), what)
@@ -43,16 +60,38 @@ def resolve_image_shape(
 
 
 def check_image_size(shape: Sequence[int], what: str) -> None:
-    """ModelError for images that no classifier takes: a file that claims such would only use up the memory."""
+    """Check that images are not so large that a damaged or hostile file would exhaust memory.
+
+    Args:
+        shape: Shape of one image.
+        what: Name of the model for messages.
+
+    Raises:
+        ModelError: If it has more than MAX_VALUES values.
+    """
     if math.prod(shape) > MAX_VALUES:
         raise ModelError(
             f"{what} takes images of {format_shape(shape)}; more than {MAX_VALUES:,} values are not given to it"
         )
 
 
-def shapes_match(expected: tuple[int | None, ...], given: tuple[int, ...]) -> bool:
-    return len(expected) == len(given) and all(e in (None, g) for e, g in zip(expected, given, strict=True))
+def shapes_match(expected: tuple[int | None, ...], shape: tuple[int, ...]) -> bool:
+    """Return whether a shape is compatible with an expected one.
+
+    Args:
+        expected: Sizes, None where any is allowed.
+        shape: Sizes.
+    """
+    return len(expected) == len(shape) and all(e in (None, s) for e, s in zip(expected, shape, strict=True))
 
 
 def format_shape(shape: Sequence[int | None]) -> str:
+    """Format a shape for messages.
+
+    Args:
+        shape: Sizes, None where open.
+
+    Returns:
+        Text such as "28x28x1" or "?x?x3".
+    """
     return "x".join("?" if part is None else str(part) for part in shape)

@@ -12,7 +12,7 @@ class MnistCNN(Architecture):
 
     @staticmethod
     def build(input_shape: tuple[int, int, int], classes: int) -> Any:
-        """A Keras model from raw pixels (batch, H, W, C), 0 to 255, to logits (batch, classes)."""
+        """Build the model; see `Architecture.build`."""
         from keras import Input, Sequential, layers
 
         return Sequential(

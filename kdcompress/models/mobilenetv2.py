@@ -17,9 +17,15 @@ class MobileNetV2(Architecture):
 
     @staticmethod
     def build(input_shape: tuple[int, int, int], classes: int, width: float = 1.0) -> Any:
-        """A Keras model from raw RGB pixels (batch, H, W, 3), 0 to 255, to logits (batch, classes).
+        """Build the model for RGB images of at least 96 pixels; see `Architecture.build`.
 
-        `width` > 0 multiplies the filters of every layer (Sandler et al. 2018, section 5).
+        Args:
+            input_shape: (H, W, 3).
+            classes: Number of classes.
+            width: > 0, multiplies the filters of every layer (Sandler et al. 2018, section 5).
+
+        Returns:
+            The Keras model.
         """
         from keras import applications
 
@@ -27,7 +33,18 @@ class MobileNetV2(Architecture):
 
     @staticmethod
     def published(input_shape: tuple[int, int, int], width: float = 1.0) -> PublishedWeights:
-        """Keras's ImageNet weights for an image size, of other sizes those for 224; ModelError for a width without."""
+        """Return the ImageNet weights that Keras publishes.
+
+        Args:
+            input_shape: (H, W, 3); for sizes without weights of their own, those for 224 are taken.
+            width: Multiplier of the filters.
+
+        Returns:
+            The weights file, without the head.
+
+        Raises:
+            ModelError: If there are no weights for this width.
+        """
         if width not in _WIDTHS:
             raise ModelError(
                 f"ImageNet weights of mobilenetv2 exist for the widths {', '.join(map(str, _WIDTHS))}, got {width:g}; "

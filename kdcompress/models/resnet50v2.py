@@ -14,11 +14,11 @@ class ResNet50V2(Architecture):
 
     @staticmethod
     def build(input_shape: tuple[int, int, int], classes: int) -> Any:
-        """A Keras model from raw RGB pixels (batch, H, W, 3), 0 to 255, to logits (batch, classes)."""
+        """Build the model for RGB images of at least 96 pixels; see `Architecture.build`."""
         from keras import applications, layers
 
         model = classifier(applications.ResNet50V2, "resnet50v2", input_shape, classes)
-        # Keras leaves the pooling in its shortcuts without names, and then counts them through the whole process.
+        # Keras does not name the pooling layers in its shortcuts, so their default names would depend on the process
         pooling = [layer for layer in model.layers if isinstance(layer, layers.MaxPooling2D)]
         pools = [layer for layer in pooling if layer.name != "pool1_pool"]
         for number, pool in enumerate(pools, start=1):
@@ -27,7 +27,7 @@ class ResNet50V2(Architecture):
 
     @staticmethod
     def published(input_shape: tuple[int, int, int]) -> PublishedWeights:
-        """Keras's ImageNet weights, the same for every image size."""
+        """Return the ImageNet weights that Keras publishes, the same for every image size."""
         name = "resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5"
         return PublishedWeights(f"{KERAS}/resnet/{name}", "fac2f116257151a9d068a22e544a4917")
 

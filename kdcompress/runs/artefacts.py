@@ -1,7 +1,7 @@
-"""What kdcompress writes, by name: only that is ever deleted, damaged and half-written files too, and nothing else.
+"""Names of all files that kdcompress writes: only files with these names are ever deleted.
 
-A manifest, a list of exports or a cache entry may come from a stranger, so none of them says what may be deleted; the
-names do. Links are never ours: they are neither followed nor deleted.
+Manifests, lists of exports and cache entries are untrusted input, so they do not decide what is deleted. Links are
+neither followed nor deleted.
 """
 
 from __future__ import annotations
@@ -17,52 +17,76 @@ from kdcompress.leftovers import PARTIAL
 _PRECISION = r"(fp32|fp16|int8|dynamic)"
 _PARTIAL = rf"([^/]+/)*{re.escape(PARTIAL)}[^/]*(/.*)?"
 _DIGEST = r"[0-9a-f]{32,64}"
-# What TensorFlow writes into a SavedModel, and what export puts beside it; assets are of other models
+# What TensorFlow and `export` write into a SavedModel; kdcompress writes no assets
 _IN_SAVED_MODEL = r"(saved_model\.pb|fingerprint\.pb|variables/variables\.[\w.-]+|assets\.extra/kdcompress\.json)"
 _DIRS_OF_SAVED_MODEL = r"(/(variables|assets|assets\.extra))?"
 
 
 @dataclass(frozen=True)
 class Artefacts:
-    """The names of the files, and of the folders for them, that kdcompress writes below a folder: regular expressions
-    over paths relative to it."""
+    """The names of the files and folders that kdcompress writes below some folder.
+
+    Attributes:
+        files: Pattern of file paths relative to that folder.
+        folders: Pattern of folder paths relative to that folder.
+    """
 
     files: re.Pattern[str]
     folders: re.Pattern[str]
 
     @classmethod
     def of(cls, files: str, folders: str = r"(?!)") -> Artefacts:
-        """Those whose whole relative path matches; what a killed write left counts everywhere."""
+        """Build an instance from patterns; temporary files of killed writes are added to both.
+
+        Args:
+            files: Regular expression that must match whole relative paths.
+            folders: The same for folders; none by default.
+
+        Returns:
+            The instance.
+        """
         return cls(re.compile(rf"({files})|({_PARTIAL})"), re.compile(rf"({folders})|({_PARTIAL})"))
 
     def delete(self, folder: Path, also: Callable[[str], bool] = lambda name: False, last: str = "") -> list[str]:
-        """Delete the files below `folder` that are ours, and our folders that are empty then; returns what stays.
+        """Delete the matching files below a folder, and matching folders that are then empty.
 
-        `also` says which further names are known to be ours, `last` which file goes last: what marks the folder.
+        Args:
+            folder: The folder.
+            also: Whether a file of another name may be deleted, too.
+            last: The file to delete last, which marks the folder as ours.
+
+        Returns:
+            Relative paths of the files that remain.
         """
-        kept: list[str] = []
-        found = sorted(self._walk(folder, ""), key=lambda one: one[0] == last)
-        for name, entry in found:
-            ours = self.files.fullmatch(name) or also(name)
-            if ours and entry.is_file(follow_symlinks=False):
+        remaining: list[str] = []
+        for name, entry in sorted(self._walk(folder, ""), key=lambda item: item[0] == last):
+            is_ours = self.files.fullmatch(name) or also(name)
+            if is_ours and entry.is_file(follow_symlinks=False):
                 Path(entry.path).unlink()
             else:
-                kept.append(name)
-        for path in sorted(self._folders(folder, ""), key=lambda one: -len(one.parts)):
+                remaining.append(name)
+        for path in sorted(self._folders(folder, ""), key=lambda path: -len(path.parts)):
             if not any(path.iterdir()):
                 path.rmdir()
-        return kept
+        return remaining
 
     def links(self, folder: Path) -> list[str]:
-        """The links below `folder` that have the place of a file or folder of ours."""
-        found = [name for name, entry in self._walk(folder, "") if entry.is_symlink()]
-        return [name for name in found if self.files.fullmatch(name) or self.folders.fullmatch(name)]
+        """Find links with the name of one of the files or folders.
+
+        Args:
+            folder: The folder.
+
+        Returns:
+            Relative paths.
+        """
+        links = [name for name, entry in self._walk(folder, "") if entry.is_symlink()]
+        return [name for name in links if self.files.fullmatch(name) or self.folders.fullmatch(name)]
 
     def _walk(self, folder: Path, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-        """What is below a folder, by its name relative to it, without a look into folders that are not ours."""
+        """Yield entries below a folder with their relative paths; folders of other names are not entered."""
         with os.scandir(folder / prefix) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-        for entry in found:
+            ordered = sorted(entries, key=lambda entry: entry.name)
+        for entry in ordered:
             name = f"{prefix}{entry.name}"
             if entry.is_dir(follow_symlinks=False) and self.folders.fullmatch(name):
                 yield from self._walk(folder, f"{name}/")
@@ -79,7 +103,7 @@ class Artefacts:
 
 
 def _exports(stem: str, prefix: str) -> tuple[str, str]:
-    """The files and the folders of exports of a model by its `stem` (a pattern), `prefix` before their names."""
+    """Return patterns of the files and folders of exports; `stem` is a pattern, `prefix` precedes all names."""
     name = rf"{stem}-{_PRECISION}(\.failed)?"
     folder = rf"{prefix}{name}\.saved_model"
     files = rf"{prefix}exports\.json|{prefix}{name}\.(onnx|tflite)|{folder}/{_IN_SAVED_MODEL}"
@@ -97,7 +121,7 @@ _RUN_FILES = (
 )
 _RUN_FOLDERS = (
     r"outputs|exports|checkpoints|checkpoints/features",
-    rf"{_TEACHER}\.saved_model(/.*)?",  # a copy of the user's, whose folders are the user's to choose
+    rf"{_TEACHER}\.saved_model(/.*)?",  # a copy of the user's model, whose folders may have any name
     _RUN_EXPORT_FOLDERS,
 )
 RUN = Artefacts.of("|".join((*_RUN_FILES, _RUN_EXPORTS)), "|".join(_RUN_FOLDERS))
@@ -108,9 +132,9 @@ TARGETS = Artefacts.of(r"logits\.npy|meta\.json")
 TEACHERS = Artefacts.of(rf"teacher\.keras|meta\.json|checkpoint\.npz|{_FEATURES}", "features")
 TRIAL = Artefacts.of(r"student\.keras|trial\.json|checkpoint\.npz")
 SAVED_MODEL = Artefacts.of(_IN_SAVED_MODEL, _DIRS_OF_SAVED_MODEL[2:-2])
-_SHOWN = r"[^/.][^/]*"  # a name that is not hidden
-_IMAGES = rf"({_SHOWN}/)*{_SHOWN}\.(?i:png|jpe?g|bmp|tiff?|webp|gif)"
-# By the kind of a cache entry: how the entry's folder is named, and what is in it
+_VISIBLE = r"[^/.][^/]*"  # a name that does not start with a dot
+_IMAGES = rf"({_VISIBLE}/)*{_VISIBLE}\.(?i:png|jpe?g|bmp|tiff?|webp|gif)"
+# Pattern of the folder name of each kind of cache entry, and its files
 CACHE = {
     "index": (re.compile(_DIGEST), Artefacts.of(r"(index|checked)\.(npz|json)")),
     "models": (re.compile(_DIGEST), Artefacts.of(r"model\.(keras|json)")),
@@ -118,10 +142,17 @@ CACHE = {
     "targets": (re.compile(_DIGEST), TARGETS),
     "exports": (re.compile(_DIGEST), Artefacts.of(*_exports("teacher", ""))),
     "mnist": (re.compile("mnist"), Artefacts.of(r"mnist\.npz")),
-    "mhist": (re.compile(r"mhist-images-[0-9a-f]{16}"), Artefacts.of(_IMAGES, rf"({_SHOWN}/)*{_SHOWN}")),
+    "mhist": (re.compile(r"mhist-images-[0-9a-f]{16}"), Artefacts.of(_IMAGES, rf"({_VISIBLE}/)*{_VISIBLE}")),
 }
 
 
 def export_files(stem: str) -> Artefacts:
-    """What `export` writes into a folder for the model of that stem."""
+    """Return the names of the files that `export` writes for a model.
+
+    Args:
+        stem: Start of their names.
+
+    Returns:
+        Names relative to the output folder.
+    """
     return Artefacts.of(*_exports(re.escape(stem), ""))

@@ -1,4 +1,4 @@
-"""Files that a run vouches for, read by whoever comes across them: checked first."""
+"""Integrity checks of files that belong to a run, against its manifest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from kdcompress.runs.names import RECIPE
 
 
 def check_integrity(path: Path) -> None:
-    """RunError if a model file or folder lies in a run that vouches for it, and is not as the run wrote it."""
+    """Check a model file against the manifest of the run that it is part of, if any.
+
+    Args:
+        path: Model file or folder.
+
+    Raises:
+        RunError: If the run's manifest records it and it is missing or changed.
+    """
     absolute = path.absolute()
     for folder in list(absolute.parents)[:2]:
         run = RunFolder(folder)
@@ -20,6 +27,17 @@ def check_integrity(path: Path) -> None:
 
 
 def read_run_recipe(run: RunFolder) -> Recipe:
-    """The recipe that a run was begun with; RunError if it has changed since the run finished, RecipeError."""
+    """Read the resolved recipe of a run.
+
+    Args:
+        run: The run.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        RunError: If the file changed after the run finished.
+        RecipeError: If it is not a valid recipe.
+    """
     run.has_file(RECIPE)
     return read_resolved(run / RECIPE)

@@ -1,4 +1,4 @@
-"""manifest.json: what a run vouches for, and what it remembers; read as a stranger's."""
+"""The schema of a run's manifest.json, read as untrusted input."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Shape = tuple[PositiveInt, PositiveInt, PositiveInt]
 
 
 class _Entry(BaseModel):
-    """Something that later versions may add to."""
+    """A JSON object to which later versions may add keys."""
 
-    # Built when first used: most commands read no manifest, and building costs more than reading one
+    # Validators are built on first use: most commands read no manifest, and building them is slow
     model_config = ConfigDict(
         extra="allow", strict=True, allow_inf_nan=False, protected_namespaces=(), defer_build=True
     )
@@ -54,7 +54,7 @@ class _Data(_Entry):
 
 
 class _Manifest(_Entry):
-    """What commands read of a manifest, where it is there already."""
+    """The keys of a manifest that commands read."""
 
     schema_: int = Field(alias="schema")
     made_by: str
@@ -73,28 +73,35 @@ class _Manifest(_Entry):
 
 
 def empty_manifest() -> dict[str, Any]:
-    """The manifest of a run that has nothing yet."""
+    """Return the manifest of a run without files."""
     return {"schema": SCHEMA, "made_by": f"kdcompress {__version__}", "files": {}}
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest in a folder, every value of the type that it must have and every name below the folder; or None.
+    """Read and validate the manifest of a run.
 
-    Errors: RunError for one that is damaged, of another version, or that names what is not below the folder.
+    Args:
+        folder: The run folder.
+
+    Returns:
+        The manifest, or None if there is none.
+
+    Raises:
+        RunError: If it is damaged, of another version, or contains a file name outside the folder.
     """
     path = folder / MANIFEST
     try:
-        found = read_json(path, RunError, _REMEDY)
+        manifest = read_json(path, RunError, _REMEDY)
     except FileNotFoundError:
         return None
     try:
-        checked = _Manifest.model_validate(found)
+        checked = _Manifest.model_validate(manifest)
     except ValidationError as exc:
         problem = exc.errors()[0]
-        place = ".".join(map(str, problem["loc"])).removesuffix("_")
-        raise RunError(f"{path} is damaged ({place}: {problem['msg'].lower()}); {_REMEDY}") from exc
+        key = ".".join(map(str, problem["loc"])).removesuffix("_")
+        raise RunError(f"{path} is damaged ({key}: {problem['msg'].lower()}); {_REMEDY}") from exc
     if checked.schema_ != SCHEMA:
         raise RunError(f"{path} was written by another version (schema {checked.schema_}); {_REMEDY}")
-    for name in (*checked.files, *(one.file for one in checked.teachers if one.file is not None)):
+    for name in (*checked.files, *(teacher.file for teacher in checked.teachers if teacher.file is not None)):
         safe_join(folder, name, str(path), RunError)
-    return found
+    return manifest

@@ -1,4 +1,4 @@
-"""What the files of a run are called, and which command makes each anew."""
+"""Names of the files of a run, and the command that writes each of them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ EXPORTS = "exports"
 TEST_OUTPUTS = f"{OUTPUTS}/test.npz"
 VAL_OUTPUTS = f"{OUTPUTS}/val.npz"
 DISAGREEMENTS = f"{OUTPUTS}/disagreements.npz"
-CARD = "MODEL_CARD.md"  # in which the user writes, too: no run vouches for it
+CARD = "MODEL_CARD.md"  # which the user may edit: its checksum is not checked
 MODELS = ("teacher.keras", "student.keras", "baseline.keras")
-# Which command writes a file again; all others are of `distill`, which makes a whole run
-_MAKERS = {
+# The command that writes a file or folder; all others are written by `distill`
+_COMMANDS = {
     "exports": "export",
     "verify.json": "verify",
     "bench.json": "bench",
@@ -29,9 +29,17 @@ _EXPORT = re.compile(r"student-(?P<precision>\w+)(\.failed)?\.(?P<suffix>\w+)")
 
 
 def remedy(name: str, folder: Path) -> str:
-    """Which command makes a file of a run anew."""
-    room, _, rest = name.partition("/")
-    command = _MAKERS.get(room)
+    """Describe how to write a damaged file of a run again.
+
+    Args:
+        name: Path relative to the run folder.
+        folder: The run folder.
+
+    Returns:
+        The command, as part of an error message.
+    """
+    first, _, rest = name.partition("/")
+    command = _COMMANDS.get(first)
     if command is None:
         return "`kdcompress distill --fresh` makes the run anew"
     options = ""

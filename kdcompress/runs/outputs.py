@@ -1,4 +1,4 @@
-"""What a run kept of its models' answers on test and validation."""
+"""The model outputs on test and validation that a run stores."""
 
 from __future__ import annotations
 
@@ -16,9 +16,14 @@ from kdcompress.runs.names import DISAGREEMENTS, TEST_OUTPUTS, VAL_OUTPUTS, reme
 
 @dataclass(frozen=True)
 class Outputs:
-    """Ids (n,), labels (n,) and logits (n, classes) by role (teacher, student, baseline) of test or validation.
+    """Outputs of a run's models on one split.
 
-    `groups` (n,) and `votes` (n, classes) of the images are None where the data have none.
+    Attributes:
+        ids: Sample ids, (n,).
+        labels: (n,).
+        logits: Logits (n, classes) by role: teacher, student, baseline.
+        groups: Group of each image, (n,); None if the data have none.
+        votes: Annotators' votes for each class, (n, classes); None if the data have none.
     """
 
     ids: NDArray[np.str_]
@@ -28,7 +33,14 @@ class Outputs:
     votes: NDArray[np.int64] | None = None
 
     def take(self, rows: NDArray[np.int64]) -> Outputs:
-        """What is known of the images at `rows`."""
+        """Select rows.
+
+        Args:
+            rows: Row indices.
+
+        Returns:
+            The outputs of those samples, in that order.
+        """
         groups = None if self.groups is None else self.groups[rows]
         votes = None if self.votes is None else self.votes[rows]
         logits = {role: values[rows] for role, values in self.logits.items()}
@@ -37,45 +49,80 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Disagreements:
-    """Ids (n,) and images (n, H, W, C) of test on which student and teacher answer otherwise, the surest first."""
+    """Test images on which student and teacher predict different classes, the most confident first.
+
+    Attributes:
+        ids: Sample ids, (n,).
+        images: Pixels, (n, H, W, C).
+    """
 
     ids: NDArray[np.str_]
     images: NDArray[np.uint8]
 
 
 def read_test_outputs(run: RunFolder) -> Outputs:
-    """What the run's models answered on test; RunError if the run did not come that far."""
+    """Read the outputs of a run's models on test.
+
+    Args:
+        run: The run.
+
+    Returns:
+        The outputs.
+
+    Raises:
+        RunError: If the run is not finished, or the file is damaged.
+    """
     if not run.has_file(TEST_OUTPUTS):
         raise RunError(f"run {run.path} is not finished; give its `kdcompress distill` command again")
-    return _outputs(run, TEST_OUTPUTS)
+    return _read(run, TEST_OUTPUTS)
 
 
 def read_validation_outputs(run: RunFolder) -> Outputs | None:
-    """What the run's models answered on validation; None of a run that did not keep it."""
-    return _outputs(run, VAL_OUTPUTS) if run.has_file(VAL_OUTPUTS) else None
+    """Read the outputs of a run's models on validation.
+
+    Args:
+        run: The run.
+
+    Returns:
+        The outputs; None if the run did not store them.
+
+    Raises:
+        RunError: If the file is damaged.
+    """
+    return _read(run, VAL_OUTPUTS) if run.has_file(VAL_OUTPUTS) else None
 
 
 def read_classes(run: RunFolder) -> list[str]:
-    """The names of a run's classes; RunError of a run that did not come to its data."""
+    """Read the class names of a run.
+
+    Args:
+        run: The run.
+
+    Returns:
+        The names.
+
+    Raises:
+        RunError: If the run was interrupted before it loaded its data.
+    """
     classes: list[str] | None = run.manifest().get("classes")
     if not classes:
         raise RunError(f"run {run.path} has no classes yet; give its `kdcompress distill` command again to finish it")
     return classes
 
 
-def _outputs(run: RunFolder, name: str) -> Outputs:
+def _read(run: RunFolder, name: str) -> Outputs:
     arrays, classes = read_npz(run / name, RunError, remedy(name, run.path)), len(read_classes(run))
     logits = {key.removesuffix("_logits"): arrays[key] for key in arrays if key.endswith("_logits")}
-    beside = {key: values for key, values in arrays.items() if key in ("groups", "votes")}
-    if problem := _problem(arrays, logits, beside, classes):
+    extras = {key: values for key, values in arrays.items() if key in ("groups", "votes")}
+    if problem := _find_problem(arrays, logits, extras, classes):
         raise RunError(f"{run / name} is damaged ({problem}); {remedy(name, run.path)}")
-    return Outputs(arrays["ids"], arrays["labels"], logits, **beside)
+    return Outputs(arrays["ids"], arrays["labels"], logits, **extras)
 
 
-def _problem(
-    arrays: dict[str, NDArray[Any]], logits: dict[str, NDArray[Any]], beside: dict[str, NDArray[Any]], classes: int
+def _find_problem(
+    arrays: dict[str, NDArray[Any]], logits: dict[str, NDArray[Any]], extras: dict[str, NDArray[Any]], classes: int
 ) -> str | None:
-    """What is wrong with the arrays of kept outputs, or None."""
+    """Return what is wrong with the arrays of an outputs file, or None."""
     if missing := {"ids", "labels", "teacher_logits", "student_logits"} - set(arrays):
         return f"it lacks {sorted(missing)[0]}"
     ids, labels = arrays["ids"], arrays["labels"]
@@ -87,15 +134,26 @@ def _problem(
     for role, values in logits.items():
         if values.shape != (n, classes) or values.dtype.kind != "f":
             return f"logits of the {role} must be floats {(n, classes)}, got {values.dtype} {values.shape}"
-    if any(len(values) != n for values in beside.values() if values.ndim) or any(not v.ndim for v in beside.values()):
+    if any(not values.ndim or len(values) != n for values in extras.values()):
         return f"what stands beside the {n} labels must be as many"
-    if "votes" in beside and (beside["votes"].shape != (n, classes) or beside["votes"].dtype.kind != "i"):
-        return f"votes must be whole numbers {(n, classes)}, got {beside['votes'].dtype} {beside['votes'].shape}"
+    votes = extras.get("votes")
+    if votes is not None and (votes.shape != (n, classes) or votes.dtype.kind != "i"):
+        return f"votes must be whole numbers {(n, classes)}, got {votes.dtype} {votes.shape}"
     return None
 
 
 def read_disagreements(run: RunFolder) -> Disagreements | None:
-    """The images that the run kept of those its student and teacher differ on; None of a run that kept none."""
+    """Read the test images on which student and teacher disagree.
+
+    Args:
+        run: The run.
+
+    Returns:
+        The images; None if the run stored none.
+
+    Raises:
+        RunError: If the file is damaged.
+    """
     if not run.has_file(DISAGREEMENTS):
         return None
     arrays = read_npz(run / DISAGREEMENTS, RunError, remedy(DISAGREEMENTS, run.path))

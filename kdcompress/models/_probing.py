@@ -1,0 +1,71 @@
+"""Building of Keras models on a blank image, and the check of their output shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kdcompress.errors import ModelError
+from kdcompress.models._functions import explain_error
+from kdcompress.models._shapes import declared_shape, format_shape, shapes_match
+
+
+def prepare_model(model: Any, input_shape: tuple[int, int, int], outputs: int, what: str, why: str = "") -> Any:
+    """Build a model and check its output shape on a blank image.
+
+    Args:
+        model: A Keras model.
+        input_shape: (H, W, C).
+        outputs: Expected number of outputs.
+        what: Name of the model for messages.
+        why: Reason for the number of outputs, for messages; by default the number of classes.
+
+    Returns:
+        `model`.
+
+    Raises:
+        ModelError: If it fails, or its output is not (1, outputs).
+    """
+    expected = declared_shape(model, what)
+    if expected and not shapes_match(expected, input_shape):
+        raise ModelError(
+            f"{what} takes images of {format_shape(expected)}, the data has {format_shape(input_shape)}; "
+            "own images are scaled by data.size, and made grey or RGB by data.colour"
+        )
+    output = _probe(model, input_shape, what)
+    shape = tuple(getattr(output, "shape", ()))
+    if shape != (1, outputs):
+        got = f"{shape[1]} classes" if len(shape) == 2 else f"an output of shape {shape or type(output).__name__}"
+        reason = why or f"the data has {outputs} classes"
+        raise ModelError(f"{what} has {got}, {reason}; it must end in (batch, {outputs}) logits")
+    return model
+
+
+def build_model(model: Any, input_shape: tuple[int, int, int], what: str) -> Any:
+    """Build a model on a blank image, whatever its output.
+
+    Args:
+        model: A Keras model.
+        input_shape: (H, W, C).
+        what: Name of the model for messages.
+
+    Returns:
+        `model`.
+
+    Raises:
+        ModelError: If it fails.
+    """
+    _probe(model, input_shape, what)
+    return model
+
+
+def _probe(model: Any, input_shape: tuple[int, int, int], what: str) -> Any:
+    import keras
+
+    try:
+        if isinstance(model, keras.Sequential) and not model.built:
+            model.build((None, *input_shape))  # otherwise the probe's batch size of 1 would stay in its signature
+        return model(np.zeros((1, *input_shape), np.float32), training=False)
+    except Exception as exc:
+        raise ModelError(f"{what} fails on an image of {format_shape(input_shape)}: {explain_error(exc)}") from exc
