@@ -42,8 +42,8 @@ def report(*sources: str | Path | Run, out: str | Path | None = None, progress: 
 
 
 def _report_run(run: RunFolder, out: Path | None, progress: Progress) -> Report:
-    from kdcompress.reporting._facts import PAGE
     from kdcompress.reporting._report import report_run
+    from kdcompress.reporting._run_data import PAGE
 
     if out is not None:
         return Report.of(report_run(run, out, progress))

@@ -1,1 +1,1 @@
-"""What a run holds, on one page: an HTML file that needs nothing but itself, and a model card."""
+"""Reports of runs: a self-contained HTML page, a model card, and comparisons of runs and sweeps."""

@@ -1,22 +1,31 @@
-"""The numbers that come first: how much smaller, how much faster, at what cost; what grew says so."""
+"""Headline numbers of a run: how much smaller and faster the student is, and what that costs in quality."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kdcompress.reporting._facts import Facts
+from kdcompress.reporting._formatting import MISSING, abbreviate, digits, integer, ms, percent, points, size, truncate
 from kdcompress.reporting._metric_rows import change_interval, metric_rows
 from kdcompress.reporting._parts import Table
-from kdcompress.reporting._words import MISSING, brief, digits, ms, percent, points, short, size, whole
+from kdcompress.reporting._run_data import RunData
 from kdcompress.verification.latency import latency_pair
 
-_SAME = 0.005  # a ratio this near to 1 is no change worth a headline
+_SAME = 0.005  # a ratio this close to 1 is shown as no change
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A number for the top of the page; `mood` is good, bad, same or unknown."""
+    """A number at the top of the page.
+
+    Attributes:
+        label: Quantity.
+        big: The number.
+        verdict: What it means, in a few words.
+        detail: Values that it was computed from.
+        mood: "good", "bad", "same" or "unknown"; a CSS class.
+    """
 
     label: str
     big: str
@@ -25,62 +34,75 @@ class Tile:
     mood: str
 
 
-def tiles(facts: Facts) -> list[Tile]:
-    """Parameters, FLOPs, bytes and latency, student against teacher."""
-    word = _work(facts)
-    counted = f"kdcompress verify {facts.folder}"
+def tiles(run: RunData) -> list[Tile]:
+    """Build the tiles for parameters, FLOPs (or MACs), bytes and latency, student against teacher."""
+    compute = _compute_key(run)
+    command = f"kdcompress verify {run.folder}"
     return [
-        _cost("Parameters", facts, "params", brief, "fewer", "MORE", counted),
-        _cost("FLOPs" if word == "flops" else "MACs", facts, word, brief, "fewer", "MORE", counted),
-        _cost("Bytes", facts, "bytes", size, "smaller", "BIGGER", counted, _smallest(facts)),
-        _latency(facts),
+        _cost("Parameters", run, "params", abbreviate, "fewer", "MORE", command),
+        _cost("FLOPs" if compute == "flops" else "MACs", run, compute, abbreviate, "fewer", "MORE", command),
+        _cost("Bytes", run, "bytes", size, "smaller", "BIGGER", command, _smallest_export(run)),
+        _latency(run),
     ]
 
 
-def ratios(facts: Facts) -> dict[str, float | None]:
-    """student / teacher of what is known: params, flops, bytes and latency (the median)."""
-    keys = {"params": "params", "flops": _work(facts), "bytes": "bytes"}
-    found = {name: _ratio(facts, key) for name, key in keys.items()}
-    pair = latency_pair(facts.bench) if facts.bench else None
-    return {**found, "latency": pair[0]["p50_ms"] / pair[1]["p50_ms"] if pair else None}
+def ratios(run: RunData) -> dict[str, float | None]:
+    """Compute the ratios student / teacher.
+
+    Args:
+        run: Run at any stage.
+
+    Returns:
+        Ratios of params, flops (MACs where FLOPs are unknown), bytes and median latency; None where unknown.
+    """
+    keys = {"params": "params", "flops": _compute_key(run), "bytes": "bytes"}
+    pair = latency_pair(run.bench) if run.bench else None
+    latency = pair[0]["p50_ms"] / pair[1]["p50_ms"] if pair else None
+    return {**{name: _ratio(run, key) for name, key in keys.items()}, "latency": latency}
 
 
-def verdict(facts: Facts) -> str:
-    """What the student loses or gains of the metric, and whether the test split can tell the two apart."""
-    before, now = (facts.measures[role][facts.metric] for role in ("teacher", "student"))
-    test = facts.comparison["mcnemar"]
-    who = "student" if test["student_only_right"] > test["teacher_only_right"] else "teacher"
-    # Beside an AUC it must be said what the counts are of: the two may well differ in one and not in the other
-    metric, of_it = ("AUC", " in accuracy") if facts.metric == "auc" else (facts.metric, "")
-    told = f"the {who} is better{of_it}" if test["p"] < 0.05 else f"no difference{of_it} is shown"
-    said = (
-        f"The student {'gains' if now > before else 'loses'} {abs(100 * (now - before)):.2f} points of {metric}"
-        f"{_within(facts, 'auc_difference')}. "
-        f"Of {len(facts.finished.ids):,} test images only the teacher gets {test['teacher_only_right']:,} right, "
-        f"only the student {test['student_only_right']:,}: {told} (McNemar, p = {digits(test['p'], 2)})."
+def verdict(run: RunData) -> str:
+    """Summarise in words how the student's quality compares with the teacher's and the baseline's.
+
+    Args:
+        run: A finished run.
+
+    Returns:
+        One or more sentences with differences, their intervals, and McNemar's test at the 5 % level.
+    """
+    teacher, student = (run.test_metrics[role][run.metric] for role in ("teacher", "student"))
+    test = run.comparison["mcnemar"]
+    better = "student" if test["student_only_right"] > test["teacher_only_right"] else "teacher"
+    # McNemar's test is about accuracy: beside an AUC this must be stated, since the two may disagree
+    metric, scope = ("AUC", " in accuracy") if run.metric == "auc" else (run.metric, "")
+    outcome = f"the {better} is better{scope}" if test["p"] < 0.05 else f"no difference{scope} is shown"
+    text = (
+        f"The student {'gains' if student > teacher else 'loses'} {abs(100 * (student - teacher)):.2f} points of "
+        f"{metric}{_difference_interval(run, 'auc_difference')}. "
+        f"Of {len(run.finished_outputs.ids):,} test images only the teacher gets {test['teacher_only_right']:,} right, "
+        f"only the student {test['student_only_right']:,}: {outcome} (McNemar, p = {digits(test['p'], 2)})."
     )
-    if "baseline" not in facts.measures:
-        return said
-    alone = facts.measures["baseline"][facts.metric]
-    gain = f"the gain is {points(now - alone)} points{_within(facts, 'auc_gain')}, in one seed"
-    return f"{said} Trained without the teacher, the same student reaches {percent(alone)}: {gain}."
+    if "baseline" not in run.test_metrics:
+        return text
+    baseline = run.test_metrics["baseline"][run.metric]
+    gain = f"the gain is {points(student - baseline)} points{_difference_interval(run, 'auc_gain')}, in one seed"
+    return f"{text} Trained without the teacher, the same student reaches {percent(baseline)}: {gain}."
 
 
-def _within(facts: Facts, key: str) -> str:
-    """The interval of a difference of AUCs, where it is these that are spoken of."""
-    found = change_interval(facts.comparison[key]) if facts.metric == "auc" else MISSING
-    return "" if found == MISSING else f" (95 % interval of the difference: {found})"
+def _difference_interval(run: RunData, key: str) -> str:
+    interval = change_interval(run.comparison[key]) if run.metric == "auc" else MISSING
+    return "" if interval == MISSING else f" (95 % interval of the difference: {interval})"
 
 
-def table(facts: Facts) -> Table:
-    """Costs and metrics of all models side by side."""
+def table(run: RunData) -> Table:
+    """Build the table of the costs and test metrics of all models."""
     rows: list[list[str]] = []
     for label, key in _COSTS:
-        values = {role: facts.costs(role).get(key) for role in facts.roles or ("teacher", "student")}
+        values = {role: run.costs(role).get(key) for role in run.roles or ("teacher", "student")}
         if values["teacher"] is not None and values["student"] is not None:
-            rows.append([label, *(whole(value) for value in values.values()), _change(values)])
-    rows += metric_rows(facts)
-    roles = [*(facts.roles or ("teacher", "student"))]
+            rows.append([label, *(integer(value) for value in values.values()), _change(values)])
+    rows += metric_rows(run)
+    roles = [*(run.roles or ("teacher", "student"))]
     return Table("Costs, and metrics on test", ["", *roles, "student against teacher"], rows)
 
 
@@ -93,19 +115,28 @@ _COSTS = (
 )
 
 
-def _work(facts: Facts) -> str:
-    """What stands for the work of a model: FLOPs, or MACs where one of the two has no FLOPs."""
-    return "flops" if all(facts.costs(role).get("flops") for role in ("teacher", "student")) else "macs"
+def _compute_key(run: RunData) -> str:
+    """Choose the measure of compute: FLOPs, or MACs where a model has no FLOPs."""
+    return "flops" if all(run.costs(role).get("flops") for role in ("teacher", "student")) else "macs"
 
 
-def _cost(label: str, facts: Facts, key: str, say: Any, less: str, more: str, command: str, extra: str = "") -> Tile:
-    ratio = _ratio(facts, key)
-    if ratio is None and facts.verified:
-        return Tile(label, MISSING, "not known", "the teacher's is not: its answers came without a model", "unknown")
+def _cost(
+    label: str,
+    run: RunData,
+    key: str,
+    format_value: Callable[[float | None], str],
+    less: str,
+    more: str,
+    command: str,
+    extra: str = "",
+) -> Tile:
+    ratio = _ratio(run, key)
+    if ratio is None and run.verified:
+        return Tile(label, MISSING, "not known", "the teacher is a file of logits without a model", "unknown")
     if ratio is None:
         return Tile(label, MISSING, "not counted yet", f"{command} counts it", "unknown")
-    teacher, student = facts.costs("teacher")[key], facts.costs("student")[key]
-    detail = f"{say(teacher)} → {say(student)}{extra}"
+    teacher, student = run.costs("teacher")[key], run.costs("student")[key]
+    detail = f"{format_value(teacher)} → {format_value(student)}{extra}"
     if abs(ratio - 1) < _SAME:
         return Tile(label, "1×", "the same", detail, "same")
     if ratio > 1:
@@ -113,14 +144,14 @@ def _cost(label: str, facts: Facts, key: str, say: Any, less: str, more: str, co
     return Tile(label, f"{digits(1 / ratio)}×", f"{less} than the teacher", detail, "good")
 
 
-def _latency(facts: Facts) -> Tile:
-    if facts.bench is None:
-        return Tile("Latency", MISSING, "not measured yet", f"kdcompress bench {facts.folder} measures it", "unknown")
-    pair = latency_pair(facts.bench)
+def _latency(run: RunData) -> Tile:
+    if run.bench is None:
+        return Tile("Latency", MISSING, "not measured yet", f"kdcompress bench {run.folder} measures it", "unknown")
+    pair = latency_pair(run.bench)
     if pair is None:
         return Tile("Latency", MISSING, "not measured in float32", "see the latency distributions", "unknown")
     student, teacher = pair
-    compared = next((one for one in facts.bench["comparisons"] if _is_of(one, student)), None)
+    compared = next((comparison for comparison in run.bench["comparisons"] if _is_of(comparison, student)), None)
     speedup = compared["speedup"] if compared else teacher["p50_ms"] / student["p50_ms"]
     detail = f"{ms(teacher['p50_ms'])} → {ms(student['p50_ms'])} ms for one image, one thread, ONNX Runtime, fp32"
     if compared and compared["speedup_low"] is not None:
@@ -137,19 +168,19 @@ def _is_of(comparison: dict[str, Any], student: dict[str, Any]) -> bool:
     return comparison["student"] == student["name"] and all(comparison[key] == student[key] for key in keys)
 
 
-def _smallest(facts: Facts) -> str:
-    """The smallest file that passed, against the teacher's: what is shipped is rarely the Keras file."""
-    sound = [entry for entry in facts.exports if entry["passed"]]
-    teacher = facts.costs("teacher").get("bytes")
-    if not sound or not teacher:
+def _smallest_export(run: RunData) -> str:
+    """Describe the smallest export that passed parity, since the deployed file is rarely the Keras file."""
+    passed = [entry for entry in run.exports if entry["passed"]]
+    teacher = run.costs("teacher").get("bytes")
+    if not passed or not teacher:
         return ""
-    least = min(sound, key=lambda entry: (entry["bytes"], entry["path"]))
-    name = short(least["path"].rsplit("/", 1)[-1], 32)
-    return f" as Keras files; {size(least['bytes'])} as {name}, {digits(least['bytes'] / teacher)} times the teacher's"
+    entry = min(passed, key=lambda entry: (entry["bytes"], entry["path"]))
+    name = truncate(entry["path"].rsplit("/", 1)[-1], 32)
+    return f" as Keras files; {size(entry['bytes'])} as {name}, {digits(entry['bytes'] / teacher)} times the teacher's"
 
 
-def _ratio(facts: Facts, key: str) -> float | None:
-    teacher, student = facts.costs("teacher").get(key), facts.costs("student").get(key)
+def _ratio(run: RunData, key: str) -> float | None:
+    teacher, student = run.costs("teacher").get(key), run.costs("student").get(key)
     return student / teacher if teacher and student is not None else None
 
 

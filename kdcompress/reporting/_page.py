@@ -1,4 +1,4 @@
-"""The page of one run, and the environment that every page is made in."""
+"""HTML page of one run, and the template that all pages share."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from kdcompress._version import __version__
 from kdcompress.reporting import _headline
-from kdcompress.reporting._facts import Facts
+from kdcompress.reporting._formatting import clean
 from kdcompress.reporting._parts import Section
-from kdcompress.reporting._words import clean
+from kdcompress.reporting._run_data import RunData
 from kdcompress.reporting.sections import (
     agreement,
     confusion,
@@ -41,74 +41,94 @@ _ORDER = (
     parity.section,
     provenance.recipe,
     provenance.machine,
-    provenance.again,
+    provenance.reproduction,
 )
 
 
-def render(facts: Facts) -> str:
-    """The page of a run, one HTML document; the same run gives the same bytes."""
-    found = [section for build in _ORDER if (section := build(facts)) is not None]
-    return page(
-        title=clean(facts.name),
-        lead=lead(facts),
-        notice=synthetic_notice(facts.manifest.get("dataset", {})),
-        warnings=_warnings(facts),
-        tiles=_headline.tiles(facts) if facts.metrics else [],
-        verdict=_headline.verdict(facts) if facts.measures else "",
-        summary=_headline.table(facts) if facts.metrics else None,
-        sections=found,
+def render(run: RunData) -> str:
+    """Render the page of a run.
+
+    Args:
+        run: Run at any stage.
+
+    Returns:
+        One HTML document; equal runs give equal bytes.
+    """
+    return render_page(
+        title=clean(run.name),
+        lead=lead(run),
+        notice=synthetic_notice(run.manifest.get("dataset", {})),
+        warnings=_warnings(run),
+        tiles=_headline.tiles(run) if run.metrics else [],
+        verdict=_headline.verdict(run) if run.test_metrics else "",
+        summary=_headline.table(run) if run.metrics else None,
+        sections=[section for build in _ORDER if (section := build(run)) is not None],
     )
 
 
-def page(*, sections: list[Section], **parts: Any) -> str:
-    """A document of our one look, from its parts."""
-    return environment().get_template("report.html.j2").render(sections=sections, version=__version__, **parts)
+def render_page(*, sections: list[Section], **parts: Any) -> str:
+    """Render the page template.
+
+    Args:
+        sections: Sections, in their order.
+        **parts: The template's other variables: title, lead, notice, warnings, tiles, verdict, summary.
+
+    Returns:
+        One HTML document.
+    """
+    return _environment().get_template("report.html.j2").render(sections=sections, version=__version__, **parts)
 
 
-def environment() -> Environment:
-    """Where templates are found; whatever they are given is text, and is escaped, but for our own SVG."""
+def _environment() -> Environment:
+    """Create the template environment; all values are escaped except the SVG that this package draws."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("kdcompress.reporting", "templates")
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
-def lead(facts: Facts) -> str:
-    """What was distilled from what, on which data, in two sentences."""
-    if not facts.recipe:
-        return "A run that has hardly begun."
-    recipe, data = facts.recipe, facts.manifest.get("dataset", {})
-    method = ", ".join(f"{key} {value}" for key, value in recipe["method"].items() if key != "name")
-    told = f" ({method})" if method else ""
-    name, teacher = recipe["method"]["name"], _teachers(recipe["teacher"])
+def lead(run: RunData) -> str:
+    """Describe a run in a few sentences: student, teacher, method and data.
+
+    Args:
+        run: Run at any stage.
+
+    Returns:
+        Plain text.
+    """
+    if not run.recipe:
+        return "This run has only just begun."
+    recipe, data = run.recipe, run.manifest.get("dataset", {})
+    settings = ", ".join(f"{key} {value}" for key, value in recipe["method"].items() if key != "name")
+    name, teachers = recipe["method"]["name"], ", ".join(member["model"] for member in _members(recipe))
     how = "trained from the labels alone, beside" if name == "none" else "distilled from"
-    by = "" if name == "none" else f" by {name}{told}"
-    said = f"{recipe['student']['model']}, {how} {teacher} on {recipe['data']['name']}{by}, seed {recipe['seed']}."
+    method = "" if name == "none" else f" by {name}" + (f" ({settings})" if settings else "")
+    text = f"{recipe['student']['model']}, {how} {teachers} on {recipe['data']['name']}{method}, seed {recipe['seed']}."
     if data:
-        said += _starts(recipe)
-        said += (
+        text += _initialization(recipe)
+        text += (
             f" {data['n_train']:,} images to train on, {data['n_val']:,} to choose epochs, {data['n_test']:,} to test."
         )
-    return clean(said)
+    return clean(text)
 
 
-def _starts(recipe: dict[str, Any]) -> str:
-    """What teacher and student started from, if it was not from nothing."""
-    named = [("teacher", one) for one in recipe["teacher"].get("members") or [recipe["teacher"]]]
-    known = [(role, one["pretrained"]) for role, one in (*named, ("student", recipe["student"])) if "pretrained" in one]
-    told = [f"the {role} from {Path(start).name}" for role, start in known if start != "none"]
-    return f" Pretrained: {', '.join(told)}." if told else ""
+def _initialization(recipe: dict[str, Any]) -> str:
+    """Describe the pretrained weights of teachers and student, if there are any."""
+    models = [*(("teacher", member) for member in _members(recipe)), ("student", recipe["student"])]
+    weights = [(role, model["pretrained"]) for role, model in models if model.get("pretrained", "none") != "none"]
+    sources = [f"the {role} from {Path(source).name}" for role, source in weights]
+    return f" Pretrained: {', '.join(sources)}." if sources else ""
 
 
-def _teachers(teacher: dict[str, Any]) -> str:
-    """What the recipe calls its teacher, or its teachers."""
-    return ", ".join(one["model"] for one in teacher.get("members") or [teacher])
+def _members(recipe: dict[str, Any]) -> list[dict[str, Any]]:
+    members: list[dict[str, Any]] = recipe["teacher"].get("members") or [recipe["teacher"]]
+    return members
 
 
-def _warnings(facts: Facts) -> list[str]:
-    if facts.metrics is None:
-        command = f"kdcompress distill {facts.folder}/recipe.toml --out {facts.folder}"
+def _warnings(run: RunData) -> list[str]:
+    if run.metrics is None:
+        command = f"kdcompress distill {run.folder}/recipe.toml --out {run.folder}"
         return [f"This run is not finished: there is no result yet. `{command}` goes on with it."]
-    said = synthetic_notice(facts.manifest.get("dataset", {})) is not None  # large, above
-    warnings = facts.metrics.get("warnings", [])
-    return [clean(warning) for warning in warnings if not (said and warning.startswith("SYNTHETIC"))]
+    noticed = synthetic_notice(run.manifest.get("dataset", {})) is not None  # it is already at the top of the page
+    warnings = run.metrics.get("warnings", [])
+    return [clean(warning) for warning in warnings if not (noticed and warning.startswith("SYNTHETIC"))]

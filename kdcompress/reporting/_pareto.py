@@ -1,4 +1,4 @@
-"""What can be shipped, as points of cost and quality, and which of them nothing beats."""
+"""Exported models as points of cost and quality, and their Pareto front."""
 
 from __future__ import annotations
 
@@ -6,12 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kdcompress.reporting._facts import Facts
+from kdcompress.reporting._run_data import RunData
 
 
 @dataclass(frozen=True)
 class Point:
-    """A model as it runs: its cost (ms a call, or bytes), its metric, and whether its parity check passed."""
+    """Cost and quality of a model.
+
+    Attributes:
+        name: Label.
+        runtime: Runtime, or format of a file that was not timed.
+        cost: Milliseconds per call, or bytes.
+        quality: Test metric, a fraction.
+        size: Bytes of the file, if known.
+        passed: Whether its parity check passed.
+    """
 
     name: str
     runtime: str
@@ -22,63 +31,91 @@ class Point:
 
     @property
     def role(self) -> str:
-        """Whether it is the teacher or a student."""
+        """Either "teacher" or "student"."""
         return "teacher" if self.name == "teacher" else "student"
 
 
-def front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """The (cost, quality) points that no other is as good as in both and better in one, by their places."""
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Find the points that no other point dominates (as good in both, better in one).
 
-    def beaten(one: tuple[float, float]) -> bool:
-        return any(cost <= one[0] and quality >= one[1] and (cost, quality) != one for cost, quality in points)
+    Args:
+        points: (cost, quality) pairs; lower cost and higher quality are better.
 
-    return [place for place, one in enumerate(points) if not beaten(one)]
+    Returns:
+        Indices of the points on the front.
+    """
+
+    def dominated(point: tuple[float, float]) -> bool:
+        return any(cost <= point[0] and quality >= point[1] and (cost, quality) != point for cost, quality in points)
+
+    return [index for index, point in enumerate(points) if not dominated(point)]
 
 
-def measured(facts: Facts) -> list[Point]:
-    """Every model that bench timed and whose metric is known, at batch 1 and the fewest threads; cost is p50_ms."""
-    found = []
-    for timed in alone(facts.bench or {"models": []}):
-        entry = _export(facts, timed["path"])
-        quality = _teachers(facts) if timed["name"] == "teacher" else _quality(facts, entry)
+def latency_points(run: RunData) -> list[Point]:
+    """List the benchmarked models whose metric is known.
+
+    Args:
+        run: Run at any stage.
+
+    Returns:
+        Points whose cost is the median latency in ms at batch size 1 and the fewest threads; empty before `bench`.
+    """
+    points = []
+    for row in single_image_rows(run.bench or {"models": []}):
+        entry = _export(run, row["path"])
+        quality = _teacher_quality(run) if row["name"] == "teacher" else _quality(run, entry)
         if quality is not None:
             passed = entry is None or entry["passed"]
-            name = f"{timed['name']} {timed['precision'] or ''}".strip()
-            found.append(Point(name, timed["runtime"], timed["p50_ms"], quality, timed.get("bytes"), passed))
-    return found
+            name = f"{row['name']} {row['precision'] or ''}".strip()
+            points.append(Point(name, row["runtime"], row["p50_ms"], quality, row.get("bytes"), passed))
+    return points
 
 
-def sized(facts: Facts) -> list[Point]:
-    """Every export, and the teacher's file, by its bytes."""
-    found = []
-    teacher, bytes_of_teacher = _teachers(facts), facts.costs("teacher").get("bytes")
-    if teacher is not None and bytes_of_teacher:
-        found.append(Point("teacher", "keras", bytes_of_teacher, teacher, bytes_of_teacher, True))
-    for entry in facts.exports:
-        quality = _quality(facts, entry)
+def size_points(run: RunData) -> list[Point]:
+    """List the exports and the teacher's file.
+
+    Args:
+        run: Run at any stage.
+
+    Returns:
+        Points whose cost is the size of the file in bytes.
+    """
+    points = []
+    teacher, teacher_bytes = _teacher_quality(run), run.costs("teacher").get("bytes")
+    if teacher is not None and teacher_bytes:
+        points.append(Point("teacher", "keras", teacher_bytes, teacher, teacher_bytes, True))
+    for entry in run.exports:
+        quality = _quality(run, entry)
         if quality is not None:
             name = entry["path"].rsplit("/", 1)[-1].rsplit(".", 1)[0]
-            found.append(Point(name, entry["format"], entry["bytes"], quality, entry["bytes"], entry["passed"]))
-    return found
+            points.append(Point(name, entry["format"], entry["bytes"], quality, entry["bytes"], entry["passed"]))
+    return points
 
 
-def alone(bench: dict[str, Any]) -> list[dict[str, Any]]:
-    """What bench timed of one image at a time on as few threads as it tried."""
-    single = [one for one in bench["models"] if one["batch_size"] == 1]
-    fewest = min((one["threads"] for one in single), default=1)
-    return [one for one in single if one["threads"] == fewest]
+def single_image_rows(bench: dict[str, Any]) -> list[dict[str, Any]]:
+    """Select the measurements at batch size 1 and the fewest threads.
+
+    Args:
+        bench: `bench.json`.
+
+    Returns:
+        Entries of its `models`.
+    """
+    rows = [row for row in bench["models"] if row["batch_size"] == 1]
+    fewest = min((row["threads"] for row in rows), default=1)
+    return [row for row in rows if row["threads"] == fewest]
 
 
-def _export(facts: Facts, path: str) -> dict[str, Any] | None:
-    return next((entry for entry in facts.exports if entry["path"] == path), None)
+def _export(run: RunData, path: str) -> dict[str, Any] | None:
+    return next((entry for entry in run.exports if entry["path"] == path), None)
 
 
-def _teachers(facts: Facts) -> float | None:
-    return facts.measures["teacher"][facts.metric] if facts.measures else None
+def _teacher_quality(run: RunData) -> float | None:
+    return run.test_metrics["teacher"][run.metric] if run.test_metrics else None
 
 
-def _quality(facts: Facts, entry: dict[str, Any] | None) -> float | None:
+def _quality(run: RunData, entry: dict[str, Any] | None) -> float | None:
     if entry is None or not entry["metrics"]:
         return None
-    value: float | None = entry["metrics"].get(facts.metric)
+    value: float | None = entry["metrics"].get(run.metric)
     return value

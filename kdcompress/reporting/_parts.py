@@ -1,14 +1,19 @@
-"""What a page is made of: sections, each with its figures and their tables."""
+"""Elements of a page: sections with their text, figures, tables and images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Figure:
-    """An SVG of our own making (its text is escaped already) and what it shows."""
+    """A plot.
+
+    Attributes:
+        svg: SVG drawn by this package; its text is already escaped.
+        caption: Plain text.
+    """
 
     svg: str
     caption: str
@@ -16,7 +21,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text; the first `names` columns are words, the others numbers."""
+    """Rows of text.
+
+    Attributes:
+        caption: Plain text.
+        head: Column titles.
+        rows: Cells, one row per line.
+        names: Number of leading columns that hold words; the others hold numbers.
+    """
 
     caption: str
     head: Sequence[str]
@@ -26,7 +38,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """An image of the data set as a data URI, `tiny` if its pixels are to be seen, and what is said of it."""
+    """An image of the data set.
+
+    Attributes:
+        uri: Data URI.
+        tiny: Whether single pixels are to stay visible when it is enlarged.
+        name: ID of the sample.
+        lines: Caption, line by line.
+    """
 
     uri: str
     tiny: bool
@@ -36,7 +55,18 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page; `missing` says what is not there yet and which command brings it."""
+    """A section of the page.
+
+    Attributes:
+        key: HTML id, unique on the page.
+        title: Heading.
+        text: Paragraphs.
+        figures: Plots.
+        tables: Tables, after the figures.
+        pictures: Images of the data set.
+        listings: (caption, code) pairs.
+        missing: What is not available yet, and which command creates it.
+    """
 
     key: str
     title: str
@@ -45,4 +75,4 @@ class Section:
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
     listings: Sequence[tuple[str, str]] = ()
-    missing: Sequence[str] = field(default_factory=tuple)
+    missing: Sequence[str] = ()

@@ -1,7 +1,7 @@
-"""Figures as SVG that takes its colours and its font from the page, so that one file is right in light and dark.
+"""SVG figures that take their colours and font from the page, so that they suit both light and dark themes.
 
-Matplotlib draws with stand-in colours; each is then replaced by the page's variable of that name. Text stays text.
-Figures are drawn 360 units wide, a phone's width, so that their text is readable there, and grow from that.
+Matplotlib draws with placeholder colours, each of which is replaced by the CSS variable of the page; text stays text.
+Figures are drawn 360 units wide, the width of a phone, so that their text is readable there, and scale up from that.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from kdcompress.reporting._words import clean
+from kdcompress.reporting._formatting import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,7 @@ _VARIABLES = {
     INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper", GOOD: "good", BAD: "bad",
     **{colour: role for role, colour in COLOURS.items()},
 }  # fmt: skip
-# A shape for each role, too: colour alone is not for every eye, nor for every printer
+# Each role also has a shape, for colour-blind readers and black-and-white print
 MARKERS = {"teacher": "s", "student": "o", "baseline": "^"}
 LINES = {"teacher": "--", "student": "-", "baseline": ":"}
 WIDTH = 360.0
@@ -57,16 +57,26 @@ _STYLE = {
 
 
 def draw(name: str, title: str, height: float, paint: Callable[[Axes], None]) -> str:
-    """The SVG that `paint` draws, `height` units high; `name` is unique on the page, `title` is what is read aloud."""
+    """Draw a figure.
+
+    Args:
+        name: Prefix of the SVG's ids, unique on the page.
+        title: Accessible title, read aloud by screen readers.
+        height: Height in units; the width is `WIDTH`.
+        paint: Draws on the axes it is passed.
+
+    Returns:
+        The SVG; equal input gives equal bytes.
+    """
     import matplotlib
     from matplotlib.figure import Figure
 
     out = io.StringIO()
     with matplotlib.rc_context(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a class name in a script that the layout's font lacks: browsers have it
-        # The user's own style must not show; his backend is left alone, for no context gives it back
-        plain = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
-        matplotlib.rcParams.update({**plain, **_STYLE})
+        warnings.simplefilter("ignore")  # class names with glyphs that the layout font lacks: browsers have them
+        # The user's style must not show; the backend is left alone, since rc_context does not restore it
+        defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
+        matplotlib.rcParams.update({**defaults, **_STYLE})
         figure = Figure(figsize=(WIDTH / _DPI, height / _DPI), dpi=_DPI, layout="constrained")
         paint(figure.add_subplot())
         figure.savefig(out, format="svg", metadata={"Date": None})
@@ -74,17 +84,27 @@ def draw(name: str, title: str, height: float, paint: Callable[[Axes], None]) ->
 
 
 def legend(axes: Axes, columns: int = 3) -> None:
-    """A legend above the plot, where it covers nothing."""
+    """Add a legend above the plot, where it covers nothing.
+
+    Args:
+        axes: Axes with labelled artists.
+        columns: Number of columns.
+    """
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, handlelength=1.8, columnspacing=1.2)
 
 
-def plain_ticks(axis: Axis, places: Sequence[float] | None = None) -> None:
-    """Ticks of a logarithmic axis in plain numbers: at `places`, else at 1, 2, 5, or at powers of ten if many."""
+def plain_ticks(axis: Axis, positions: Sequence[float] | None = None) -> None:
+    """Label a logarithmic axis with plain numbers.
+
+    Args:
+        axis: Axis with a logarithmic scale.
+        positions: Tick positions; by default 1, 2, 5 times powers of ten, or powers of ten on a wide range.
+    """
     from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
     low, high = axis.get_view_interval()
-    at = FixedLocator(places) if places else LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,))
-    axis.set_major_locator(at)
+    locator = FixedLocator(positions) if positions else LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,))
+    axis.set_major_locator(locator)
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
@@ -92,7 +112,7 @@ def plain_ticks(axis: Axis, places: Sequence[float] | None = None) -> None:
 def _themed(svg: str, name: str, title: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     used = set(re.findall(r"""(?:href="#|url\(#)([^")]+)""", svg))
-    # Only tags are touched: a class may be called anything
+    # Only tags are changed: the name of a class may contain any text
     svg = re.sub(r"<[^>]+>", lambda match: _themed_tag(match[0], name, used), svg)
     text = escape(clean(title), {'"': "&quot;"})
     height = float(re.findall(r'viewBox="0 0 [0-9.]+ ([0-9.]+)"', svg)[0])
@@ -101,9 +121,9 @@ def _themed(svg: str, name: str, title: str) -> str:
 
 
 def _themed_tag(tag: str, name: str, used: set[str]) -> str:
-    """A tag with the page's colours and font, and with ids that are unique on the page; ids not in use are dropped."""
+    """Give a tag the page's colours and font and ids that are unique on the page; drop ids that are not referenced."""
     tag = tag.replace("xlink:href", "href").replace("font-family: 'DejaVu Sans'; ", "")
-    tag = re.sub(r"""font: ([0-9.]+)px 'DejaVu Sans'[^;"]*""", r"font-size: \1px", tag)  # as Matplotlib 3.9 has it
+    tag = re.sub(r"""font: ([0-9.]+)px 'DejaVu Sans'[^;"]*""", r"font-size: \1px", tag)  # Matplotlib 3.9 writes this
     tag = re.sub(r' id="([^"]*)"', lambda match: f' id="{name}-{match[1]}"' if match[1] in used else "", tag)
     tag = re.sub(r"""(href="#|url\(#)""", rf"\g<1>{name}-", tag)
     for colour, variable in _VARIABLES.items():

@@ -14,10 +14,10 @@ from made_up_run import logits_of, make
 
 import kdcompress
 from kdcompress.files import write_npz
-from kdcompress.reporting._facts import Facts, gather
+from kdcompress.reporting._formatting import MISSING
 from kdcompress.reporting._headline import table, verdict
 from kdcompress.reporting._metric_rows import auc_interval
-from kdcompress.reporting._words import MISSING
+from kdcompress.reporting._run_data import RunData, load_run_data
 from kdcompress.reporting.sections import agreement
 from kdcompress.runs.folder import RunFolder
 
@@ -53,8 +53,8 @@ def keep(run: RunFolder, name: str, labels: np.ndarray, logits: dict[str, np.nda
     run.commit(name)
 
 
-def facts_of(path: Path) -> Facts:
-    return gather(RunFolder(path))
+def facts_of(path: Path) -> RunData:
+    return load_run_data(RunFolder(path))
 
 
 def pages(run: Path) -> tuple[str, str]:
@@ -64,37 +64,37 @@ def pages(run: Path) -> tuple[str, str]:
 
 
 def test_the_headline_has_the_auc_first_with_its_interval_and_the_threshold(tmp_path: Path) -> None:
-    facts = facts_of(with_votes(tmp_path / "run"))
-    rows = {row[0]: row[1:] for row in table(facts).rows}
-    labels = [row[0] for row in table(facts).rows if row[0] not in ("parameters", "FLOPs")]
+    run = facts_of(with_votes(tmp_path / "run"))
+    rows = {row[0]: row[1:] for row in table(run).rows}
+    labels = [row[0] for row in table(run).rows if row[0] not in ("parameters", "FLOPs")]
     assert labels[:3] == ["AUC", "  95 % interval", "accuracy"]
-    student = facts.measures["student"]
+    student = run.test_metrics["student"]
     assert rows["AUC"][1] == f"{100 * student['auc']:.2f} %"
-    first = next(row for row in table(facts).rows if row[0] == "  95 % interval")
+    first = next(row for row in table(run).rows if row[0] == "  95 % interval")
     assert first[2] == f"{100 * student['auc_low']:.2f}–{100 * student['auc_high']:.2f} %"
     assert re.fullmatch(r"[−+]?\d+\.\d\d to [−+]?\d+\.\d\d points", first[-1])
     assert rows["threshold of P(SSA)"][1] == f"{student['threshold']:.3f}"
     assert rows["  sensitivity at it"][1] == f"{100 * student['sensitivity']:.2f} %"
-    assert verdict(facts).count("95 % interval of the difference") == 2
+    assert verdict(run).count("95 % interval of the difference") == 2
 
 
 def test_groups_and_a_run_without_validation_outputs_say_so(tmp_path: Path) -> None:
-    facts = facts_of(with_votes(tmp_path / "run", val=False, groups=True))
-    labels = [row[0] for row in table(facts).rows]
+    run = facts_of(with_votes(tmp_path / "run", val=False, groups=True))
+    labels = [row[0] for row in table(run).rows]
     assert "  95 % interval, over groups" in labels
     assert not any("threshold" in label for label in labels)
-    rows = agreement.section(facts).tables[0].rows  # type: ignore[union-attr]
+    rows = agreement.section(run).tables[0].rows  # type: ignore[union-attr]
     assert {tuple(row[-3:-1]) for row in rows} == {(MISSING, MISSING)}
 
 
 def test_every_level_has_a_row_for_each_model(tmp_path: Path) -> None:
-    facts = facts_of(with_votes(tmp_path / "run"))
-    section = agreement.section(facts)
+    run = facts_of(with_votes(tmp_path / "run"))
+    section = agreement.section(run)
     assert section is not None
     rows = section.tables[0].rows
     assert [row[0] for row in rows] == [name for name in ("4/7", "5/7", "6/7", "7/7") for _ in range(3)]
     assert [row[1] for row in rows[:3]] == ["teacher", "student", "baseline"]
-    level = facts.measures["student"]["by_agreement"][2]
+    level = run.test_metrics["student"]["by_agreement"][2]
     expected = [f"{100 * level[key]:.2f} %" for key in ("f1", "sensitivity", "specificity")]
     assert rows[7][2:] == ["100", f"{100 * level['accuracy']:.2f} %", f"{100 * level['auc']:.2f} %",
                            auc_interval(level), *expected,
@@ -106,8 +106,8 @@ def test_every_level_has_a_row_for_each_model(tmp_path: Path) -> None:
 
 
 def test_more_classes_have_accuracy_and_calibration_by_agreement(tmp_path: Path) -> None:
-    facts = facts_of(with_votes(tmp_path / "run", classes=("a", "b", "c")))
-    section = agreement.section(facts)
+    run = facts_of(with_votes(tmp_path / "run", classes=("a", "b", "c")))
+    section = agreement.section(run)
     assert section is not None
     assert list(section.tables[0].head) == ["agreement", "model", "images", "accuracy", "calibration error"]
     assert "accuracy in %" in section.figures[0].svg
@@ -132,7 +132,7 @@ def test_synthetic_images_are_called_so_at_the_top_of_page_and_card(stage: str, 
     assert head.index("SYNTHETIC") < head.index('class="lead"')
     assert card.splitlines()[2].startswith("**SYNTHETIC images, not tissue")
     if stage == "finished":
-        assert "Measured on SYNTHETIC images alone" in card
+        assert "Measured on SYNTHETIC images only" in card
 
 
 def test_a_comparison_says_which_runs_are_synthetic(tmp_path: Path) -> None:

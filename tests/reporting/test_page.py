@@ -188,7 +188,7 @@ def test_a_run_that_kept_no_images_says_so_and_names_them(tmp_path: Path) -> Non
     del manifest["files"]["outputs/disagreements.npz"]
     RunFolder(run).update_manifest(files=manifest["files"])
     page = page_of(run)
-    assert "The images themselves are not here" in page
+    assert "The images are not shown" in page
     assert "<img" not in page
     assert all(f">{name}<" in page for name in ids)
 

@@ -1,1 +1,1 @@
-"""One file for each section of the page: its words, its figure, and the table of that figure."""
+"""Sections of the HTML page; each module builds a `Section` from a run, or None where it does not apply."""

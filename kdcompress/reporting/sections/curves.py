@@ -1,14 +1,14 @@
-"""Training curves: how validation went, epoch by epoch."""
+"""Training curves: metric and loss on validation by epoch."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kdcompress.metrics.classification import METRIC_NAMES
-from kdcompress.reporting._facts import ROLES, Facts
+from kdcompress.reporting._formatting import MISSING, digits, percent
 from kdcompress.reporting._parts import Figure, Section, Table
+from kdcompress.reporting._run_data import ROLES, RunData
 from kdcompress.reporting._svg import COLOURS, INK, LINES, MARKERS, draw, legend, plain_ticks
-from kdcompress.reporting._words import MISSING, digits, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,57 +22,62 @@ _COLUMNS = (
 )
 
 
-def section(facts: Facts) -> Section:
-    """The metric and the loss on validation by epoch of every phase."""
-    phases = [role for role in ROLES if any(row["phase"] == role for row in facts.history)]
+def section(run: RunData) -> Section:
+    """Build the section: metric and loss on validation by epoch of every phase."""
+    phases = [role for role in ROLES if any(row["phase"] == role for row in run.history)]
     if not phases:
         return Section("curves", _TITLE, missing=["No epoch has been trained yet."])
-    best = _best(facts)
-    of_two = any(row.get("val_auc") for row in facts.history)
-    metric = ("val_auc", "AUC on validation, in %") if of_two else ("val_accuracy", "Accuracy on validation, in %")
+    best = _best(run)
+    binary = any(row.get("val_auc") for row in run.history)
+    metric = ("val_auc", "AUC on validation, in %") if binary else ("val_accuracy", "Accuracy on validation, in %")
     figures = [
-        _figure(facts, phases, *metric, best),
-        _figure(facts, phases, "val_loss", "Cross-entropy on validation", best),
+        _figure(run, phases, *metric, best),
+        _figure(run, phases, "val_loss", "Cross-entropy on validation", best),
     ]
-    trainings = [one.get("training", {}) for one in (facts.recipe, facts.recipe.get("teacher", {}))]
-    by = [METRIC_NAMES[training.get("choose_by", "accuracy")] for training in trainings]
-    teacher = f" (of the teacher by {by[1]})" if by[0] != by[1] else ""
-    text = [f"Weights are those of the epoch with a ring, the best by {by[0]}{teacher} on validation."]
+    student, teacher = (_selection_metric(part) for part in (run.recipe, run.recipe.get("teacher", {})))
+    of_teacher = f" (of the teacher by {METRIC_NAMES[teacher]})" if teacher != student else ""
+    best_by = f"{METRIC_NAMES[student]}{of_teacher}"
+    text = [f"A ring marks the epoch whose weights were kept, the best by {best_by} on validation."]
     if "teacher" not in phases:
-        text.append("The teacher was not trained in this run: it came trained.")
-    return Section("curves", _TITLE, text if best else text[1:], figures, [_table(facts, phases)])
+        text.append("The teacher was already trained before this run.")
+    return Section("curves", _TITLE, text if best else text[1:], figures, [_table(run, phases)])
 
 
-def _best(facts: Facts) -> dict[str, int]:
-    files = facts.manifest["files"]
+def _best(run: RunData) -> dict[str, int]:
+    files = run.manifest["files"]
     best = {
         role: files[f"{role}.keras"]["best_epoch"] for role in ROLES if "best_epoch" in files.get(f"{role}.keras", {})
     }
-    own = [row for row in facts.history if row["phase"] == "teacher"]
-    if best and own:  # a teacher is kept apart from the run, with its best epoch's weights
-        by = facts.recipe["teacher"].get("training", {}).get("choose_by", "accuracy")
-        best["teacher"] = int(max(own, key=lambda row: _merit(row, by))["epoch"])
+    teacher_rows = [row for row in run.history if row["phase"] == "teacher"]
+    if best and teacher_rows:  # the teacher's file is in the cache, not in the manifest
+        metric = _selection_metric(run.recipe["teacher"])
+        best["teacher"] = int(max(teacher_rows, key=lambda row: _score(row, metric))["epoch"])
     return best
 
 
-def _merit(row: dict[str, str], by: str) -> tuple[float, float]:
-    """What the best epoch has most of: the metric, and the lower loss."""
+def _selection_metric(section: dict[str, Any]) -> str:
+    metric: str = section.get("training", {}).get("choose_by", "accuracy")
+    return metric
+
+
+def _score(row: dict[str, str], metric: str) -> tuple[float, float]:
+    """Compute the key by which the best epoch is chosen: the metric, then the lower loss."""
     loss = float(row["val_loss"])
-    return (-loss, 0.0) if by == "loss" else (float(row.get(f"val_{by}") or 0), -loss)
+    return (-loss, 0.0) if metric == "loss" else (float(row.get(f"val_{metric}") or 0), -loss)
 
 
-def _figure(facts: Facts, phases: list[str], column: str, title: str, best: dict[str, int]) -> Figure:
+def _figure(run: RunData, phases: list[str], column: str, title: str, best: dict[str, int]) -> Figure:
     scale = 1 if column == "val_loss" else 100
 
     def paint(axes: Axes) -> None:
         for role in phases:
-            rows = [row for row in facts.history if row["phase"] == role and row.get(column)]
+            rows = [row for row in run.history if row["phase"] == role and row.get(column)]
             epochs, values = [int(row["epoch"]) for row in rows], [scale * float(row[column]) for row in rows]
-            look = {"color": COLOURS[role], "linestyle": LINES[role], "marker": MARKERS[role]}
-            axes.plot(epochs, values, markersize=3.5, linewidth=1.8, label=role, **look)
+            style = {"color": COLOURS[role], "linestyle": LINES[role], "marker": MARKERS[role]}
+            axes.plot(epochs, values, markersize=3.5, linewidth=1.8, label=role, **style)
             if best.get(role) in epochs:
-                at = epochs.index(best[role])
-                axes.plot(epochs[at], values[at], "o", markersize=10, markerfacecolor="none", markeredgecolor=INK)
+                index = epochs.index(best[role])
+                axes.plot(epochs[index], values[index], "o", markersize=10, markerfacecolor="none", markeredgecolor=INK)
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         if column == "val_loss":
@@ -83,13 +88,13 @@ def _figure(facts: Facts, phases: list[str], column: str, title: str, best: dict
     return Figure(draw(f"curves-{column}", f"{title}, by epoch", 230, paint), title)
 
 
-def _table(facts: Facts, phases: list[str]) -> Table:
+def _table(run: RunData, phases: list[str]) -> Table:
     fractions = {"train accuracy": "accuracy", "validation accuracy": "val_accuracy", "validation AUC": "val_auc"}
-    known = {name: key for name, key in fractions.items() if any(row.get(key) for row in facts.history)}
+    present = {name: key for name, key in fractions.items() if any(row.get(key) for row in run.history)}
     rows = []
-    for row in (row for role in phases for row in facts.history if row["phase"] == role):
+    for row in (row for role in phases for row in run.history if row["phase"] == role):
         losses = [digits(float(row[key])) if row.get(key) else MISSING for _, key in _COLUMNS]
-        metrics = [percent(float(row[key])) if row.get(key) else MISSING for key in known.values()]
+        metrics = [percent(float(row[key])) if row.get(key) else MISSING for key in present.values()]
         rows.append([row["phase"], row["epoch"], *losses, *metrics, f"{float(row['seconds']):.1f}"])
-    head = ["phase", "epoch", *(name for name, _ in _COLUMNS), *known, "seconds"]
+    head = ["phase", "epoch", *(name for name, _ in _COLUMNS), *present, "seconds"]
     return Table("Every epoch", head, rows)

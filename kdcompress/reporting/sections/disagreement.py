@@ -1,4 +1,4 @@
-"""Images of test on which student and teacher answer otherwise."""
+"""Test images on which the predictions of student and teacher differ."""
 
 from __future__ import annotations
 
@@ -9,66 +9,72 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.metrics.comparison import disagreements
-from kdcompress.reporting._facts import Facts
+from kdcompress.reporting._formatting import clean, percent, truncate
 from kdcompress.reporting._parts import Picture, Section, Table
-from kdcompress.reporting._words import clean, percent, short
+from kdcompress.reporting._run_data import RunData
 
-_SHOWN = 24
-_LARGEST = 112  # pixels of a thumbnail's longer side
-TINY = 64  # pixels up to which they are to be seen one by one
+TINY = 64  # longest side in pixels up to which an image is enlarged without smoothing
+_MAX_IMAGES = 24
+_THUMBNAIL = 112  # longest side in pixels
 
 
-def section(facts: Facts) -> Section | None:
-    """The images of which both are surest, with what each takes them for."""
-    if facts.outputs is None:
+def section(run: RunData) -> Section | None:
+    """Build the section: the most confident disagreements; None for an unfinished run."""
+    if run.outputs is None:
         return None
-    ids = facts.outputs.ids
-    place_of = {str(name): place for place, name in enumerate(ids)}
-    kept = facts.disagreements
-    logits = facts.outputs.logits
-    rows = [place_of[str(name)] for name in kept.ids] if kept else []
-    rows = rows or disagreements(logits["teacher"], logits["student"], _SHOWN).tolist()
-    count = int(np.sum(facts.answers("teacher") != facts.answers("student")))
-    text = [f"They differ on {count:,} of {len(ids):,} test images; here are those of which both are surest."]
-    pictures = [_picture(facts, row, kept.images[i]) for i, row in enumerate(rows)] if kept else []
-    missing = [] if kept or not count else [
-        "The images themselves are not here: the run was made before runs kept them, and a report opens no data set."
+    ids = run.outputs.ids
+    row_of = {str(name): row for row, name in enumerate(ids)}
+    stored = run.disagreements
+    logits = run.outputs.logits
+    rows = [row_of[str(name)] for name in stored.ids] if stored else []
+    rows = rows or disagreements(logits["teacher"], logits["student"], _MAX_IMAGES).tolist()
+    count = int(np.sum(run.predictions("teacher") != run.predictions("student")))
+    text = [f"They differ on {count:,} of {len(ids):,} test images; these are the most confident disagreements."]
+    pictures = [_picture(run, row, stored.images[i]) for i, row in enumerate(rows)] if stored else []
+    missing = [] if stored or not count else [
+        "The images are not shown: the run was made before runs stored them, and a report opens no data set."
     ]  # fmt: skip
-    tables = [_table(facts, rows)] if rows else []
+    tables = [_table(run, rows)] if rows else []
     title = "Where student and teacher disagree"
     return Section("disagreement", title, text if count else ["They agree on every test image."],
                    tables=tables, pictures=pictures, missing=missing)  # fmt: skip
 
 
 def png_uri(image: NDArray[np.uint8]) -> str:
-    """An image (H, W, C) of 1, 3 or 4 channels (of others the first) as a PNG data URI, at most 112 pixels a side."""
+    """Encode an image as a PNG data URI of at most 112 pixels a side.
+
+    Args:
+        image: (H, W, C); unless C is 3 or 4, only the first channel is used.
+
+    Returns:
+        The data URI.
+    """
     from PIL import Image
 
     pixels = image[..., 0] if image.shape[-1] not in (3, 4) else image
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
-    picture.thumbnail((_LARGEST, _LARGEST))
-    out = io.BytesIO()
-    picture.save(out, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
+    thumbnail = Image.fromarray(np.ascontiguousarray(pixels))
+    thumbnail.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    buffer = io.BytesIO()
+    thumbnail.save(buffer, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _picture(facts: Facts, row: int, image: NDArray[np.uint8]) -> Picture:
-    truth = facts.class_name(int(facts.finished.labels[row]))
-    lines = [f"is {short(truth, 24)}"]
+def _picture(run: RunData, row: int, image: NDArray[np.uint8]) -> Picture:
+    label = int(run.finished_outputs.labels[row])
+    lines = [f"label: {truncate(run.class_name(label), 24)}"]
     for role in ("teacher", "student"):
-        answer = int(facts.answers(role)[row])
-        mark = "✓" if answer == facts.finished.labels[row] else "✗"
-        lines.append(f"{role}: {short(facts.class_name(answer), 24)} {mark}")
+        prediction = int(run.predictions(role)[row])
+        lines.append(f"{role}: {truncate(run.class_name(prediction), 24)} {'✓' if prediction == label else '✗'}")
     tiny = max(image.shape[:2]) <= TINY
-    return Picture(png_uri(image), tiny, clean(facts.finished.ids[row]), lines)
+    return Picture(png_uri(image), tiny, clean(run.finished_outputs.ids[row]), lines)
 
 
-def _table(facts: Facts, rows: list[int]) -> Table:
-    found = []
+def _table(run: RunData, rows: list[int]) -> Table:
+    outputs, roles = run.finished_outputs, ("teacher", "student")
+    lines = []
     for row in rows:
-        cells = [clean(facts.finished.ids[row]), clean(facts.class_name(int(facts.finished.labels[row])))]
-        for role in ("teacher", "student"):
-            cells.append(clean(facts.class_name(int(facts.answers(role)[row]))))
-        found.append([*cells, *(percent(float(facts.confidence(role)[row])) for role in ("teacher", "student"))])
-    head = ["image", "truth", "teacher's answer", "student's answer", "teacher's confidence", "student's confidence"]
-    return Table("The images, and how sure each was", head, found, names=4)
+        classes = [outputs.labels[row], *(run.predictions(role)[row] for role in roles)]
+        cells = [clean(outputs.ids[row]), *(clean(run.class_name(int(index))) for index in classes)]
+        lines.append([*cells, *(percent(float(run.confidence(role)[row])) for role in roles)])
+    head = ["image", "label", "teacher", "student", "teacher's confidence", "student's confidence"]
+    return Table("The images, with both predictions and their confidence", head, lines, names=4)

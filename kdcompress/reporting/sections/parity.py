@@ -1,31 +1,31 @@
-"""Parity and gates: whether the files compute what the model does, and whether the limits were kept."""
+"""Parity and gates: whether exported files agree with the model, and whether limits were met."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from kdcompress.reporting._facts import Facts
+from kdcompress.reporting._formatting import MISSING, clean, digits, integer, percent, points, size, truncate
 from kdcompress.reporting._parts import Section, Table
-from kdcompress.reporting._words import MISSING, clean, digits, percent, points, short, size, whole
+from kdcompress.reporting._run_data import RunData
 
 
-def section(facts: Facts) -> Section:
-    """A row for every exported file, and for every limit that verify or bench was given."""
+def section(run: RunData) -> Section:
+    """Build the section: a row for every exported file and for every gate of `verify` and `bench`."""
     tables, missing = [], []
-    if facts.exports:
-        tables.append(_exports(facts.exports))
+    if run.exports:
+        tables.append(_exports(run.exports))
     else:
-        command = f"`kdcompress export {facts.folder}`"
+        command = f"`kdcompress export {run.folder}`"
         missing.append(f"Nothing has been exported yet: {command} writes files and compares them with the model.")
-    gates = [gate for document in (facts.verified, facts.bench) for gate in (document or {}).get("gates", [])]
+    gates = [gate for document in (run.verified, run.bench) for gate in (document or {}).get("gates", [])]
     if gates:
         tables.append(_gates(gates))
-    elif facts.verified:
-        missing.append("No limit was set: `kdcompress verify --max-metric-drop 0.01` and its like set one.")
-    failed = [entry for entry in facts.exports if not entry["passed"]]
+    elif run.verified:
+        missing.append("No limit was set; options such as `kdcompress verify --max-metric-drop 0.01` set one.")
+    failed = [entry for entry in run.exports if not entry["passed"]]
     text = [f"{clean(entry['path'])} FAILED: {clean('; '.join(entry['reasons']))}." for entry in failed]
-    if facts.exports and not failed:
-        text = [f"All {len(facts.exports)} exported files passed their comparison with the Keras model."]
+    if run.exports and not failed:
+        text = [f"All {len(run.exports)} exported files passed their comparison with the Keras model."]
     return Section("parity", "Parity and gates", text, tables=tables, missing=missing)
 
 
@@ -40,9 +40,8 @@ def _exports(entries: list[dict[str, Any]]) -> Table:
         name = entry["path"].rsplit("/", 1)[-1]
         change = points(None if drop is None else -drop)
         verdict = "passed" if entry["passed"] else "FAILED"
-        rows.append(
-            [short(name, 40), verdict, size(entry["bytes"]), f"{whole(n - flipped)}/{whole(n)}", gap, metric, change]
-        )
+        equal = f"{integer(n - flipped)}/{integer(n)}"
+        rows.append([truncate(name, 40), verdict, size(entry["bytes"]), equal, gap, metric, change])
     head = ["file", "parity", "size", "top-1 equal", "largest difference", "metric", "change, points"]
     return Table("Exported files against the Keras model", head, rows, names=2)
 

@@ -1,51 +1,51 @@
-"""Per-class change: the mean may stand still while a class falls."""
+"""Recall by class, since the mean can hide the loss of a single class."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from kdcompress.reporting._dots import dot_rows
-from kdcompress.reporting._facts import Facts
+from kdcompress.reporting._dot_plot import dot_plot
+from kdcompress.reporting._formatting import clean, integer, percent, points
 from kdcompress.reporting._parts import Figure, Section, Table
-from kdcompress.reporting._words import clean, percent, points, whole
+from kdcompress.reporting._run_data import RunData
 
-_TITLE = "What each class gained or lost"
-_SHOWN = 24  # classes in the figure
+_TITLE = "Change by class"
+_MAX_CLASSES = 24  # in the figure
 
 
-def section(facts: Facts) -> Section | None:
-    """Recall by class of all models, and how the student differs from the teacher."""
-    if facts.outputs is None:
+def section(run: RunData) -> Section | None:
+    """Build the section: recall by class of all models; None for an unfinished run."""
+    if run.outputs is None:
         return None
-    changes = facts.comparison["recall_change"]
-    known = sorted((name for name in changes if changes[name] is not None), key=lambda name: (changes[name], name))
-    half = _SHOWN // 2
-    shown = known if len(known) <= _SHOWN else [*known[:half], *known[-half:]]
-    values = {role: [100 * facts.measures[role]["recall"][name] for name in shown] for role in facts.roles}
-    caption = "Recall of each class, those that lost most first."
-    if len(shown) < len(known):
-        caption += f" Of {len(known)} classes, the {half} that lost most and the {half} that lost least."
-    svg = dot_rows(
+    changes = run.comparison["recall_change"]
+    ranked = sorted((name for name in changes if changes[name] is not None), key=lambda name: (changes[name], name))
+    half = _MAX_CLASSES // 2
+    shown = ranked if len(ranked) <= _MAX_CLASSES else [*ranked[:half], *ranked[-half:]]
+    values = {role: [100 * run.test_metrics[role]["recall"][name] for name in shown] for role in run.roles}
+    caption = "Recall of each class, the largest decrease first."
+    if len(shown) < len(ranked):
+        caption += f" Of {len(ranked)} classes, the {half} that lost most and the {half} that lost least."
+    svg = dot_plot(
         "per-class", "Recall of each class by model", "recall in % of the class's test images", shown, values
     )
-    return Section("per-class", _TITLE, [_words(changes, known)], [Figure(svg, caption)], [_table(facts, changes)])
+    return Section("per-class", _TITLE, [_text(changes, ranked)], [Figure(svg, caption)], [_table(run, changes)])
 
 
-def _words(changes: dict[str, float], known: list[str]) -> str:
-    if not known or changes[known[0]] >= 0:
+def _text(changes: dict[str, float], ranked: list[str]) -> str:
+    if not ranked or changes[ranked[0]] >= 0:
         return "No class lost recall against the teacher."
-    fell = sum(changes[name] < 0 for name in known)
+    worst, losses = ranked[0], sum(changes[name] < 0 for name in ranked)
     return (
-        f"{fell} of {len(known)} classes lost recall against the teacher; most of all {clean(known[0])}: "
-        f"{points(changes[known[0]])} points."
+        f"{losses} of {len(ranked)} classes lost recall against the teacher; most of all {clean(worst)}: "
+        f"{points(changes[worst])} points."
     )
 
 
-def _table(facts: Facts, changes: dict[str, float | None]) -> Table:
-    counts = np.bincount(facts.finished.labels, minlength=len(facts.classes))
+def _table(run: RunData, changes: dict[str, float | None]) -> Table:
+    counts = np.bincount(run.finished_outputs.labels, minlength=len(run.classes))
     rows = []
-    for name, count in zip(facts.classes, counts, strict=True):
-        recalls = [percent(facts.measures[role]["recall"][name]) for role in facts.roles]
-        rows.append([clean(name), whole(float(count)), *recalls, points(changes[name])])
-    head = ["class", "test images", *facts.roles, "change, points"]
+    for name, count in zip(run.classes, counts, strict=True):
+        recalls = [percent(run.test_metrics[role]["recall"][name]) for role in run.roles]
+        rows.append([clean(name), integer(float(count)), *recalls, points(changes[name])])
+    head = ["class", "test images", *run.roles, "change, points"]
     return Table("Recall by class; the change is from teacher to student", head, rows)

@@ -1,4 +1,4 @@
-"""Reliability diagram: whether a model that says 90 % is right in 90 % of the cases."""
+"""Reliability diagram: accuracy against confidence (Niculescu-Mizil and Caruana 2005)."""
 
 from __future__ import annotations
 
@@ -8,21 +8,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.reporting._facts import Facts
+from kdcompress.reporting._formatting import MISSING, integer, percent, points
 from kdcompress.reporting._parts import Figure, Section, Table
+from kdcompress.reporting._run_data import RunData
 from kdcompress.reporting._svg import COLOURS, LINES, MARKERS, MUTED, draw, legend
-from kdcompress.reporting._words import MISSING, percent, points, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BINS = 15
-_MANY = 10  # images from which on a bin is more than chance, and the line goes through it
+_MIN_IMAGES = 10  # a bin with fewer is drawn faint and left out of the line
 
 
 @dataclass(frozen=True)
 class Bin:
-    """The images whose confidence lies in [low, high): how many, and their mean confidence and accuracy."""
+    """Images whose confidence is in [low, high).
+
+    Attributes:
+        low: Lower edge.
+        high: Upper edge.
+        n: Number of images.
+        confidence: Their mean confidence.
+        accuracy: Their accuracy.
+    """
 
     low: float
     high: float
@@ -31,65 +39,77 @@ class Bin:
     accuracy: float
 
 
-def bins(confidence: NDArray[np.float64], right: NDArray[np.bool_], count: int = _BINS) -> list[Bin]:
-    """Those of `count` equal bins over [0, 1] that hold images: the calibration error's (1 is in the last)."""
+def calibration_bins(confidence: NDArray[np.float64], correct: NDArray[np.bool_], count: int = _BINS) -> list[Bin]:
+    """Sort predictions into equal bins over [0, 1], those of the expected calibration error.
+
+    Args:
+        confidence: Largest probability of each image, (n,); 1 belongs to the last bin.
+        correct: Whether each prediction is correct, (n,).
+        count: Number of bins.
+
+    Returns:
+        The bins that have images, in ascending order.
+    """
     index = np.minimum((confidence * count).astype(int), count - 1)
-    found = []
-    for place in np.unique(index).tolist():
-        own = index == place
-        means = float(confidence[own].mean()), float(right[own].mean())
-        found.append(Bin(place / count, (place + 1) / count, int(own.sum()), *means))
-    return found
+    bins = []
+    for number in np.unique(index).tolist():
+        members = index == number
+        means = float(confidence[members].mean()), float(correct[members].mean())
+        bins.append(Bin(number / count, (number + 1) / count, int(members.sum()), *means))
+    return bins
 
 
-def section(facts: Facts) -> Section | None:
-    """Accuracy against confidence of all models, and their calibration errors."""
-    if facts.outputs is None:
+def section(run: RunData) -> Section | None:
+    """Build the section: accuracy against confidence, and calibration errors; None for an unfinished run."""
+    if run.outputs is None:
         return None
-    found = {role: bins(facts.confidence(role), facts.answers(role) == facts.finished.labels) for role in facts.roles}
-    errors = {role: facts.measures[role]["ece"] for role in facts.roles}
-    known = [f"{role} {MISSING if error is None else f'{error:.4f}'}" for role, error in errors.items()]
+    correct = {role: run.predictions(role) == run.outputs.labels for role in run.roles}
+    bins = {role: calibration_bins(run.confidence(role), correct[role]) for role in run.roles}
+    errors = {role: run.test_metrics[role]["ece"] for role in run.roles}
+    listed = [f"{role} {MISSING if error is None else f'{error:.4f}'}" for role, error in errors.items()]
     text = [
-        "On the diagonal a model is as often right as it says. Below it the model is too sure. Larger marks stand for "
-        f"more images; faint ones, of fewer than {_MANY}, are chance.",
-        f"Expected calibration error, {_BINS} bins: {', '.join(known)}.",
+        "On the diagonal, accuracy equals confidence; below it, the model is overconfident. Larger marks stand for "
+        f"more images; faint ones, of fewer than {_MIN_IMAGES}, are mostly noise.",
+        f"Expected calibration error, {_BINS} bins: {', '.join(listed)}.",
     ]
-    return Section("reliability", "Reliability", text, [_figure(found)], [_table(found)])
+    return Section("reliability", "Reliability", text, [_figure(bins)], [_table(bins)])
 
 
-def _figure(found: dict[str, list[Bin]]) -> Figure:
+def _figure(bins: dict[str, list[Bin]]) -> Figure:
     def paint(axes: Axes) -> None:
         axes.plot([0, 100], [0, 100], color=MUTED, linewidth=1)
-        for role, own in found.items():
-            many, few = [one for one in own if one.n >= _MANY], [one for one in own if one.n < _MANY]
-            total = sum(one.n for one in own)
-            _marks(axes, role, few, total, 0.35)
-            _marks(axes, role, many, total, 0.8, label=role)
-            xs, ys = [100 * one.confidence for one in many], [100 * one.accuracy for one in many]
-            axes.plot(xs, ys, color=COLOURS[role], linestyle=LINES[role], linewidth=1.5)
-        axes.set(xlim=(-2, 103), ylim=(-2, 103), xlabel="confidence in %", ylabel="right in %")
+        for role, members in bins.items():
+            large = [member for member in members if member.n >= _MIN_IMAGES]
+            small = [member for member in members if member.n < _MIN_IMAGES]
+            total = sum(member.n for member in members)
+            _scatter(axes, role, small, total, 0.35)
+            _scatter(axes, role, large, total, 0.8, label=role)
+            axes.plot(*_coordinates(large), color=COLOURS[role], linestyle=LINES[role], linewidth=1.5)
+        axes.set(xlim=(-2, 103), ylim=(-2, 103), xlabel="confidence in %", ylabel="accuracy in %")
         legend(axes)
         for handle in axes.get_legend().legend_handles:
             handle.set_alpha(1)
             handle.set_sizes([45])
 
-    svg = draw("reliability", "How often the models are right against how sure they are", 300, paint)
+    svg = draw("reliability", "Accuracy of the models against their confidence", 300, paint)
     return Figure(svg, "Accuracy against confidence, on test")
 
 
-def _marks(axes: Axes, role: str, own: list[Bin], total: int, strength: float, **more: str) -> None:
-    xs, ys = [100 * one.confidence for one in own], [100 * one.accuracy for one in own]
-    sizes = [12 + 130 * float(np.sqrt(one.n / total)) for one in own]
-    axes.scatter(xs, ys, sizes, COLOURS[role], MARKERS[role], alpha=strength, linewidths=0, **more)
+def _scatter(axes: Axes, role: str, bins: list[Bin], total: int, alpha: float, **options: str) -> None:
+    sizes = [12 + 130 * float(np.sqrt(member.n / total)) for member in bins]
+    axes.scatter(*_coordinates(bins), sizes, COLOURS[role], MARKERS[role], alpha=alpha, linewidths=0, **options)
 
 
-def _table(found: dict[str, list[Bin]]) -> Table:
+def _coordinates(bins: list[Bin]) -> tuple[list[float], list[float]]:
+    return [100 * member.confidence for member in bins], [100 * member.accuracy for member in bins]
+
+
+def _table(bins: dict[str, list[Bin]]) -> Table:
     rows = []
-    for role, own in found.items():
-        for one in own:
-            span = f"{100 * one.low:.1f} to {100 * one.high:.1f} %"
-            gap = points(one.accuracy - one.confidence)
-            rows.append([role, span, whole(one.n), percent(one.confidence), percent(one.accuracy), gap])
-    return Table(
-        "The bins", ["model", "confidence", "images", "mean confidence", "right", "gap, points"], rows, names=2
-    )
+    for role, members in bins.items():
+        for member in members:
+            span = f"{100 * member.low:.1f} to {100 * member.high:.1f} %"
+            gap = points(member.accuracy - member.confidence)
+            rows.append([role, span, integer(member.n), percent(member.confidence), percent(member.accuracy), gap])
+    head = ["model", "confidence", "images", "mean confidence", "accuracy", "gap, points"]
+    return Table("The bins", head, rows, names=2)

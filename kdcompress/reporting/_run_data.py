@@ -1,4 +1,4 @@
-"""Everything a run holds, read once; each file is checked against the manifest, and what is not there yet is None."""
+"""Loading of everything that a report needs of a run, at any stage; files are checked against the manifest."""
 
 from __future__ import annotations
 
@@ -34,8 +34,24 @@ ROLES = ("teacher", "student", "baseline")
 
 
 @dataclass(frozen=True)
-class Facts:
-    """A run at any stage. Documents are those that the commands wrote: their keys are promised in their docstrings."""
+class RunData:
+    """Contents of a run at any stage; what does not exist yet is None or empty.
+
+    Attributes:
+        folder: Path of the run.
+        manifest: `manifest.json`.
+        recipe: The resolved recipe.
+        recipe_text: The same as TOML.
+        history: Rows of `history.csv`.
+        metrics: `metrics.json`.
+        verified: `verify.json`.
+        exports: Entries of `exports/exports.json`.
+        bench: `bench.json`.
+        outputs: Logits on the test split.
+        validation: Logits on the validation split.
+        disagreements: Test images on which student and teacher differ.
+        subclasses: Subclass outputs on the test split.
+    """
 
     folder: str
     manifest: dict[str, Any]
@@ -53,80 +69,94 @@ class Facts:
 
     @property
     def name(self) -> str:
-        """The run's name: its folder's."""
+        """Name of the run, which is that of its folder."""
         return self.folder.rstrip("/").rsplit("/", 1)[-1]
 
     @property
     def classes(self) -> list[str]:
-        """The names of the classes, in the order of the logits."""
+        """Names of the classes, in the order of the logits."""
         return [str(name) for name in self.manifest.get("classes", [])]
 
     @property
     def roles(self) -> list[str]:
-        """The models whose answers on test are known: teacher, student, and the baseline if there is one."""
+        """Models with outputs on the test split: teacher, student, and the baseline if there is one."""
         return [role for role in ROLES if self.outputs and role in self.outputs.logits]
 
     @property
-    def measures(self) -> dict[str, dict[str, Any]]:
-        """Metrics on test by role, from the kept logits: they need no verify."""
-        return {} if self.outputs is None else self._measured[0]
+    def test_metrics(self) -> dict[str, dict[str, Any]]:
+        """Test metrics by role, computed from the stored logits, so that no `verify` is needed."""
+        return {} if self.outputs is None else self._metrics_and_comparison[0]
 
     @property
     def comparison(self) -> dict[str, Any]:
-        """Where student and teacher differ on test; only of a run with outputs."""
-        return self._measured[1]
+        """Comparison of student and teacher on the test split of a finished run."""
+        return self._metrics_and_comparison[1]
 
     @cached_property
-    def _measured(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-        return measure_outputs(self.finished, self.validation, self.classes)
+    def _metrics_and_comparison(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+        return measure_outputs(self.finished_outputs, self.validation, self.classes)
 
     @property
-    def finished(self) -> Outputs:
-        """The outputs of a run that has come so far."""
+    def finished_outputs(self) -> Outputs:
+        """Outputs on the test split.
+
+        Raises:
+            RunError: The run is not finished.
+        """
         if self.outputs is None:
             raise RunError(f"run {self.folder} is not finished; give its `kdcompress distill` command again")
         return self.outputs
 
     @cached_property
     def metric(self) -> str:
-        """The metric that figures speak of: AUC for two classes where it is defined, else accuracy."""
+        """Metric of the headline and the figures: AUC for two classes where it is defined, else accuracy."""
         name = primary_metric(len(self.classes))
-        return name if all(one.get(name) is not None for one in self.measures.values()) else "accuracy"
+        return name if all(metrics.get(name) is not None for metrics in self.test_metrics.values()) else "accuracy"
 
     @property
     def input_shape(self) -> list[int]:
-        """Height, width and channels of an image; empty of a run that has not come to its data yet."""
-        known: list[int] = self.manifest.get("input_shape") or self.costs("student").get("input_shape", [])
-        return known
+        """Height, width and channels of an image; empty if the data has not been loaded yet."""
+        shape: list[int] = self.manifest.get("input_shape") or self.costs("student").get("input_shape", [])
+        return shape
 
-    def answers(self, role: str) -> NDArray[np.int64]:
-        """The top-1 class of every test image; -1 where the logits are not finite."""
-        return top1(self.finished.logits[role])
+    def predictions(self, role: str) -> NDArray[np.int64]:
+        """Return the top-1 class of every test image, (n,); -1 where the logits are not finite."""
+        return top1(self.finished_outputs.logits[role])
 
     def confidence(self, role: str) -> NDArray[np.float64]:
-        """The largest probability of every test image; 0 where the logits are not finite."""
-        logits = self.finished.logits[role]
+        """Return the largest probability of every test image, (n,); 0 where the logits are not finite."""
+        logits = self.finished_outputs.logits[role]
         finite = np.asarray(np.isfinite(logits).all(axis=-1))
-        sureness = softmax(np.where(finite[:, None], logits, 0)).max(axis=-1)
-        return np.asarray(np.where(finite, sureness, 0.0))
+        probabilities = softmax(np.where(finite[:, None], logits, 0))
+        return np.asarray(np.where(finite, probabilities.max(axis=-1), 0.0))
 
     def class_name(self, index: int) -> str:
-        """The name of a class by its number; of -1, what stands for an answer that is none."""
+        """Return the name of a class by its index, or a placeholder for -1, the prediction of non-finite logits."""
         return self.classes[index] if 0 <= index < len(self.classes) else "no answer"
 
     def costs(self, role: str) -> dict[str, Any]:
-        """What is known of a model's cost: all of it after verify, parameters and FLOPs before."""
+        """Return the known costs of a model: all of them after `verify`, parameters and FLOPs before."""
         for document in (self.verified, self.metrics):
             if document and role in document:
                 return {**document[role]}
         return {}
 
 
-def gather(run: RunFolder) -> Facts:
-    """Read a run. Errors: RunError for a file that is not what the run wrote, or that cannot be read."""
+def load_run_data(run: RunFolder) -> RunData:
+    """Load a run.
+
+    Args:
+        run: Folder of the run.
+
+    Returns:
+        Its contents.
+
+    Raises:
+        RunError: A file differs from what the run wrote, or cannot be read.
+    """
     recipe = run / RECIPE
     run.check_all(but=PAGE)
-    return Facts(
+    return RunData(
         folder=str(run.path),
         manifest=run.manifest(),
         recipe=read_resolved(recipe).to_dict() if recipe.exists() else {},
@@ -150,10 +180,10 @@ def _document(run: RunFolder, name: str) -> dict[str, Any] | None:
 
 
 def _exports(run: RunFolder) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = (_document(run, LIST) or {}).get("artefacts", [])
-    for entry in listed:
-        run / entry["path"]  # refuses what leads out of the run
-    return listed
+    entries: list[dict[str, Any]] = (_document(run, LIST) or {}).get("artefacts", [])
+    for entry in entries:
+        run / entry["path"]  # raises for a path outside the run
+    return entries
 
 
 def _history(run: RunFolder) -> list[dict[str, str]]:
