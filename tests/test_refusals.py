@@ -13,7 +13,7 @@ from tiny_runs import distill
 
 from kdcompress.errors import DataError, ModelError, RunError, TargetsError
 from kdcompress.models import save_model
-from kdcompress.verification.roles import swapped
+from kdcompress.verification.roles import swapped_roles_warning
 
 pytestmark = pytest.mark.slow
 
@@ -120,10 +120,10 @@ def test_a_teacher_that_ends_in_softmax_is_noticed(tmp_path: Path, recorder: Rec
 def test_swapped_teacher_and_student_are_warned_about() -> None:
     big = {"flops": 1000, "metrics": {"accuracy": 0.99}}
     small = {"flops": 100, "metrics": {"accuracy": 0.98}}
-    assert swapped(big, small) is None
-    assert "look swapped: the student needs 10.0 times the teacher's FLOPs" in (swapped(small, big) or "")
-    assert swapped(small, {"flops": 1000, "metrics": {"accuracy": 0.97}}) is None
-    assert swapped({**small, "flops": None}, big) is None
+    assert swapped_roles_warning(big, small) is None
+    assert "look swapped: the student needs 10.0 times the teacher's FLOPs" in (swapped_roles_warning(small, big) or "")
+    assert swapped_roles_warning(small, {"flops": 1000, "metrics": {"accuracy": 0.97}}) is None
+    assert swapped_roles_warning({**small, "flops": None}, big) is None
 
 
 def test_changed_data_is_refused(tmp_path: Path, digits_dir: Path) -> None:

@@ -114,10 +114,10 @@ def plan(recipe: Recipe, out: Path, progress: Progress) -> Plan:
     """What `distill` would do for `recipe` in `out`, with sizes: nothing is trained, and `out` is not touched."""
     from kdcompress.pipeline.planning import plan_run
     from kdcompress.verification.flops import count_flops_or_none
-    from kdcompress.verification.teachers import brief_cost
+    from kdcompress.verification.teachers import count_params_and_flops
 
     planned, teachers, student, shape = plan_run(recipe, RunFolder(out), progress)
-    planned["teacher"] |= brief_cost(teachers)
+    planned["teacher"] |= count_params_and_flops(teachers)
     planned["student"] |= {"params": student.count_params(), "flops": count_flops_or_none(student, shape)}
     return Plan.of(planned)
 
@@ -158,13 +158,13 @@ def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> Run:
 
 def _result(run: RunFolder, outcome: Outcome, seconds: float, progress: Progress) -> dict[str, Any]:
     from kdcompress.verification.flops import count_flops_or_none
-    from kdcompress.verification.roles import swapped
-    from kdcompress.verification.teachers import brief_cost
+    from kdcompress.verification.roles import swapped_roles_warning
+    from kdcompress.verification.teachers import count_params_and_flops
 
     result: dict[str, Any] = {"dataset": run.manifest()["dataset"]}
     student = outcome.student
     costs = {
-        "teacher": brief_cost(outcome.teaching.teachers),
+        "teacher": count_params_and_flops(outcome.teaching.teachers),
         "student": {
             "params": student.count_params(),
             "flops": count_flops_or_none(student, outcome.input_shape),
@@ -179,7 +179,7 @@ def _result(run: RunFolder, outcome: Outcome, seconds: float, progress: Progress
         "cached": targets is not None and targets.cached,
         "seconds": round(targets.seconds, 3) if targets else 0.0,
     }
-    if warning := swapped(result["teacher"], result["student"]):
+    if warning := swapped_roles_warning(result["teacher"], result["student"]):
         progress.warn(warning)
         outcome.warnings.append(warning)
     return {**result, "seconds": seconds, "warnings": outcome.warnings}

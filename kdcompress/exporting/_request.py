@@ -11,7 +11,7 @@ from kdcompress.errors import UsageError
 from kdcompress.exporting._base import INPUT_TYPES, INT8, OPSETS, PRECISIONS, Format, Options
 from kdcompress.exporting._calibration import SIZE
 from kdcompress.registry import suggestion
-from kdcompress.verification.gates import check_drop
+from kdcompress.verification.gates import validate_metric_drop
 
 ALL = "all"
 
@@ -88,7 +88,7 @@ def make_request(
         tuple(Job(name, kind, precision) for name, kind, precision in pairs if precision in kind.precisions),
         tuple(f"{name} {p}" for name, kind, p in pairs if p in named and p not in kind.precisions),
         Options(opset, input_type),
-        check_drop(max_metric_drop),
+        validate_metric_drop(max_metric_drop),
         parity_samples,
         Path(calibration) if calibration else None,
         calibration_samples,

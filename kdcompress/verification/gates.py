@@ -27,14 +27,14 @@ class Gates:
             if limit is not None and not (limit > 0 and math.isfinite(limit)):
                 raise UsageError(f"{_option(name)} must be a number above 0 (student / teacher), got {limit}")
         if self.max_metric_drop is not None:
-            check_drop(self.max_metric_drop)
+            validate_metric_drop(self.max_metric_drop)
 
     @property
-    def asked(self) -> list[str]:
+    def enabled(self) -> list[str]:
         """The limits that were set, by the names of their options."""
         return [_option(name) for name in vars(self) if getattr(self, name) is not None]
 
-    def judge(self, ratios: dict[str, float | None], metric_drop: float | None) -> list[dict[str, Any]]:
+    def evaluate(self, ratios: dict[str, float | None], metric_drop: float | None) -> list[dict[str, Any]]:
         """{"name", "limit", "value", "passed"} of each limit set; a value that could not be measured does not pass."""
         values = {**{f"max_{key}_ratio": value for key, value in ratios.items()}, "max_metric_drop": metric_drop}
         verdicts = []
@@ -47,7 +47,7 @@ class Gates:
         return verdicts
 
 
-def check_drop(drop: float) -> float:
+def validate_metric_drop(drop: float) -> float:
     """Return `drop` if it is a fraction; UsageError if not."""
     if not -1 <= drop <= 1:
         raise UsageError(f"--max-metric-drop is a fraction between -1 and 1 (0.01 is one point), got {drop}")

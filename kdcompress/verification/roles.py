@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def swapped(teacher: dict[str, Any], student: dict[str, Any]) -> str | None:
+def swapped_roles_warning(teacher: dict[str, Any], student: dict[str, Any]) -> str | None:
     """A warning when the student costs more FLOPs and scores better than the teacher, else None.
 
     Each is {"flops": int or None, "metrics": {"accuracy": fraction}}.

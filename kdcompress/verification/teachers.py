@@ -39,7 +39,7 @@ def cost_of_teachers(teachers: Sequence[Teacher], names: Sequence[str]) -> dict[
     return {**sums, "input_shape": costs[0]["input_shape"], "layers": layers, "warnings": warnings}
 
 
-def brief_cost(teachers: Sequence[Teacher]) -> dict[str, int | None]:
+def count_params_and_flops(teachers: Sequence[Teacher]) -> dict[str, int | None]:
     """{"params", "flops"} of teachers together; None for what cannot be counted (the reason is logged)."""
     found = [_brief(teacher) for teacher in teachers]
     return {key: _sum([one[key] for one in found]) for key in ("params", "flops")}

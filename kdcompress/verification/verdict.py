@@ -49,8 +49,8 @@ def verify_loaded(model: Any, name: str, input_shape: Shape | None, gates: Gates
 
 
 def _refuse(gates: Gates) -> None:
-    if gates.asked:
-        raise UsageError(f"{', '.join(gates.asked)} compares a student with its teacher: name a run, not a model")
+    if gates.enabled:
+        raise UsageError(f"{', '.join(gates.enabled)} compares a student with its teacher: name a run, not a model")
 
 
 def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress: Progress) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress
     result |= {role: {**costs.get(role, {}), "metrics": metrics} for role, metrics in measures.items()}
     ratios, basis = _ratios(result["student"], result["teacher"])
     metric, drop = _drop(result, classes)
-    verdicts = gates.judge(ratios, drop)
+    verdicts = gates.evaluate(ratios, drop)
     if (latency := _latency(run)) is not None:
         ratios["latency"] = latency
     return {

@@ -94,15 +94,15 @@ def test_the_same_answers_show_no_difference() -> None:
 
 def test_every_gate_judges_alone() -> None:
     ratios: dict[str, float | None] = {"params": 1.2, "flops": 0.1, "bytes": None}
-    verdicts = Gates(1.0, 0.2, 2.0, 0.01).judge(ratios, 0.01)
+    verdicts = Gates(1.0, 0.2, 2.0, 0.01).evaluate(ratios, 0.01)
     assert [(verdict["name"], verdict["passed"]) for verdict in verdicts] == [
         ("max_params_ratio", False),
         ("max_flops_ratio", True),
         ("max_bytes_ratio", False),
         ("max_metric_drop", True),
     ]
-    assert Gates().judge(ratios, 0.5) == []
-    assert Gates(max_metric_drop=0.0).judge(ratios, None)[0]["passed"] is False
+    assert Gates().evaluate(ratios, 0.5) == []
+    assert Gates(max_metric_drop=0.0).evaluate(ratios, None)[0]["passed"] is False
 
 
 @pytest.mark.parametrize(
