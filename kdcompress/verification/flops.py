@@ -1,4 +1,4 @@
-"""FLOPs of a Keras model alone, for those who need no more of its cost."""
+"""FLOPs of a Keras model, where the rest of its cost is not needed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,30 @@ logger = logging.getLogger(__name__)
 
 
 def count_flops(model: Any, input_shape: tuple[int, int, int]) -> int:
-    """FLOPs of one forward pass on one image (H, W, C), behind the preprocessing, as the profiler counts them.
+    """Count the FLOPs of one forward pass on one image, without preprocessing, with TensorFlow's profiler.
 
-    About 2 * MACs plus bias, BatchNorm and pooling. Every size must be known: `input_shape` fixes them.
+    FLOPs are about 2 * MACs, plus bias, batch normalization and pooling.
+
+    Args:
+        model: Keras model.
+        input_shape: (H, W, C).
+
+    Returns:
+        FLOPs.
     """
     return flops_of_model(model, input_shape)
 
 
 def count_flops_or_none(model: Any, input_shape: tuple[int, int, int]) -> int | None:
-    """As `count_flops`, or None for a model that TensorFlow cannot trace or profile (the reason is logged)."""
+    """Count FLOPs as `count_flops` does, where possible.
+
+    Args:
+        model: Keras model.
+        input_shape: (H, W, C).
+
+    Returns:
+        FLOPs; None, with the reason logged, if TensorFlow cannot trace or profile the model.
+    """
     try:
         return count_flops(model, input_shape)
     except Exception as exc:

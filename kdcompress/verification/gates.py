@@ -1,4 +1,4 @@
-"""Limits that a student must keep: each on its own, none set unless asked for."""
+"""Gates: limits that a student must meet."""
 
 from __future__ import annotations
 
@@ -11,9 +11,16 @@ from kdcompress.errors import UsageError
 
 @dataclass(frozen=True)
 class Gates:
-    """The highest ratios (student / teacher) and metric drop (teacher - student, a fraction) allowed; None: no limit.
+    """Limits of a verification; None sets no limit.
 
-    Errors: UsageError for a ratio that is not above 0, and for a drop outside -1 to 1.
+    Attributes:
+        max_params_ratio: Parameters, student / teacher, > 0.
+        max_flops_ratio: FLOPs, student / teacher, > 0.
+        max_bytes_ratio: Size of the model file, student / teacher, > 0.
+        max_metric_drop: Metric, teacher - student, in [-1, 1].
+
+    Raises:
+        UsageError: A limit is outside its range.
     """
 
     max_params_ratio: float | None = None
@@ -31,11 +38,19 @@ class Gates:
 
     @property
     def enabled(self) -> list[str]:
-        """The limits that were set, by the names of their options."""
+        """Limits that are set, as the names of their options."""
         return [_option(name) for name in vars(self) if getattr(self, name) is not None]
 
     def evaluate(self, ratios: dict[str, float | None], metric_drop: float | None) -> list[dict[str, Any]]:
-        """{"name", "limit", "value", "passed"} of each limit set; a value that could not be measured does not pass."""
+        """Compare measured values with the limits.
+
+        Args:
+            ratios: `params`, `flops` and `bytes`, student / teacher.
+            metric_drop: Teacher - student, a fraction.
+
+        Returns:
+            `name`, `limit`, `value` and `passed` for each limit that is set; None values do not pass.
+        """
         values = {**{f"max_{key}_ratio": value for key, value in ratios.items()}, "max_metric_drop": metric_drop}
         verdicts = []
         for name, limit in vars(self).items():
@@ -48,7 +63,17 @@ class Gates:
 
 
 def validate_metric_drop(drop: float) -> float:
-    """Return `drop` if it is a fraction; UsageError if not."""
+    """Validate a limit on the metric drop.
+
+    Args:
+        drop: Fraction in [-1, 1].
+
+    Returns:
+        The same value.
+
+    Raises:
+        UsageError: It is outside its range.
+    """
     if not -1 <= drop <= 1:
         raise UsageError(f"--max-metric-drop is a fraction between -1 and 1 (0.01 is one point), got {drop}")
     return drop

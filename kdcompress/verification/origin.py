@@ -1,4 +1,4 @@
-"""What must be said of figures before anything else: that the images they are of are none."""
+"""Notice for results on synthetic images."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import Any
 
 
 def synthetic_notice(dataset: Mapping[str, Any]) -> str | None:
-    """What to say of figures on synthetic images; None of others.
+    """Compose the notice that results are of synthetic images.
 
-    `dataset` is what a run remembers of its data; the `source` of synthetic ones begins with "synthetic".
+    Args:
+        dataset: `dataset` of a run's manifest, whose `source` begins with "synthetic" for synthetic images.
+
+    Returns:
+        The notice; None for real images.
     """
     if not str(dataset.get("source", "")).lower().startswith("synthetic"):
         return None

@@ -1,4 +1,4 @@
-"""A guard against teacher and student in each other's place."""
+"""Check that teacher and student have not been swapped."""
 
 from __future__ import annotations
 
@@ -6,18 +6,23 @@ from typing import Any
 
 
 def swapped_roles_warning(teacher: dict[str, Any], student: dict[str, Any]) -> str | None:
-    """A warning when the student costs more FLOPs and scores better than the teacher, else None.
+    """Warn if the student needs more FLOPs and is more accurate than the teacher.
 
-    Each is {"flops": int or None, "metrics": {"accuracy": fraction}}.
+    Args:
+        teacher: `flops` (or None) and `metrics`, with `accuracy` in [0, 1].
+        student: The same for the student.
+
+    Returns:
+        The warning, or None.
     """
     if teacher["flops"] is None or student["flops"] is None:
         return None
     if student["flops"] <= teacher["flops"]:
         return None
-    mine, theirs = student["metrics"]["accuracy"], teacher["metrics"]["accuracy"]
-    if mine <= theirs:
+    student_accuracy, teacher_accuracy = student["metrics"]["accuracy"], teacher["metrics"]["accuracy"]
+    if student_accuracy <= teacher_accuracy:
         return None
     return (
         f"teacher and student look swapped: the student needs {student['flops'] / teacher['flops']:.1f} times the "
-        f"teacher's FLOPs and scores better ({100 * mine:.2f} % against {100 * theirs:.2f} %)"
+        f"teacher's FLOPs and scores better ({100 * student_accuracy:.2f} % against {100 * teacher_accuracy:.2f} %)"
     )

@@ -1,4 +1,4 @@
-"""How many bytes a model file takes, without what only training needs."""
+"""Sizes of model files without the optimizer, which only training needs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ from kdcompress.models import external_files, save_model
 
 
 def model_bytes(path: Path, model: Any = None) -> int:
-    """The bytes of a model file or folder; of a `.keras` file with an optimizer in it, those it has without.
+    """Measure the size of a model file or folder.
 
-    The weights that an ONNX file keeps in files beside it count. `model` is what the `.keras` file holds, opened.
+    Args:
+        path: Model file or folder. External weight files of an ONNX model count, the optimizer of a `.keras` file
+            does not.
+        model: The model of a `.keras` file, already loaded.
+
+    Returns:
+        Bytes.
     """
     if path.suffix == ".onnx":
         return sum(size_of(file) for file in (path, *external_files(path)))
@@ -24,7 +30,14 @@ def model_bytes(path: Path, model: Any = None) -> int:
 
 
 def saved_bytes(model: Any) -> int:
-    """The bytes that a Keras model's `.keras` file has, without optimizer; the model stays as it is."""
+    """Measure the size of a Keras model saved as a `.keras` file without its optimizer.
+
+    Args:
+        model: Keras model; it is left unchanged.
+
+    Returns:
+        Bytes.
+    """
     compiled, optimizer = getattr(model, "compiled", False), getattr(model, "optimizer", None)
     with temporary_folder() as folder:
         path = folder / "model.keras"

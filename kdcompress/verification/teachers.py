@@ -1,4 +1,4 @@
-"""What a run's teachers cost, whatever they are: Keras models, model files, or logits without a model."""
+"""Costs of a run's teachers: Keras models, model files, or logits without a model."""
 
 from __future__ import annotations
 
@@ -13,14 +13,25 @@ from kdcompress.verification.flops import count_flops_or_none
 from kdcompress.verification.sizes import model_bytes, saved_bytes
 
 logger = logging.getLogger(__name__)
-_TRAINED = ("trainable_params", "non_trainable_params")
-_SUMS = ("params", *_TRAINED, "macs", "flops", "preprocessing_flops", "weight_bytes", "bytes")
+_TOTALS = (
+    "params", "trainable_params", "non_trainable_params", "macs", "flops", "preprocessing_flops", "weight_bytes",
+    "bytes",
+)  # fmt: skip
 
 
 def cost_of_teachers(teachers: Sequence[Teacher], names: Sequence[str]) -> dict[str, Any]:
-    """As Cost.to_dict, with `bytes`, of one teacher, or of several together: an ensemble asks them all.
+    """Compute the cost of one teacher, or the summed cost of an ensemble.
 
-    A figure that is not known of one is None, and of the sum; so are all of logits without a model. Errors: ModelError.
+    Args:
+        teachers: The teachers.
+        names: Their names, which prefix those of their layers in an ensemble.
+
+    Returns:
+        `Cost.to_dict()` with `bytes`. A total is None if it is unknown for any teacher; all are for logits without a
+        model.
+
+    Raises:
+        ModelError: The cost of a teacher cannot be computed.
     """
     costs = [_cost(teacher) for teacher in teachers]
     if len(costs) == 1:
@@ -30,22 +41,29 @@ def cost_of_teachers(teachers: Sequence[Teacher], names: Sequence[str]) -> dict[
         for name, cost in zip(names, costs, strict=True)
         for layer in cost["layers"]
     ]
-    sums = {key: _sum([cost[key] for cost in costs]) for key in _SUMS}
-    basis = "flops" if sums["flops"] is not None else "macs"
-    whole = sums[basis] or 0
+    totals = {key: _sum([cost[key] for cost in costs]) for key in _TOTALS}
+    basis = "flops" if totals["flops"] is not None else "macs"
+    total = totals[basis] or 0
     for layer in layers:
-        layer["share"] = (layer[basis] or 0) / whole if whole else 0.0
-    warnings = [f"{name}: {said}" for name, cost in zip(names, costs, strict=True) for said in cost["warnings"]]
-    return {**sums, "input_shape": costs[0]["input_shape"], "layers": layers, "warnings": warnings}
+        layer["share"] = (layer[basis] or 0) / total if total else 0.0
+    warnings = [f"{name}: {warning}" for name, cost in zip(names, costs, strict=True) for warning in cost["warnings"]]
+    return {**totals, "input_shape": costs[0]["input_shape"], "layers": layers, "warnings": warnings}
 
 
 def count_params_and_flops(teachers: Sequence[Teacher]) -> dict[str, int | None]:
-    """{"params", "flops"} of teachers together; None for what cannot be counted (the reason is logged)."""
-    found = [_brief(teacher) for teacher in teachers]
-    return {key: _sum([one[key] for one in found]) for key in ("params", "flops")}
+    """Count parameters and FLOPs of all teachers together.
+
+    Args:
+        teachers: The teachers.
+
+    Returns:
+        `params` and `flops`; None, with the reason logged, for what cannot be counted.
+    """
+    counts = [_params_and_flops(teacher) for teacher in teachers]
+    return {key: _sum([count[key] for count in counts]) for key in ("params", "flops")}
 
 
-def _brief(teacher: Teacher) -> dict[str, int | None]:
+def _params_and_flops(teacher: Teacher) -> dict[str, int | None]:
     if teacher.model is not None:
         flops = count_flops_or_none(teacher.model, teacher.fit.input_shape)
         return {"params": teacher.model.count_params(), "flops": flops}
@@ -64,7 +82,7 @@ def _cost(teacher: Teacher) -> dict[str, Any]:
         size = model_bytes(path, model) if path else saved_bytes(model)
         return {**cost_of_model(model, shape, teacher.what).to_dict(), "bytes": size}
     if teacher.path is None:
-        return {**dict.fromkeys(_SUMS), "input_shape": list(shape), "layers": [], "warnings": []}
+        return {**dict.fromkeys(_TOTALS), "input_shape": list(shape), "layers": [], "warnings": []}
     cost: Cost = cost_of_file(teacher.path, shape)
     return {**cost.to_dict(), "bytes": model_bytes(teacher.path)}
 

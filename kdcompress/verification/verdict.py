@@ -1,4 +1,4 @@
-"""What got smaller and what it cost: a student against its teacher, or a model on its own."""
+"""Verification: costs and metrics of a student against its teacher, or the cost of a single model."""
 
 from __future__ import annotations
 
@@ -31,8 +31,21 @@ Shape = tuple[int, int, int]
 
 
 def verify_model(path: Path, input_shape: Shape | None, gates: Gates) -> dict[str, Any]:
-    """The cost of a model file of any kind. Errors: UsageError for gates, which compare two models; ModelError."""
-    _refuse(gates)
+    """Compute the cost of a model file.
+
+    Args:
+        path: Model file or folder of any supported kind.
+        input_shape: (H, W, C); required if the model leaves a dimension open.
+        gates: Must have no limits, since these compare two models.
+
+    Returns:
+        The document that `kdcompress verify MODEL --json` prints.
+
+    Raises:
+        UsageError: A gate is set.
+        ModelError: The model cannot be opened or traced.
+    """
+    _reject_gates(gates)
     if path.suffix == ".keras":
         model = load_saved_model(path)
         cost, size = cost_of_model(model, input_shape, str(path)), model_bytes(path, model)
@@ -42,21 +55,46 @@ def verify_model(path: Path, input_shape: Shape | None, gates: Gates) -> dict[st
 
 
 def verify_loaded(model: Any, name: str, input_shape: Shape | None, gates: Gates) -> dict[str, Any]:
-    """The cost of a Keras model in memory; its bytes are those of the `.keras` file that it would make."""
-    _refuse(gates)
+    """Compute the cost of a Keras model in memory.
+
+    Args:
+        model: Keras model.
+        name: Its name in messages and in the result.
+        input_shape: (H, W, C); required if the model leaves a dimension open.
+        gates: Must have no limits, since these compare two models.
+
+    Returns:
+        The document of `verify_model`; `bytes` is the size of the model saved as a `.keras` file.
+
+    Raises:
+        UsageError: A gate is set.
+        ModelError: The model cannot be traced.
+    """
+    _reject_gates(gates)
     cost = cost_of_model(model, input_shape, name).to_dict()
     return {"model": {"path": name, **cost, "bytes": saved_bytes(model)}}
 
 
-def _refuse(gates: Gates) -> None:
+def _reject_gates(gates: Gates) -> None:
     if gates.enabled:
         raise UsageError(f"{', '.join(gates.enabled)} compares a student with its teacher: name a run, not a model")
 
 
 def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress: Progress) -> dict[str, Any]:
-    """Teacher and student of a run: their costs and ratios, their metrics on test, and the gates asked for.
+    """Compute the costs, ratios and test metrics of a run's teacher and student, and evaluate the gates.
 
-    Errors: RunError where the run is not finished or a file of it has changed; ModelError.
+    Args:
+        run: Folder of a finished run.
+        input_shape: (H, W, C) for the student; by default that of the run.
+        gates: Limits.
+        progress: Receives notes.
+
+    Returns:
+        The document that `kdcompress verify RUN --json` prints.
+
+    Raises:
+        RunError: The run is not finished, or one of its files has changed.
+        ModelError: A model cannot be opened or traced.
     """
     run.check_all(but=RESULT)
     outputs, classes = read_test_outputs(run), read_classes(run)
@@ -66,8 +104,8 @@ def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress
     costs = {"teacher": cost_of_teachers(teaching.teachers, teaching.names)}
     progress.note("counting the student ...")
     costs["student"] = _cost(run, "student", input_shape)
-    known = run.manifest().get("dataset", {})
-    data = {key: known[key] for key in ("name", "source") if key in known}
+    dataset = run.manifest().get("dataset", {})
+    data = {key: dataset[key] for key in ("name", "source") if key in dataset}
     result: dict[str, Any] = {"run": str(run.path), "dataset": data, "classes": classes}
     result |= {role: {**costs.get(role, {}), "metrics": metrics} for role, metrics in measures.items()}
     ratios, basis = _ratios(result["student"], result["teacher"])
@@ -90,13 +128,13 @@ def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress
 
 def _cost(run: RunFolder, role: str, input_shape: Shape | None) -> dict[str, Any]:
     model = open_model(run, role)
-    known = run.manifest().get("input_shape")
-    cost = cost_of_model(model, input_shape or (tuple(known) if known else None), f"the {role}")
+    recorded = run.manifest().get("input_shape")
+    cost = cost_of_model(model, input_shape or (tuple(recorded) if recorded else None), f"the {role}")
     return {**cost.to_dict(), "bytes": model_bytes(run / f"{role}.keras", model)}
 
 
 def _ratios(student: dict[str, Any], teacher: dict[str, Any]) -> tuple[dict[str, float | None], str]:
-    """student / teacher; where one of them has no FLOPs, MACs stand for both."""
+    """Compute student / teacher, and the basis of the FLOPs ratio: MACs if either model has no FLOPs."""
     basis = "flops" if student["flops"] and teacher["flops"] else "macs"
     pairs = {"params": "params", "flops": basis, "bytes": "bytes"}
     ratios = {name: student[key] / teacher[key] if teacher[key] else None for name, key in pairs.items()}
@@ -104,7 +142,6 @@ def _ratios(student: dict[str, Any], teacher: dict[str, Any]) -> tuple[dict[str,
 
 
 def _latency(run: RunFolder) -> float | None:
-    """What `bench` found, if it has been there."""
     if not run.has_file(BENCH):
         return None
     return latency_ratio(read_checked(run / BENCH, remedy(BENCH, run.path)))
@@ -112,14 +149,14 @@ def _latency(run: RunFolder) -> float | None:
 
 def _drop(result: dict[str, Any], classes: list[str]) -> tuple[str, float | None]:
     name = primary_metric(len(classes))
-    before, now = (result[role]["metrics"][name] for role in ("teacher", "student"))
-    return name, None if before is None or now is None else before - now
+    teacher, student = (result[role]["metrics"][name] for role in ("teacher", "student"))
+    return name, None if teacher is None or student is None else teacher - student
 
 
 def _subclasses(run: RunFolder) -> dict[str, Any] | None:
-    """How teacher and student use subclasses; None of a run of another method."""
-    kept = read_subclasses(run)
-    if kept is None:
+    """Compute how teacher and student use subclasses; None for a run without subclasses."""
+    outputs = read_subclasses(run)
+    if outputs is None:
         return None
-    roles = {"teacher": kept.teacher, "student": kept.student}
-    return {role: subclass_usage(assigned, kept.sizes, kept.known) for role, assigned in roles.items()}
+    assigned = {"teacher": outputs.teacher, "student": outputs.student}
+    return {role: subclass_usage(indices, outputs.sizes, outputs.known) for role, indices in assigned.items()}

@@ -11,7 +11,7 @@ from kdcompress.errors import ModelError, one_line
 from kdcompress.formats.saved_model.model import open_signature
 from kdcompress.models import resolve_image_shape
 from kdcompress.verification.costs._base import Cost, FileCosts, LayerCost, Shape
-from kdcompress.verification.costs._statistics import MAC_OPS, profile, uncounted
+from kdcompress.verification.costs._statistics import MAC_OPS, operation_flops, uncounted_type
 
 _OTHER = "(other)"
 _PIXEL_ARITHMETIC = frozenset(
@@ -33,7 +33,7 @@ def cost_of_saved_model(path: Path, input_shape: Shape | None) -> Cost:
     except Exception as exc:
         raise ModelError(f"{what} fails on an image of {'x'.join(map(str, shape))}: {one_line(exc)}") from exc
     pixels = _preprocessing(graph)
-    counts = profile(graph)
+    counts = operation_flops(graph)
     network = {name: count for name, count in counts.items() if name not in pixels}
     layers = _layers(graph, network)
     trainable = _params(signature.trainable_variables)
@@ -188,7 +188,7 @@ def _constants(graph: Any, params: int) -> list[str]:
 def _not_counted(graph: Any, pixels: set[str]) -> list[str]:
     where: dict[str, set[str]] = {}
     for operation in graph.get_operations():
-        kind = None if operation.name in pixels else uncounted(operation)
+        kind = None if operation.name in pixels else uncounted_type(operation)
         if kind:
             where.setdefault(kind, set()).add(_scope(operation.name))
     return [f"not counted: {kind} in {', '.join(sorted(scopes)[:5])}" for kind, scopes in where.items()]

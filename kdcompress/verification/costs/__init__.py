@@ -14,16 +14,24 @@ __all__ = ["Cost", "FileCosts", "LayerCost", "cost_of_file", "cost_of_model"]
 
 
 def cost_of_file(path: Path, input_shape: Shape | None) -> Cost:
-    """The cost of a model file on one image (H, W, C), by its kind.
+    """Compute the cost of a model file on one image.
 
-    `input_shape` is needed where the file leaves a size open. Errors: ModelError.
+    Args:
+        path: Model file or folder of any kind in `formats/`.
+        input_shape: (H, W, C); required if the model leaves a dimension open.
+
+    Returns:
+        The cost.
+
+    Raises:
+        ModelError: The file is of no known kind, or cannot be counted.
     """
     if not path.exists():
         raise ModelError(f"model file {path} does not exist")
-    kinds: list[FileCosts] = [registry.load("costs", name)() for name in registry.choices("costs")]
-    kind = next((one for one in kinds if one.owns(path)), None)
-    if kind is None:
-        *names, last = sorted(one.kind for one in kinds)
+    counters: list[FileCosts] = [registry.load("costs", name)() for name in registry.choices("costs")]
+    counter = next((counter for counter in counters if counter.owns(path)), None)
+    if counter is None:
+        *names, last = sorted(counter.kind for counter in counters)
         raise ModelError(f"a model file is {', '.join(names)} or {last}, got {path}")
     check_integrity(path)
-    return kind.count(path, input_shape)
+    return counter.count(path, input_shape)

@@ -1,4 +1,4 @@
-"""MACs from a layer's kernel and the shapes of one call: the count that knows nothing of TensorFlow's operations."""
+"""MACs computed from a layer's kernel and the shapes of one call, independent of TensorFlow's operations."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from kdcompress.verification.costs._base import Sizes, einsum_macs
 
 
 def layer_macs(layer: Any, inputs: list[Sizes], output: Sizes) -> int:
-    """MACs of one call of a Keras layer or operation itself, without the layers inside it; 0 if it has no formula.
+    """Compute the MACs of one call of a Keras layer or operation, without its sublayers.
 
-    `inputs` are the shapes of the call's tensors in order, `output` that of the first result, all with the batch.
-    A subclass counts as the Keras class it is made from.
+    Args:
+        layer: Layer or operation; a subclass counts as the Keras class that it derives from.
+        inputs: Shapes of the call's tensors in their order, with the batch.
+        output: Shape of the first result, with the batch.
+
+    Returns:
+        MACs; 0 for a class without a formula.
     """
     for base in type(layer).__mro__:
         if base.__name__ in _FORMULAS and base.__module__.startswith("keras."):
@@ -22,25 +27,25 @@ def layer_macs(layer: Any, inputs: list[Sizes], output: Sizes) -> int:
 
 
 def _positions(layer: Any, shape: Sizes) -> int:
-    """Batch and spatial positions of an image, without its channels."""
+    """Count the positions of a feature map over batch and space."""
     channels = 1 if layer.data_format == "channels_first" else -1
     return math.prod(shape) // shape[channels]
 
 
-def _numbers(kernel: Any) -> int:
+def _kernel_size(kernel: Any) -> int:
     return math.prod(int(size) for size in kernel.shape)
 
 
 def _conv(layer: Any, inputs: list[Sizes], output: Sizes) -> int:
-    return _positions(layer, output) * _numbers(layer.kernel)  # (k.., in / groups, out)
+    return _positions(layer, output) * _kernel_size(layer.kernel)  # (k.., in / groups, out)
 
 
 def _transposed(layer: Any, inputs: list[Sizes], output: Sizes) -> int:
-    return _positions(layer, inputs[0]) * _numbers(layer.kernel)  # each input position meets the whole kernel
+    return _positions(layer, inputs[0]) * _kernel_size(layer.kernel)  # the whole kernel at each input position
 
 
 def _separable(layer: Any, inputs: list[Sizes], output: Sizes) -> int:
-    kernels = _numbers(layer.depthwise_kernel) + _numbers(layer.pointwise_kernel)
+    kernels = _kernel_size(layer.depthwise_kernel) + _kernel_size(layer.pointwise_kernel)
     return _positions(layer, output) * kernels
 
 
@@ -53,18 +58,18 @@ def _einsum_dense(layer: Any, inputs: list[Sizes], output: Sizes) -> int:
 
 
 def _cell(layer: Any, inputs: list[Sizes], output: Sizes) -> int:
-    """One step of a recurrent cell (batch, units)."""
-    kernels = _numbers(layer.kernel) + _numbers(layer.recurrent_kernel)
+    """Compute the MACs of one step of a recurrent cell, whose output is (batch, units)."""
+    kernels = _kernel_size(layer.kernel) + _kernel_size(layer.recurrent_kernel)
     return output[0] * kernels
 
 
 def _conv_cell(layer: Any, inputs: list[Sizes], output: Sizes) -> int:
-    kernels = _numbers(layer.kernel) + _numbers(layer.recurrent_kernel)
+    kernels = _kernel_size(layer.kernel) + _kernel_size(layer.recurrent_kernel)
     return _positions(layer, output) * kernels
 
 
 def _multi_head(layer: Any, inputs: list[Sizes], output: Sizes) -> int:
-    """Scores and weighted sum; the projections are layers of their own. Inputs are (query, value, ..)."""
+    """Compute the MACs of scores and weighted sum; projections are layers of their own. Inputs: query, value, ..."""
     query, value = inputs[0], inputs[1]
     axes = layer._attention_axes
     queries, keys = (math.prod(shape[axis] for axis in axes) for shape in (query, value))

@@ -1,4 +1,4 @@
-"""What a model costs: the figures, and one row per layer."""
+"""Cost of a model, in total and by layer, and the interface that counts a kind of model file."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ Sizes = Sequence[int]
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One layer's share of the cost; a layer inside others is named "backbone/conv1".
+    """Cost of one layer.
 
-    `flops` is None for files whose operations have no FLOP statistics (ONNX, TFLite).
+    Attributes:
+        name: Path of the layer, such as "backbone/conv1".
+        kind: Class of the layer, or type of the operation.
+        params: Number of parameters.
+        macs: Multiply-accumulates.
+        flops: Floating-point operations; None for files without FLOP statistics (ONNX, TFLite).
     """
 
     name: str
@@ -29,11 +34,19 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one forward pass on one image costs (batch 1), and what is stored for it.
+    """Cost of one forward pass on one image (batch size 1); None stands for what a file does not tell.
 
-    `macs` are those of convolutions and matrix products alone; `flops` the profiler's total behind the preprocessing;
-    `weight_bytes` all weights as stored. None stands where a file does not say. `layers` are in the order of the
-    network; their params, MACs and FLOPs add up to the totals exactly.
+    Attributes:
+        params: Number of parameters.
+        trainable: Number of trainable parameters.
+        non_trainable: Number of the others.
+        macs: Multiply-accumulates of convolutions and matrix products.
+        flops: The profiler's total without the preprocessing.
+        preprocessing_flops: FLOPs of the preprocessing layers.
+        weight_bytes: Bytes of all weights as stored.
+        input_shape: (H, W, C).
+        layers: Costs by layer, in network order; they add up to the totals exactly.
+        warnings: What was not counted, or counted with doubt.
     """
 
     params: int
@@ -51,7 +64,17 @@ class Cost:
     def of_file(
         cls, layers: Sequence[LayerCost], weight_bytes: int, input_shape: Shape, warnings: Sequence[str]
     ) -> Cost:
-        """The cost of a file whose operations have no FLOP statistics and that says nothing of training."""
+        """Create the cost of a file without FLOP statistics and without information about training.
+
+        Args:
+            layers: Costs by layer.
+            weight_bytes: Bytes of all weights as stored.
+            input_shape: (H, W, C).
+            warnings: What was not counted.
+
+        Returns:
+            The cost, with totals summed over the layers.
+        """
         return cls(
             params=sum(layer.params for layer in layers),
             trainable=None,
@@ -66,7 +89,7 @@ class Cost:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON; `share` is a layer's fraction of the FLOPs, or of the MACs where FLOPs are not known."""
+        """Convert to JSON types; `share` is a layer's fraction of the FLOPs, or of the MACs if FLOPs are unknown."""
         return {
             "params": self.params,
             "trainable_params": self.trainable,
@@ -81,35 +104,50 @@ class Cost:
         }
 
     def _row(self, layer: LayerCost) -> dict[str, Any]:
-        part, whole = (layer.macs, self.macs) if self.flops is None else (layer.flops or 0, self.flops)
+        part, total = (layer.macs, self.macs) if self.flops is None else (layer.flops or 0, self.flops)
         row = {"name": layer.name, "kind": layer.kind, "params": layer.params}
-        return {**row, "macs": layer.macs, "flops": layer.flops, "share": part / whole if whole else 0.0}
+        return {**row, "macs": layer.macs, "flops": layer.flops, "share": part / total if total else 0.0}
 
 
 class FileCosts(ABC):
-    """How the cost of one kind of model file is counted; `kind` is the ending of the files, or what they are called."""
+    """Counts the cost of one kind of model file.
+
+    Attributes:
+        kind: Suffix of the files, or their name.
+    """
 
     kind: ClassVar[str]
 
     def owns(self, path: Path) -> bool:
-        """Whether a file or folder is of this kind: by default a file with the ending `kind`."""
+        """Return whether a file or folder is of this kind; by default, whether its suffix is `kind`."""
         return path.is_file() and path.suffix == self.kind
 
     @abstractmethod
     def count(self, path: Path, input_shape: Shape | None) -> Cost:
-        """The cost of a file on one image.
+        """Count the cost of a file on one image.
 
         Args:
-            path: The file, which `owns` takes.
-            input_shape: (H, W, C), needed where the file leaves a size open.
+            path: A file for which `owns` returns True.
+            input_shape: (H, W, C); required if the model leaves a dimension open.
+
+        Returns:
+            The cost.
 
         Raises:
-            ModelError: The file cannot be read, or leaves a size open that is not given.
+            ModelError: The file cannot be read, or the shape is incomplete or contradicts the model.
         """
 
 
 def einsum_macs(equation: str, *shapes: Sizes) -> int:
-    """MACs of an einsum of two or more operands: the product of the sizes of all its indices (0 for one operand)."""
+    """Compute the MACs of an einsum: the product of the sizes of all its indices.
+
+    Args:
+        equation: Einstein summation, such as "ab,bc->ac"; "..." is allowed.
+        *shapes: Shapes of the operands.
+
+    Returns:
+        MACs; 0 for a single operand.
+    """
     sizes: dict[str, int] = {}
     operands = equation.replace(" ", "").split("->")[0].split(",")
     for labels, shape in zip(operands, shapes, strict=True):

@@ -1,4 +1,4 @@
-"""FLOPs of TensorFlow operations: TensorFlow's profiler, keras-flops' statistics, and the ones that both lack."""
+"""FLOPs of TensorFlow operations: TensorFlow's profiler with keras-flops' statistics, and those that both lack."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from kdcompress.verification.costs._base import einsum_macs
 
-# Operations whose FLOPs are two per MAC.
+# Operations with two FLOPs per MAC
 MAC_OPS = frozenset(
     [
         "MatMul",
@@ -24,8 +24,8 @@ MAC_OPS = frozenset(
         "Conv3DBackpropInputV2",
     ]
 )
-# What the profiler counts as nothing and we leave so, because published figures do: data that only moves, and
-# activations and other functions of one element. Whatever else has no statistic is reported as not counted.
+# Operations counted as zero, as in published figures: data movement, activations and other element-wise functions.
+# All others without a statistic are reported as not counted.
 _FREE_NAMES = (
     "Const Placeholder PlaceholderWithDefault ReadVariableOp ResourceGather ResourceGatherNd VarHandleOp Identity "
     "IdentityN StopGradient PreventGradient Snapshot EnsureShape CheckNumerics Cast Bitcast Reshape Squeeze ExpandDims "
@@ -40,10 +40,14 @@ _FREE_NAMES = (
 _FREE = frozenset(_FREE_NAMES.split())
 
 
-def profile(graph: Any) -> dict[str, int]:
-    """FLOPs of each operation of a TensorFlow graph by its name, as TensorFlow's profiler reports them.
+def operation_flops(graph: Any) -> dict[str, int]:
+    """Count the FLOPs of each operation with TensorFlow's profiler.
 
-    Every operation's shapes must be static; weights may be variables, since statistics read shapes alone.
+    Args:
+        graph: TensorFlow graph with static shapes; weights may be variables.
+
+    Returns:
+        FLOPs by the name of the operation; operations with none are left out.
     """
     import tensorflow as tf
 
@@ -60,8 +64,15 @@ def profile(graph: Any) -> dict[str, int]:
     return {name: count for name, count in flops.items() if count}
 
 
-def uncounted(operation: Any) -> str | None:
-    """The type of a TensorFlow operation that computes something and has no FLOP statistic here, else None."""
+def uncounted_type(operation: Any) -> str | None:
+    """Check whether an operation computes numbers but has no FLOP statistic.
+
+    Args:
+        operation: TensorFlow operation.
+
+    Returns:
+        Its type, for a warning; None if it is counted.
+    """
     from tensorflow.python.framework import ops
 
     _register()
@@ -75,31 +86,31 @@ def uncounted(operation: Any) -> str | None:
 
 
 def _is_number(dtype: Any) -> bool:
-    # Integers are shapes and indices, and cost nothing here; a graph's variants and resources are handles.
+    # Integers are shapes and indices, which are not counted; variants and resources are handles
     return bool(dtype.is_floating or dtype.is_complex or dtype.is_quantized)
 
 
 def _register() -> None:
-    """Load keras-flops' statistics, and ours for what it and TensorFlow count as nothing or wrongly."""
+    """Register keras-flops' statistics, and our own where it and TensorFlow count nothing or wrongly."""
     if "keras_flops.flops_registory" in sys.modules:
         return
     from tensorflow.python.framework import ops
     from tensorflow.python.profiler.internal import flops_registry  # noqa: F401
 
     registry = ops._stats_registry._registry
-    registry.pop("AddV2,flops", None)  # keras-flops registers one that TensorFlow has by now
+    registry.pop("AddV2,flops", None)  # keras-flops registers one that TensorFlow now has itself
     importlib.import_module("keras_flops.flops_registory")
-    # TensorFlow's own divides the padded output by the strides, which is off by a quarter and more on small images.
+    # TensorFlow's statistic divides the padded output by the strides: an error of 25 % and more on small images
     registry.pop("Conv2DBackpropInput,flops", None)
     for kind, macs in (
         ("Einsum", _einsum),
         ("Conv2DBackpropInput", _transposed_conv),
         ("Conv3DBackpropInputV2", _transposed_conv),
     ):
-        ops.RegisterStatistics(kind, "flops")(_twice(macs))
+        ops.RegisterStatistics(kind, "flops")(_flops_from_macs(macs))
 
 
-def _twice(macs: Any) -> Any:
+def _flops_from_macs(macs: Any) -> Any:
     def flops(graph: Any, node: Any) -> Any:
         from tensorflow.python.framework import graph_util, ops
 
@@ -116,6 +127,6 @@ def _einsum(node: Any, shapes: list[list[int]]) -> int:
 
 
 def _transposed_conv(node: Any, shapes: list[list[int]]) -> int:
-    """Each input position meets the whole kernel (..., out, in) once; inputs are (sizes, kernel, small image)."""
+    """Multiply input positions by the size of the kernel (..., out, in); inputs: output sizes, kernel, input image."""
     _, kernel, image = shapes
     return math.prod(image) // kernel[-1] * math.prod(kernel)

@@ -1,4 +1,4 @@
-"""One trace of a Keras model on one image: which layer made which TensorFlow operation, and with what shapes."""
+"""Tracing of a Keras model on one image: which layer created which TensorFlow operation, with which shapes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ from typing import Any
 from kdcompress.verification.costs._analytic import layer_macs
 from kdcompress.verification.costs._base import Shape
 
-# Weightless layers at the entrance: they scale pixels, and are no part of the network whose FLOPs are compared.
+# Layers without trained weights at the input: they prepare pixels and do not count as part of the network
 _PREPROCESSING = frozenset(("Rescaling", "Normalization", "Resizing", "CenterCrop"))
-# What keras.applications' preprocess_input leaves in a functional model.
+# Operations that preprocess_input of keras.applications leaves in a functional model
 _PIXEL_ARITHMETIC = frozenset({"Add", "Subtract", "Multiply", "Divide", "TrueDivide", "GetItem", "Stack", "Cast"})
 
 
 @dataclass
 class Row:
-    """What is known of one layer from its calls: class, own weights, MACs from its shapes."""
+    """Record of one layer's calls.
+
+    Attributes:
+        kind: Class of the layer.
+        params: Number of its own weights, without those of sublayers.
+        analytic: MACs computed from shapes.
+    """
 
     kind: str
     params: int = 0
@@ -27,65 +33,81 @@ class Row:
 
 
 class Trace:
-    """The calls of a model's layers on one image, by path ("" is the model itself), in the order of the network."""
+    """Calls of a model's layers on one image.
+
+    Attributes:
+        graph: TensorFlow graph of the trace.
+        rows: Records by path of the layer, in network order; "" is the model itself.
+        preprocessing: Names of the operations of the preprocessing.
+    """
 
     def __init__(self, image: Any) -> None:
         self.graph = image.graph
         self.rows: dict[str, Row] = {}
-        self.preprocessing: set[str] = set()  # names of operations
+        self.preprocessing: set[str] = set()
         self._owners: dict[str, str] = {}
         self._path: str | None = None
         self._pixels = {image.name}
-        self._claimed: set[int] = set()
+        self._counted: set[int] = set()
 
     def owner(self, operation: str) -> str:
-        """The path of the innermost layer that made a TensorFlow operation."""
+        """Return the path of the innermost layer that created the TensorFlow operation of this name."""
         return self._owners.get(operation, "")
 
     def call(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], original: Callable[..., Any]) -> Any:
-        """Run one call of a layer or Keras operation, and note what it made."""
+        """Run and record one call of a layer or Keras operation.
+
+        Args:
+            layer: Layer or operation.
+            args: Positional arguments of the call.
+            kwargs: Keyword arguments of the call.
+            original: The unpatched `__call__`.
+
+        Returns:
+            The result of the call.
+        """
         import tensorflow as tf
 
         if tf.compat.v1.get_default_graph() is not self.graph:
-            return original(layer, *args, **kwargs)  # inside a loop's body: the loop itself is reported
+            return original(layer, *args, **kwargs)  # in the body of a loop, which is reported itself
         outer, first = self._path, len(self.graph.get_operations())
         self._path = "" if outer is None else f"{outer}/{layer.name}".lstrip("/")
         row = self.rows.setdefault(self._path, Row(type(layer).__name__))
         with _unrolled(layer):
             result = original(layer, *args, **kwargs)
-        made = [operation.name for operation in self.graph.get_operations()[first:]]
-        for name in made:
+        created = [operation.name for operation in self.graph.get_operations()[first:]]
+        for name in created:
             self._owners.setdefault(name, self._path)
-        self._note(row, layer, [*args, *kwargs.values()], result, made)
+        self._record(row, layer, [*args, *kwargs.values()], result, created)
         self._path = outer
         return result
 
-    def _note(self, row: Row, layer: Any, args: list[Any], result: Any, made: list[str]) -> None:
+    def _record(self, row: Row, layer: Any, args: list[Any], result: Any, created: list[str]) -> None:
         import keras
 
         row.params += self._own_params(layer)
         leaves, outputs = keras.tree.flatten(args), [t for t in keras.tree.flatten(result) if hasattr(t, "shape")]
         if outputs:
             row.analytic += layer_macs(layer, [_shape(t) for t in leaves if hasattr(t, "shape")], _shape(outputs[0]))
-        if self._scales_pixels(layer, leaves):
+        if self._is_preprocessing(layer, leaves):
             self._pixels |= {tensor.name for tensor in outputs}
-            self.preprocessing |= set(made)
+            self.preprocessing |= set(created)
 
     def _own_params(self, layer: Any) -> int:
-        """Weights that no layer inside has claimed: those are noted first, since their calls end first."""
-        mine = [w for w in getattr(layer, "weights", ()) if id(w) not in self._claimed]
-        self._claimed |= {id(w) for w in mine}
-        return sum(math.prod(w.shape) for w in mine)
+        """Count the weights that no sublayer has counted; sublayers are recorded first, since their calls end first."""
+        own = [w for w in getattr(layer, "weights", ()) if id(w) not in self._counted]
+        self._counted |= {id(w) for w in own}
+        return sum(math.prod(w.shape) for w in own)
 
-    def _scales_pixels(self, layer: Any, leaves: list[Any]) -> bool:
-        """Whether a call sees the image alone, and nothing that was learned."""
+    def _is_preprocessing(self, layer: Any, leaves: list[Any]) -> bool:
+        """Return whether a call's only input is the image, without trained weights."""
         name, module = type(layer).__name__, type(layer).__module__
         arithmetic = name in _PIXEL_ARITHMETIC and module.startswith("keras.src.ops.")
         if not arithmetic and (name not in _PREPROCESSING or layer.trainable_weights):
             return False
         tensors = [leaf for leaf in leaves if hasattr(leaf, "graph")]
-        learned = any(hasattr(leaf, "assign") for leaf in leaves)
-        return bool(tensors) and not learned and all(self._is_image(tensor) for tensor in tensors)
+        has_variables = any(hasattr(leaf, "assign") for leaf in leaves)
+        return bool(tensors) and not has_variables and all(self._is_image(tensor) for tensor in tensors)
 
     def _is_image(self, tensor: Any) -> bool:
         while tensor.name not in self._pixels and tensor.op.type in ("Identity", "Cast"):
@@ -94,14 +116,22 @@ class Trace:
 
 
 def trace(model: Any, input_shape: Shape) -> Trace:
-    """Trace a built Keras model on one float image of (H, W, C) at inference."""
+    """Trace a Keras model at inference on one float image.
+
+    Args:
+        model: A built model.
+        input_shape: (H, W, C).
+
+    Returns:
+        The trace.
+    """
     import tensorflow as tf
 
     traces: list[Trace] = []
 
     def forward(image: Any) -> Any:
         traces.append(Trace(image))
-        with _listening(traces[-1]), _inlined():
+        with _patched_calls(traces[-1]), _inlined():
             return model(image, training=False)
 
     function = tf.function(forward, autograph=False, jit_compile=False)
@@ -110,7 +140,8 @@ def trace(model: Any, input_shape: Shape) -> Trace:
 
 
 @contextmanager
-def _listening(trace: Trace) -> Iterator[None]:
+def _patched_calls(trace: Trace) -> Iterator[None]:
+    """Route all calls of layers through the trace."""
     import keras
 
     original = keras.Operation.__call__
@@ -123,7 +154,7 @@ def _listening(trace: Trace) -> Iterator[None]:
 
 @contextmanager
 def _inlined() -> Iterator[None]:
-    """Functions inside the model become plain operations: Keras hides grouped convolutions in one for XLA."""
+    """Inline functions inside the model: Keras wraps grouped convolutions in one for XLA."""
     import tensorflow as tf
 
     before = tf.config.functions_run_eagerly()
@@ -136,7 +167,7 @@ def _inlined() -> Iterator[None]:
 
 @contextmanager
 def _unrolled(layer: Any) -> Iterator[None]:
-    """A recurrent layer as its steps, one after the other: the body of a loop would be counted once, or never."""
+    """Unroll a recurrent layer, since the body of a loop would be counted once or not at all."""
     import keras
 
     if not isinstance(layer, keras.layers.RNN):

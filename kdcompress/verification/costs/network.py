@@ -1,4 +1,4 @@
-"""The cost of a Keras model: the profiler's FLOPs layer by layer, and MACs counted twice over."""
+"""Cost of a Keras model: the profiler's FLOPs by layer, and MACs counted in two independent ways."""
 
 from __future__ import annotations
 
@@ -9,39 +9,60 @@ from typing import Any
 from kdcompress.errors import ModelError, one_line
 from kdcompress.models import declared_shape, resolve_image_shape
 from kdcompress.verification.costs._base import Cost, LayerCost, Shape
-from kdcompress.verification.costs._statistics import MAC_OPS, profile, uncounted
+from kdcompress.verification.costs._statistics import MAC_OPS, operation_flops, uncounted_type
 from kdcompress.verification.costs._trace import Trace, trace
 
-OTHER = "(other)"  # the row of what belongs to no layer
-TOLERANCE = 0.05  # how far the two counts of MACs may differ before it is said
+OTHER = "(other)"  # row of the operations that belong to no layer
+TOLERANCE = 0.05  # relative difference of the two counts of MACs above which a warning is issued
 
 
 def cost_of_model(model: Any, input_shape: Shape | None, name: str | None = None) -> Cost:
-    """The cost of a Keras model on one image (H, W, C); `input_shape` is needed where the model leaves a size open.
+    """Compute the cost of a Keras model on one image.
 
-    FLOPs are the profiler's. MACs are counted from layers' kernels and shapes, and from the FLOPs of the graph's
-    convolutions and matrix products; a layer has the larger of the two, since either can only miss work (a formula
-    that of a custom layer, the graph that of an operation without statistic), and a difference becomes a warning.
-    A model that was not built yet is built. Errors: ModelError, which speaks of the model by `name`.
+    FLOPs are the profiler's. MACs are counted from the layers' kernels and shapes, and from the FLOPs of the graph's
+    convolutions and matrix products. A layer gets the larger count, since either can only miss work (formulas that of
+    custom layers, the graph that of operations without a statistic); a difference becomes a warning.
+
+    Args:
+        model: Keras model; it is built if necessary.
+        input_shape: (H, W, C); required if the model leaves a dimension open.
+        name: Name of the model in errors.
+
+    Returns:
+        The cost.
+
+    Raises:
+        ModelError: The model cannot be run on an image of this shape, or cannot be traced.
     """
     traced, shape = _traced(model, input_shape, name)
     return _cost(model, traced, shape)
 
 
 def flops_of_model(model: Any, input_shape: Shape | None) -> int:
-    """The FLOPs of `cost_of_model` alone."""
+    """Count the FLOPs of a Keras model on one image, as `cost_of_model` does.
+
+    Args:
+        model: Keras model; it is built if necessary.
+        input_shape: (H, W, C); required if the model leaves a dimension open.
+
+    Returns:
+        FLOPs without those of the preprocessing.
+
+    Raises:
+        ModelError: The model cannot be traced.
+    """
     flops, _, _ = _by_layer(_traced(model, input_shape, None)[0])
     return flops.total()
 
 
 def _traced(model: Any, input_shape: Shape | None, name: str | None) -> tuple[Trace, Shape]:
-    what = name or f"model {model.name}"
-    shape = resolve_image_shape(declared_shape(model, what), input_shape, what)
+    name = name or f"model {model.name}"
+    shape = resolve_image_shape(declared_shape(model, name), input_shape, name)
     try:
         _build(model, shape)
         return trace(model, shape), shape
     except Exception as exc:
-        raise ModelError(f"{what} fails on an image of {'x'.join(map(str, shape))}: {one_line(exc)}") from exc
+        raise ModelError(f"{name} fails on an image of {'x'.join(map(str, shape))}: {one_line(exc)}") from exc
 
 
 def _cost(model: Any, traced: Trace, shape: Shape) -> Cost:
@@ -64,16 +85,16 @@ def _cost(model: Any, traced: Trace, shape: Shape) -> Cost:
         weight_bytes=_bytes(model.weights),
         input_shape=shape,
         layers=tuple(layers),
-        warnings=(*_not_counted(traced), *_disagreements(traced, graph_macs)),
+        warnings=(*_uncounted_warnings(traced), *_mac_warnings(traced, graph_macs)),
     )
 
 
 def _by_layer(traced: Trace) -> tuple[Counter[str], Counter[str], int]:
-    """FLOPs and graph MACs of each path behind the preprocessing, and the preprocessing's FLOPs."""
+    """Count FLOPs and graph MACs by path without the preprocessing, and the FLOPs of the preprocessing."""
     flops: Counter[str] = Counter()
     macs: Counter[str] = Counter()
     preprocessing = 0
-    for name, count in profile(traced.graph).items():
+    for name, count in operation_flops(traced.graph).items():
         if name in traced.preprocessing:
             preprocessing += count
             continue
@@ -83,22 +104,22 @@ def _by_layer(traced: Trace) -> tuple[Counter[str], Counter[str], int]:
     return flops, macs, preprocessing
 
 
-def _not_counted(traced: Trace) -> list[str]:
-    where: dict[str, list[str]] = {}
+def _uncounted_warnings(traced: Trace) -> list[str]:
+    paths: dict[str, list[str]] = {}
     for operation in traced.graph.get_operations():
-        kind = None if operation.name in traced.preprocessing else uncounted(operation)
+        kind = None if operation.name in traced.preprocessing else uncounted_type(operation)
         if kind:
-            where.setdefault(kind, []).append(traced.owner(operation.name) or OTHER)
-    return [f"not counted: {kind} in {_names(paths)}" for kind, paths in where.items()]
+            paths.setdefault(kind, []).append(traced.owner(operation.name) or OTHER)
+    return [f"not counted: {kind} in {_names(owners)}" for kind, owners in paths.items()]
 
 
-def _disagreements(traced: Trace, graph_macs: Counter[str]) -> list[str]:
-    rows = {path: (row.analytic, graph_macs[path]) for path, row in traced.rows.items()}
-    apart = {path: pair for path, pair in rows.items() if abs(pair[0] - pair[1]) > TOLERANCE * max(pair)}
-    if not apart:
+def _mac_warnings(traced: Trace, graph_macs: Counter[str]) -> list[str]:
+    pairs = {path: (row.analytic, graph_macs[path]) for path, row in traced.rows.items()}
+    differing = {path: pair for path, pair in pairs.items() if abs(pair[0] - pair[1]) > TOLERANCE * max(pair)}
+    if not differing:
         return []
-    shapes, graph = (sum(pair[i] for pair in apart.values()) for i in (0, 1))
-    names = _names([path or OTHER for path in apart])
+    shapes, graph = (sum(pair[i] for pair in differing.values()) for i in (0, 1))
+    names = _names([path or OTHER for path in differing])
     return [f"the two counts of MACs disagree: {shapes:,} from layers' shapes, {graph:,} from the graph, in {names}"]
 
 
@@ -109,7 +130,7 @@ def _names(paths: list[str]) -> str:
 
 
 def _build(model: Any, shape: Shape) -> None:
-    """Make the weights of a model that has none yet: a trace cannot."""
+    """Create the weights of an unbuilt model, which tracing cannot do."""
     import keras
     import numpy as np
 
