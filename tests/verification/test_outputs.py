@@ -138,7 +138,7 @@ def test_a_run_keeps_its_answers_on_validation_and_the_votes(tmp_path: Path) -> 
     held = RunFolder(run.path)
     files = held.manifest()["files"]
     del files["outputs/val.npz"]
-    held.note(files=files)
+    held.update_manifest(files=files)
     assert kdcompress.verify(run.path)["student"]["metrics"]["threshold"] is None
 
 
