@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kdcompress.data import MODES, read_image
 from kdcompress.errors import DataError, ModelError
-from kdcompress.exporting import Opened, find_format, open_exported
+from kdcompress.exporting import ExportedModel, find_format, open_exported
 from kdcompress.files import write_text
 from kdcompress.metrics.softmax import softmax
 from kdcompress.models import Forward, check_image_size, declared_shape, load_saved_model
@@ -24,7 +24,7 @@ from kdcompress.teachers import are_probabilities
 _BATCH = 64
 
 
-def open_model(path: Path) -> Opened:
+def open_model(path: Path) -> ExportedModel:
     """A model to run, from a .keras file, a run folder (its student), or a file that `export` wrote."""
     if find_format(path):
         opened = open_exported(path)
@@ -42,7 +42,7 @@ def open_model(path: Path) -> Opened:
     return _opened(load_saved_model(path), RunFolder(path.parent))
 
 
-def _opened(model: Any, run: RunFolder) -> Opened:
+def _opened(model: Any, run: RunFolder) -> ExportedModel:
     known = run.manifest() if run.is_run() else {}
     height, width, channels = declared_shape(model, "the model") or known.get("input_shape") or (None, None, None)
     if height is None or width is None or channels not in (1, 3, 4):
@@ -51,10 +51,10 @@ def _opened(model: Any, run: RunFolder) -> Opened:
             "predict needs one fixed size with 1, 3 or 4 channels"
         )
     check_image_size((height, width, channels), "the model")
-    return Opened(Forward(model), (height, width, channels), known.get("classes"))
+    return ExportedModel(Forward(model), (height, width, channels), known.get("classes"))
 
 
-def predict(model: Opened, paths: list[Path]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def predict(model: ExportedModel, paths: list[Path]) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """({"image", "class", "probability"} for each readable file, reasons by path for the others).
 
     The probability is the softmax of the largest logit (a model that ends in probabilities is taken as it is).
@@ -83,7 +83,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_text(path, text.getvalue())
 
 
-def _classify(model: Opened, images: NDArray[np.uint8], names: list[str]) -> list[dict[str, Any]]:
+def _classify(model: ExportedModel, images: NDArray[np.uint8], names: list[str]) -> list[dict[str, Any]]:
     outputs = model.run(images).astype(np.float64)
     if len(bad := np.flatnonzero(~np.isfinite(outputs).reshape(len(outputs), -1).all(axis=-1))):
         raise ModelError(

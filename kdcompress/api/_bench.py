@@ -15,7 +15,7 @@ from kdcompress.runs.schemas import Benchmark
 from kdcompress.trust import trusting_code
 
 if TYPE_CHECKING:
-    from kdcompress.benchmarking._request import Request
+    from kdcompress.benchmarking._request import BenchRequest
 
 
 def bench(
@@ -58,9 +58,9 @@ def bench(
         UsageError: An argument is out of its range, or the sources are neither one run nor files.
         KDCompressError: A model, the run or the data cannot be used.
     """
-    from kdcompress.benchmarking._request import make_request
+    from kdcompress.benchmarking._request import make_bench_request
 
-    request = make_request(
+    request = make_bench_request(
         threads,
         batch_sizes,
         duration=duration,
@@ -83,7 +83,7 @@ def bench(
     return Benchmark.of(measure(of_files(files, request), request, listener))
 
 
-def _bench_run(run: RunFolder, request: Request, data_dir: Path | None, progress: Progress) -> Benchmark:
+def _bench_run(run: RunFolder, request: BenchRequest, data_dir: Path | None, progress: Progress) -> Benchmark:
     from kdcompress.benchmarking._bench import measure
     from kdcompress.benchmarking._lineup import RESULT
     from kdcompress.benchmarking._run_lineup import of_run

@@ -14,7 +14,7 @@ from kdcompress.runs.schemas import Export
 from kdcompress.trust import trusting_code
 
 if TYPE_CHECKING:
-    from kdcompress.exporting._request import Request
+    from kdcompress.exporting._request import ExportRequest
 
 
 def export(
@@ -62,9 +62,9 @@ def export(
         ExportError: No file could be made.
         KDCompressError: The model, the run or the data cannot be used.
     """
-    from kdcompress.exporting._request import make_request
+    from kdcompress.exporting._request import make_export_request
 
-    request = make_request(
+    request = make_export_request(
         formats,
         precisions,
         opset=opset,
@@ -87,7 +87,7 @@ def export(
             return Export.of(_export_alone(given, Path(out) if out else None, request, input_shape, listener))
     if out is not None or input_shape is not None:
         raise UsageError("a run's exports go into the run, at its data's size; --out and --input-shape are for a model")
-    from kdcompress.exporting._of_run import export_run
+    from kdcompress.exporting._run_export import export_run
 
     with given.lock(), trusting_code(trust_code):
         return Export.of(export_run(given, request, data, listener))
@@ -96,11 +96,11 @@ def export(
 def _export_alone(
     given: Path | InMemory,
     out: Path | None,
-    request: Request,
+    request: ExportRequest,
     input_shape: tuple[int, int, int] | None,
     progress: Progress,
 ) -> dict[str, Any]:
-    from kdcompress.exporting._alone import export_file, export_loaded
+    from kdcompress.exporting._standalone import export_file, export_loaded
 
     if isinstance(given, Path):
         return export_file(given, out, request, input_shape, progress)

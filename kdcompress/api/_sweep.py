@@ -101,10 +101,10 @@ def _run_sweep(
     trust_code: bool,
     progress: Progress | None,
 ) -> SweepResult:
-    from kdcompress.sweeping._sweep import Request, run_sweep
+    from kdcompress.sweeping._sweep import SweepRequest, run_sweep
 
     with trusting_code(trust_code):
-        return SweepResult.of(run_sweep(Request(base, space, out, jobs, storage), progress or Progress()))
+        return SweepResult.of(run_sweep(SweepRequest(base, space, out, jobs, storage), progress or Progress()))
 
 
 def default_sweep(recipe: Recipe) -> Path:

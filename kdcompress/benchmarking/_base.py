@@ -20,7 +20,7 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Opened:
+class RuntimeSession:
     """A model ready to run: `prepare` makes raw pixels (batch, ...) what the file takes, `invoke` runs on that."""
 
     prepare: Callable[[Images], Any]
@@ -83,7 +83,7 @@ class Runtime(ABC):
         """What a file takes; ModelError if it is no model of this runtime, or takes other than one tensor."""
 
     @abstractmethod
-    def open(self, path: Path, threads: int, shape: Shape) -> Opened:
+    def open(self, path: Path, threads: int, shape: Shape) -> RuntimeSession:
         """Open a file to run on the CPU in `threads` threads, with images (batch, ...) of `shape`; ModelError."""
 
     @abstractmethod

@@ -14,7 +14,7 @@ from kdcompress.benchmarking._base import Images
 from kdcompress.benchmarking._fresh import measure_fresh
 from kdcompress.benchmarking._lineup import Group, Lineup, Subject, batches
 from kdcompress.benchmarking._machine import OthersLoad, describe_machine, load_warning
-from kdcompress.benchmarking._request import Request, cores
+from kdcompress.benchmarking._request import BenchRequest, cores
 from kdcompress.benchmarking._result import Measured, comparisons, gates, model_entry, slower_int8, unsettled
 from kdcompress.benchmarking._statistics import BLOCK, CONFIDENCE, RESAMPLES
 from kdcompress.benchmarking._timing import Call, Contender, Plan, take_turns
@@ -23,7 +23,7 @@ from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
 
 
-def measure(lineup: Lineup, request: Request, progress: Progress) -> dict[str, Any]:
+def measure(lineup: Lineup, request: BenchRequest, progress: Progress) -> dict[str, Any]:
     """Time all models of a line-up; Ctrl-C ends it with what was finished (`interrupted`), if anything was.
 
     Errors: UsageError for a gate with one model, and for image files where models take no images; ModelError for a
@@ -64,7 +64,7 @@ def measure(lineup: Lineup, request: Request, progress: Progress) -> dict[str, A
 class _Work:
     """What has been measured so far."""
 
-    request: Request
+    request: BenchRequest
     progress: Progress
 
     def __post_init__(self) -> None:
@@ -111,7 +111,7 @@ class _Work:
             self.progress.end()
 
 
-def _check(lineup: Lineup, request: Request) -> None:
+def _check(lineup: Lineup, request: BenchRequest) -> None:
     subjects = [subject for group in lineup.groups for subject in group.subjects]
     if request.max_slowdown is not None and len(subjects) < 2:
         raise UsageError("--max-slowdown compares two models: name another file, the reference first, or a run")
@@ -155,7 +155,7 @@ def _image_size(subject: Subject) -> tuple[int, int, int]:
     return height, width, channels
 
 
-def _settings(request: Request) -> dict[str, Any]:
+def _settings(request: BenchRequest) -> dict[str, Any]:
     return {
         "threads": list(request.threads),
         "batch_sizes": list(request.batch_sizes),
@@ -171,7 +171,7 @@ def _told(runtimes: list[str]) -> dict[str, Any]:
     return {name: make_runtime(name).settings() for name in runtimes}
 
 
-def _too_many(request: Request) -> str | None:
+def _too_many(request: BenchRequest) -> str | None:
     if max(request.threads) <= cores():
         return None
     return f"{max(request.threads)} threads are more than the {plural(cores(), 'core')} that this process may use"

@@ -12,7 +12,7 @@ import numpy as np
 from kdcompress import registry
 from kdcompress.benchmarking import make_runtime, runtimes_for
 from kdcompress.benchmarking._base import Images, Shape
-from kdcompress.benchmarking._request import Request
+from kdcompress.benchmarking._request import BenchRequest
 from kdcompress.errors import UsageError
 from kdcompress.exporting import find_format
 from kdcompress.models import check_image_size
@@ -82,7 +82,7 @@ class Lineup:
     skipped: list[str] = field(default_factory=list)
 
 
-def of_files(paths: Sequence[Path], request: Request) -> Lineup:
+def of_files(paths: Sequence[Path], request: BenchRequest) -> Lineup:
     """Line up model files on random pixels, 0 to 255, each on all its runtimes; all are compared with the first.
 
     Raises:
@@ -105,7 +105,7 @@ def of_files(paths: Sequence[Path], request: Request) -> Lineup:
     return Lineup([Group(subjects[0], subjects[1:])], inputs)
 
 
-def refuse_idle(request: Request, runtimes: Collection[str]) -> None:
+def refuse_idle(request: BenchRequest, runtimes: Collection[str]) -> None:
     """UsageError for a chosen runtime that is not among those in use."""
     for name in request.runtimes:
         if name not in runtimes:
@@ -113,7 +113,7 @@ def refuse_idle(request: Request, runtimes: Collection[str]) -> None:
             raise UsageError(f"--runtime {name} runs {suffixes} files, and none is to be timed; leave it out")
 
 
-def wanted_images(request: Request) -> int:
+def wanted_images(request: BenchRequest) -> int:
     """How many images a benchmark goes through."""
     return max(_IMAGES, 2 * max(request.batch_sizes))
 
@@ -125,7 +125,7 @@ def batches(images: Images, batch_size: int) -> list[Images]:
     return [images[part] for part in np.split(index, n)]
 
 
-def _most_images(shape: Shape, request: Request) -> int:
+def _most_images(shape: Shape, request: BenchRequest) -> int:
     """How many random images of a shape memory may hold, two batches at least."""
     return max(2 * max(request.batch_sizes), _MOST_VALUES // math.prod(shape))
 
@@ -134,7 +134,7 @@ def _random(shape: Shape, n: int) -> Images:
     return np.random.default_rng(_SEED).integers(0, 256, (n, *shape), np.uint8)
 
 
-def _runtimes_of(path: Path, request: Request) -> list[str]:
+def _runtimes_of(path: Path, request: BenchRequest) -> list[str]:
     """The runtimes that a file is timed on, which are installed."""
     runtimes = runtimes_for(path, request.runtimes) if path.is_file() else []
     if not runtimes:

@@ -16,7 +16,7 @@ _LONGEST_S = 3600.0
 
 
 @dataclass(frozen=True)
-class Request:
+class BenchRequest:
     """Threads and batch sizes (every pair of them is timed), seconds a model, the gate, and what to run on."""
 
     threads: tuple[int, ...]
@@ -33,7 +33,7 @@ class Request:
         return [(threads, batch_size) for threads in self.threads for batch_size in self.batch_sizes]
 
 
-def make_request(
+def make_bench_request(
     threads: Iterable[int] | None = None,
     batch_sizes: Iterable[int] = (1,),
     *,
@@ -42,7 +42,7 @@ def make_request(
     input_shape: tuple[int, ...] | None = None,
     end_to_end: str | Path | None = None,
     runtimes: Iterable[str] = (),
-) -> Request:
+) -> BenchRequest:
     """The request; without `threads` it is one thread, and as many as there are cores.
 
     Errors: UsageError for counts below 1, for a duration that is not above 0 or above an hour, for a slowdown not
@@ -52,7 +52,7 @@ def make_request(
         raise UsageError(f"--duration must be above 0 and at most {_LONGEST_S:g} seconds, got {duration}")
     if max_slowdown is not None and not (max_slowdown > 0 and math.isfinite(max_slowdown)):
         raise UsageError(f"--max-slowdown must be a number above 0 (student time / teacher time), got {max_slowdown}")
-    return Request(
+    return BenchRequest(
         _counts("--threads", (1, cores()) if threads is None else threads),
         _counts("--batch-size", batch_sizes),
         float(duration),

@@ -8,12 +8,12 @@ from typing import Any
 
 from kdcompress.benchmarking import make_runtime, runtimes_for
 from kdcompress.benchmarking._lineup import RESULT, Group, Lineup, Subject, refuse_idle, wanted_images
-from kdcompress.benchmarking._request import Request
+from kdcompress.benchmarking._request import BenchRequest
 from kdcompress.data import Dataset
 from kdcompress.digests import content_digest
 from kdcompress.errors import RunError, UsageError
 from kdcompress.exporting import PRECISIONS
-from kdcompress.exporting._calibration import spread
+from kdcompress.exporting._calibration import evenly_spaced_indices
 from kdcompress.exporting._pipeline import read_list
 from kdcompress.exporting._teacher import TeacherFile, TeacherFiles, export_teacher
 from kdcompress.pipeline.reopening import open_data
@@ -23,7 +23,7 @@ from kdcompress.runs.integrity import read_run_recipe
 from kdcompress.runs.names import EXPORTS
 
 
-def of_run(run: RunFolder, request: Request, data_dir: Path | None, progress: Progress) -> Lineup:
+def of_run(run: RunFolder, request: BenchRequest, data_dir: Path | None, progress: Progress) -> Lineup:
     """Line up the teacher and every exported student of a run, runtime by runtime, on images of its test split.
 
     Args:
@@ -47,7 +47,7 @@ def of_run(run: RunFolder, request: Request, data_dir: Path | None, progress: Pr
     for runtime in runtimes:
         make_runtime(runtime).require()
     dataset = open_data(run, read_run_recipe(run), data_dir, progress)
-    rows = spread(len(dataset.test), wanted_images(request))
+    rows = evenly_spaced_indices(len(dataset.test), wanted_images(request))
     images = dataset.test.images[rows]
     teachers = export_teacher(run, dataset, sorted({entry["format"] for entry in entries}), progress)
     groups = []
@@ -68,7 +68,7 @@ def of_run(run: RunFolder, request: Request, data_dir: Path | None, progress: Pr
 def _reference(
     teacher: TeacherFile,
     runtime: str,
-    request: Request,
+    request: BenchRequest,
     teachers: TeacherFiles,
     dataset: Dataset,
     rows: Sequence[int],
@@ -93,7 +93,7 @@ def _by_precision(entry: dict[str, Any]) -> tuple[int, str]:
     return PRECISIONS.index(precision) if precision in PRECISIONS else len(PRECISIONS), precision
 
 
-def _exports(run: RunFolder, request: Request) -> tuple[list[dict[str, Any]], list[str]]:
+def _exports(run: RunFolder, request: BenchRequest) -> tuple[list[dict[str, Any]], list[str]]:
     """The exports to time, one for each of their runtimes, and a sentence on each that is not."""
     listed = read_list(run / EXPORTS, run.path)
     if not listed.get("artefacts"):

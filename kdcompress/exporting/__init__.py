@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kdcompress import registry
 from kdcompress.errors import ModelError
-from kdcompress.exporting._base import PRECISIONS, Format, Opened, Options
+from kdcompress.exporting._base import PRECISIONS, ExportedModel, Format, Options
 from kdcompress.runs.integrity import check_integrity
 
 
@@ -25,7 +25,7 @@ def find_format(path: Path) -> Format | None:
     return named
 
 
-def open_exported(path: Path, threads: int = 1) -> Opened:
+def open_exported(path: Path, threads: int = 1) -> ExportedModel:
     """Open a model file of any export format on the CPU; ModelError if it is none or cannot be opened."""
     if not path.exists():
         raise ModelError(f"model file {path} does not exist")
@@ -36,4 +36,4 @@ def open_exported(path: Path, threads: int = 1) -> Opened:
     return kind.open(path, threads)
 
 
-__all__ = ["PRECISIONS", "Format", "Opened", "Options", "find_format", "make_format", "open_exported"]
+__all__ = ["PRECISIONS", "ExportedModel", "Format", "Options", "find_format", "make_format", "open_exported"]

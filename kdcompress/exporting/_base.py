@@ -31,7 +31,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Opened:
+class ExportedModel:
     """A model file, opened: `run` maps raw pixels (n, H, W, C), 0 to 255, any n, to logits (n, classes)."""
 
     run: Callable[[Images], Logits]
@@ -62,5 +62,5 @@ class Format(ABC):
         """
 
     @abstractmethod
-    def open(self, path: Path, threads: int = 1) -> Opened:
+    def open(self, path: Path, threads: int = 1) -> ExportedModel:
         """Open a file of this format to run it on the CPU; ModelError if it cannot be."""

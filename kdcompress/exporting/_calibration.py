@@ -40,7 +40,7 @@ def from_train(train: Samples, size: int) -> Calibration:
 def from_folder(folder: Path, input_shape: tuple[int, int, int], size: int, progress: Progress) -> Calibration:
     """`size` of the image files in `folder` (or all of fewer), evenly spread over it; DataError if one is damaged."""
     paths = find_images([folder])
-    chosen = [paths[index] for index in spread(len(paths), size)]
+    chosen = [paths[index] for index in evenly_spaced_indices(len(paths), size)]
     height, width = input_shape[:2]
     if (found := image_size(chosen[0])) != (height, width):
         progress.note(f"images of {folder} are scaled to {height}x{width} ({chosen[0].name} has {found[0]}x{found[1]})")
@@ -48,7 +48,7 @@ def from_folder(folder: Path, input_shape: tuple[int, int, int], size: int, prog
     return Calibration(str(folder), images, [str(path) for path in chosen])
 
 
-def spread(total: int, size: int | None) -> list[int]:
+def evenly_spaced_indices(total: int, size: int | None) -> list[int]:
     """`size` indices spread evenly over `total`, or all of them."""
     if size is None or size >= total:
         return list(range(total))

@@ -34,14 +34,14 @@ class Network:
         """The tensor that the function takes."""
         return _signature(self.input_shape)
 
-    def layer_of(self, operator: str) -> str | None:
+    def find_layer_by_type(self, operator: str) -> str | None:
         """The layer in which the first operator of that type stands, or None if the graph has none."""
         for node in self.function.get_concrete_function().graph.as_graph_def().node:
             if node.op == operator:
-                return self.layer_in(node.name)
+                return self.layer_name(node.name)
         return None
 
-    def layer_in(self, node: str) -> str:
+    def layer_name(self, node: str) -> str:
         """The innermost layer in the name of a graph's node (`model_1/block_1/conv_1/Conv2D` -> `conv`)."""
         for part in reversed(node.split("/")):
             for name in (part, re.sub(r"_\d+$", "", part)):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.data import LazyImages, iter_blocks
-from kdcompress.exporting._base import FP32, Images, Logits, Opened
+from kdcompress.exporting._base import FP32, ExportedModel, Images, Logits
 from kdcompress.metrics.classification import METRIC_NAMES, compute_metrics, primary_metric, top1
 from kdcompress.metrics.comparison import recall_change
 
@@ -53,7 +53,7 @@ class Reference:
         return Reference(self.source, self.images[index], ids, self.logits[index], labels, self.classes)
 
 
-def compare(opened: Opened, reference: Reference, precision: str, max_metric_drop: float) -> dict[str, Any]:
+def check_parity(opened: ExportedModel, reference: Reference, precision: str, max_metric_drop: float) -> dict[str, Any]:
     """{"parity", "metrics", "metric_drop", "recall_change", "passed", "reasons"} of an exported model.
 
     fp32 passes if no logit is further off than 1e-4 of the largest |logit|, and top-1 changes only where the first two
@@ -85,7 +85,7 @@ def compare(opened: Opened, reference: Reference, precision: str, max_metric_dro
     return {**result, "passed": not reasons, "reasons": reasons}
 
 
-def changed_answers(entry: dict[str, Any]) -> str | None:
+def agreement_warning(entry: dict[str, Any]) -> str | None:
     """A warning about a file of `exports.json` that passed although it answers otherwise on many images."""
     changed = 1 - entry["parity"]["top1_agreement"]
     if not entry["passed"] or changed <= 1 - UNLABELLED_AGREEMENT:
@@ -96,7 +96,7 @@ def changed_answers(entry: dict[str, Any]) -> str | None:
     return f"{entry['path']} answers otherwise than the Keras model on {share}; it passes{why}"
 
 
-def _logits(opened: Opened, images: Images | LazyImages) -> list[Logits]:
+def _logits(opened: ExportedModel, images: Images | LazyImages) -> list[Logits]:
     """The answers in batches of each of the BATCHES, from one reading of the images."""
     found: list[list[Logits]] = [[] for _ in BATCHES]
     for block in iter_blocks(images, _READ):

@@ -14,8 +14,8 @@ from kdcompress.errors import ExportError, RunError
 from kdcompress.exporting._base import INT8
 from kdcompress.exporting._calibration import Calibration
 from kdcompress.exporting._network import INPUT, OUTPUT, Network
-from kdcompress.exporting._parity import Reference, changed_answers, compare
-from kdcompress.exporting._request import Job, Request
+from kdcompress.exporting._parity import Reference, agreement_warning, check_parity
+from kdcompress.exporting._request import ExportRequest, Job
 from kdcompress.files import move_into_place, scratch_folder, size_of
 from kdcompress.leftovers import is_partial, remove_path
 from kdcompress.paths import safe_join
@@ -52,7 +52,7 @@ class Exporter:
         self.digest = network.digest
 
     def execute(
-        self, request: Request, progress: Progress, on_file: Callable[[Path], None] = lambda path: None
+        self, request: ExportRequest, progress: Progress, on_file: Callable[[Path], None] = lambda path: None
     ) -> dict[str, Any]:
         """{"artefacts", "failures", "passed"}: what the list says of the files made, and what could not be made.
 
@@ -75,7 +75,7 @@ class Exporter:
                             raise
                         failures.append({"format": job.name, "precision": job.precision, "reason": str(exc)})
                         continue
-                    if doubt := changed_answers(made[-1]):
+                    if doubt := agreement_warning(made[-1]):
                         progress.warn(doubt)
                     self._record(made[-1])
                     on_file(self.root / made[-1]["path"])
@@ -85,13 +85,13 @@ class Exporter:
         passed = not failures and all(entry["passed"] for entry in made)
         return {"artefacts": made, "failures": failures, "passed": passed}
 
-    def _make(self, job: Job, request: Request) -> dict[str, Any]:
+    def _make(self, job: Job, request: ExportRequest) -> dict[str, Any]:
         calibration = self.calibration if job.precision == INT8 else None
         images = None if calibration is None else calibration.images
         with scratch_folder(self.folder) as scratch:
             part = scratch / job.file_name(self.stem)
             job.format.write(self.network, part, job.precision, request.options, images, self._metadata(job))
-            verdict = compare(
+            verdict = check_parity(
                 job.format.open(part), self.references(job.precision), job.precision, request.max_metric_drop
             )
             path = self.folder / job.file_name(self.stem, failed=not verdict["passed"])

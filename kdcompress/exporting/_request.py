@@ -30,7 +30,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Request:
+class ExportRequest:
     """The jobs of an export, and how they are done and judged."""
 
     jobs: tuple[Job, ...]
@@ -47,7 +47,7 @@ class Request:
         return any(job.precision == INT8 for job in self.jobs)
 
 
-def make_request(
+def make_export_request(
     formats: str | Iterable[str] = ("onnx", "tflite"),
     precisions: str | Iterable[str] = ("fp32",),
     *,
@@ -57,7 +57,7 @@ def make_request(
     parity_samples: int | None = None,
     calibration: str | Path | None = None,
     calibration_samples: int = SIZE,
-) -> Request:
+) -> ExportRequest:
     """The request for every format in every precision that it has (`all` stands for all of them).
 
     Errors: UsageError with the choices; for an opset outside 13 to 18; for a count below 1; where no format has one of
@@ -84,7 +84,7 @@ def make_request(
     pairs = [(name, kind, precision) for name, kind in kinds.items() for precision in wanted]
     if input_type != INPUT_TYPES[0] and not ("tflite" in kinds and INT8 in wanted):
         raise UsageError("--input-type is for --format tflite --precision int8")
-    return Request(
+    return ExportRequest(
         tuple(Job(name, kind, precision) for name, kind, precision in pairs if precision in kind.precisions),
         tuple(f"{name} {p}" for name, kind, p in pairs if p in named and p not in kind.precisions),
         Options(opset, input_type),

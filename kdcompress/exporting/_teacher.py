@@ -18,11 +18,11 @@ from kdcompress.digests import content_digest, json_digest
 from kdcompress.errors import ExportError, ModelError, RunError
 from kdcompress.exporting import make_format
 from kdcompress.exporting._base import FP32, Images
-from kdcompress.exporting._calibration import spread
+from kdcompress.exporting._calibration import evenly_spaced_indices
 from kdcompress.exporting._network import freeze
 from kdcompress.exporting._parity import Reference
 from kdcompress.exporting._pipeline import Exporter, read_list
-from kdcompress.exporting._request import make_request
+from kdcompress.exporting._request import make_export_request
 from kdcompress.pipeline.opening import reopen_teaching
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
@@ -89,7 +89,7 @@ def _exported(teacher: Teacher, dataset: Dataset, formats: Sequence[str], progre
             for name in missing:
                 try:
                     exporter = _exporter(teacher, dataset, folder)
-                    (entry,) = exporter.execute(make_request(name, (FP32,)), progress)["artefacts"]
+                    (entry,) = exporter.execute(make_export_request(name, (FP32,)), progress)["artefacts"]
                     entries[name] = entry
                 except (ExportError, ModelError) as exc:
                     failures[name] = TeacherFile(None, FP32, [str(exc)])
@@ -102,7 +102,7 @@ def _exported(teacher: Teacher, dataset: Dataset, formats: Sequence[str], progre
 
 
 def _exporter(teacher: Teacher, dataset: Dataset, folder: Path) -> Exporter:
-    rows = spread(len(dataset.test), _COMPARED)
+    rows = evenly_spaced_indices(len(dataset.test), _COMPARED)
     some = dataset.test.take(np.asarray(rows, np.int64))
     images = teacher.fit.prepare(teacher.images(some.images)[:])
     # Its answers are taken anew: those that the run kept are logits, also of a teacher that ends in softmax

@@ -37,7 +37,7 @@ _WORKER = "kdcompress.sweeping._worker"
 
 
 @dataclass(frozen=True)
-class Request:
+class SweepRequest:
     """What a sweep is asked for: around which recipe, what is tried, in how many processes, and where it is kept."""
 
     base: Recipe
@@ -52,7 +52,7 @@ class Request:
         return self.storage or f"sqlite:///{(self.folder / STUDY).resolve()}"
 
 
-def run_sweep(request: Request, progress: Progress) -> dict[str, Any]:
+def run_sweep(request: SweepRequest, progress: Progress) -> dict[str, Any]:
     """Do what is not done yet of a sweep, and return the document that `kdcompress sweep --json` prints.
 
     Errors: RunError for a folder or storage of another sweep; UsageError.
@@ -92,7 +92,7 @@ def _told_of_storage(storage: str) -> Iterator[None]:
 def work_along(facts: dict[str, Any], number: int, progress: Progress) -> None:
     """Work on the trials of a sweep as one of several processes, counted from 1; `facts` are what it was told of it."""
     base, space = resolve(facts["recipe"]), Space.of(facts["space"])
-    request = Request(base, space, Path(facts["folder"]), storage=facts["storage"])
+    request = SweepRequest(base, space, Path(facts["folder"]), storage=facts["storage"])
     if base.deterministic:
         use_determinism()
     with trusting_code(facts["trust_code"]):
@@ -100,13 +100,13 @@ def work_along(facts: dict[str, Any], number: int, progress: Progress) -> None:
         _study(request, worker, number).work(worker.train, lambda others: None)
 
 
-def _study(request: Request, worker: Worker, number: int = 0) -> Study:
+def _study(request: SweepRequest, worker: Worker, number: int = 0) -> Study:
     """The study of all sweeps of this recipe on these data and models."""
     digest = json_digest([_known(request.base), worker.fingerprint])
     return Study(request.url, digest, request.space, FileLock(request.folder / ".queue.lock"), number)
 
 
-def _claim(request: Request) -> None:
+def _claim(request: SweepRequest) -> None:
     """Begin a sweep in the folder, or check that the one there is of the same recipe; what it tries may differ."""
     folder = request.folder
     if folder.exists() and not folder.is_dir():
@@ -134,7 +134,7 @@ def _known(base: Recipe) -> dict[str, Any]:
     return {**{key: plain[key] for key in plain if key not in ("baseline", "name", "seed")}, "method": method}
 
 
-def _in_processes(request: Request, progress: Progress) -> None:
+def _in_processes(request: SweepRequest, progress: Progress) -> None:
     """The trials in `jobs` processes, which divide the cores among them; waits for all."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = str(max(1, cores // request.jobs))
@@ -168,7 +168,7 @@ def _pass_on(children: list[subprocess.Popen[bytes]], progress: Progress) -> Non
             progress.warn(f"worker {number} ended early (exit {child.returncode}); see worker-{number}.log")
 
 
-def _finish(request: Request, study: Study, worker: Worker, progress: Progress) -> dict[str, Any]:
+def _finish(request: SweepRequest, study: Study, worker: Worker, progress: Progress) -> dict[str, Any]:
     """Choose on validation, then test the chosen setting and the baseline, and nothing else."""
     rows, space = [{**row, "test": None} for row in study.rows()], request.space
     if space.trials is None:

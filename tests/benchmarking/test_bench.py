@@ -18,7 +18,7 @@ import kdcompress
 from kdcompress import cache
 from kdcompress.benchmarking import _bench, _result, make_runtime
 from kdcompress.benchmarking._lineup import batches
-from kdcompress.benchmarking._request import make_request
+from kdcompress.benchmarking._request import make_bench_request
 from kdcompress.config.recipe import read_resolved
 from kdcompress.errors import MissingExtraError, ModelError, RunError, UsageError
 from kdcompress.exporting import _parity
@@ -312,4 +312,4 @@ def test_models_that_cannot_be_timed(tmp_path: Path, exported: Path, monkeypatch
 )
 def test_what_cannot_be_asked_for(choices: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        make_request(**choices)
+        make_bench_request(**choices)

@@ -19,7 +19,7 @@ from kdcompress.digests import content_digest
 from kdcompress.errors import ExportError, ModelError
 from kdcompress.exporting import Options, find_format, make_format, open_exported
 from kdcompress.exporting._network import Network, freeze
-from kdcompress.exporting._parity import Reference, compare
+from kdcompress.exporting._parity import Reference, check_parity
 
 KINDS = [(name, precision) for name in registry.choices("formats") for precision in make_format(name).precisions]
 METADATA = {"kdcompress": "1", "classes": [str(digit) for digit in range(10)], "input": {"range": [0, 255]}}
@@ -37,7 +37,7 @@ def test_every_format_and_precision_computes_the_same(
 ) -> None:
     path = write(network, tmp_path, name, precision, calibration)
     opened = open_exported(path)
-    verdict = compare(opened, reference, precision, max_metric_drop=0.01)
+    verdict = check_parity(opened, reference, precision, max_metric_drop=0.01)
     assert verdict["passed"], verdict["reasons"]
     assert verdict["parity"]["n"] == 500
     assert verdict["parity"]["batch_sizes"] == [1, 64]
@@ -100,7 +100,7 @@ def test_tflite_int8_takes_and_gives_what_was_asked_for(
     interpreter = Interpreter(str(path))
     assert interpreter.get_input_details()[0]["dtype"].__name__ == kind
     assert interpreter.get_output_details()[0]["dtype"].__name__ == kind
-    assert compare(open_exported(path), reference, "int8", 0.01)["passed"]
+    assert check_parity(open_exported(path), reference, "int8", 0.01)["passed"]
 
 
 def test_tflite_has_named_tensors_and_no_foreign_operator(network: Network, tmp_path: Path) -> None:

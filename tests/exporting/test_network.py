@@ -32,10 +32,10 @@ def test_it_holds_no_variable_no_dropout_and_no_shape_worked_out_at_run_time(net
 
 
 def test_layers_are_found_in_the_names_of_nodes(network: Network) -> None:
-    assert network.layer_in("classifier_1/block_1/depthwise_1/depthwise") == "depthwise"
-    assert network.layer_in("elsewhere/Conv2D") == "elsewhere/Conv2D"
-    assert network.layer_of("DepthwiseConv2dNative") == "depthwise"
-    assert network.layer_of("Erfinv") is None
+    assert network.layer_name("classifier_1/block_1/depthwise_1/depthwise") == "depthwise"
+    assert network.layer_name("elsewhere/Conv2D") == "elsewhere/Conv2D"
+    assert network.find_layer_by_type("DepthwiseConv2dNative") == "depthwise"
+    assert network.find_layer_by_type("Erfinv") is None
 
 
 def test_a_model_for_any_size_is_fixed_to_the_one_asked_for() -> None:

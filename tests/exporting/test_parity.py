@@ -13,9 +13,9 @@ import pytest
 from keras import Input, Sequential, layers
 
 from kdcompress.data import LazyImages
-from kdcompress.exporting import Opened, Options, make_format, open_exported
+from kdcompress.exporting import ExportedModel, Options, make_format, open_exported
 from kdcompress.exporting._network import Network, freeze
-from kdcompress.exporting._parity import Reference, compare
+from kdcompress.exporting._parity import Reference, check_parity
 from kdcompress.models import Forward
 
 
@@ -26,7 +26,7 @@ def exported(network: Network, tmp_path: Path) -> onnx.ModelProto:
     return onnx.load(path)
 
 
-def opened(model: onnx.ModelProto, folder: Path) -> Opened:
+def opened(model: onnx.ModelProto, folder: Path) -> ExportedModel:
     onnx.save(model, folder / "broken.onnx")
     return open_exported(folder / "broken.onnx")
 
@@ -36,7 +36,7 @@ def test_one_changed_weight_is_caught(exported: onnx.ModelProto, reference: Refe
     values = onnx.numpy_helper.to_array(weight).copy()
     values.flat[np.abs(values).argmax()] *= 1.1
     weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
-    verdict = compare(opened(exported, tmp_path), reference, "fp32", 0.01)
+    verdict = check_parity(opened(exported, tmp_path), reference, "fp32", 0.01)
     assert not verdict["passed"]
     assert "of the largest logit" in verdict["reasons"][0]
 
@@ -46,7 +46,7 @@ def test_a_dropped_preprocessing_is_caught(classifier: Any, reference: Reference
     path = tmp_path / "bare.onnx"
     make_format("onnx").write(freeze(bare, (28, 28, 1)), path, "fp32", Options(), None, {})
     for precision in ("fp32", "int8"):
-        assert not compare(open_exported(path), reference, precision, 0.01)["passed"]
+        assert not check_parity(open_exported(path), reference, precision, 0.01)["passed"]
 
 
 def test_a_swapped_channel_order_is_caught(tmp_path: Path) -> None:
@@ -58,18 +58,18 @@ def test_a_swapped_channel_order_is_caught(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     make_format("onnx").write(freeze(model, (8, 8, 3)), path, "fp32", Options(), None, {})
     right = open_exported(path)
-    assert compare(right, labelled, "fp32", 0.01)["passed"]
-    swapped = Opened(lambda batch: right.run(batch[..., ::-1]), right.input_shape, None)
-    verdict = compare(swapped, labelled, "fp16", 0.01)
+    assert check_parity(right, labelled, "fp32", 0.01)["passed"]
+    swapped = ExportedModel(lambda batch: right.run(batch[..., ::-1]), right.input_shape, None)
+    verdict = check_parity(swapped, labelled, "fp16", 0.01)
     assert not verdict["passed"]
     assert verdict["parity"]["flipped"]
     assert verdict["metric_drop"] == pytest.approx(1 - verdict["metrics"]["accuracy"])
 
 
-def answering(change: Callable[[np.ndarray], np.ndarray], reference: Reference) -> Opened:
+def answering(change: Callable[[np.ndarray], np.ndarray], reference: Reference) -> ExportedModel:
     """A model that gives the reference's logits, changed, whatever the size of its batches."""
     table = {image.tobytes(): row for image, row in zip(reference.images, change(reference.logits), strict=True)}
-    return Opened(lambda batch: np.stack([table[image.tobytes()] for image in batch]), (2, 2, 1), None)
+    return ExportedModel(lambda batch: np.stack([table[image.tobytes()] for image in batch]), (2, 2, 1), None)
 
 
 def made(logits: list[list[float]], labels: list[int] | None, classes: int) -> Reference:
@@ -84,7 +84,7 @@ def made(logits: list[list[float]], labels: list[int] | None, classes: int) -> R
 def test_the_figures_by_hand() -> None:
     reference = made([[10, 0, 0], [0, 8, 0], [0, 0, 6], [4, 5, 0]], [0, 1, 2, 0], 3)
     moved = np.array([[10, 0, 0], [0, 8, 0], [0, 0, 6.5], [6, 5, 0]], np.float32)
-    verdict = compare(answering(lambda _: moved, reference), reference, "int8", 0.0)
+    verdict = check_parity(answering(lambda _: moved, reference), reference, "int8", 0.0)
     parity = verdict["parity"]
     assert (parity["n"], parity["max_abs_diff"], parity["largest_logit"]) == (4, 2.0, 10.0)
     assert parity["mean_abs_diff"] == pytest.approx(2.5 / 12)
@@ -97,9 +97,9 @@ def test_the_figures_by_hand() -> None:
 
 def test_fp32_may_flip_ties_alone() -> None:
     tie = made([[10.0, 10.0005, 0.0], [10.0, 0.0, 0.0]], [1, 0], 3)
-    assert compare(answering(lambda x: x + np.array([0.0006, 0, 0]), tie), tie, "fp32", 0.0)["passed"]
+    assert check_parity(answering(lambda x: x + np.array([0.0006, 0, 0]), tie), tie, "fp32", 0.0)["passed"]
     clear = made([[1000.0, 0.0, 0.0], [0.0, 0.15, 0.0]], [0, 1], 3)
-    verdict = compare(answering(lambda x: x + np.array([0.09, -0.09, 0]), clear), clear, "fp32", 0.0)
+    verdict = check_parity(answering(lambda x: x + np.array([0.09, -0.09, 0]), clear), clear, "fp32", 0.0)
     assert verdict["reasons"] == ["top-1 differs on 1 images that are no ties"]
 
 
@@ -109,24 +109,24 @@ def test_the_limit_is_the_one_given() -> None:
     def flip_one(logits: np.ndarray) -> np.ndarray:
         return np.where(np.arange(10)[:, None] == 3, [0, 1, 0], logits).astype(np.float32)
 
-    assert compare(answering(flip_one, reference), reference, "int8", 0.1001)["passed"]
-    verdict = compare(answering(flip_one, reference), reference, "int8", 0.05)
+    assert check_parity(answering(flip_one, reference), reference, "int8", 0.1001)["passed"]
+    verdict = check_parity(answering(flip_one, reference), reference, "int8", 0.05)
     assert verdict["reasons"] == ["accuracy falls by 10.00 points, above 5"]
 
 
 def test_two_classes_are_judged_by_auc() -> None:
     reference = made([[0, 1], [0, 2], [0, -1], [0, -3]], [1, 1, 0, 0], 2)
-    swapped_order = compare(answering(lambda x: -x, reference), reference, "int8", 0.01)
+    swapped_order = check_parity(answering(lambda x: -x, reference), reference, "int8", 0.01)
     assert (swapped_order["metric"], swapped_order["metric_drop"]) == ("auc", 1.0)
     one_class = made([[0, 1], [0, 2]], [1, 1], 2)
-    assert compare(answering(lambda x: x, one_class), one_class, "int8", 0.01)["metric"] == "accuracy"
+    assert check_parity(answering(lambda x: x, one_class), one_class, "int8", 0.01)["metric"] == "accuracy"
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_values_that_are_not_finite_fail(precision: str, value: float) -> None:
     reference = made([[1, 0, 0], [0, 1, 0]], [0, 1], 3)
-    verdict = compare(answering(lambda x: x + np.array([value, 0, 0]), reference), reference, precision, 1.0)
+    verdict = check_parity(answering(lambda x: x + np.array([value, 0, 0]), reference), reference, precision, 1.0)
     assert verdict["reasons"] == ["it gives values that are not finite"]
     assert verdict["parity"]["max_abs_diff"] is None
     assert verdict["parity"]["top1_agreement"] == 0
@@ -134,8 +134,12 @@ def test_values_that_are_not_finite_fail(precision: str, value: float) -> None:
 
 def test_without_labels_top1_must_agree() -> None:
     reference = made([[1, 0, 0]] * 20, None, 3)
-    one = compare(answering(lambda x: np.where(np.arange(20)[:, None] < 1, -x, x), reference), reference, "int8", 0.01)
-    two = compare(answering(lambda x: np.where(np.arange(20)[:, None] < 2, -x, x), reference), reference, "int8", 0.01)
+    one = check_parity(
+        answering(lambda x: np.where(np.arange(20)[:, None] < 1, -x, x), reference), reference, "int8", 0.01
+    )
+    two = check_parity(
+        answering(lambda x: np.where(np.arange(20)[:, None] < 2, -x, x), reference), reference, "int8", 0.01
+    )
     assert (one["passed"], two["passed"]) == (True, False)
     assert two["metrics"] is None
     assert two["reasons"] == ["top-1 agrees on 90.0 % of the images, below 95 %"]
@@ -167,7 +171,7 @@ def test_images_are_read_once_for_all_sizes_of_batches() -> None:
     labels = pixels.reshape(600, -1)[:, :3].argmax(-1)
     reference = Reference("test", images, [str(i) for i in range(600)], run(pixels), labels, ["a", "b", "c"])
     sizes.clear()
-    verdict = compare(Opened(run, (4, 4, 1), None), reference, "fp32", 0.01)
+    verdict = check_parity(ExportedModel(run, (4, 4, 1), None), reference, "fp32", 0.01)
     assert verdict["passed"]
     assert verdict["parity"]["max_abs_diff"] == 0
     assert images.reads.tolist() == [1] * 600

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from kdcompress.errors import UsageError
-from kdcompress.exporting._request import make_request
+from kdcompress.exporting._request import make_export_request
 
 
 def files(*formats: str, precisions: tuple[str, ...] = ("fp32",)) -> list[str]:
-    return [job.file_name("m") for job in make_request(formats, precisions).jobs]
+    return [job.file_name("m") for job in make_export_request(formats, precisions).jobs]
 
 
 def test_every_format_in_every_precision_that_it_has() -> None:
@@ -24,8 +24,8 @@ def test_every_format_in_every_precision_that_it_has() -> None:
 
 
 def test_what_a_format_lacks_is_told_only_if_it_was_named() -> None:
-    assert make_request(["onnx", "tflite"], ["dynamic"]).skipped == ("onnx dynamic",)
-    assert make_request(["all"], ["all"]).skipped == ()
+    assert make_export_request(["onnx", "tflite"], ["dynamic"]).skipped == ("onnx dynamic",)
+    assert make_export_request(["all"], ["all"]).skipped == ()
 
 
 @pytest.mark.parametrize(
@@ -46,5 +46,5 @@ def test_what_a_format_lacks_is_told_only_if_it_was_named() -> None:
 )
 def test_wrong_usage_says_the_rule_and_what_came(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError) as caught:
-        make_request(**arguments)
+        make_export_request(**arguments)
     assert words in str(caught.value)

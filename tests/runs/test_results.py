@@ -17,8 +17,6 @@ from pydantic import ValidationError
 
 import kdcompress
 from kdcompress.api import recipe_of, verify_files
-from kdcompress.benchmarking._request import make_request as bench_request
-from kdcompress.exporting._request import make_request as export_request
 from kdcompress.files import write_json, write_text
 from kdcompress.runs.documents import read_checked
 from kdcompress.runs.schemas import FILES, PRINTED, Kept, Result
@@ -173,7 +171,7 @@ def test_a_verb_spells_its_arguments_out(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("verb", "inner"),
-    [("export", export_request), ("bench", bench_request), ("distill", recipe_of),
+    [("export", make_export_request), ("bench", make_bench_request), ("distill", recipe_of),
      ("sweep", recipe_of)],
 )  # fmt: skip
 def test_a_verb_has_the_defaults_of_what_checks_them(verb: str, inner: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from kdcompress.exporting._network import INPUT, OUTPUT
 
 
-def tidy(model: Any, layer_in: Callable[[str], str]) -> Any:
+def tidy(model: Any, layer_name: Callable[[str], str]) -> Any:
     """A copy of an ONNX model with nodes in the order of a walk from the output, and names counted in that order.
 
     Converters number their names through the life of a process, so that the same network gets other bytes each time.
@@ -32,7 +32,7 @@ def tidy(model: Any, layer_in: Callable[[str], str]) -> Any:
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     if not any(attribute.HasField("g") for node in graph.node for attribute in node.attribute):
         _reorder(graph)
-        _rename(graph, layer_in)
+        _rename(graph, layer_name)
     return tidied
 
 
@@ -66,13 +66,13 @@ def _copy(message: Any) -> Any:
     return copied
 
 
-def _rename(graph: Any, layer_in: Callable[[str], str]) -> None:
+def _rename(graph: Any, layer_name: Callable[[str], str]) -> None:
     """Name nodes and values by layer and operator, numbered where that is taken already."""
     taken: dict[str, int] = {INPUT: 1, OUTPUT: 1}
     names = {INPUT: INPUT, OUTPUT: OUTPUT, "": ""}
 
     def fresh(old: str, kind: str) -> str:
-        wanted = f"{re.sub(r'(__|:)[0-9]+', '', layer_in(old).split('/')[-1])}/{kind}"
+        wanted = f"{re.sub(r'(__|:)[0-9]+', '', layer_name(old).split('/')[-1])}/{kind}"
         taken[wanted] = taken.get(wanted, 0) + 1
         return wanted if taken[wanted] == 1 else f"{wanted}_{taken[wanted]}"
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kdcompress.errors import ExportError, ModelError
-from kdcompress.exporting._base import FP16, FP32, INT8, Format, Images, Logits, Opened, Options
+from kdcompress.exporting._base import FP16, FP32, INT8, ExportedModel, Format, Images, Logits, Options
 from kdcompress.exporting._network import INPUT, OUTPUT, Network
 from kdcompress.formats.onnx.model import open_session, run_bounded
 from kdcompress.formats.onnx.quantize import halve_weights, quantize
@@ -41,7 +41,7 @@ class Onnx(Format):
             halve_weights(model)
         elif precision == INT8 and calibration is not None:
             model = quantize(model, calibration)
-        model = tidy(model, network.layer_in)
+        model = tidy(model, network.layer_name)
         for key, value in metadata.items():
             model.metadata_props.add(key=key, value=value if isinstance(value, str) else json.dumps(value))
         onnx.checker.check_model(model, full_check=True)
@@ -51,7 +51,7 @@ class Onnx(Format):
         except ModelError as exc:
             raise ExportError(f"onnxruntime refuses what was exported: {exc}") from exc
 
-    def open(self, path: Path, threads: int = 1) -> Opened:
+    def open(self, path: Path, threads: int = 1) -> ExportedModel:
         """See Format.open; runs by onnxruntime's CPU provider."""
         session = open_session(path, threads)
         shape = _image_shape(session, path)
@@ -60,7 +60,7 @@ class Onnx(Format):
         def run(images: Images) -> Logits:
             return np.asarray(run_bounded(session, None, {name: images.astype(np.float32)}, str(path))[0])
 
-        return Opened(run, shape, read_classes(_metadata(session, path), path))
+        return ExportedModel(run, shape, read_classes(_metadata(session, path), path))
 
 
 def _metadata(session: Any, path: Path) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _convert(network: Network, opset: int) -> bytes:
         # tf2onnx only logs what it cannot convert, and leaves TensorFlow's operator in the file
         if not node.domain and not onnx.defs.has(node.op_type):
             raise ExportError(
-                f"ONNX cannot express operator {node.op_type} of layer {network.layer_in(node.name)}; "
+                f"ONNX cannot express operator {node.op_type} of layer {network.layer_name(node.name)}; "
                 "replace the layer, or export another --format"
             )
     assert [value.name for value in model.graph.output] == [OUTPUT] and model.graph.input[0].name == INPUT

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kdcompress.errors import ModelError
-from kdcompress.exporting._base import FP32, Format, Images, Logits, Opened, Options
+from kdcompress.exporting._base import FP32, ExportedModel, Format, Images, Logits, Options
 from kdcompress.exporting._network import Network, trace
 from kdcompress.files import read_json
 from kdcompress.formats.saved_model.model import open_signature
@@ -48,7 +48,7 @@ class SavedModel(Format):
         extra.parent.mkdir()
         extra.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
 
-    def open(self, path: Path, threads: int = 1) -> Opened:
+    def open(self, path: Path, threads: int = 1) -> ExportedModel:
         """See Format.open; runs by TensorFlow, whose threads are those of the process."""
         import tensorflow as tf
 
@@ -65,7 +65,7 @@ class SavedModel(Format):
             return np.asarray(logits)
 
         height, width, channels = shapes[0][1:]
-        return Opened(run, (height, width, channels), read_classes(_metadata(path), path))
+        return ExportedModel(run, (height, width, channels), read_classes(_metadata(path), path))
 
 
 def _metadata(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kdcompress.errors import ExportError, ModelError, one_line
-from kdcompress.exporting._base import DYNAMIC, FP16, FP32, INT8, Format, Images, Opened, Options
+from kdcompress.exporting._base import DYNAMIC, FP16, FP32, INT8, ExportedModel, Format, Images, Options
 from kdcompress.exporting._network import Network
 from kdcompress.formats.tflite.model import METADATA, LiteRunner, open_interpreter, read_metadata
 from kdcompress.metadata import read_classes
@@ -44,7 +44,7 @@ class TFLite(Format):
         if precision == INT8:
             _refuse_float_operators(path)
 
-    def open(self, path: Path, threads: int = 1) -> Opened:
+    def open(self, path: Path, threads: int = 1) -> ExportedModel:
         """See Format.open; runs by LiteRT's interpreter."""
         interpreter = open_interpreter(path, threads)
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
@@ -53,7 +53,7 @@ class TFLite(Format):
             given = ", ".join(f"{value['name']} {value['shape_signature'].tolist()}" for value in inputs)
             raise ModelError(f"{path} takes {given}; it must take one image (batch, H, W, C) and give one output")
         classes = read_classes(read_metadata(path), path)
-        return Opened(LiteRunner(interpreter, inputs[0], outputs[0]), shape[1:], classes)
+        return ExportedModel(LiteRunner(interpreter, inputs[0], outputs[0]), shape[1:], classes)
 
 
 def _converter(network: Network, precision: str, input_type: str, calibration: Images | None) -> Any:
@@ -82,7 +82,7 @@ def _reason(exc: Exception, network: Network) -> str:
     if not found:
         return f"TFLite cannot express the model; export another --format ({one_line(exc, 120)})"
     operator = found[1]
-    layer = network.layer_of(operator)
+    layer = network.find_layer_by_type(operator)
     where = f" of layer {layer}" if layer else ""
     return f"TFLite cannot express operator {operator}{where}; replace the layer, or export another --format"
 

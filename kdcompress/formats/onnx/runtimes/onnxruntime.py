@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from kdcompress.benchmarking._base import Images, Opened, Runtime, Shape, Signature
+from kdcompress.benchmarking._base import Images, Runtime, RuntimeSession, Shape, Signature
 from kdcompress.errors import ModelError, one_line
 from kdcompress.leftovers import temporary_folder
 from kdcompress.paths import check_regular_file
@@ -49,7 +49,7 @@ class OnnxRuntime(Runtime):
             raise ModelError(f"{path} takes {given[0].name} of unknown rank; bench needs a batch of images")
         return Signature(sizes, session.get_modelmeta().custom_metadata_map.get("precision"))
 
-    def open(self, path: Path, threads: int, shape: Shape) -> Opened:
+    def open(self, path: Path, threads: int, shape: Shape) -> RuntimeSession:
         """See Runtime.open; pixels go in as the type that the file takes."""
         return _opened(_session(path, threads))
 
@@ -91,11 +91,11 @@ def _session(path: Path, threads: int, profile: str | None = None) -> Any:
         raise ModelError(f"{path} cannot be opened by onnxruntime: {one_line(exc)}") from exc
 
 
-def _opened(session: Any) -> Opened:
+def _opened(session: Any) -> RuntimeSession:
     image, run = session.get_inputs()[0], session.run
     kind = image.type.removeprefix("tensor(").removesuffix(")")
     dtype = _NUMPY.get(kind, kind)
-    return Opened(lambda images: {image.name: images.astype(dtype)}, lambda feed: run(None, feed))
+    return RuntimeSession(lambda images: {image.name: images.astype(dtype)}, lambda feed: run(None, feed))
 
 
 RUNTIME = OnnxRuntime

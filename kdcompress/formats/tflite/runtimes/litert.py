@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kdcompress.benchmarking._base import Images, Opened, Runtime, Shape, Signature
+from kdcompress.benchmarking._base import Images, Runtime, RuntimeSession, Shape, Signature
 from kdcompress.errors import ModelError, one_line
 from kdcompress.formats.tflite.model import read_metadata
 from kdcompress.paths import check_regular_file
@@ -35,7 +35,7 @@ class LiteRT(Runtime):
             raise ModelError(f"{path} takes {given[0]['name']} of unknown rank; bench needs a batch of images")
         return Signature(sizes, read_metadata(path).get("precision"))
 
-    def open(self, path: Path, threads: int, shape: Shape) -> Opened:
+    def open(self, path: Path, threads: int, shape: Shape) -> RuntimeSession:
         """See Runtime.open; a call sets the input, runs, and takes the output, as onnxruntime's does."""
         interpreter = _interpreter(path, threads)
         image, output = interpreter.get_input_details()[0], interpreter.get_output_details()[0]["index"]
@@ -52,7 +52,7 @@ class LiteRT(Runtime):
             interpreter.invoke()
             return interpreter.get_tensor(output)
 
-        return Opened(_preparation(image), invoke)
+        return RuntimeSession(_preparation(image), invoke)
 
     def operators(self, path: Path, threads: int, images: Images) -> None:
         """See Runtime.operators; LiteRT's interpreter has no profile in Python."""

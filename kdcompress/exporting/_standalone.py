@@ -14,7 +14,7 @@ from kdcompress.exporting._calibration import Calibration, from_folder
 from kdcompress.exporting._network import freeze
 from kdcompress.exporting._parity import Reference
 from kdcompress.exporting._pipeline import Exporter, References
-from kdcompress.exporting._request import Request
+from kdcompress.exporting._request import ExportRequest
 from kdcompress.models import Forward, declared_shape, load_saved_model, resolve_image_shape
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
@@ -28,7 +28,7 @@ _FEW = 20  # given images, below which agreement says little
 
 
 def export_file(
-    path: Path, out: Path | None, request: Request, input_shape: Shape | None, progress: Progress
+    path: Path, out: Path | None, request: ExportRequest, input_shape: Shape | None, progress: Progress
 ) -> dict[str, Any]:
     """Export a `.keras` file into `out` (by default NAME-exports beside it); see `export_loaded`."""
     if path.suffix != ".keras":
@@ -41,7 +41,7 @@ def export_file(
 
 
 def export_loaded(
-    model: Any, name: str, out: Path | None, request: Request, input_shape: Shape | None, progress: Progress
+    model: Any, name: str, out: Path | None, request: ExportRequest, input_shape: Shape | None, progress: Progress
 ) -> dict[str, Any]:
     """Export a Keras model in memory into `out` (by default NAME-exports in the current folder).
 
@@ -51,7 +51,7 @@ def export_loaded(
     return _export(model, name, name, out or Path(f"{name}-exports"), request, input_shape, None, progress)
 
 
-def _need_images(request: Request) -> None:
+def _need_images(request: ExportRequest) -> None:
     if request.needs_calibration and request.calibration is None:
         raise UsageError("int8 needs images to take its ranges from: give --calibration FOLDER")
 
@@ -61,7 +61,7 @@ def _export(
     what: str,
     stem: str,
     folder: Path,
-    request: Request,
+    request: ExportRequest,
     input_shape: Shape | None,
     classes: list[str] | None,
     progress: Progress,

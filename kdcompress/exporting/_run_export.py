@@ -11,11 +11,11 @@ import numpy as np
 from kdcompress.config.recipe import Recipe
 from kdcompress.data import Dataset, split_dataset
 from kdcompress.errors import RunError
-from kdcompress.exporting._calibration import Calibration, from_folder, from_train, spread
+from kdcompress.exporting._calibration import Calibration, evenly_spaced_indices, from_folder, from_train
 from kdcompress.exporting._network import freeze
 from kdcompress.exporting._parity import Reference
 from kdcompress.exporting._pipeline import LIST, Exporter
-from kdcompress.exporting._request import Request
+from kdcompress.exporting._request import ExportRequest
 from kdcompress.metrics.finite import check_finite
 from kdcompress.pipeline.reopening import open_data, open_model
 from kdcompress.progress import Progress
@@ -25,7 +25,7 @@ from kdcompress.runs.names import EXPORTS
 from kdcompress.runs.outputs import read_test_outputs
 
 
-def export_run(run: RunFolder, request: Request, data_dir: Path | None, progress: Progress) -> dict[str, Any]:
+def export_run(run: RunFolder, request: ExportRequest, data_dir: Path | None, progress: Progress) -> dict[str, Any]:
     """Export the student of a run into its exports/, compared on the test split.
 
     Errors: RunError where there is no student yet or its file has changed; DataError; ExportError.
@@ -63,10 +63,10 @@ def _test(run: RunFolder, dataset: Dataset, samples: int | None) -> Reference:
     ids, classes = outputs.ids.tolist(), list(dataset.classes)
     check_finite(outputs.logits["student"], outputs.ids, "student")
     whole = Reference("test", dataset.test.images, ids, outputs.logits["student"], outputs.labels, classes)
-    return whole.take(spread(len(ids), samples)) if samples else whole
+    return whole.take(evenly_spaced_indices(len(ids), samples)) if samples else whole
 
 
-def _calibration(request: Request, dataset: Dataset, recipe: Recipe, progress: Progress) -> Calibration | None:
+def _calibration(request: ExportRequest, dataset: Dataset, recipe: Recipe, progress: Progress) -> Calibration | None:
     if not request.needs_calibration:
         return None
     if request.calibration is not None:
