@@ -17,6 +17,8 @@ from pydantic import ValidationError
 
 import kdcompress
 from kdcompress.api import recipe_of, verify_files
+from kdcompress.benchmarking._request import make_bench_request
+from kdcompress.exporting._request import make_export_request
 from kdcompress.files import write_json, write_text
 from kdcompress.runs.documents import read_checked
 from kdcompress.runs.schemas import FILES, PRINTED, Kept, Result
