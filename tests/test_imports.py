@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent / "kdcompress"
 FILES = "formats/*/model.py"
 # From the top to the bottom; a room may import what stands below it, or its own.
 LAYERS = (
-    ("__main__",),
+    ("__main__", "testing"),
     ("cli",),
     ("api",),
     ("prediction", "reporting"),

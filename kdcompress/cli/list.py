@@ -19,4 +19,5 @@ def list_choices(
         if what is None:
             print(f"{room}:")
         for name in registry.choices(room):
-            print(f"  {name:<14} {registry.describe(room, name)}")
+            origin = registry.origin(room, name)
+            print(f"  {name:<14} {registry.describe(room, name)}{f'  ({origin})' if origin else ''}")

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, PrivateAttr
 
 from kdcompress import registry
 from kdcompress.config.settings import Section, build, shown
-from kdcompress.errors import RecipeError
+from kdcompress.errors import RecipeError, RunError
 from kdcompress.plugins import is_reference
 from kdcompress.trust import REMEDY, trusts_code
 
@@ -62,7 +62,7 @@ class Withheld(Choice):
         extra = self.__pydantic_extra__ or {}
         if attribute in extra:
             return extra[attribute]
-        raise RecipeError(f"the recipe of the run names code, {self._name}: {REMEDY}")
+        raise RunError(f"the run's recipe names {self._name}, code that runs only if you say so: {REMEDY}")
 
 
 def choose(section: str, settings: Any, from_run: bool = False) -> Any:

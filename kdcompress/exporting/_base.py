@@ -44,6 +44,8 @@ class Format(ABC):
 
     suffix: ClassVar[str]
     precisions: ClassVar[tuple[str, ...]]
+    reproducible: ClassVar[bool] = True
+    """Whether the same network gives the same bytes."""
 
     @abstractmethod
     def write(

@@ -27,6 +27,7 @@ class SavedModel(Format):
 
     suffix = ".saved_model"
     precisions = (FP32,)
+    reproducible = False
 
     def write(
         self,

@@ -1,0 +1,132 @@
+"""The contract of a distillation method; a subject is a Method with its settings, not yet bound to classes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.config.choices import choose
+from kdcompress.errors import RecipeError
+from kdcompress.methods import Classes, Method
+from kdcompress.testing._imports import check_light_import
+
+CLASSES = Classes(3, (2, 1, 3))
+_SHAPE, _BATCH, _EPOCHS = (8, 8, 1), 6, 5
+
+
+def check_settings(method: Method) -> None:
+    """Settings survive the way through a recipe, cannot be changed, and an unknown one is refused."""
+    settings = method.to_dict()
+    assert choose("method", settings).to_dict() == settings, "settings change on their way through a recipe"
+    try:
+        choose("method", {**settings, "no_such_setting": 1})
+    except RecipeError as exc:
+        assert "no_such_setting" in str(exc)
+    else:
+        raise AssertionError("a setting that the method does not have is taken")
+
+
+def check_import(method: Method) -> None:
+    """The method's module imports no heavy library."""
+    check_light_import(type(method))
+
+
+def check_weights(method: Method) -> None:
+    """All weights lie in [0, 1] in every epoch, and something is learned."""
+    for epoch in range(_EPOCHS):
+        targets, labels = method.weight_at(epoch), method.label_weight_at(epoch)
+        assert 0 <= targets <= 1, f"weight_at({epoch}) is {targets}"
+        assert 0 <= labels <= 1, f"label_weight_at({epoch}) is {labels}"
+    for name, extra in method.extra_losses.items():
+        assert extra.weight >= 0, f"extra loss {name} weighs {extra.weight}"
+    if not method.needs_targets:
+        assert method.weight_at(0) == 0, "a method that wants no targets gives them a weight"
+
+
+def check_heads(method: Method) -> None:
+    """Outputs of `head` numbers stand for one logit a class, of tensors and arrays; teacher and baseline share it."""
+    bound = method.bind(CLASSES)
+    head = bound.head(CLASSES)
+    outputs = _random((_BATCH, head))
+    logits = np.asarray(bound.class_logits(outputs))
+    assert logits.shape == (_BATCH, CLASSES.count), f"class_logits gives {logits.shape}"
+    assert np.isfinite(logits).all()
+    if bound.plain:
+        assert np.array_equal(logits, outputs), "a plain method's outputs are its class logits"
+    for role in (bound.for_teacher(), bound.for_baseline()):
+        assert not role.needs_targets, "teacher and baseline are trained without a teacher"
+        assert role.head(CLASSES) == head, "teacher, student and baseline have one head"
+
+
+def check_loss(method: Method) -> None:
+    """One finite loss a sample, also of extreme logits, lowest where the student does as the teacher."""
+    bound = method.bind(CLASSES)
+    if not bound.needs_targets:
+        return
+    head = bound.head(CLASSES)
+    targets = _random((_BATCH, head))
+    same, other = _loss(bound, targets, targets), _loss(bound, targets, _random((_BATCH, head), seed=1))
+    assert same.shape == (_BATCH,), f"targets_loss gives {same.shape}, not one value a sample"
+    assert same.mean() <= other.mean() + 1e-6, "the loss is not lowest where the student does as the teacher"
+    for scale in (0.0, 1e-4, 1e4):
+        loss = _loss(bound, scale * targets, scale * _random((_BATCH, head), seed=2))
+        assert np.isfinite(loss).all(), f"the loss of logits around {scale:g} is not finite"
+
+
+def check_training(method: Method) -> None:
+    """A student trains with the method for two epochs, and is saved and opened again with the same class logits."""
+    import keras
+
+    from kdcompress.config.sections import ViewsSection
+    from kdcompress.config.training import TrainingSection
+    from kdcompress.data import Samples
+    from kdcompress.models import Forward
+    from kdcompress.progress import Progress
+    from kdcompress.training.feed import Feed
+    from kdcompress.training.fitting import Phase, finalise, run_phase
+
+    bound = method.bind(CLASSES)
+    head, n = bound.head(CLASSES), 4 * _BATCH
+    images = np.random.default_rng(0).integers(0, 256, (n, *_SHAPE), np.uint8)
+    samples = Samples(images, np.arange(n) % CLASSES.count, np.arange(n).astype(str))
+    targets = {name: _random((n, 1, head)) for name in bound.wants} or None
+    extra = bound.extra_labels(samples.labels, np.arange(n) % sum(CLASSES.subclasses or ()))
+    feed = Feed(samples, ViewsSection(), targets, _BATCH, 0, extra_labels=extra, labels_with_targets=bound.needs_labels)
+    layers = keras.layers
+    student = keras.Sequential([keras.Input(_SHAPE), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(head)])
+    before = [np.array(value) for value in student.get_weights()]
+    with tempfile.TemporaryDirectory() as folder:
+        training = TrainingSection(epochs=2, batch_size=_BATCH)
+        phase = Phase("student", "contract", bound, training, Path(folder) / "checkpoint.npz")
+        state = run_phase(phase, student, feed, samples, Progress(), lambda rows: None)
+        assert len(state.rows) == training.epochs
+        assert any(not np.array_equal(*pair) for pair in zip(before, student.get_weights(), strict=True))
+        final = finalise(student, bound, _SHAPE)
+        final.save(Path(folder) / "student.keras")
+        again = keras.saving.load_model(Path(folder) / "student.keras", compile=False)
+    assert np.allclose(Forward(final)(images), Forward(again)(images), atol=1e-5)
+
+
+def _loss(method: Method, targets: NDArray[np.float32], outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    labels: Any = np.arange(len(outputs)) % CLASSES.count if method.needs_labels else None
+    named = dict.fromkeys(method.wants, targets)
+    return np.asarray(method.targets_loss(named, outputs, labels), np.float32)
+
+
+def _random(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(0, 2, shape).astype(np.float32)
+
+
+METHOD_CHECKS: tuple[Callable[[Method], None], ...] = (
+    check_settings,
+    check_import,
+    check_weights,
+    check_heads,
+    check_loss,
+    check_training,
+)

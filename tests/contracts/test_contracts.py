@@ -1,0 +1,145 @@
+"""Our own methods, data sets, models, formats, kinds of teachers and runtimes keep the contract that others do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import other_models
+import pytest
+from mhist_folder import mhist_folder
+from own_images import pictures
+
+from kdcompress import registry
+from kdcompress.config.choices import choose
+from kdcompress.data import Dataset, Samples
+from kdcompress.testing import (
+    DATASET_CHECKS,
+    FORMAT_CHECKS,
+    METHOD_CHECKS,
+    MODEL_CHECKS,
+    RUNTIME_CHECKS,
+    TEACHER_CHECKS,
+    RuntimeCase,
+    TeacherCase,
+)
+
+METHODS = (
+    {"name": "hinton"},
+    {"name": "hinton", "temperature": 0.5, "alpha": 1.0},
+    {"name": "none"},
+    {"name": "subclass"},
+    {"name": "subclass", "subclasses": [3, 1, 2]},
+    {"name": "subclass", "subclasses": "known"},
+    {"name": "subclass", "subclasses": 4, "intra_class": True, "alpha": 1.0},
+)
+DATASETS = tuple(registry.choices("datasets"))
+
+
+def every(checks: tuple[Callable[[Any], None], ...]) -> Any:
+    return pytest.mark.parametrize("check", checks, ids=lambda check: check.__name__)
+
+
+def names(room: str) -> Any:
+    return pytest.mark.parametrize("name", registry.choices(room))
+
+
+def test_every_method_is_here() -> None:
+    assert {settings["name"] for settings in METHODS} == set(registry.choices("methods"))
+
+
+@every(METHOD_CHECKS)
+@pytest.mark.parametrize("settings", METHODS, ids=str)
+def test_methods(check: Callable[[Any], None], settings: dict[str, Any]) -> None:
+    check(choose("method", settings))
+
+
+@pytest.fixture
+def source(name: str, tmp_path: Path, digits: Dataset, digits_dir: Path) -> Any:
+    """A data set of each kind, small."""
+    folder = tmp_path / "data"
+    if name == "mnist":
+        return choose("data", {"name": name, "dir": str(digits_dir)})
+    if name == "mhist":
+        mhist_folder(tmp_path, size=(224, 224))
+        return choose("data", {"name": name, "dir": str(tmp_path)})
+    if name == "arrays":
+        np.savez(tmp_path / "arrays.npz", x=digits.train.images[::13], y=digits.train.labels[::13])
+        return choose("data", {"name": name, "dir": str(tmp_path / "arrays.npz")})
+    if name == "ebhi-seg":
+        for kind in ("Normal", "Polyp"):
+            images = pictures(folder / kind, 40, ("image",), size=(224, 224))
+            for index, path in enumerate(sorted((images / "image").iterdir())):
+                path.rename(path.with_name(f"case{index}-{index}.png"))
+        return choose("data", {"name": name, "dir": str(folder), "classes": ["Normal", "Polyp"]})
+    pictures(folder, 20)
+    if name == "csv":
+        rows = [f"{path.relative_to(folder)},{path.parent.name}" for path in sorted(folder.rglob("*.png"))]
+        (folder / "images.csv").write_text("\n".join(["path,label", *rows]), encoding="utf-8")
+        return choose("data", {"name": name, "dir": str(folder), "file": str(folder / "images.csv")})
+    return choose("data", {"name": name, "dir": str(folder)})
+
+
+@every(DATASET_CHECKS)
+@pytest.mark.parametrize("name", DATASETS)
+def test_datasets(check: Callable[[Any], None], name: str, source: Any) -> None:
+    check(source)
+
+
+@every(MODEL_CHECKS)
+@names("models")
+def test_models(check: Callable[[Any], None], name: str) -> None:
+    check(registry.load("models", name))
+
+
+@every(FORMAT_CHECKS)
+@names("formats")
+def test_formats(check: Callable[[Any], None], name: str) -> None:
+    check(registry.load("formats", name))
+
+
+@pytest.fixture
+def model_file(suffix: str, tmp_path: Path, network: Any, small: Samples) -> Path:
+    """One network as a file of each kind."""
+    path = tmp_path / f"model{suffix}"
+    if suffix == ".onnx":
+        return other_models.onnx_file(network, path)
+    if suffix == ".tflite":
+        return other_models.tflite_file(network, path)
+    if suffix == ".npz":
+        logits = network.predict(small.images[:10] / 255.0, verbose=0).astype(np.float32)
+        np.savez(path, logits=logits, ids=small.ids[:10])
+    elif suffix:
+        network.save(path)
+    else:
+        other_models.saved_model(network, path)
+    return path
+
+
+KINDS_OF_TEACHERS = {"keras": ".keras", "logits": ".npz", "onnx": ".onnx", "saved_model": "", "tflite": ".tflite"}
+
+
+def test_every_kind_of_teacher_is_here() -> None:
+    assert sorted(KINDS_OF_TEACHERS) == registry.choices("teachers")
+
+
+@every(TEACHER_CHECKS)
+@pytest.mark.parametrize(("name", "suffix"), KINDS_OF_TEACHERS.items())
+def test_teachers(check: Callable[[Any], None], name: str, suffix: str, model_file: Path, small: Samples) -> None:
+    classes = tuple("0123456789")
+    check(TeacherCase(registry.load("teachers", name), model_file, small.take(np.arange(10)), classes))
+
+
+RUNTIMES = {"onnxruntime": ".onnx", "litert": ".tflite"}
+
+
+def test_every_runtime_is_here() -> None:
+    assert sorted(RUNTIMES) == registry.choices("runtimes")
+
+
+@every(RUNTIME_CHECKS)
+@pytest.mark.parametrize(("name", "suffix"), RUNTIMES.items())
+def test_runtimes(check: Callable[[Any], None], name: str, suffix: str, model_file: Path) -> None:
+    check(RuntimeCase(registry.load("runtimes", name), model_file))
