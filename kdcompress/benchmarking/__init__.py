@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kdcompress import registry
-from kdcompress.benchmarking._base import Images, Opened, Runtime, Shape, Signature
+from kdcompress.benchmarking._base import Images, Runtime, RuntimeSession, Shape, Signature
 
 
 def make_runtime(name: str) -> Runtime:
@@ -35,4 +35,4 @@ def runtimes_for(path: Path, chosen: Sequence[str] = ()) -> list[str]:
     return fitting if chosen else fitting[:1]
 
 
-__all__ = ["Images", "Opened", "Runtime", "Shape", "Signature", "make_runtime", "runtimes_for"]
+__all__ = ["Images", "Runtime", "RuntimeSession", "Shape", "Signature", "make_runtime", "runtimes_for"]

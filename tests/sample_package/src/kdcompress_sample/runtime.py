@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kdcompress.benchmarking import Images, Opened, Runtime, Shape, Signature
+from kdcompress.benchmarking import Images, Runtime, RuntimeSession, Shape, Signature
 from kdcompress.errors import ModelError
 
 _NUMPY = {1: "float32", 2: "uint8", 3: "int8"}
@@ -25,14 +25,14 @@ class OnnxReference(Runtime):
         metadata = {entry.key: entry.value for entry in _model(path).metadata_props}
         return Signature(tuple(sizes), metadata.get("precision"))
 
-    def open(self, path: Path, threads: int, shape: Shape) -> Opened:
+    def open(self, path: Path, threads: int, shape: Shape) -> RuntimeSession:
         """The reference evaluator, in one thread."""
         from onnx.reference import ReferenceEvaluator
 
         model = _model(path)
         (image,) = model.graph.input
         dtype, evaluator = _NUMPY[image.type.tensor_type.elem_type], ReferenceEvaluator(model)
-        return Opened(
+        return RuntimeSession(
             lambda images: {image.name: images.astype(dtype)},
             lambda feed: evaluator.run(None, feed),
         )
