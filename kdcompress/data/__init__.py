@@ -1,4 +1,4 @@
-"""Images and labels: data sets in `sources/`, stores, splits and views."""
+"""Data sets, lazy image stores, splits and augmented views."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 from kdcompress.config.choices import choose
 from kdcompress.config.recipe import Recipe
-from kdcompress.data.base import UNLABELLED, Dataset, DatasetSource, Samples, write_ids
-from kdcompress.data.images import MODES, Shape, find_images, image_size, read_image
+from kdcompress.data.base import Dataset, DatasetSource, write_ids
+from kdcompress.data.finding import find_images
+from kdcompress.data.images import MODES, Shape, image_size, read_image
 from kdcompress.data.npz import ArrayFile
+from kdcompress.data.samples import UNLABELLED, Samples
 from kdcompress.data.splits import Split, split_dataset, stratified_subset
 from kdcompress.data.stores import FileImages, Images, LazyImages, MappedImages, iter_blocks, resize_images
 from kdcompress.data.subclasses import merge_classes
@@ -20,13 +22,32 @@ from kdcompress.progress import Progress
 
 
 def load_data(recipe: Recipe, progress: Progress, folder: Path | None = None) -> Dataset:
-    """The data set of a recipe, from another folder if it was moved, its classes merged as the recipe asks."""
+    """Load the data set of a recipe.
+
+    Args:
+        recipe: The recipe.
+        progress: Receives notes and progress.
+        folder: Folder that replaces `data.dir`, if the data were moved.
+
+    Returns:
+        The data set, with classes merged into the recipe's superclasses.
+    """
     source = recipe.data.model_copy(update={"dir": str(folder)}) if folder else recipe.data
     return merge_classes(source.load(progress), recipe.superclasses)
 
 
 def make_source(settings: Mapping[str, Any]) -> DatasetSource:
-    """The data set that `settings` name ({"name": "mnist", "dir": ...}); RecipeError if they are wrong."""
+    """Create a data source from settings.
+
+    Args:
+        settings: Such as {"name": "mnist", "dir": ...}.
+
+    Returns:
+        The source.
+
+    Raises:
+        RecipeError: If the settings are invalid.
+    """
     source: DatasetSource = choose("data", settings)
     return source
 

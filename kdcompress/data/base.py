@@ -1,100 +1,41 @@
-"""What a data set is: labelled images in a train and a test part, and where they came from."""
+"""Data sets and data sources."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kdcompress.cache import cache_dir
 from kdcompress.config.choices import Choice
 from kdcompress.data.filesystem import exists, expand_user, is_folder
-from kdcompress.data.stores import Images, JoinedImages, content_bytes, take_images
+from kdcompress.data.samples import Samples, samples_digest
 from kdcompress.errors import DataError
 from kdcompress.files import write_text
 from kdcompress.progress import Progress
 
-UNLABELLED = -1
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Images (n, H, W, C) uint8, labels (n,) int64 counted from 0, and ids (n,) unique text.
-
-    An image without a label has UNLABELLED. `groups` (n,) name what must stay on one side of a split (a patient, a
-    scene), `subclasses` (n,) are finer labels, counted through all classes, where the data say so. `votes` (n, classes)
-    is how many annotators chose each class, `soft_labels` (n, classes) what is learned in place of the labels, rows
-    that sum to 1.
-    """
-
-    images: Images
-    labels: NDArray[np.int64]
-    ids: NDArray[np.str_]
-    groups: NDArray[np.str_] | None = None
-    subclasses: NDArray[np.int64] | None = None
-    votes: NDArray[np.int64] | None = None
-    soft_labels: NDArray[np.float32] | None = None
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, index: NDArray[np.int64]) -> Samples:
-        """The samples at `index`, in that order."""
-
-        def of(rows: Any) -> Any:
-            return None if rows is None else rows[index]
-
-        beside = (self.groups, self.subclasses, self.votes, self.soft_labels)
-        return Samples(take_images(self.images, index), self.labels[index], self.ids[index], *map(of, beside))
-
-    def join(self, other: Samples) -> Samples:
-        """These samples with the unlabelled `other` behind them; beside images, labels and ids, soft labels stay."""
-        images, soft_labels = JoinedImages(self.images, other.images), self.soft_labels
-        if soft_labels is not None:  # of which those of an image without label weigh nothing
-            soft_labels = np.concatenate(
-                [soft_labels, np.full((len(other), soft_labels.shape[-1]), 1 / soft_labels.shape[-1], "f4")]
-            )
-        labels, ids = np.append(self.labels, other.labels), np.append(self.ids, other.ids)
-        return Samples(images, labels, ids, soft_labels=soft_labels)
-
-    def digest(self) -> str:
-        """SHA-256 over shapes, pixels and labels."""
-        return samples_digest([self])
-
-
-def samples_digest(parts: Iterable[Samples]) -> str:
-    """SHA-256 over shapes, pixels (of files: their bytes) and labels of all parts."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(repr(part.images.shape).encode())
-        for piece in content_bytes(part.images):
-            digest.update(piece)
-        digest.update(np.ascontiguousarray(part.labels).data)
-        # "chances" is the former name of the soft labels, which the fingerprints of earlier runs contain
-        further = (("subclasses", part.subclasses), ("chances", part.soft_labels), ("votes", part.votes))
-        for key, values in further:
-            if values is not None:
-                digest.update(key.encode())
-                digest.update(np.ascontiguousarray(values).data)
-    return digest.hexdigest()
-
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set as loaded; `source` says in words where it came from, `notice` what to beware of.
+    """A loaded data set.
 
-    `val` is the validation part of data that come with one; of others it is carved from train. `subclasses` are the
-    names of finer classes by class, where there are such.
+    Attributes:
+        name: Name of the source.
+        source: Where the data come from, in words.
+        classes: Class names.
+        train: Training part.
+        test: Test part.
+        notice: Warnings about the data, such as duplicates, or None.
+        val: Validation part, or None if it is split off from train.
+        subclasses: Names of known subclasses by class, or None.
     """
 
     name: str
@@ -108,20 +49,17 @@ class Dataset:
 
     @property
     def parts(self) -> dict[str, Samples]:
-        """The parts that there are, by name."""
+        """The existing parts, by name."""
         return {"train": self.train, **({"val": self.val} if self.val else {}), "test": self.test}
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over shapes, pixels and labels of all parts: equal data, equal fingerprint, whatever the file.
-
-        Of image files, their bytes stand for the pixels.
-        """
+        """SHA-256 of shapes, pixels (or bytes of image files) and labels of all parts, whatever the file format."""
         return samples_digest(self.parts.values())
 
     @property
     def facts(self) -> dict[str, str]:
-        """Name, source and fingerprint: what a run remembers its data by."""
+        """Name, source and fingerprint, which a run's manifest records."""
         return {"name": self.name, "source": self.source, "fingerprint": self.fingerprint}
 
     @property
@@ -132,36 +70,68 @@ class Dataset:
 
 
 def write_ids(path: Path, dataset: Dataset) -> None:
-    """Write id, part and label of every image to a CSV file, whole or not at all."""
+    """Write id, part and label of every image atomically to a CSV file.
+
+    Args:
+        path: The file.
+        dataset: The data set.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["id", "part", "label"])
     for name, part in dataset.parts.items():
         labels = [dataset.classes[label] for label in part.labels]
-        writer.writerows([one, name, label] for one, label in zip(part.ids.tolist(), labels, strict=True))
+        writer.writerows([sample, name, label] for sample, label in zip(part.ids.tolist(), labels, strict=True))
     write_text(path, text.getvalue())
 
 
 class DatasetSource(Choice, ABC):
-    """Where a data set is looked for; a subclass knows how to read, check and get it."""
+    """Base class of data sources: settings that locate a data set, and the code that reads and checks it."""
 
     SECTION: ClassVar[str] = "data"
 
     PATHS: ClassVar[tuple[str, ...]] = ("dir",)
-    """The settings that say where data lie: relative to the recipe's file, and no part of what decides a run."""
+    """Settings that are paths: relative to the recipe's file, and not part of a run's identity."""
 
     dir: str | None = None
 
     @abstractmethod
     def load(self, progress: Progress) -> Dataset:
-        """Find and read the whole data set; DataError says what is missing or damaged."""
+        """Find and read the data set.
+
+        Args:
+            progress: Receives notes and progress.
+
+        Returns:
+            The data set.
+
+        Raises:
+            DataError: If something is missing or damaged.
+        """
 
     def download(self, progress: Progress) -> Path:
-        """Fetch the published files into the user cache, checked; DataError says why not and what to do."""
+        """Download the published files into the cache and verify them.
+
+        Args:
+            progress: Receives notes and progress.
+
+        Returns:
+            The folder.
+
+        Raises:
+            DataError: If they cannot be downloaded; says what to do instead.
+        """
         raise DataError("these are your own images: there is nothing to download; name their place with --data-dir")
 
     def summary(self, dataset: Dataset) -> list[str]:
-        """What `data check` says of a loaded data set, one fact a line."""
+        """Describe a loaded data set, as `data check` prints it.
+
+        Args:
+            dataset: What `load` returned.
+
+        Returns:
+            Lines.
+        """
         parts = dataset.parts
         lines = [f"{dataset.name}: {dataset.source}", f"fingerprint {dataset.fingerprint}"]
         height, width, channels = dataset.input_shape
@@ -176,7 +146,17 @@ class DatasetSource(Choice, ABC):
         return lines
 
     def search_folders(self, name: str) -> Iterator[Path]:
-        """The folders to look in, in order; when the user named one, that one alone (and it must be there)."""
+        """Yield the folders to search, in order.
+
+        Args:
+            name: Name of the data set's folder.
+
+        Yields:
+            The user's folder alone if there is one, else that in KDCOMPRESS_DATA_DIR and that in the cache.
+
+        Raises:
+            DataError: If the user's folder is missing, unreadable or empty.
+        """
         if self.dir is not None:
             yield check_data_folder(expand_user(self.dir))
             return
@@ -186,7 +166,17 @@ class DatasetSource(Choice, ABC):
 
 
 def check_data_folder(folder: Path) -> Path:
-    """Return `folder` if it is one that can be listed and is not empty; DataError if not."""
+    """Check that a data folder can be read and is not empty.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        `folder`.
+
+    Raises:
+        DataError: If it is missing, a file, unreadable or empty.
+    """
     if not exists(folder):
         raise DataError(f"data folder {folder} does not exist")
     if not is_folder(folder):

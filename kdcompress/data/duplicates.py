@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.batches import default_batch_size
-from kdcompress.data.base import Dataset, Samples
+from kdcompress.data.base import Dataset
+from kdcompress.data.samples import Samples
 from kdcompress.data.stores import FileImages, iter_blocks
 
 Digests = NDArray[np.bytes_]

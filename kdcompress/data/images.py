@@ -1,4 +1,4 @@
-"""Image files: finding them, and reading them as pixels of the size a model takes."""
+"""Decoding of image files to a model's input size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import io
 import math
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -17,35 +17,41 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from kdcompress.data.filesystem import exists, is_file, is_folder, walk_files
 from kdcompress.errors import DataError, error_text, one_line
 from kdcompress.paths import check_regular_file
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 Shape = tuple[int, int, int]
-# By what is in a file, whatever its name says: pixels alone, their number in the header. Pillow knows further formats,
-# of which some start programs (PostScript), and some unpack to another size than they say (icons)
+# Formats by content, whatever the suffix, that contain only pixels and declare their number in the header. Of Pillow's
+# other formats, some start programs (PostScript), and some unpack to another size than declared (icons)
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
-_TILE_SIZE, _LARGEST_TILE = (322, 323), 4096 * 4096  # tags of a TIFF; pixels
-_SMALLEST = 16  # values of an image in an array
-LARGEST_FILE = 1 << 30  # bytes; no more pixels than Pillow takes, uncompressed
-# What Pillow raises at damaged files
-_DAMAGED = (
+_TILE_SIZE, _LARGEST_TILE = (322, 323), 4096 * 4096  # TIFF tags; pixels
+_MIN_VALUES = 16  # per image in an array
+MAX_FILE_SIZE = 1 << 30  # bytes; more than the pixels that Pillow accepts, uncompressed
+# What Pillow raises on damaged files
+_READ_ERRORS = (
     ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError, TypeError,
     ValueError, struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
-_WORDED = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # by Pillow; of others, the type says most
-# What Pillow calls pictures without colour
+_PILLOW_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # of these, the message suffices
+# Modes without colour
 _GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L")
-_DEEP = ("I", "I;16", "I;16B", "I;16L")
-# Those whose transparent colour Pillow can lay out as an alpha channel
-_LAID_OUT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+_16_BIT = ("I", "I;16", "I;16B", "I;16L")
+# Modes whose transparent colour Pillow can convert to an alpha channel
+_CONVERTIBLE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 
 class ImageInfo(NamedTuple):
-    """What an image file shows: its size upright, whether it is without colour, its kind (Pillow's mode, with ";16"
-    where it has 16 bits a channel), whether some of it is transparent, and the digest of its pixels as 8-bit RGB."""
+    """Properties of an image file.
+
+    Attributes:
+        height: Height in pixels, upright.
+        width: Width in pixels, upright.
+        grey: Whether it has no colour.
+        kind: Pillow's mode, followed by ";16" for 16 bits per channel.
+        clear: Whether any pixel is transparent.
+        pixels: Digest of the pixels as 8-bit RGB.
+    """
 
     height: int
     width: int
@@ -55,130 +61,165 @@ class ImageInfo(NamedTuple):
     pixels: str
 
 
-def is_image_path(path: Path) -> bool:
-    """Whether a path is that of an image file, by its ending; hidden files (`.x.png`, `._x.png`) are none."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-
-
-def find_images(paths: Iterable[Path]) -> list[Path]:
-    """The image files named, and those in the folders named, sorted by path; DataError for a missing or empty one."""
-    found: list[Path] = []
-    for path in paths:
-        if is_folder(path):
-            inside = sorted(item for item in walk_files(path) if is_image_path(item))
-            if not inside:
-                raise DataError(f"folder {path} holds no images ({', '.join(SUFFIXES)})")
-            found += inside
-        elif is_file(path):
-            found.append(path)
-        else:
-            raise DataError(f"{path} does not exist" if not exists(path) else f"{path} is neither a file nor a folder")
-    return found
-
-
 def image_size(path: Path) -> tuple[int, int]:
-    """Height and width of an image file, upright; DataError if it is none."""
-    with _opened(path, path) as image:
+    """Read the size of an image file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Height and width in pixels, upright.
+
+    Raises:
+        DataError: If it is not a readable image.
+    """
+    with _open_image(path, path) as image:
         return image.height, image.width
 
 
 def read_image(path: Path, input_shape: Shape) -> NDArray[np.uint8]:
-    """An image file as (H, W, C) pixels, upright, converted and scaled to `input_shape`; DataError if it is none."""
-    with _opened(path, path) as image:
-        return _fitted(image, input_shape)
+    """Read an image file.
+
+    Args:
+        path: The file.
+        input_shape: (H, W, C) to which it is converted and resized (bilinear).
+
+    Returns:
+        Pixels, (H, W, C), upright.
+
+    Raises:
+        DataError: If it is not a readable image.
+    """
+    with _open_image(path, path) as image:
+        return _resize(image, input_shape)
 
 
 def check_image_values(shape: tuple[int, ...], what: str) -> None:
-    """DataError for an array of pictures of a few bytes each: a small file would hold them by the thousand million."""
-    if (size := math.prod(shape[1:])) < _SMALLEST:
-        raise DataError(f"{what} holds images of {size} values each, got {shape}; they must have {_SMALLEST} or more")
+    """Check that the images of an array are not so tiny that a small file could contain billions of them.
+
+    Args:
+        shape: (n, H, W) or (n, H, W, C).
+        what: File and array, for messages.
+
+    Raises:
+        DataError: If an image has fewer than 16 values.
+    """
+    if (size := math.prod(shape[1:])) < _MIN_VALUES:
+        raise DataError(f"{what} holds images of {size} values each, got {shape}; they must have {_MIN_VALUES} or more")
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
-    """An image file as (H, W) truth: where it is not black; DataError if it is none."""
-    with _opened(path, path) as image:
+    """Read an image file as a mask.
+
+    Args:
+        path: The file.
+
+    Returns:
+        (H, W), True where it is not black.
+
+    Raises:
+        DataError: If it is not a readable image.
+    """
+    with _open_image(path, path) as image:
         return np.asarray(image.convert("L")) > 0
 
 
 def inspect_image(path: Path, data: bytes) -> ImageInfo:
-    """What the image file with these bytes shows.
+    """Decode an image completely and collect its properties.
 
-    The file is decoded whole: DataError if it is truncated, damaged, without pixels, too large to be an image, or of a
-    kind that cannot be made RGB.
+    Args:
+        path: The file, for messages.
+        data: Its bytes.
+
+    Returns:
+        The properties.
+
+    Raises:
+        DataError: If it is damaged, has no or too many pixels, or cannot be converted to RGB.
     """
-    with _opened(io.BytesIO(data), path) as image:
+    with _open_image(io.BytesIO(data), path) as image:
         image.load()
-        pixels = _fitted(image, (image.height, image.width, 3))
+        pixels = _resize(image, (image.height, image.width, 3))
         digest = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).hexdigest()
-        return ImageInfo(image.height, image.width, image.mode in _GREY, _kind(image, data), _clear(image), digest)
+        return ImageInfo(
+            image.height, image.width, image.mode in _GREY, _find_kind(image, data), _is_transparent(image), digest
+        )
 
 
-def _kind(image: Image.Image, data: bytes) -> str:
-    """Pillow's mode, and ";16" behind it where Pillow has cut 16 bits a channel to 8, which only the header tells."""
-    with Image.open(io.BytesIO(data), formats=_formats()) as unread:
-        deep = ";16" in repr(unread.tile)
-    return f"{image.mode.partition(';')[0]};16" if deep else image.mode
+def _find_kind(image: Image.Image, data: bytes) -> str:
+    """Return Pillow's mode, followed by ";16" for 16 bits per channel; for some modes only the header shows that."""
+    with Image.open(io.BytesIO(data), formats=_formats()) as header:
+        is_16_bit = ";16" in repr(header.tile)
+    return f"{image.mode.partition(';')[0]};16" if is_16_bit else image.mode
 
 
-def _clear(image: Image.Image) -> bool:
+def _is_transparent(image: Image.Image) -> bool:
     if "A" not in image.getbands() and "transparency" not in image.info:
         return False
-    if image.mode not in _LAID_OUT:
+    if image.mode not in _CONVERTIBLE:
         return True
     lowest, _ = image.convert("RGBA").getchannel("A").getextrema()
     return lowest != 255
 
 
 def resize_image(pixels: NDArray[np.uint8], shape: Shape) -> NDArray[np.uint8]:
-    """Pixels (H, W, C) with C 1, 3 or 4 as `shape`, converted and scaled as an image file is."""
-    return _fitted(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), shape)
+    """Convert and resize pixels as an image file is.
+
+    Args:
+        pixels: (H, W, C) with C 1, 3 or 4.
+        shape: (H, W, C) of the result.
+
+    Returns:
+        Pixels, of shape `shape`.
+    """
+    return _resize(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), shape)
 
 
-def _fitted(image: Image.Image, shape: Shape) -> NDArray[np.uint8]:
+def _resize(image: Image.Image, shape: Shape) -> NDArray[np.uint8]:
     height, width, channels = shape
-    converted = (_shallow(image) if image.mode in _DEEP else image).convert(MODES[channels])
+    converted = (_to_8_bit(image) if image.mode in _16_BIT else image).convert(MODES[channels])
     if converted.size != (width, height):
         converted = converted.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(converted, np.uint8).reshape(shape)
 
 
-def _shallow(image: Image.Image) -> Image.Image:
-    """16 bits as 8: Pillow's own conversion would clip at 255."""
-    deep = np.asarray(image)
-    return Image.fromarray((np.clip(deep, 0, 65535) // 257).astype(np.uint8))
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    """Convert 16 bits to 8; Pillow's own conversion would clip at 255."""
+    values = np.asarray(image)
+    return Image.fromarray((np.clip(values, 0, 65535) // 257).astype(np.uint8))
 
 
 @contextmanager
-def _opened(source: Path | IO[bytes], path: Path) -> Iterator[Image.Image]:
-    """An image file, upright; whatever is wrong with it is told by `path`."""
+def _open_image(source: Path | IO[bytes], path: Path) -> Iterator[Image.Image]:
+    """Open an image upright; errors name `path`."""
     if isinstance(source, Path):
         check_regular_file(source, DataError)
     try:
         with Image.open(source, formats=_formats()) as image:
-            _refuse(image, path)
+            _check_header(image, path)
             yield ImageOps.exif_transpose(image)
     except UnidentifiedImageError as exc:
         raise DataError(f"{path} is truncated, damaged or no image (no image that Pillow knows)") from exc
-    except _DAMAGED as exc:
-        said = error_text(exc) if isinstance(exc, _WORDED) else one_line(exc)
-        raise DataError(f"{path} is truncated, damaged or no image ({said})") from exc
+    except _READ_ERRORS as exc:
+        reason = error_text(exc) if isinstance(exc, _PILLOW_ERRORS) else one_line(exc)
+        raise DataError(f"{path} is truncated, damaged or no image ({reason})") from exc
 
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
-    """Those of the formats that this Pillow was built with."""
+    """Return the allowed formats that this Pillow supports."""
     Image.init()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
-def _refuse(image: Image.Image, path: Path) -> None:
-    """DataError for what opens but is no image to learn from; the header alone is looked at."""
+def _check_header(image: Image.Image, path: Path) -> None:
+    """Reject images that cannot be used, by their header alone."""
     width, height = image.size
     if not width or not height:
         raise DataError(f"{path} has no pixels ({height}x{width})")
     if width * height > (limit := Image.MAX_IMAGE_PIXELS or 0) > 0:
         raise DataError(f"{path} is {height}x{width}, above {limit:,} pixels: a decompression bomb, or not for a model")
-    # A TIFF's tiles have a size of their own, and are unpacked whole
+    # The tiles of a TIFF have a size of their own and are unpacked completely
     tags = getattr(image, "tag_v2", {})
     tile = math.prod(size if isinstance(size := tags.get(tag, 1), int) else 1 for tag in _TILE_SIZE)
     if tile > max(_LARGEST_TILE, width * height):

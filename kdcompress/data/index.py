@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.cache import lock_entry
-from kdcompress.data.images import LARGEST_FILE, ImageInfo, inspect_image
-from kdcompress.data.stores import map_parallel
+from kdcompress.data.images import MAX_FILE_SIZE, ImageInfo, inspect_image
+from kdcompress.data.parallel import map_parallel
 from kdcompress.digests import json_digest
 from kdcompress.errors import DataError
 from kdcompress.files import write_npz
@@ -72,8 +72,8 @@ def _match(
 def _refuse_odd(path: Path, facts: os.stat_result) -> None:
     if not stat.S_ISREG(facts.st_mode):
         check_regular_file(path, DataError)
-    if facts.st_size > LARGEST_FILE:
-        raise DataError(f"image {path} has {facts.st_size:,} bytes, above {LARGEST_FILE:,}: no image for a model")
+    if facts.st_size > MAX_FILE_SIZE:
+        raise DataError(f"image {path} has {facts.st_size:,} bytes, above {MAX_FILE_SIZE:,}: no image for a model")
 
 
 def _look(

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from kdcompress.data.base import Dataset, DatasetSource, Samples
+from kdcompress.data.base import Dataset, DatasetSource
 from kdcompress.data.duplicates import quality_notice
 from kdcompress.data.images import Shape
 from kdcompress.data.index import format_size_range, index_images
+from kdcompress.data.samples import Samples
 from kdcompress.data.splits import hold_out
 from kdcompress.data.stores import FileImages
 from kdcompress.data.subclasses import number_subclasses

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.config.sections import SplitSection
-from kdcompress.data.base import Dataset, Samples
+from kdcompress.data.base import Dataset
+from kdcompress.data.samples import Samples
 from kdcompress.digests import json_digest
 from kdcompress.errors import DataError
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.data.base import Dataset, Samples
+from kdcompress.data.base import Dataset
+from kdcompress.data.samples import Samples
 from kdcompress.errors import DataError, RecipeError
 from kdcompress.registry import suggestion
 

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.config.sections import UnlabelledSection
-from kdcompress.data.base import UNLABELLED, Dataset, Samples
+from kdcompress.data.base import Dataset
 from kdcompress.data.duplicates import image_digests
 from kdcompress.data.filesystem import exists, expand_user, is_file
-from kdcompress.data.images import MODES, check_image_values, find_images
+from kdcompress.data.finding import find_images
+from kdcompress.data.images import MODES, check_image_values
 from kdcompress.data.index import index_images
 from kdcompress.data.npz import ArrayFile
+from kdcompress.data.samples import UNLABELLED, Samples
 from kdcompress.data.stores import FileImages, Images, MappedImages, resize_images
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress

@@ -324,7 +324,7 @@ def test_tiles_that_are_larger_than_their_image_are_usual(tmp_path: Path) -> Non
 
 def test_an_image_file_is_no_larger_than_images_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures(tmp_path)
-    monkeypatch.setattr("kdcompress.data.index.LARGEST_FILE", 500)
+    monkeypatch.setattr("kdcompress.data.index.MAX_FILE_SIZE", 500)
     picture(tmp_path / "cat" / "big.png", 5, size=(30, 30))
     with pytest.raises(DataError, match=r"big\.png has [\d,]+ bytes, above 500: no image for a model"):
         load("folder", dir=tmp_path)

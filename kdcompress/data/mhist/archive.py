@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from kdcompress.cache import lock_entry
-from kdcompress.data.images import is_image_path
+from kdcompress.data.finding import is_image_path
 from kdcompress.data.resolving import PathResolver
 from kdcompress.digests import sha256_of
 from kdcompress.errors import DataError, error_text

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.data.filesystem import is_file, is_folder, walk_files
-from kdcompress.data.images import is_image_path
+from kdcompress.data.finding import is_image_path
 from kdcompress.data.index import index_images
 from kdcompress.data.mhist.archive import extract_archive
 from kdcompress.data.mhist.table import IMAGES, TABLE, Annotations

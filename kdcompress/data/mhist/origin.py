@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from kdcompress.data.base import Samples
 from kdcompress.data.mhist.table import IMAGES, TABLE
 from kdcompress.data.mhist.votes import CLASSES
+from kdcompress.data.samples import Samples
 from kdcompress.errors import DataError
 from kdcompress.files import read_json
 

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from kdcompress.data.base import Dataset, DatasetSource, Samples, check_data_folder
+from kdcompress.data.base import Dataset, DatasetSource, check_data_folder
 from kdcompress.data.duplicates import quality_notice
 from kdcompress.data.filesystem import expand_user, is_file
 from kdcompress.data.images import check_image_values
 from kdcompress.data.npz import ArrayFile
+from kdcompress.data.samples import Samples
 from kdcompress.data.splits import hold_out
 from kdcompress.data.stores import Images, MappedImages, resize_images
 from kdcompress.data.subclasses import Names, number_subclasses

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationInfo, field_validator
 
 from kdcompress.data.filesystem import is_file, is_folder
-from kdcompress.data.images import find_images, read_mask
+from kdcompress.data.finding import find_images
+from kdcompress.data.images import read_mask
 from kdcompress.data.listing import ImageFiles, Listing
 from kdcompress.errors import DataError
 from kdcompress.paths import safe_join

@@ -8,8 +8,8 @@ from pydantic import field_validator
 
 from kdcompress.data.base import check_data_folder
 from kdcompress.data.filesystem import expand_user
+from kdcompress.data.finding import SUFFIXES, find_images, is_image_path
 from kdcompress.data.groups import extract_groups, validate_pattern
-from kdcompress.data.images import SUFFIXES, find_images, is_image_path
 from kdcompress.data.listing import PARTS, ImageFiles, Listing
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import PositiveInt
 
 from kdcompress.cache import cache_dir
-from kdcompress.data.base import Dataset, DatasetSource, Samples
+from kdcompress.data.base import Dataset, DatasetSource
 from kdcompress.data.duplicates import quality_notice
 from kdcompress.data.filesystem import is_file
 from kdcompress.data.mhist.files import MhistFiles, image_folder, inspect_files
@@ -18,6 +18,7 @@ from kdcompress.data.mhist.origin import SYNTHETIC_NOTICE, describe_difference, 
 from kdcompress.data.mhist.summary import check_leakage, pixel_digests, summary_lines
 from kdcompress.data.mhist.table import PARTS, TABLE, Annotations, read_annotations
 from kdcompress.data.mhist.votes import CLASSES, soft_labels, subclasses_from_votes, votes_by_class
+from kdcompress.data.samples import Samples
 from kdcompress.data.stores import FileImages
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress

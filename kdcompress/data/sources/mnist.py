@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.cache import cache_dir
-from kdcompress.data.base import Dataset, DatasetSource, Samples
+from kdcompress.data.base import Dataset, DatasetSource
 from kdcompress.data.download import download
 from kdcompress.data.filesystem import is_file, is_folder
 from kdcompress.data.idx import read_idx
 from kdcompress.data.images import check_image_values
+from kdcompress.data.samples import Samples
 from kdcompress.errors import DataError, MissingExtraError
 from kdcompress.npz import read_npz
 from kdcompress.progress import Progress
