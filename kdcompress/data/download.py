@@ -1,4 +1,4 @@
-"""One checked download with an answer within seconds, whether or not there is a network."""
+"""Verified downloads that fail within seconds without a network."""
 
 from __future__ import annotations
 
@@ -18,20 +18,26 @@ from kdcompress.files import write_atomically
 CONNECT_TIMEOUT_S = 8.0
 
 
-def download(url: str, target: Path, sha256: str, most: int) -> None:
-    """Fetch `url` to `target`, whole or not at all, and refuse other bytes than those with this SHA-256.
+def download(url: str, target: Path, sha256: str, max_bytes: int) -> None:
+    """Download a file atomically and verify its SHA-256.
 
-    Errors: DataError when nothing answers within CONNECT_TIMEOUT_S seconds, when more than `most` bytes come, or when
-    the bytes differ.
+    Args:
+        url: The URL.
+        target: Path of the file.
+        sha256: Expected SHA-256, 64 hex digits.
+        max_bytes: Limit at which the download is aborted.
+
+    Raises:
+        DataError: If nothing answers within CONNECT_TIMEOUT_S seconds, the file is too large, or its SHA-256 differs.
     """
 
     def fetch(part: Path) -> None:
         with open_url(url) as response, part.open("wb") as out:
-            left = most
+            remaining = max_bytes
             while block := response.read(1 << 16):
-                left -= len(block)
-                if left < 0:  # a server may go on without end
-                    raise DataError(f"{url} gives more than {most:,} bytes, far more than was published")
+                remaining -= len(block)
+                if remaining < 0:  # a server may send data without end
+                    raise DataError(f"{url} gives more than {max_bytes:,} bytes, far more than was published")
                 out.write(block)
         if (got := sha256_of(part)) != sha256:
             raise DataError(f"{url} gave other bytes than the published ones (SHA-256 {got}, expected {sha256})")
@@ -43,17 +49,27 @@ def download(url: str, target: Path, sha256: str, most: int) -> None:
 
 
 def open_url(url: str) -> Any:
-    """The opened answer of `url`, an exception of the network's if none comes within CONNECT_TIMEOUT_S seconds."""
-    # In a thread: looking a name up has no time-out of its own and can hang for a minute without a network.
+    """Open a URL.
+
+    Args:
+        url: The URL.
+
+    Returns:
+        The response, to be closed by the caller.
+
+    Raises:
+        OSError: If there is no answer within CONNECT_TIMEOUT_S seconds, or the request fails.
+    """
+    # In a thread: a name lookup has no timeout of its own and can block for a minute without a network
     answer: queue.Queue[Any] = queue.Queue()
 
-    def ask() -> None:
+    def request() -> None:
         try:
             answer.put(urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT_S))
         except Exception as exc:
             answer.put(exc)
 
-    threading.Thread(target=ask, daemon=True).start()
+    threading.Thread(target=request, daemon=True).start()
     try:
         response = answer.get(timeout=CONNECT_TIMEOUT_S)
     except queue.Empty:

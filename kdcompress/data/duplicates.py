@@ -1,4 +1,4 @@
-"""What to beware of in data: the same image in train and in test or under two labels, classes without a test image."""
+"""Duplicate and leakage checks: images in train and test or with two labels, groups on both sides, absent classes."""
 
 from __future__ import annotations
 
@@ -13,58 +13,83 @@ from kdcompress.data.samples import Samples
 from kdcompress.data.stores import FileImages, iter_blocks
 
 Digests = NDArray[np.bytes_]
-_MAX_LISTED = 3  # pairs that a notice names
+_MAX_LISTED = 3  # pairs that a message names
 
 
 def quality_notice(dataset: Dataset, digests: tuple[Digests, Digests] | None = None) -> str | None:
-    """What is wrong with a data set: images that appear twice, groups on both sides, classes that test lacks.
+    """Describe duplicates, leakage between train and test, and classes without test images.
 
-    `digests` of train and of test are what tells images from others, where something better than `image_digests` is
-    known.
+    Args:
+        dataset: The data set.
+        digests: Digests of the images of train and test, (n,) each; `image_digests` by default.
+
+    Returns:
+        The problems, or None.
     """
     train, test = dataset.train, dataset.test
-    mine, theirs = digests or (image_digests(train), image_digests(test))
-    said = []
-    there = set(test.labels.tolist())
-    missing = [name for index, name in enumerate(dataset.classes) if index not in there]
+    train_digests, test_digests = digests or (image_digests(train), image_digests(test))
+    problems = []
+    tested = set(test.labels.tolist())
+    missing = [name for index, name in enumerate(dataset.classes) if index not in tested]
     if missing:
         names = f"{', '.join(missing[:_MAX_LISTED])}{_more(missing)}"
-        said.append(f"test has no image of class {names}: nothing will be known of it")
-    if pairs := find_shared_images(train, mine, test, theirs):
-        said.append(
+        problems.append(f"test has no image of class {names}: nothing will be known of it")
+    if pairs := find_shared_images(train, train_digests, test, test_digests):
+        problems.append(
             f"{_count(pairs, 'image')} in train and in test: {format_pairs(pairs)}: figures on test will be too good"
         )
-    if pairs := _contradictions(train, mine):
-        said.append(f"{_count(pairs, 'image')} in train under two labels: {format_pairs(pairs)}")
+    if pairs := _find_contradictions(train, train_digests):
+        problems.append(f"{_count(pairs, 'image')} in train under two labels: {format_pairs(pairs)}")
     if train.groups is not None and test.groups is not None:
         both = sorted(set(train.groups.tolist()) & set(test.groups.tolist()))
         if both:
             verb = "groups have" if len(both) > 1 else "group has"
-            said.append(f"{len(both)} {verb} images in train and in test: {', '.join(both[:_MAX_LISTED])}{_more(both)}")
-    return "; ".join(said) or None
+            problems.append(
+                f"{len(both)} {verb} images in train and in test: {', '.join(both[:_MAX_LISTED])}{_more(both)}"
+            )
+    return "; ".join(problems) or None
 
 
 def image_digests(samples: Samples) -> Digests:
-    """What tells each image from others (n,): the SHA-256 of its file, or a digest of its pixels."""
+    """Compute a digest of each image.
+
+    Args:
+        samples: The samples.
+
+    Returns:
+        SHA-256 of image files, or digests of pixels, (n,).
+    """
     images = samples.images
     if isinstance(images, FileImages):
         return images.digests
-    found = [
+    digests = [
         hashlib.blake2b(image.data, digest_size=16).digest()
         for block in iter_blocks(images, default_batch_size(images.shape[1:]))
         for image in np.ascontiguousarray(block)
     ]
-    return np.array([digest.hex() for digest in found], "S32")
+    return np.array([digest.hex() for digest in digests], "S32")
 
 
-def find_shared_images(train: Samples, mine: Digests, test: Samples, theirs: Digests) -> list[tuple[str, str]]:
-    """The ids of images that are in train and in test, by the digests of both."""
-    first = {digest: place for place, digest in reversed(list(enumerate(mine.tolist())))}
-    there = [(first[digest], place) for place, digest in enumerate(theirs.tolist()) if digest in first]
-    return [(str(train.ids[a]), str(test.ids[b])) for a, b in sorted(there)]
+def find_shared_images(
+    train: Samples, train_digests: Digests, test: Samples, test_digests: Digests
+) -> list[tuple[str, str]]:
+    """Find images that are in both train and test.
+
+    Args:
+        train: Training samples.
+        train_digests: Digests of their images, (n,).
+        test: Test samples.
+        test_digests: Digests of their images, (m,).
+
+    Returns:
+        Pairs of a train id and a test id.
+    """
+    first = {digest: row for row, digest in reversed(list(enumerate(train_digests.tolist())))}
+    pairs = [(first[digest], row) for row, digest in enumerate(test_digests.tolist()) if digest in first]
+    return [(str(train.ids[a]), str(test.ids[b])) for a, b in sorted(pairs)]
 
 
-def _contradictions(train: Samples, digests: Digests) -> list[tuple[str, str]]:
+def _find_contradictions(train: Samples, digests: Digests) -> list[tuple[str, str]]:
     order = np.argsort(digests, kind="stable")
     same = digests[order][1:] == digests[order][:-1]
     pairs = [(order[i], order[i + 1]) for i in np.flatnonzero(same)]
@@ -76,9 +101,16 @@ def _count(pairs: list[tuple[str, str]], word: str) -> str:
 
 
 def format_pairs(pairs: list[tuple[str, str]]) -> str:
-    """The first pairs of images that are the same, for a message."""
+    """Format the first pairs of equal images for a message.
+
+    Args:
+        pairs: Pairs of ids.
+
+    Returns:
+        Text such as "a = b, c = d and 5 more".
+    """
     return ", ".join(f"{a} = {b}" for a, b in pairs[:_MAX_LISTED]) + _more(pairs)
 
 
-def _more(found: list[tuple[str, str]] | list[str]) -> str:
-    return f" and {len(found) - _MAX_LISTED} more" if len(found) > _MAX_LISTED else ""
+def _more(items: list[tuple[str, str]] | list[str]) -> str:
+    return f" and {len(items) - _MAX_LISTED} more" if len(items) > _MAX_LISTED else ""

@@ -1,4 +1,4 @@
-"""Places on disk as a stranger may have laid them: looked at without surprises, and never opened if that could hang."""
+"""File system queries on untrusted paths, which never open anything that could block."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ from kdcompress.paths import check_regular_file
 
 
 def expand_user(text: str) -> Path:
-    """A path that the user wrote, `~` and all; DataError for a home that there is not."""
+    """Expand `~` in a path of the user's.
+
+    Args:
+        text: The path.
+
+    Returns:
+        The path.
+
+    Raises:
+        DataError: If the home folder is unknown.
+    """
     try:
         return Path(text).expanduser()
     except RuntimeError as exc:
@@ -20,17 +30,38 @@ def expand_user(text: str) -> Path:
 
 
 def exists(path: Path) -> bool:
-    """Whether anything is there; a name that no file system takes is of nothing."""
+    """Return whether a path exists; False for names that no file system accepts.
+
+    Args:
+        path: The path.
+
+    Raises:
+        DataError: If it cannot be accessed.
+    """
     return _mode(path) is not None
 
 
 def is_folder(path: Path) -> bool:
-    """Whether it is a folder, or a link to one."""
+    """Return whether a path is a folder or a link to one.
+
+    Args:
+        path: The path.
+
+    Raises:
+        DataError: If it cannot be accessed.
+    """
     return stat.S_ISDIR(_mode(path) or 0)
 
 
 def is_file(path: Path) -> bool:
-    """Whether it is a file or a link to one; DataError for what must never be opened: a FIFO, a socket, a device."""
+    """Return whether a path is a regular file or a link to one.
+
+    Args:
+        path: The path.
+
+    Raises:
+        DataError: If it is a FIFO, a socket or a device, or cannot be accessed.
+    """
     mode = _mode(path)
     if mode is None or stat.S_ISDIR(mode):
         return False
@@ -39,17 +70,24 @@ def is_file(path: Path) -> bool:
 
 
 def walk_files(folder: Path) -> Iterator[Path]:
-    """The regular files in a folder and, however deep, in those below it; folders behind links are not looked into."""
-    waiting = [folder]
-    while waiting:
+    """Find regular files recursively, without following links to folders or entering unreadable folders.
+
+    Args:
+        folder: The folder.
+
+    Yields:
+        Files, in no particular order.
+    """
+    pending = [folder]
+    while pending:
         try:
-            with os.scandir(waiting.pop()) as entries:
-                found = list(entries)
-        except PermissionError:  # as in a disk's lost+found
+            with os.scandir(pending.pop()) as iterator:
+                entries = list(iterator)
+        except PermissionError:  # such as lost+found
             continue
-        for entry in found:
+        for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                waiting.append(Path(entry.path))
+                pending.append(Path(entry.path))
             elif _is_regular(entry):
                 yield Path(entry.path)
 
@@ -57,7 +95,7 @@ def walk_files(folder: Path) -> Iterator[Path]:
 def _is_regular(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_file()
-    except OSError:  # a link that leads to itself
+    except OSError:  # a link to itself
         return False
 
 

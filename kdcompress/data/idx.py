@@ -1,4 +1,4 @@
-"""The IDX format of MNIST: big-endian magic, sizes, bytes; gzip or not."""
+"""Reading of MNIST's IDX format: big-endian magic number and sizes, then bytes; optionally gzipped."""
 
 from __future__ import annotations
 
@@ -18,24 +18,32 @@ from kdcompress.paths import check_regular_file
 _GZIP_MAGIC = b"\x1f\x8b"
 _UINT8 = 0x08
 _BLOCK = 1 << 20
-_MAX_EMPTY = 1 << 20  # along an axis of what holds nothing
+_MAX_EMPTY = 1 << 20  # length of an axis of an array without elements
 
 
 def read_idx(path: Path, ndim: int) -> NDArray[np.uint8]:
-    """Read an IDX file of unsigned bytes with `ndim` dimensions; DataError says what is wrong with it.
+    """Read an IDX file of unsigned bytes; no more is unpacked than its header declares.
 
-    No more of it is unpacked than its header promises, and that is looked at first.
+    Args:
+        path: The file.
+        ndim: Number of dimensions.
+
+    Returns:
+        The array.
+
+    Raises:
+        DataError: If it is unreadable, truncated or damaged.
     """
     check_regular_file(path, DataError)
     try:
         with path.open("rb") as file:
-            is_packed = file.read(2) == _GZIP_MAGIC
+            is_gzip = file.read(2) == _GZIP_MAGIC
             file.seek(0)
-            if not is_packed and path.suffix == ".gz":
+            if not is_gzip and path.suffix == ".gz":
                 raise DataError(f"{path}: not a gzip file")
             size = path.stat().st_size
-            # gzip's own type says nothing of reading, which is all that is done
-            return _read(cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if is_packed else file, path, ndim, size)
+            # The type stubs of gzip do not declare that a GzipFile can be read as IO[bytes]
+            return _read(cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if is_gzip else file, path, ndim, size)
     except PermissionError as exc:
         raise DataError(f"{path} cannot be read (permission denied)") from exc
     except (EOFError, gzip.BadGzipFile, zlib.error) as exc:
@@ -56,25 +64,25 @@ def _read(file: IO[bytes], path: Path, ndim: int, stored: int) -> NDArray[np.uin
     promised = math.prod(shape)
     if not promised and max(shape) > _MAX_EMPTY:
         raise DataError(f"{path}: damaged, the header promises {shape} and so nothing at all")
-    told = f"{path}: truncated or damaged, the header promises {promised:,} bytes for {shape}"
+    problem = f"{path}: truncated or damaged, the header promises {promised:,} bytes for {shape}"
     if isinstance(file, gzip.GzipFile):
         try:
             check_unpacked_size(promised, stored)
         except ValueError as exc:
-            raise DataError(f"{told}: {exc}") from exc
-    elif promised != (held := stored - header):
-        raise DataError(f"{told}, the file holds {held:,}")
-    found = np.empty(promised, np.uint8)
-    filled = _fill(file, found)
+            raise DataError(f"{problem}: {exc}") from exc
+    elif promised != (available := stored - header):
+        raise DataError(f"{problem}, the file holds {available:,}")
+    array = np.empty(promised, np.uint8)
+    filled = _fill(file, array)
     if filled < promised or file.read(1):
-        raise DataError(f"{told}, the file holds {f'{filled:,}' if filled < promised else 'more'}")
-    return found.reshape(shape)
+        raise DataError(f"{problem}, the file holds {f'{filled:,}' if filled < promised else 'more'}")
+    return array.reshape(shape)
 
 
-def _fill(file: IO[bytes], found: NDArray[np.uint8]) -> int:
-    """Read bytes into an array; how many there were, if fewer than it takes."""
+def _fill(file: IO[bytes], array: NDArray[np.uint8]) -> int:
+    """Read bytes into an array; return their number, which is smaller if the file ends too soon."""
     done = 0
-    while done < len(found) and (block := file.read(min(_BLOCK, len(found) - done))):
-        found[done : done + len(block)] = np.frombuffer(block, np.uint8)
+    while done < len(array) and (block := file.read(min(_BLOCK, len(array) - done))):
+        array[done : done + len(block)] = np.frombuffer(block, np.uint8)
         done += len(block)
     return done

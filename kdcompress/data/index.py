@@ -1,7 +1,7 @@
-"""What is known of the image files below a folder: each is read and decoded whole once, then known by size and time.
+"""Cached index of the image files below a folder: digests, sizes and kinds.
 
-The index lies in the cache. A file whose size or time of change differs is read again, so that a damaged image is told
-before training and not in the middle of it, and loading a large set again costs no more than a look at its folder.
+Every file is decoded completely once, so that a damaged image is reported before training and not during it. A file is
+read again only if its size or modification time changes.
 """
 
 from __future__ import annotations
@@ -25,84 +25,94 @@ from kdcompress.npz import read_npz
 from kdcompress.paths import check_regular_file
 from kdcompress.progress import Progress
 
-# What a row knows of a file: bytes, time of change, SHA-256, and what a Look at it tells
-_LOOK = [("height", "<i4"), ("width", "<i4"), ("grey", "?"), ("kind", "S12"), ("clear", "?"), ("pixels", "S32")]
-ROW = np.dtype([("bytes", "<i8"), ("changed_ns", "<i8"), ("sha256", "S64"), *_LOOK])
-_CHUNK = 256  # files between two signs of life
-_MAX_LISTED = 5  # bad files that an error names
+# Fields of ImageInfo
+_INFO = [("height", "<i4"), ("width", "<i4"), ("grey", "?"), ("kind", "S12"), ("clear", "?"), ("pixels", "S32")]
+ROW = np.dtype([("bytes", "<i8"), ("changed_ns", "<i8"), ("sha256", "S64"), *_INFO])
+_CHUNK = 256  # files between updates of the progress
+_MAX_LISTED = 5  # damaged files that an error names
 
 
 def index_images(root: Path, names: NDArray[np.str_], progress: Progress) -> NDArray[np.void]:
-    """A ROW for each of the image files `names` below `root`, in that order.
+    """Look image files up in the index and decode those that are new or changed.
 
-    Errors: DataError names the files that are truncated, damaged, without pixels, too large or no images.
+    Args:
+        root: Folder of the files.
+        names: Paths relative to `root`, (n,).
+        progress: Receives progress.
+
+    Returns:
+        A ROW for each file, (n,).
+
+    Raises:
+        DataError: If files are damaged, have no or too many pixels, or are no images; names them.
     """
     with lock_entry("index", json_digest(str(root.resolve())), progress) as folder:
         known = _read(folder / "index.npz")
         rows, missing = _match(root, names, known)
         if len(missing):
-            bad = _look(root, names, rows, missing, progress)
-            good = np.setdiff1d(np.arange(len(names)), list(bad))
-            _write(folder / "index.npz", {**known, **dict(zip(names[good].tolist(), rows[good], strict=True))})
-            _refuse(list(bad.values()))
+            damaged = _inspect(root, names, rows, missing, progress)
+            intact = np.setdiff1d(np.arange(len(names)), list(damaged))
+            _write(folder / "index.npz", {**known, **dict(zip(names[intact].tolist(), rows[intact], strict=True))})
+            _report(list(damaged.values()))
     return rows
 
 
 def _match(
     root: Path, names: NDArray[np.str_], known: dict[str, NDArray[np.void]]
 ) -> tuple[NDArray[np.void], NDArray[np.int64]]:
-    """The rows of files that are as they were, and the places of the others."""
+    """Return the rows, filled in for unchanged files, and the indices of the others."""
     rows = np.zeros(len(names), ROW)
     missing = []
-    for place, name in enumerate(names.tolist()):
+    for index, name in enumerate(names.tolist()):
         try:
-            facts = (root / name).stat()
+            status = (root / name).stat()
         except OSError as exc:
             raise DataError(f"image {root / name} cannot be read ({exc.strerror})") from exc
-        _refuse_odd(root / name, facts)
+        _check_file(root / name, status)
         row = known.get(name)
-        if row is not None and (row["bytes"], row["changed_ns"]) == (facts.st_size, facts.st_mtime_ns):
-            rows[place] = row
+        if row is not None and (row["bytes"], row["changed_ns"]) == (status.st_size, status.st_mtime_ns):
+            rows[index] = row
         else:
-            rows[place]["bytes"], rows[place]["changed_ns"] = facts.st_size, facts.st_mtime_ns
-            missing.append(place)
+            rows[index]["bytes"], rows[index]["changed_ns"] = status.st_size, status.st_mtime_ns
+            missing.append(index)
     return rows, np.array(missing, np.int64)
 
 
-def _refuse_odd(path: Path, facts: os.stat_result) -> None:
-    if not stat.S_ISREG(facts.st_mode):
+def _check_file(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
         check_regular_file(path, DataError)
-    if facts.st_size > MAX_FILE_SIZE:
-        raise DataError(f"image {path} has {facts.st_size:,} bytes, above {MAX_FILE_SIZE:,}: no image for a model")
+    if status.st_size > MAX_FILE_SIZE:
+        raise DataError(f"image {path} has {status.st_size:,} bytes, above {MAX_FILE_SIZE:,}: no image for a model")
 
 
-def _look(
-    root: Path, names: NDArray[np.str_], rows: NDArray[np.void], places: NDArray[np.int64], progress: Progress
+def _inspect(
+    root: Path, names: NDArray[np.str_], rows: NDArray[np.void], indices: NDArray[np.int64], progress: Progress
 ) -> dict[int, str]:
-    """Fill in the rows at `places`; returns what is wrong with those that cannot be."""
-    progress.begin("checking images", len(places))
-    bad: dict[int, str] = {}
+    """Fill in the rows at `indices`; return the problems of files that cannot be used, by index."""
+    progress.begin("checking images", len(indices))
+    damaged: dict[int, str] = {}
     try:
-        for chunk in _chunks(places):
-            for place, found in zip(chunk, map_parallel(lambda place: _facts(root / names[place]), chunk), strict=True):
-                if isinstance(found, str):
-                    bad[place] = found
+        for chunk in _chunks(indices):
+            results = map_parallel(lambda index: _read_facts(root / names[index]), chunk)
+            for index, facts in zip(chunk, results, strict=True):
+                if isinstance(facts, str):
+                    damaged[index] = facts
                 else:
-                    for key, value in zip(("sha256", *ImageInfo._fields), found, strict=True):
-                        rows[place][key] = value
-            progress.step(int(np.searchsorted(places, chunk[-1])) + 1, {})
+                    for key, value in zip(("sha256", *ImageInfo._fields), facts, strict=True):
+                        rows[index][key] = value
+            progress.step(int(np.searchsorted(indices, chunk[-1])) + 1, {})
     finally:
         progress.end()
-    return bad
+    return damaged
 
 
-def _chunks(places: NDArray[np.int64]) -> Iterator[list[int]]:
-    for begin in range(0, len(places), _CHUNK):
-        yield places[begin : begin + _CHUNK].tolist()
+def _chunks(indices: NDArray[np.int64]) -> Iterator[list[int]]:
+    for begin in range(0, len(indices), _CHUNK):
+        yield indices[begin : begin + _CHUNK].tolist()
 
 
-def _facts(path: Path) -> tuple[object, ...] | str:
-    """SHA-256 and what a Look tells; or what is wrong with the file."""
+def _read_facts(path: Path) -> tuple[object, ...] | str:
+    """Return SHA-256 and the fields of ImageInfo, or the problem of a file that cannot be used."""
     try:
         content = path.read_bytes()
         return (hashlib.sha256(content).hexdigest(), *inspect_image(path, content))
@@ -112,7 +122,7 @@ def _facts(path: Path) -> tuple[object, ...] | str:
         return f"{path} cannot be read ({exc.strerror})"
 
 
-def _refuse(reasons: list[str]) -> None:
+def _report(reasons: list[str]) -> None:
     if not reasons:
         return
     more = f"; and {len(reasons) - _MAX_LISTED} more" if len(reasons) > _MAX_LISTED else ""
@@ -122,12 +132,12 @@ def _refuse(reasons: list[str]) -> None:
 
 
 def _read(path: Path) -> dict[str, NDArray[np.void]]:
-    """The index by name; a damaged one is as none."""
+    """Read the rows of the index by file name; a damaged index counts as empty."""
     try:
-        kept = read_npz(path, DataError, structured=True)
+        arrays = read_npz(path, DataError, structured=True)
     except (DataError, FileNotFoundError):
         return {}
-    names, rows = kept.get("names"), kept.get("rows")
+    names, rows = arrays.get("names"), arrays.get("rows")
     if names is None or rows is None or rows.dtype != ROW or names.dtype.kind != "U" or names.shape != rows.shape:
         return {}
     return dict(zip(names.tolist(), rows, strict=True))
@@ -139,5 +149,12 @@ def _write(path: Path, known: dict[str, NDArray[np.void]]) -> None:
 
 
 def format_size_range(rows: NDArray[np.void]) -> str:
-    """The sizes of images, from the smallest to the largest, for a message."""
+    """Format the range of image sizes for a message.
+
+    Args:
+        rows: Rows of the index.
+
+    Returns:
+        Text such as "96x96 to 224x224".
+    """
     return f"{rows['height'].min()}x{rows['width'].min()} to {rows['height'].max()}x{rows['width'].max()}"

@@ -1,4 +1,4 @@
-"""From a list of labelled image files to a data set: classes, sizes, parts, and what is wrong with them."""
+"""Data sets from lists of labelled image files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 from kdcompress.registry import suggestion
 
-# What people call the parts of their data
+# Names in use for the parts of a data set
 PARTS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
@@ -36,10 +36,17 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Listing:
-    """Image files below `root` by name, each with the name of its class, its part ("" where none is said), group and
-    subclass.
+    """A list of n labelled image files.
 
-    `ids` are the names themselves unless given; `votes` (n, classes) are in the data set's own order of classes.
+    Attributes:
+        root: Folder of the files.
+        names: Paths relative to `root`.
+        labels: Class names.
+        parts: "train", "val" or "test"; "" if the data are not divided.
+        groups: Group of each image, or None.
+        subclasses: Name of each image's subclass, or None.
+        ids: Unique ids; the names by default.
+        votes: Annotators' votes, (n, classes), in the data set's own order of classes, or None.
     """
 
     root: Path
@@ -53,10 +60,14 @@ class Listing:
 
 
 class ImageFiles(DatasetSource):
-    """Image files of your own: how they are read, and how they are divided where they are not divided already.
+    """Base class of data sources of image files.
 
-    `size` (H or H, W) is needed where the files differ in size; `classes` chooses some, or another order than the
-    alphabet's; `test_fraction` and `split_seed` count where there is no test part.
+    Attributes:
+        size: H or (H, W) to which images are resized; required if the files differ in size.
+        colour: Whether images are read as grey or RGB; by default grey if all files are.
+        classes: Classes to use, in order; all in alphabetical order by default.
+        test_fraction: Fraction of images held out for test if there is no test part.
+        split_seed: Seed of that split.
     """
 
     size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
@@ -67,51 +78,61 @@ class ImageFiles(DatasetSource):
 
     @abstractmethod
     def listing(self, progress: Progress) -> Listing:
-        """What files there are; DataError for what is missing or inconsistent."""
+        """List the files.
+
+        Args:
+            progress: Receives notes.
+
+        Returns:
+            The files.
+
+        Raises:
+            DataError: If something is missing or inconsistent.
+        """
 
     def load(self, progress: Progress) -> Dataset:
-        """Read, check and divide the images; each is decoded once, and known afterwards."""
+        """Check, index and divide the images; see `DatasetSource.load`."""
         listed = self.listing(progress)
         classes, labels = self._labels(listed)
-        chosen = np.flatnonzero(labels >= 0)
-        names = np.array(listed.names, np.str_)[chosen]
+        selected = np.flatnonzero(labels >= 0)
+        names = np.array(listed.names, np.str_)[selected]
         rows = index_images(listed.root, names, progress)
         images = FileImages(listed.root, names, self._shape(rows), rows["sha256"])
-        groups = None if listed.groups is None else np.array(listed.groups, np.str_)[chosen]
-        finer, named = None, None
+        groups = None if listed.groups is None else np.array(listed.groups, np.str_)[selected]
+        subclasses, subclass_names = None, None
         if listed.subclasses is not None:
-            fine = np.array(listed.subclasses, np.str_)[chosen]
-            finer, named = number_subclasses(labels[chosen], fine, classes, str(listed.root))
-        ids = names if listed.ids is None else np.array(listed.ids, np.str_)[chosen]
-        votes = None if listed.votes is None else listed.votes[chosen]
-        samples = Samples(images, labels[chosen], ids, groups, finer, votes)
-        parts = self._divide(samples, np.array(listed.parts, np.str_)[chosen], classes, progress)
+            named = np.array(listed.subclasses, np.str_)[selected]
+            subclasses, subclass_names = number_subclasses(labels[selected], named, classes, str(listed.root))
+        ids = names if listed.ids is None else np.array(listed.ids, np.str_)[selected]
+        votes = None if listed.votes is None else listed.votes[selected]
+        samples = Samples(images, labels[selected], ids, groups, subclasses, votes)
+        parts = self._divide(samples, np.array(listed.parts, np.str_)[selected], classes, progress)
         name = type(self).__module__.rpartition(".")[2].replace("_", "-")
         train, test, val = parts["train"], parts["test"], parts.get("val")
-        dataset = Dataset(name, str(listed.root), classes, train, test, val=val, subclasses=named)
+        dataset = Dataset(name, str(listed.root), classes, train, test, val=val, subclasses=subclass_names)
         return replace(dataset, notice=quality_notice(dataset))
 
     def _labels(self, listed: Listing) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-        """The classes in order, and the number of each file's; -1 for a class that was not chosen."""
-        found = sorted(set(listed.labels))
-        _refuse_alike(found)
-        classes, known = self.classes or tuple(found), set(found)
-        times = Counter(classes)
+        """Return the classes in order and each file's class index; -1 for a class that is not used."""
+        present = sorted(set(listed.labels))
+        _check_distinct(present)
+        classes = self.classes or tuple(present)
+        counts = Counter(classes)
         for name in classes:
-            if times[name] > 1:
+            if counts[name] > 1:
                 raise DataError(f"data.classes names {name!r} twice")
-            if name not in known:
+            if name not in present:
                 raise DataError(
-                    f"data.classes: {listed.root} has no class {name!r}{suggestion(name, found)}; "
-                    f"it has {', '.join(found)}"
+                    f"data.classes: {listed.root} has no class {name!r}{suggestion(name, present)}; "
+                    f"it has {', '.join(present)}"
                 )
         if len(classes) < 2:
-            inside = listed.root / classes[0]
-            deeper = inside.is_dir() and any(item.is_dir() for item in inside.iterdir())
-            hint = f"; is it {inside} that is meant?" if deeper else "; a classifier needs two or more"
+            only = listed.root / classes[0]
+            is_nested = only.is_dir() and any(item.is_dir() for item in only.iterdir())
+            hint = f"; is it {only} that is meant?" if is_nested else "; a classifier needs two or more"
             raise DataError(f"{listed.root} holds one class alone ({classes[0]}){hint}")
-        number = {name: index for index, name in enumerate(classes)}
-        return classes, np.array([number.get(label, -1) for label in listed.labels], np.int64)
+        index_of = {name: index for index, name in enumerate(classes)}
+        return classes, np.array([index_of.get(label, -1) for label in listed.labels], np.int64)
 
     def _shape(self, rows: NDArray[np.void]) -> Shape:
         grey = rows["grey"].all() if self.colour == "auto" else self.colour == "grey"
@@ -129,24 +150,24 @@ class ImageFiles(DatasetSource):
     def _divide(
         self, samples: Samples, parts: NDArray[np.str_], classes: tuple[str, ...], progress: Progress
     ) -> Mapping[str, Samples]:
-        """Train, test and perhaps val, each class in train and in none of the others alone."""
-        there = {name: np.flatnonzero(parts == name) for name in ("train", "val", "test") if (parts == name).any()}
-        if len(there) and "train" not in there:
-            raise DataError(f"there is no train part, only {', '.join(there)}")
-        if not there or list(there) == ["train"]:
+        """Divide samples into train, test and possibly val, and check that train has every class."""
+        given = {name: np.flatnonzero(parts == name) for name in ("train", "val", "test") if (parts == name).any()}
+        if len(given) and "train" not in given:
+            raise DataError(f"there is no train part, only {', '.join(given)}")
+        if not given or list(given) == ["train"]:
             fraction, seed = self.test_fraction, self.split_seed
             train, test = hold_out(samples, np.arange(len(samples)), fraction, seed, classes, "test")
             progress.note(f"no test part is given: {len(test):,} of {len(samples):,} images are kept for it")
             return {"train": samples.take(train), "test": samples.take(test)}
-        if "test" not in there:
+        if "test" not in given:
             progress.note("no test part is given: the validation part is taken for it")
-            there["test"] = there.pop("val")
-        divided = {name: samples.take(index) for name, index in there.items()}
-        _refuse_lonely(divided, classes)
+            given["test"] = given.pop("val")
+        divided = {name: samples.take(index) for name, index in given.items()}
+        _check_classes_in_train(divided, classes)
         return divided
 
 
-def _refuse_alike(names: list[str]) -> None:
+def _check_distinct(names: list[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
         plain = unicodedata.normalize("NFC", name).casefold().strip()
@@ -155,7 +176,7 @@ def _refuse_alike(names: list[str]) -> None:
         seen[plain] = name
 
 
-def _refuse_lonely(parts: Mapping[str, Samples], classes: tuple[str, ...]) -> None:
+def _check_classes_in_train(parts: Mapping[str, Samples], classes: tuple[str, ...]) -> None:
     known = set(parts["train"].labels.tolist())
     for name, part in parts.items():
         if alone := sorted(set(part.labels.tolist()) - known):

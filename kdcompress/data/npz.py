@@ -1,4 +1,4 @@
-"""Arrays in npy and npz files, mapped into memory where the file allows it: nothing is unpickled, ever."""
+"""Arrays in npy and npz files, memory-mapped where possible; nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ from kdcompress.npy import READ_ERRORS, HoldsObjectsError, map_array
 from kdcompress.npz import open_npz
 from kdcompress.progress import Progress
 
-_KINDS = "biufSUM"  # of arrays that can be written out as text: truth values, numbers, text, dates
+_KINDS = "biufSUM"  # dtype kinds that can be converted to text: booleans, numbers, text, dates
 
 
 class ArrayFile:
-    """The arrays of an npz file by name, or the npy files of a folder by their stems; read when asked for.
+    """The arrays of an npz file by name, or the npy files of a folder by stem, read on access.
 
-    An uncompressed array (as `np.savez` and `np.save` write it) is mapped, a compressed one is loaded whole; of both,
-    the sum that an npz file has of it is checked. Errors: DataError with the path and the array.
+    Uncompressed arrays (as `np.savez` and `np.save` write them) are memory-mapped, compressed ones are loaded; the CRCs
+    of npz files are checked. Reading raises DataError for a missing or damaged array.
+
+    Args:
+        path: npz file, or folder of npy files.
+        progress: Is notified before a large array is read.
     """
 
     def __init__(self, path: Path, progress: Progress | None = None) -> None:
@@ -46,8 +50,8 @@ class ArrayFile:
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self.names:
-            there = ", ".join(self.names)[:200]
-            raise DataError(f"{self.path} has no array {name!r}; it has {there or 'none'}")
+            existing = ", ".join(self.names)[:200]
+            raise DataError(f"{self.path} has no array {name!r}; it has {existing or 'none'}")
         where = f"{self.path}: array {name!r}"
         try:
             return self._load(name)
@@ -57,16 +61,27 @@ class ArrayFile:
             raise DataError(f"{where} is truncated or damaged ({error_text(exc)})") from exc
 
     def load_text(self, name: str, n: int) -> NDArray[np.str_] | None:
-        """An array of one text, or number, for each of `n` images; None if there is no such array."""
+        """Read an array of one value per image as text.
+
+        Args:
+            name: Name of the array.
+            n: Number of images.
+
+        Returns:
+            Text, (n,); None if there is no such array.
+
+        Raises:
+            DataError: If it has another shape or type.
+        """
         if name not in self:
             return None
-        found = self[name]
-        # Before anything is made of it: what is written out takes many times the bytes
-        if found.shape != (n,) or found.dtype.kind not in _KINDS:
+        array = self[name]
+        # Checked before the conversion, which needs many times the memory
+        if array.shape != (n,) or array.dtype.kind not in _KINDS:
             rule = f"{self.path}: {name} must be ({n},), one for each image"
-            raise DataError(f"{rule}, got {found.shape}" if found.shape != (n,) else f"{rule}, of text or numbers")
+            raise DataError(f"{rule}, got {array.shape}" if array.shape != (n,) else f"{rule}, of text or numbers")
         try:
-            return np.asarray(found).astype(str)
+            return np.asarray(array).astype(str)
         except UnicodeDecodeError as exc:
             raise DataError(f"{self.path}: {name} holds bytes that are no text; save text (dtype U)") from exc
 

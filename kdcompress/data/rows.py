@@ -1,4 +1,4 @@
-"""CSV files that list images: rows with their line numbers, and what is wrong with the files that they name."""
+"""Reading of CSV files that list images, and checks of their rows."""
 
 from __future__ import annotations
 
@@ -15,32 +15,40 @@ from kdcompress.paths import check_regular_file
 from kdcompress.progress import Progress
 from kdcompress.registry import suggestion
 
-MAX_NAME_LENGTH = 255  # of a class, a group or a subclass: as many as a folder's name has
+MAX_NAME_LENGTH = 255  # characters of a class, group or subclass, as of a folder
 _MAX_BYTES = 256 << 20
-_MAX_IN_LINE = 1 << 20  # characters
+_MAX_LINE = 1 << 20  # characters
 _MAX_COLUMNS = 1000
-_MAX_LISTED = 5  # missing files, or columns, that an error names
+_MAX_LISTED = 5  # missing files or columns that a message names
 
 
 def read_rows(
-    table: Path, columns: Mapping[str, str], look: Callable[[list[str]], None] = lambda header: None
+    table: Path, columns: Mapping[str, str], on_header: Callable[[list[str]], None] = lambda header: None
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line number, row) of a CSV file; `columns` are those it must have, each with what to do where it lacks it.
+    """Read a CSV file with commas, semicolons or tabs, any line ends, and possibly a byte order mark.
 
-    Any line ends, a byte order mark, and commas, semicolons or tabs are fine. `look` is shown a header that is as it
-    must be. Errors: DataError with the line.
+    Args:
+        table: The file.
+        columns: Required columns, each with what to do if it is missing.
+        on_header: Is called with the header if it has these columns.
+
+    Yields:
+        Line number and row by column.
+
+    Raises:
+        DataError: If the file is damaged or lacks a column; names the line.
     """
-    data = _bytes(table)
+    data = _read_table(table)
     if not data.removeprefix(b"\xef\xbb\xbf").strip():
         raise DataError(f"{table} is empty; it needs a header with the columns {' and '.join(columns)}")
     lines, begin = _lines(table, data), 1
     first = next(lines)
-    # Strict, for else a quote that is never closed takes all rows behind it into one field
+    # Strict: otherwise a quote that is never closed would join all later rows into one field
     delimiter = max(",;\t", key=first.count)
     reader = csv.DictReader(itertools.chain([first], lines), delimiter=delimiter, strict=True)
     try:
         reader.fieldnames = header = _header(table, reader.fieldnames, columns)
-        look(header)
+        on_header(header)
         begin = reader.line_num + 1
         for row in reader:
             if None in row or None in row.values():
@@ -48,14 +56,21 @@ def read_rows(
             yield reader.line_num, {key: value.strip() for key, value in row.items()}
             begin = reader.line_num + 1
     except csv.Error as exc:
-        said = "a quote is opened and never closed" if "unexpected end" in str(exc) else f"no CSV ({exc})"
+        problem = "a quote is opened and never closed" if "unexpected end" in str(exc) else f"no CSV ({exc})"
         end = reader.reader.line_num
         at = f"line {begin}" if end <= begin else f"lines {begin} to {end}"
-        raise DataError(f"{table}, {at}: {said}") from exc
+        raise DataError(f"{table}, {at}: {problem}") from exc
 
 
 def warn_unused_columns(table: Path, header: list[str], wanted: Mapping[str, str], progress: Progress) -> None:
-    """Warn of columns that resemble a wanted one (the column by the key that names it) which a table does not have."""
+    """Warn about unused columns that resemble a missing one.
+
+    Args:
+        table: The file, for messages.
+        header: Its columns.
+        wanted: Column by the recipe key that names it.
+        progress: Receives the warnings.
+    """
     for column, key in similar_columns(header, wanted)[:_MAX_LISTED]:
         progress.warn(
             f"{table}: column {column[:80]!r} is not used; if it is what data.{key} means, "
@@ -64,32 +79,32 @@ def warn_unused_columns(table: Path, header: list[str], wanted: Mapping[str, str
 
 
 def _lines(table: Path, data: bytes) -> Iterator[str]:
-    """The lines of a text, with their ends; a line that is none of a table is refused."""
+    """Yield lines with their line ends; overlong ones are rejected."""
     with io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="") as text:
         for number, line in enumerate(text, start=1):
-            if len(line) > _MAX_IN_LINE:
-                raise DataError(f"{table}, line {number}: {len(line):,} characters, above {_MAX_IN_LINE:,}")
+            if len(line) > _MAX_LINE:
+                raise DataError(f"{table}, line {number}: {len(line):,} characters, above {_MAX_LINE:,}")
             yield line
 
 
 def _header(table: Path, names: Sequence[str] | None, columns: Mapping[str, str]) -> list[str]:
-    """The names of the columns, among which are those that must be there, once each."""
+    """Return the column names, which must be unique and contain the required ones."""
     header = [name.strip() for name in names or ()]
     if len(header) > _MAX_COLUMNS:
         raise DataError(f"{table} has {len(header):,} columns, above {_MAX_COLUMNS:,}")
     for column, remedy in columns.items():
         if column not in header:
             more = f" and {len(header) - 20} more" if len(header) > 20 else ""
-            there = ", ".join(name[:80] for name in header[:20]) or "none"
+            existing = ", ".join(name[:80] for name in header[:20]) or "none"
             close = suggestion(column, header)
-            raise DataError(f"{table} has no column {column!r}{close}; it has {there}{more}: {remedy}")
-    if twice := [name for name in dict.fromkeys(header) if name and header.count(name) > 1]:
-        raise DataError(f"{table} has two columns {twice[0][:80]!r}, and which one counts is not known; rename one")
+            raise DataError(f"{table} has no column {column!r}{close}; it has {existing}{more}: {remedy}")
+    if repeated := [name for name in dict.fromkeys(header) if name and header.count(name) > 1]:
+        raise DataError(f"{table} has two columns {repeated[0][:80]!r}, and which one counts is not known; rename one")
     return header
 
 
-def _bytes(table: Path) -> bytes:
-    """The content of a table, of which is known that it is text."""
+def _read_table(table: Path) -> bytes:
+    """Read a table and check that it is UTF-8 text."""
     check_regular_file(table, DataError)
     try:
         if (size := table.stat().st_size) > _MAX_BYTES:
@@ -100,14 +115,26 @@ def _bytes(table: Path) -> bytes:
         raise DataError(f"{table} is not UTF-8 text ({exc.reason} at byte {exc.start})") from exc
     except OSError as exc:
         raise DataError(f"{table} cannot be read ({exc.strerror})") from exc
-    if (place := data.find(b"\0")) >= 0:
-        line = data.count(b"\n", 0, place) + 1
-        raise DataError(f"{table}, line {line}: a NUL byte, which is in no text (at byte {place})")
+    if (position := data.find(b"\0")) >= 0:
+        line = data.count(b"\n", 0, position) + 1
+        raise DataError(f"{table}, line {line}: a NUL byte, which is in no text (at byte {position})")
     return data
 
 
 def require_name(text: str, column: str, where: str) -> str:
-    """The name that a field holds; DataError if it is empty or longer than one."""
+    """Check that a field contains a name.
+
+    Args:
+        text: The field.
+        column: Its column, for messages.
+        where: File and line, for messages.
+
+    Returns:
+        `text`.
+
+    Raises:
+        DataError: If it is empty, too long, or contains line breaks.
+    """
     if not text:
         raise DataError(f"{where}: column {column!r} is empty")
     if "\n" in text or "\r" in text:
@@ -120,7 +147,16 @@ def require_name(text: str, column: str, where: str) -> str:
 
 
 def check_unique_names(table: Path, names: list[str], lines: list[int]) -> None:
-    """DataError if a name stands in two lines."""
+    """Check that no image is listed twice.
+
+    Args:
+        table: The file, for messages.
+        names: Image paths.
+        lines: Their line numbers.
+
+    Raises:
+        DataError: If one is; names both lines.
+    """
     seen: dict[str, int] = {}
     for name, line in zip(names, lines, strict=True):
         if name in seen:
@@ -129,22 +165,33 @@ def check_unique_names(table: Path, names: list[str], lines: list[int]) -> None:
 
 
 def check_files_exist(table: Path, root: Path, names: list[str], lines: list[int]) -> None:
-    """DataError with the lines of the names that are no files below `root`."""
+    """Check that all listed images exist.
+
+    Args:
+        table: The file, for messages.
+        root: Folder of the images.
+        names: Image paths relative to `root`.
+        lines: Their line numbers.
+
+    Raises:
+        DataError: If some do not; names their lines.
+    """
     missing = [(name, line) for name, line in zip(names, lines, strict=True) if not _is_file(root / name)]
     if missing:
-        told = ", ".join(
-            f"{name[:MAX_NAME_LENGTH]} (line {line}{_oddity(root / name)})" for name, line in missing[:_MAX_LISTED]
+        listed = ", ".join(
+            f"{name[:MAX_NAME_LENGTH]} (line {line}{_problem_kind(root / name)})"
+            for name, line in missing[:_MAX_LISTED]
         )
         more = f" and {len(missing) - _MAX_LISTED} more" if len(missing) > _MAX_LISTED else ""
-        raise DataError(f"{table} lists images that do not exist below {root}: {told}{more}")
+        raise DataError(f"{table} lists images that do not exist below {root}: {listed}{more}")
 
 
-def _oddity(path: Path) -> str:
+def _problem_kind(path: Path) -> str:
     return ", which is no file" if exists(path) else ""
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a name that no file system would take
+    except (OSError, ValueError):  # a name that no file system accepts
         return False

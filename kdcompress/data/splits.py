@@ -1,4 +1,4 @@
-"""Validation is carved from train, stratified or by group, with a seed of its own; test is never touched."""
+"""Stratified and grouped splits of train into train and validation; test is never touched."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ from kdcompress.digests import json_digest
 from kdcompress.errors import DataError
 
 Index = NDArray[np.int64]
-# Ways of dividing the groups that are tried for one that leaves every class its share on both sides
+# Random divisions of groups, of which the one with the best class proportions is used
 _DRAWS = 50
 
 
 @dataclass(frozen=True)
 class Split:
-    """Train and validation (both from the data set's train part, unless it has its own) and test.
+    """A data set divided for training.
 
-    `fingerprint` is the key of what was chosen.
+    Attributes:
+        train: Training samples.
+        val: Validation samples.
+        test: Test samples.
+        fingerprint: Digest of the data and of the ids in train and val.
     """
 
     train: Samples
@@ -32,10 +36,19 @@ class Split:
 
 
 def split_dataset(dataset: Dataset, section: SplitSection) -> Split:
-    """Cut a validation part from train, after taking a stratified `limit` of it; data with a validation part keep it.
+    """Limit the training part and hold out validation, unless the data set has a validation part.
 
-    The cut is stratified; of data with groups it goes between groups. Errors: DataError when a class would be left
-    without a training or validation image.
+    Both are stratified; groups stay on one side.
+
+    Args:
+        dataset: The data set.
+        section: The recipe's section `split`.
+
+    Returns:
+        The split.
+
+    Raises:
+        DataError: If a class would have no training or validation image.
     """
     whole = dataset.train
     index = np.arange(len(whole))
@@ -51,7 +64,17 @@ def split_dataset(dataset: Dataset, section: SplitSection) -> Split:
 
 
 def stratified_subset(index: Index, labels: Index, limit: int, seed: int) -> Index:
-    """`limit` of `index`, each class in its proportion, the largest remainders rounded up."""
+    """Draw a stratified subset, with the largest remainders rounded up.
+
+    Args:
+        index: Row indices to choose from.
+        labels: Labels of all rows.
+        limit: Size of the subset.
+        seed: Seed.
+
+    Returns:
+        Row indices, sorted.
+    """
     rng = np.random.default_rng(seed)
     names, counts = np.unique(labels[index], return_counts=True)
     share = counts * limit / len(index)
@@ -64,13 +87,25 @@ def stratified_subset(index: Index, labels: Index, limit: int, seed: int) -> Ind
 def hold_out(
     samples: Samples, index: Index, fraction: float, seed: int, classes: tuple[str, ...], part: str
 ) -> tuple[Index, Index]:
-    """(rest, carved): about `fraction` of `index` carved out as `part`, each class in its proportion.
+    """Hold out a stratified fraction of samples; groups stay on one side.
 
-    Samples of one group stay on one side. Errors: DataError when a class would be missing on one side.
+    Args:
+        samples: All samples.
+        index: Row indices to divide.
+        fraction: Fraction to hold out, in (0, 1).
+        seed: Seed.
+        classes: Class names.
+        part: Name of the held-out part, for messages.
+
+    Returns:
+        Remaining and held-out row indices, sorted.
+
+    Raises:
+        DataError: If a class would be missing on one side.
     """
-    cut = _stratified if samples.groups is None else _grouped
-    first, second = cut(samples, index, fraction, seed, classes, part)
-    # Sorted, so that a sample's place says nothing about the split and disk reads go forward.
+    divide = _stratified if samples.groups is None else _grouped
+    first, second = divide(samples, index, fraction, seed, classes, part)
+    # Sorted, so that files are read sequentially
     return np.sort(first), np.sort(second)
 
 
@@ -84,7 +119,7 @@ def _stratified(
     if min(n_first, n_second) < len(classes):
         raise DataError(
             f"{len(index)} images are too few for {len(classes)} classes in both train and {part}; "
-            f"take more (--limit) or another {_key(part)}"
+            f"take more (--limit) or another {_setting_of(part)}"
         )
     labels = samples.labels[index]
     counts = np.bincount(labels, minlength=len(classes))
@@ -100,7 +135,7 @@ def _stratified(
 def _grouped(
     samples: Samples, index: Index, fraction: float, seed: int, classes: tuple[str, ...], part: str
 ) -> tuple[Index, Index]:
-    """The best of some draws of whole groups: that whose classes and size come nearest to what was asked for."""
+    """Divide whole groups at random several times; choose the division with the best class proportions."""
     from sklearn.model_selection import GroupShuffleSplit
 
     assert samples.groups is not None
@@ -122,10 +157,10 @@ def _grouped(
         if absent := sorted(set(range(len(classes))) - set(labels[side].tolist())):
             raise DataError(
                 f"no way was found to put whole groups on both sides with every class: class {classes[absent[0]]} is "
-                f"missing in {name}; take another {_key(part)}, or look at what makes a group"
+                f"missing in {name}; take another {_setting_of(part)}, or look at what makes a group"
             )
     return index[first], index[second]
 
 
-def _key(part: str) -> str:
+def _setting_of(part: str) -> str:
     return "split.validation_fraction" if part == "validation" else "data.test_fraction"

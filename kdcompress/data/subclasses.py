@@ -1,4 +1,4 @@
-"""Classes within classes: merged from those of the data, or told beside the labels."""
+"""Known subclasses: classes merged into superclasses, or names stored beside the labels."""
 
 from __future__ import annotations
 
@@ -18,9 +18,17 @@ Names = tuple[tuple[str, ...], ...]
 
 
 def merge_classes(dataset: Dataset, superclasses: Mapping[str, Sequence[str]]) -> Dataset:
-    """The data set with its classes merged into `superclasses` (name -> classes); they become known subclasses.
+    """Merge the classes of a data set into superclasses, of which they become the known subclasses.
 
-    Without superclasses it stays as it is. Errors: RecipeError for a class that is named twice, not at all, or unknown.
+    Args:
+        dataset: The data set.
+        superclasses: Classes by name of the superclass; without any, the data set is unchanged.
+
+    Returns:
+        The data set with superclasses as classes.
+
+    Raises:
+        RecipeError: If a class is unknown, named twice or not at all, or there is only one superclass.
     """
     if not superclasses:
         return dataset
@@ -37,48 +45,63 @@ def merge_classes(dataset: Dataset, superclasses: Mapping[str, Sequence[str]]) -
         raise RecipeError(f"superclasses: class {missing[0]!r} is in none of them")
     if len(superclasses) < 2:
         raise RecipeError("superclasses: there must be two or more")
-    place = np.array([listed.index(name) for name in dataset.classes], np.int64)
-    owner = np.repeat(np.arange(len(superclasses)), [len(names) for names in superclasses.values()])
+    subclass_of = np.array([listed.index(name) for name in dataset.classes], np.int64)
+    class_of = np.repeat(np.arange(len(superclasses)), [len(names) for names in superclasses.values()])
 
-    def change(samples: Samples) -> Samples:
-        subclasses = place[samples.labels]
-        votes, soft_labels = (_summed(one, owner[place]) for one in (samples.votes, samples.soft_labels))
-        return replace(samples, labels=owner[subclasses], subclasses=subclasses, votes=votes, soft_labels=soft_labels)
+    def relabel(samples: Samples) -> Samples:
+        subclasses = subclass_of[samples.labels]
+        votes, soft_labels = (
+            _sum_columns(values, class_of[subclass_of]) for values in (samples.votes, samples.soft_labels)
+        )
+        return replace(
+            samples, labels=class_of[subclasses], subclasses=subclasses, votes=votes, soft_labels=soft_labels
+        )
 
     return replace(
         dataset,
         classes=tuple(superclasses),
-        train=change(dataset.train),
-        test=change(dataset.test),
-        val=change(dataset.val) if dataset.val else None,
+        train=relabel(dataset.train),
+        test=relabel(dataset.test),
+        val=relabel(dataset.val) if dataset.val else None,
         subclasses=tuple(tuple(names) for names in superclasses.values()),
     )
 
 
-def _summed(columns: NDArray[Any] | None, owner: NDArray[np.int64]) -> NDArray[Any] | None:
-    """Columns (n, classes) summed over the classes of each superclass; `owner` is that of each class."""
-    return None if columns is None else columns @ np.eye(int(owner.max()) + 1, dtype=columns.dtype)[owner]
+def _sum_columns(columns: NDArray[Any] | None, class_of: NDArray[np.int64]) -> NDArray[Any] | None:
+    """Sum columns (n, classes) over the classes of each superclass."""
+    return None if columns is None else columns @ np.eye(int(class_of.max()) + 1, dtype=columns.dtype)[class_of]
 
 
 def number_subclasses(
-    labels: NDArray[np.int64], fine: NDArray[np.str_], classes: tuple[str, ...], where: str
+    labels: NDArray[np.int64], named: NDArray[np.str_], classes: tuple[str, ...], where: str
 ) -> tuple[NDArray[np.int64], Names]:
-    """The number of each sample's subclass, counted through all classes, and the names of the subclasses by class.
+    """Number subclasses through all classes.
 
-    Errors: DataError for a subclass that is in two classes.
+    Args:
+        labels: Class indices, (n,).
+        named: Name of each sample's subclass, (n,).
+        classes: Class names.
+        where: The data, for messages.
+
+    Returns:
+        Index of each sample's subclass, (n,), and the subclass names by class, sorted.
+
+    Raises:
+        DataError: If a subclass is in two classes.
     """
-    found: list[set[str]] = [set() for _ in classes]
-    for label, name in zip(labels.tolist(), fine.tolist(), strict=True):
-        found[label].add(name)
-    names = [sorted(inside) for inside in found]
+    by_class: list[set[str]] = [set() for _ in classes]
+    for label, name in zip(labels.tolist(), named.tolist(), strict=True):
+        by_class[label].add(name)
+    names = [sorted(subclasses) for subclasses in by_class]
     owner: dict[str, int] = {}
-    for index, inside in enumerate(names):
-        for name in inside:
+    for index, subclasses in enumerate(names):
+        for name in subclasses:
             if name in owner:
                 raise DataError(
                     f"{where}: subclass {name!r} is in class {classes[owner[name]]} and in class {classes[index]}; "
                     "a subclass is of one class"
                 )
             owner[name] = index
-    number = {name: place for place, name in enumerate(name for inside in names for name in inside)}
-    return np.array([number[name] for name in fine.tolist()], np.int64), tuple(tuple(inside) for inside in names)
+    index_of = {name: index for index, name in enumerate(name for subclasses in names for name in subclasses)}
+    indices = np.array([index_of[name] for name in named.tolist()], np.int64)
+    return indices, tuple(tuple(subclasses) for subclasses in names)

@@ -1,4 +1,4 @@
-"""Further images without labels: a folder of image files, or an array of pixels."""
+"""Additional unlabelled images: a folder of image files, or an array of pixels."""
 
 from __future__ import annotations
 
@@ -24,16 +24,25 @@ _MAX_LISTED = 3  # images that a warning names
 
 
 def load_unlabelled(section: UnlabelledSection, dataset: Dataset, progress: Progress) -> Samples:
-    """The images in `section.dir` in the size and colours of the data set, without labels (UNLABELLED).
+    """Load unlabelled images and warn about those that are also in test.
 
-    Image files are found in all folders below; an npz file, or a folder of npy files, has its images in `x`. Images
-    that are in test, too, are warned about: the student would learn what the teacher says of them. Errors: DataError.
+    Args:
+        section: The recipe's section `unlabelled`. `dir` is a folder of image files, which is searched recursively, or
+            an npz file or folder of npy files with images in `x`.
+        dataset: The data set, whose image shape they get.
+        progress: Receives notes and warnings.
+
+    Returns:
+        The samples, with UNLABELLED as labels.
+
+    Raises:
+        DataError: If images are missing or damaged.
     """
     path = expand_user(section.dir)
     if not exists(path):
         raise DataError(f"unlabelled.dir: {path} does not exist")
     has_array = is_file(path) or is_file(path / "x.npy")
-    samples = _mapped(path, dataset, progress) if has_array else _files(path, dataset, progress)
+    samples = _load_array(path, dataset, progress) if has_array else _load_files(path, dataset, progress)
     if section.limit is not None:
         samples = samples.take(np.arange(min(section.limit, len(samples))))
     shared = np.flatnonzero(np.isin(image_digests(samples), image_digests(dataset.test)))
@@ -47,13 +56,13 @@ def load_unlabelled(section: UnlabelledSection, dataset: Dataset, progress: Prog
     return samples
 
 
-def _files(root: Path, dataset: Dataset, progress: Progress) -> Samples:
+def _load_files(root: Path, dataset: Dataset, progress: Progress) -> Samples:
     ids = np.array([path.relative_to(root).as_posix() for path in find_images([root])], np.str_)
     rows = index_images(root, ids, progress)
-    return _unlabelled(FileImages(root, ids, dataset.input_shape, rows["sha256"]), ids)
+    return _make_samples(FileImages(root, ids, dataset.input_shape, rows["sha256"]), ids)
 
 
-def _mapped(path: Path, dataset: Dataset, progress: Progress) -> Samples:
+def _load_array(path: Path, dataset: Dataset, progress: Progress) -> Samples:
     array = ArrayFile(path, progress)["x"]
     channels = array.shape[3] if array.ndim == 4 else 1
     if array.dtype != np.uint8 or array.ndim not in (3, 4) or channels not in MODES or not array.size:
@@ -63,8 +72,8 @@ def _mapped(path: Path, dataset: Dataset, progress: Progress) -> Samples:
         )
     check_image_values(array.shape, f"{path}: x")
     ids = np.arange(len(array)).astype(str)
-    return _unlabelled(resize_images(MappedImages(array), dataset.input_shape), ids)
+    return _make_samples(resize_images(MappedImages(array), dataset.input_shape), ids)
 
 
-def _unlabelled(images: Images, ids: NDArray[np.str_]) -> Samples:
+def _make_samples(images: Images, ids: NDArray[np.str_]) -> Samples:
     return Samples(images, np.full(len(ids), UNLABELLED, np.int64), np.char.add("unlabelled/", ids))

@@ -1,4 +1,4 @@
-"""Augmentation as enumerated views: view k of a sample is always the same image, so a teacher can label it once."""
+"""Augmentation by enumerated views: view k of a sample is always the same image, so the teacher labels it once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kdcompress.config.sections import ViewsSection
 
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
-# The symmetries of a square as matrices (a, b, c, d), those of a rectangle first
+# Symmetries of a square as matrices (a, b, c, d); the first four are those of a rectangle
 _FLIPS = (
     (1, 0, 0, 1), (-1, 0, 0, 1), (1, 0, 0, -1), (-1, 0, 0, -1),
     (0, -1, 1, 0), (0, 1, -1, 0), (0, 1, 1, 0), (0, -1, -1, 0),
@@ -19,19 +19,39 @@ _FLIPS = (
 
 
 def view_transforms(views: ViewsSection, ids: NDArray[np.str_], height: int, width: int) -> NDArray[np.float32]:
-    """Where each pixel of each view comes from: (n, count, 8) projective parameters, drawn from the sample's id.
+    """Compute the transforms of all views, which depend on sample id and view number alone.
 
-    Shifts are uniform in +-shift_px (pixels) on each axis, turns in +-rotation_deg (degrees) about the centre, behind
-    the view's flip and quarter turn, if it has one.
+    A view is its flip or quarter turn, if enabled, followed by a rotation about the centre, uniform in +-rotation_deg
+    (degrees), and shifts, uniform in +-shift_px (pixels) on each axis. View 0 is the image itself.
+
+    Args:
+        views: The recipe's section `views`.
+        ids: Sample ids, (n,).
+        height: Image height in pixels.
+        width: Image width in pixels.
+
+    Returns:
+        Projective parameters that map output to input pixels, (n, count, 8).
     """
-    every = [select_transforms(views, ids, np.full(len(ids), view), height, width) for view in range(views.count)]
-    return np.stack(every, axis=1)
+    by_view = [select_transforms(views, ids, np.full(len(ids), view), height, width) for view in range(views.count)]
+    return np.stack(by_view, axis=1)
 
 
 def select_transforms(
     views: ViewsSection, ids: NDArray[np.str_], chosen: NDArray[np.int64], height: int, width: int
 ) -> NDArray[np.float32]:
-    """The transforms (n, 8) of one view of each sample, by its number; see `view_transforms`."""
+    """Compute the transform of one view of each sample; see `view_transforms`.
+
+    Args:
+        views: The recipe's section `views`.
+        ids: Sample ids, (n,).
+        chosen: View number of each sample, (n,).
+        height: Image height in pixels.
+        width: Image width in pixels.
+
+    Returns:
+        Projective parameters, (n, 8).
+    """
     rows = [_transform(views, str(sample), int(view), height, width) for sample, view in zip(ids, chosen, strict=True)]
     return np.array(rows, np.float32).reshape(-1, 8)
 
@@ -39,9 +59,17 @@ def select_transforms(
 def scale_transforms(
     transforms: NDArray[np.float32], before: tuple[int, int], after: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """The same turns and shifts (..., 8) for the images in another size: (H, W) `after` instead of `before`.
+    """Adapt transforms to images of another size.
 
-    Pixel i of n is the interval from i to i + 1, so that both sizes have one centre.
+    Pixel i covers the interval from i to i + 1, so that both sizes have the same centre.
+
+    Args:
+        transforms: Projective parameters, (..., 8).
+        before: (H, W) that they are for.
+        after: (H, W) of the images.
+
+    Returns:
+        Projective parameters, (..., 8).
     """
     if before == after:
         return transforms
@@ -53,11 +81,17 @@ def scale_transforms(
 
 
 def apply_transforms(images: Any, transforms: Any, fill: str = "black") -> Any:
-    """Turn and shift images (n, H, W, C), 0 to 255, by (n, 8) transforms: bilinear, whole grey levels.
+    """Transform images with bilinear interpolation, rounded to integers.
 
-    `fill` is what lies outside: "black", or "reflect", the image mirrored at its edge.
+    Each view depends on its own image alone, whatever the batch.
 
-    Every pixel depends on its own image alone, so that batches of any size and order give the same view.
+    Args:
+        images: (n, H, W, C), 0 to 255.
+        transforms: Projective parameters, (n, 8).
+        fill: Pixels outside the image: "black", or "reflect" for the image mirrored at its edge.
+
+    Returns:
+        Tensor (n, H, W, C), float32.
     """
     from keras import ops
 
@@ -71,9 +105,18 @@ def apply_transforms(images: Any, transforms: Any, fill: str = "black") -> Any:
 def projective(
     angle: float, dx: float, dy: float, height: int, width: int, flip: tuple[int, ...] = (1, 0, 0, 1)
 ) -> tuple[float, ...]:
-    """The 8 parameters of `flip`, then a turn by `angle` (radians), and a shift by (dx, dy) pixels.
+    """Compute the projective parameters of a flip, a rotation and a shift.
 
-    `flip` is (a, b, c, d): x, y to a x + b y, c x + d y; flip and turn are about the centre.
+    Args:
+        angle: Rotation about the centre, in radians.
+        dx: Horizontal shift in pixels.
+        dy: Vertical shift in pixels.
+        height: Image height in pixels.
+        width: Image width in pixels.
+        flip: (a, b, c, d), which maps x, y to a x + b y, c x + d y about the centre.
+
+    Returns:
+        The 8 parameters.
     """
     cos, sin = float(np.cos(angle)), float(np.sin(angle))
     a, b, c, d = flip

@@ -101,7 +101,7 @@ def test_parts_and_classes_are_as_in_mhist_at_any_count() -> None:
     count: Counter[tuple[str, str]] = Counter()
     for n in range(1, 5000):
         count[cell_of(n - 1)[:2]] += 1
-        if n >= SYNTHETIC.least:
+        if n >= SYNTHETIC.min_count:
             assert set(count) == set(published)
             assert all(abs(count[cell] - n * of / 3152) < 1.5 for cell, of in published.items())
 
@@ -118,7 +118,7 @@ def test_an_image_depends_on_seed_and_number_alone(some: Path, tmp_path: Path, m
     many = contents(some)
     assert all(many[name] == data for name, data in contents(few).items() if name.startswith("images"))
     assert rows_of(few) == rows_of(some)[:5]
-    monkeypatch.setattr(_synthetic, "_WORTH_PROCESSES", 1)
+    monkeypatch.setattr(_synthetic, "_MIN_PARALLEL", 1)
     assert contents(made(tmp_path / "in processes", count=5, size=96)) == contents(few)
 
 

@@ -1,1 +1,1 @@
-"""What MHIST alone needs: its files, its table, its votes, where it comes from."""
+"""MHIST's files, table, votes and origin."""

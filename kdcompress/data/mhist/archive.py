@@ -1,4 +1,4 @@
-"""images.zip of MHIST, unpacked into the user cache: safely, once, whole or not at all."""
+"""Safe, atomic extraction of MHIST's images.zip into the cache."""
 
 from __future__ import annotations
 
@@ -17,72 +17,80 @@ from kdcompress.npy import READ_ERRORS
 from kdcompress.npz import SUPPORTED_COMPRESSION, open_zip
 from kdcompress.progress import Progress
 
-# The published images take less than 400 MB; images hardly shrink when they are zipped
+# The published images take less than 400 MB; zip hardly compresses images
 MAX_BYTES = 4 << 30
-MAX_TIMES = 100
+MAX_RATIO = 100
 MAX_FILES = 100_000
-_SMALL = 1 << 20  # bytes up to which a zip file may be of what shrinks well
+_SMALL = 1 << 20  # bytes of a zip file up to which the limit of unpacked bytes stays the same
 
 
 def extract_archive(archive: Path, folder: str, progress: Progress) -> Path:
-    """The folder in the cache that holds the images of a zip file; what leads to `folder`/ in names is taken off.
+    """Extract the images of a zip file into the cache, unless that was done before.
 
-    It is named by the zip file's content, so that another zip file makes another folder. Errors: DataError for a zip
-    file that is damaged, locked by a password, leads out of its folder, or unpacks to more than images would.
+    Args:
+        archive: The zip file, by whose digest the folder in the cache is named.
+        folder: Folder inside the zip file; names are relative to it.
+        progress: Receives progress.
+
+    Returns:
+        The folder in the cache.
+
+    Raises:
+        DataError: If the zip file is damaged or encrypted, has names outside its folder, or unpacks to too many bytes.
     """
-    with lock_entry("data", f"mhist-images-{sha256_of(archive)[:16]}", progress) as place:
-        if place.is_dir():
-            return place
-        part = place.with_name(f"{place.name}.part")  # what a killed run left of it goes first
+    with lock_entry("data", f"mhist-images-{sha256_of(archive)[:16]}", progress) as target:
+        if target.is_dir():
+            return target
+        part = target.with_name(f"{target.name}.part")  # may be left from a killed run
         remove_path(part)
         try:
             with open_zip(archive) as opened:
                 members = _members(opened, archive, folder, PathResolver(part))
                 _unpack(opened, members, part, progress)
-            move_into_place(part, place)
+            move_into_place(part, target)
         except OSError as exc:
-            raise DataError(f"{archive} cannot be unpacked into {place} ({exc.strerror or exc})") from exc
+            raise DataError(f"{archive} cannot be unpacked into {target} ({exc.strerror or exc})") from exc
         except READ_ERRORS as exc:
             raise DataError(f"{archive} is damaged, locked or no zip file ({error_text(exc)}); get it anew") from exc
         finally:
             remove_path(part)
-        return place
+        return target
 
 
-def _members(opened: zipfile.ZipFile, archive: Path, folder: str, inside: PathResolver) -> dict[str, zipfile.ZipInfo]:
-    """The images in a zip file by the path that they get; anything wrong with any entry refuses the whole file."""
+def _members(opened: zipfile.ZipFile, archive: Path, folder: str, resolver: PathResolver) -> dict[str, zipfile.ZipInfo]:
+    """Return the images in a zip file by their target paths; one invalid entry makes the whole file invalid."""
     infos = opened.infolist()
-    _refuse_bomb(archive, len(infos), sum(info.file_size for info in infos))
-    found: dict[str, zipfile.ZipInfo] = {}
+    _check_size(archive, len(infos), sum(info.file_size for info in infos))
+    members: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
         if info.compress_type not in SUPPORTED_COMPRESSION:
             raise DataError(f"{archive}: {info.filename[:80]!r} is packed neither stored nor deflated; pack it anew")
-        path = _inside(info.filename, archive, folder)
+        path = _relative_name(info.filename, archive, folder)
         if (
             info.is_dir()
             or not is_image_path(Path(path.name))
             or any(part.startswith((".", "__")) for part in path.parts)
         ):
             continue
-        name = inside.resolve(str(path), f"{archive}: entry {info.filename[:80]!r}")
-        if name in found:
+        name = resolver.resolve(str(path), f"{archive}: entry {info.filename[:80]!r}")
+        if name in members:
             raise DataError(f"{archive}: {name} is in it twice; pack one of them")
-        found[name] = info
-    if not found:
+        members[name] = info
+    if not members:
         raise DataError(f"{archive} holds no images")
-    return found
+    return members
 
 
-def _refuse_bomb(archive: Path, count: int, size: int) -> None:
-    most = min(MAX_BYTES, MAX_TIMES * max(_SMALL, archive.stat().st_size))
-    if size > most or count > MAX_FILES:
+def _check_size(archive: Path, count: int, size: int) -> None:
+    limit = min(MAX_BYTES, MAX_RATIO * max(_SMALL, archive.stat().st_size))
+    if size > limit or count > MAX_FILES:
         raise DataError(
-            f"{archive} would unpack to {size:,} bytes in {count:,} files, above {most:,} or {MAX_FILES:,}: a zip "
+            f"{archive} would unpack to {size:,} bytes in {count:,} files, above {limit:,} or {MAX_FILES:,}: a zip "
             "bomb, or not the images; unpack it yourself if you trust it"
         )
 
 
-def _inside(name: str, archive: Path, folder: str) -> PurePosixPath:
+def _relative_name(name: str, archive: Path, folder: str) -> PurePosixPath:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in name or any(ord(letter) < 32 for letter in name):
         raise DataError(f"{archive}: entry {name[:80]!r} leads out of the folder, or is no name; nothing was unpacked")
@@ -95,7 +103,7 @@ def _unpack(opened: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], part: 
         for done, (path, info) in enumerate(members.items(), start=1):
             target = part / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            # No more than the size it claims is read of an entry, so that the sum that was checked holds
+            # zipfile reads no more than an entry's declared size, so the total that was checked is not exceeded
             with opened.open(info) as source, target.open("xb") as out:
                 shutil.copyfileobj(source, out, 1 << 20)
             progress.step(done, {})

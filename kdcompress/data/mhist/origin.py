@@ -1,4 +1,4 @@
-"""Where a folder in MHIST's layout comes from: its owners, a generator or elsewhere; and how the real one is had."""
+"""Origin of a folder in MHIST's layout: published, synthetic or unknown; and instructions to request MHIST."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kdcompress.files import read_json
 
 MANIFEST = "synthetic.json"
 _REMEDY = "make the folder anew"
-_DRAWN = re.compile(r"SYN_\d+\.png$")  # names that make-synthetic gives
+_SYNTHETIC_NAME = re.compile(r"SYN_\d+\.png$")  # names of synthetic images
 SYNTHETIC_NOTICE = (
     "SYNTHETIC images, drawn by a program, not tissue: figures on them say nothing of MHIST, of tissue or of patients"
 )
@@ -27,7 +27,7 @@ PUBLISHED_SIZE = "224x224"
 
 
 def request_instructions() -> str:
-    """How the data set is had and where it is put, for an error."""
+    """Return how to request the data set and where to put it, for a message."""
     return (
         "MHIST may not be redistributed, so it cannot be downloaded for you: request it from its owners, the BMIRDS "
         "group at Dartmouth (https://bmirds.github.io/MHIST/), who hand it out under a use agreement, and put "
@@ -38,43 +38,59 @@ def request_instructions() -> str:
 
 
 def synthetic_origin(folder: Path, names: Sequence[str]) -> str | None:
-    """What made the images in `folder`, in words, if its manifest or their `names` say that they are synthetic.
+    """Describe what made the images if they are synthetic, by their manifest or names.
 
-    None of others.
+    Args:
+        folder: The folder.
+        names: Image names.
 
-    Errors: DataError for a manifest that is damaged: whether images are tissue is not guessed.
+    Returns:
+        Description, or None for images that are not synthetic.
+
+    Raises:
+        DataError: If the manifest is damaged.
     """
     path = folder / MANIFEST
     if not os.path.lexists(path):
-        return "their manifest is gone" if names and all(_DRAWN.match(name) for name in names) else None
+        return "their manifest is gone" if names and all(_SYNTHETIC_NAME.match(name) for name in names) else None
     try:
         facts = read_json(path, DataError, _REMEDY)
     except OSError as exc:
         raise DataError(f"{path} is damaged or not what make-synthetic writes ({exc.strerror}); {_REMEDY}") from exc
     if facts.get("synthetic") is not True:
-        said = "it does not say synthetic: true"
-        raise DataError(f"{path} is damaged or not what make-synthetic writes ({said}); {_REMEDY}")
-    return _in_words(facts)
+        reason = "it does not say synthetic: true"
+        raise DataError(f"{path} is damaged or not what make-synthetic writes ({reason}); {_REMEDY}")
+    return _format_facts(facts)
 
 
-def _in_words(facts: Mapping[str, Any]) -> str:
-    """The manifest in one line: it is a file from anywhere, and ends up in reports."""
-    told = {key: " ".join(str(facts[key]).split())[:60] for key in ("made_by", "seed", "count", "size") if key in facts}
-    words = [f"made by {told.pop('made_by')}"] if "made_by" in told else []
-    return ", ".join(words + [f"{key} {value}" for key, value in told.items()]) or "of unknown make"
+def _format_facts(facts: Mapping[str, Any]) -> str:
+    """Format the manifest, which is untrusted input and appears in reports, in one line."""
+    shown = {
+        key: " ".join(str(facts[key]).split())[:60] for key in ("made_by", "seed", "count", "size") if key in facts
+    }
+    words = [f"made by {shown.pop('made_by')}"] if "made_by" in shown else []
+    return ", ".join(words + [f"{key} {value}" for key, value in shown.items()]) or "of unknown make"
 
 
 def describe_difference(parts: Mapping[str, Samples], size: str) -> str | None:
-    """How counts by part and class, and the size of the images, differ from the published ones; None if they do not."""
-    said = []
+    """Describe how the data differ from the published data set.
+
+    Args:
+        parts: Samples of train and test.
+        size: Size of the images, such as "224x224".
+
+    Returns:
+        Differences of class counts and image size, or None.
+    """
+    differences = []
     for name, part in parts.items():
         counts = tuple(np.bincount(part.labels, minlength=len(CLASSES)).tolist())
         if counts != PUBLISHED[name]:
-            said.append(f"{name} has {_counted(counts)} (published: {_counted(PUBLISHED[name])})")
+            differences.append(f"{name} has {_format_counts(counts)} (published: {_format_counts(PUBLISHED[name])})")
     if size != PUBLISHED_SIZE:
-        said.append(f"images are {size} (published: {PUBLISHED_SIZE})")
-    return f"not the published MHIST: {', '.join(said)}" if said else None
+        differences.append(f"images are {size} (published: {PUBLISHED_SIZE})")
+    return f"not the published MHIST: {', '.join(differences)}" if differences else None
 
 
-def _counted(counts: tuple[int, ...]) -> str:
+def _format_counts(counts: tuple[int, ...]) -> str:
     return " and ".join(f"{count:,} {name}" for count, name in zip(counts, CLASSES, strict=True))

@@ -1,4 +1,4 @@
-"""What `data check mhist` says beyond counts: how far annotators agreed, subclasses, and the state of the files."""
+"""What `data check mhist` prints beyond counts: agreement of annotators, subclasses and the state of the files."""
 
 from __future__ import annotations
 
@@ -17,20 +17,35 @@ from kdcompress.progress import Progress
 
 
 def summary_lines(dataset: Dataset) -> list[str]:
-    """One fact a line of a loaded MHIST."""
-    files = _files_of(dataset)
+    """Describe annotators' agreement, subclasses, files and duplicates.
+
+    Args:
+        dataset: A loaded MHIST.
+
+    Returns:
+        Lines.
+    """
+    files = _collect_files(dataset)
     return [
-        *_agreements(dataset),
-        *_subclasses(dataset),
+        *_agreement_lines(dataset),
+        *_subclass_lines(dataset),
         f"files: {len(files.names):,}, {files.describe_sizes()}",
         f"colours: {files.describe_conversions() or 'all images are 8-bit RGB'}",
         f"surplus: {files.describe_unlisted() or f'none, {TABLE} names every image'}",
-        f"duplicates: {_duplicates(dataset, files)}",
+        f"duplicates: {_format_duplicates(dataset, files)}",
     ]
 
 
 def pixel_digests(dataset: Dataset, files: MhistFiles) -> tuple[Digests, Digests]:
-    """What tells the pixels of train's and of test's images from others."""
+    """Look up the digests of the images' pixels.
+
+    Args:
+        dataset: The data set.
+        files: Its files, sorted by name.
+
+    Returns:
+        Digests of train and test, (n,) each.
+    """
     train, test = (
         files.rows["pixels"][np.searchsorted(files.names, part.ids)] for part in (dataset.train, dataset.test)
     )
@@ -38,7 +53,15 @@ def pixel_digests(dataset: Dataset, files: MhistFiles) -> tuple[Digests, Digests
 
 
 def check_leakage(dataset: Dataset, digests: tuple[Digests, Digests]) -> None:
-    """DataError if test has an image that train has, by name."""
+    """Check that no test image is in train.
+
+    Args:
+        dataset: The data set.
+        digests: What `pixel_digests` returned.
+
+    Raises:
+        DataError: If there is one; names pairs.
+    """
     if pairs := find_shared_images(dataset.train, digests[0], dataset.test, digests[1]):
         verb = "images are" if len(pairs) > 1 else "image is"
         raise DataError(
@@ -47,33 +70,33 @@ def check_leakage(dataset: Dataset, digests: tuple[Digests, Digests]) -> None:
         )
 
 
-def _files_of(dataset: Dataset) -> MhistFiles:
-    """The files of both parts, sorted by name; nothing is decoded anew."""
+def _collect_files(dataset: Dataset) -> MhistFiles:
+    """Return the indexed files of both parts, sorted by name."""
     images = [part.images for part in dataset.parts.values()]
-    stored = [one for one in images if isinstance(one, FileImages)]
-    names = np.sort(np.concatenate([one.names for one in stored]))
-    return MhistFiles(stored[0].root, names, index_images(stored[0].root, names, Progress()))
+    stores = [store for store in images if isinstance(store, FileImages)]
+    names = np.sort(np.concatenate([store.names for store in stores]))
+    return MhistFiles(stores[0].root, names, index_images(stores[0].root, names, Progress()))
 
 
-def _agreements(dataset: Dataset) -> list[str]:
+def _agreement_lines(dataset: Dataset) -> list[str]:
     levels = range(MAJORITY, ANNOTATORS + 1)
-    found = {name: majority_size(part.votes) for name, part in dataset.parts.items() if part.votes is not None}
-    return [f"agreement {level} of {ANNOTATORS}: {_counts(found, level)}" for level in levels]
+    sizes = {name: majority_size(part.votes) for name, part in dataset.parts.items() if part.votes is not None}
+    return [f"agreement {level} of {ANNOTATORS}: {_format_counts(sizes, level)}" for level in levels]
 
 
-def _subclasses(dataset: Dataset) -> list[str]:
-    names = [name for inside in dataset.subclasses or () for name in inside]
-    found = {name: part.subclasses for name, part in dataset.parts.items() if part.subclasses is not None}
-    return [f"subclass {name}: {_counts(found, index)}" for index, name in enumerate(names)]
+def _subclass_lines(dataset: Dataset) -> list[str]:
+    names = [name for subclasses in dataset.subclasses or () for name in subclasses]
+    indices = {name: part.subclasses for name, part in dataset.parts.items() if part.subclasses is not None}
+    return [f"subclass {name}: {_format_counts(indices, index)}" for index, name in enumerate(names)]
 
 
-def _counts(found: dict[str, NDArray[np.int64]], value: int) -> str:
-    return ", ".join(f"{name} {np.count_nonzero(values == value):,}" for name, values in found.items())
+def _format_counts(parts: dict[str, NDArray[np.int64]], value: int) -> str:
+    return ", ".join(f"{name} {np.count_nonzero(values == value):,}" for name, values in parts.items())
 
 
-def _duplicates(dataset: Dataset, files: MhistFiles) -> str:
+def _format_duplicates(dataset: Dataset, files: MhistFiles) -> str:
     digests = pixel_digests(dataset, files)
     pairs = find_shared_images(dataset.train, digests[0], dataset.test, digests[1])
     across = f"{len(pairs):,} ({format_pairs(pairs)})" if pairs else "none"
-    within = [len(one) - len(np.unique(one)) for one in digests]
+    within = [len(part) - len(np.unique(part)) for part in digests]
     return f"{across} in train and in test, {within[0]:,} within train, {within[1]:,} within test"

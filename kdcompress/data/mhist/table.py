@@ -1,4 +1,4 @@
-"""annotations.csv of MHIST: a row an image, with its label, the annotators' votes and its part."""
+"""Reading of MHIST's annotations.csv, with label, votes and part of each image."""
 
 from __future__ import annotations
 
@@ -20,13 +20,20 @@ NAME, LABEL, PARTITION = "Image Name", "Majority Vote Label", "Partition"
 VOTES = f"Number of Annotators who Selected SSA (Out of {ANNOTATORS})"
 PARTS = ("train", "test")
 _REMEDY = f"{TABLE} is taken as MHIST's owners hand it out"
-_MAX_ROWS, _LONG = 100_000, 1024  # characters that no file of theirs has in its name
-_MAX_LISTED = 5  # wrong rows that an error names
+_MAX_ROWS, _MAX_NAME = 100_000, 1024  # rows; characters
+_MAX_LISTED = 5  # invalid rows that a message names
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """What the rows say, sorted by name: names of image files (n,), votes for SSA (n,), parts (n,), line numbers."""
+    """The rows of the table, sorted by image name.
+
+    Attributes:
+        names: Image paths, (n,).
+        ssa: Number of annotators who chose SSA, (n,), 0 to 7.
+        parts: "train" or "test", (n,).
+        lines: Line numbers, (n,).
+    """
 
     names: NDArray[np.str_]
     ssa: NDArray[np.int64]
@@ -35,39 +42,46 @@ class Annotations:
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """0 for HP, 1 for SSA; the votes say the same as the column of labels, or reading had failed."""
+        """Class indices: 0 for HP, 1 for SSA. Reading checks that votes and the label column agree."""
         return (self.ssa >= MAJORITY).astype(np.int64)
 
 
 def read_annotations(folder: Path) -> Annotations:
-    """The rows of annotations.csv in `folder`, an absolute path.
+    """Read and check annotations.csv.
 
-    Errors: DataError for a missing column, and by line number for labels, votes and parts that are not valid or
-    contradict one another, and for names that are empty, repeated, or lead out of images/.
+    Args:
+        folder: Absolute path of its folder.
+
+    Returns:
+        The rows.
+
+    Raises:
+        DataError: If a column is missing, a label, vote count or part is invalid, label and votes contradict each
+            other, or an image name is empty, repeated or outside images/; names the lines.
     """
     table = folder / TABLE
     names, rows, lines = [], [], []
-    wrong, inside = [], PathResolver(folder / IMAGES)
+    invalid, resolver = [], PathResolver(folder / IMAGES)
     for line, row in read_rows(table, dict.fromkeys((NAME, LABEL, VOTES, PARTITION), _REMEDY)):
-        names.append(inside.resolve(row[NAME], f"{table}, line {line}"))
+        names.append(resolver.resolve(row[NAME], f"{table}, line {line}"))
         rows.append(row)
         lines.append(line)
         if len(rows) > _MAX_ROWS:
             raise DataError(f"{table} has more than {_MAX_ROWS:,} rows, which MHIST has not; {_REMEDY}")
-        if problem := _problem(row):
-            wrong.append(f"line {line}: {problem}")
-    _refuse(table, wrong)
-    # An array of names takes the width of the longest for each
-    long = {name: line for name, line in zip(names, lines, strict=True) if len(name) > _LONG}
+        if problem := _find_problem(row):
+            invalid.append(f"line {line}: {problem}")
+    _report(table, invalid)
+    # An array of names allocates the length of the longest one for each
+    long = {name: line for name, line in zip(names, lines, strict=True) if len(name) > _MAX_NAME}
     check_files_exist(table, folder / IMAGES, list(long), list(long.values()))
     check_unique_names(table, names, lines)
-    _refuse_absent(table, [row[PARTITION] for row in rows])
+    _check_parts(table, [row[PARTITION] for row in rows])
     order = np.argsort(np.array(names, np.str_), kind="stable")
     columns = (names, [int(row[VOTES]) for row in rows], [row[PARTITION] for row in rows], lines)
     return Annotations(*(np.array(column)[order] for column in columns))
 
 
-def _problem(row: Mapping[str, str]) -> str | None:
+def _find_problem(row: Mapping[str, str]) -> str | None:
     label, votes, part = row[LABEL], row[VOTES], row[PARTITION]
     if label not in CLASSES:
         return f"the label must be {' or '.join(CLASSES)}, got {label[:80]!r}"
@@ -80,14 +94,14 @@ def _problem(row: Mapping[str, str]) -> str | None:
     return None
 
 
-def _refuse(table: Path, wrong: list[str]) -> None:
-    if wrong:
-        count = f" ({len(wrong):,} rows are wrong)" if len(wrong) > 1 else ""
-        more = f"; and {len(wrong) - _MAX_LISTED:,} more" if len(wrong) > _MAX_LISTED else ""
-        raise DataError(f"{table}{count}, {'; '.join(wrong[:_MAX_LISTED])}{more}; {_REMEDY}")
+def _report(table: Path, problems: list[str]) -> None:
+    if problems:
+        count = f" ({len(problems):,} rows are wrong)" if len(problems) > 1 else ""
+        more = f"; and {len(problems) - _MAX_LISTED:,} more" if len(problems) > _MAX_LISTED else ""
+        raise DataError(f"{table}{count}, {'; '.join(problems[:_MAX_LISTED])}{more}; {_REMEDY}")
 
 
-def _refuse_absent(table: Path, parts: list[str]) -> None:
+def _check_parts(table: Path, parts: list[str]) -> None:
     for part in PARTS:
         if part not in parts:
             raise DataError(f"{table} has no row of partition {part}; it needs rows of both {' and '.join(PARTS)}")

@@ -1,6 +1,6 @@
-"""What the votes of annotators make of a label: finer classes, chances, and how far they agreed.
+"""Subclasses, soft labels and agreement from the votes of MHIST's annotators.
 
-MHIST's images were each seen by 7 pathologists, who chose HP or SSA; `ssa` (n,) is how many of them chose SSA.
+Each image was labelled HP or SSA by 7 pathologists; `ssa` (n,) is the number of votes for SSA.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ ANNOTATORS = 7
 MAJORITY = 4
 Ints = NDArray[np.int64]
 
-# By the name of a division: the subclasses by class, and the subclass that 0, 1, ... 7 votes for SSA make
+# For each division: the subclasses by class, and the subclass for 0, 1, ... 7 votes for SSA
 _DIVISIONS: dict[str, tuple[tuple[tuple[str, ...], ...], tuple[int, ...]]] = {
     "agreement": (
         (("HP unanimous", "HP contested"), ("SSA contested", "SSA unanimous")),
@@ -30,25 +30,51 @@ _DIVISIONS: dict[str, tuple[tuple[tuple[str, ...], ...], tuple[int, ...]]] = {
 
 
 def votes_by_class(ssa: Ints) -> Ints:
-    """The votes for HP and for SSA (n, 2)."""
+    """Count votes by class.
+
+    Args:
+        ssa: Votes for SSA, (n,).
+
+    Returns:
+        Votes for HP and SSA, (n, 2).
+    """
     return np.stack([ANNOTATORS - ssa, ssa], axis=-1)
 
 
 def soft_labels(votes: Ints) -> NDArray[np.float32]:
-    """The share of votes that each class got (n, classes), rows that sum to 1."""
+    """Convert votes to soft labels.
+
+    Args:
+        votes: Votes by class, (n, classes).
+
+    Returns:
+        Shares of votes, (n, classes), rows that sum to 1.
+    """
     return np.asarray(votes / votes.sum(axis=-1, keepdims=True), np.float32)
 
 
 def majority_size(votes: Ints) -> Ints:
-    """How many annotators (n,) chose what most of them chose: 4 to 7."""
+    """Count the annotators in the majority.
+
+    Args:
+        votes: Votes by class, (n, classes).
+
+    Returns:
+        Size of the majority, (n,), 4 to 7.
+    """
     return np.asarray(votes.max(axis=-1), np.int64)
 
 
 def subclasses_from_votes(ssa: Ints, division: str) -> tuple[Ints, tuple[tuple[str, ...], ...]]:
-    """The subclass of each image, counted through both classes, and the names of all subclasses by class.
+    """Derive known subclasses from votes.
 
-    "agreement" makes unanimous and contested ones of each class, "votes" one of every number of votes. The names are
-    the same whatever images there are.
+    Args:
+        ssa: Votes for SSA, (n,).
+        division: "agreement" for a unanimous and a contested subclass of each class, "votes" for one subclass for
+            every number of votes.
+
+    Returns:
+        Index of each image's subclass, (n,), counted through both classes, and the names of all subclasses by class.
     """
-    names, of_votes = _DIVISIONS[division]
-    return np.array(of_votes, np.int64)[ssa], names
+    names, by_votes = _DIVISIONS[division]
+    return np.array(by_votes, np.int64)[ssa], names

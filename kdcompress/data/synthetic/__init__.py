@@ -1,1 +1,1 @@
-"""Drawn stand-ins for data that may not be handed on: one file for each data set, defining SYNTHETIC."""
+"""Generators of synthetic data sets in place of data that may not be redistributed, one file per data set."""

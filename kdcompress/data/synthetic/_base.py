@@ -1,6 +1,6 @@
-"""Stand-ins for data sets that may not be handed out: drawn images in the layout of the real ones.
+"""Base class of generators of synthetic data sets, and their parallel execution.
 
-`_synthetic_NAME.py` is the generator of the data set NAME and defines SYNTHETIC; adding one is adding such a file.
+`NAME.py` is the generator of the data set NAME and defines SYNTHETIC.
 """
 
 from __future__ import annotations
@@ -22,15 +22,21 @@ from kdcompress.progress import Progress
 from kdcompress.registry import suggestion
 
 MANIFEST = "synthetic.json"
-SMALLEST, LARGEST = 32, 1024  # pixels
-MOST = 100_000
-_CHUNK = 16  # images between two signs of life
-_WORTH_PROCESSES = 200  # below, starting them takes longer than they save
+MIN_SIZE, MAX_SIZE = 32, 1024  # pixels
+MAX_COUNT = 100_000
+_CHUNK = 16  # images between updates of the progress
+_MIN_PARALLEL = 200  # images; below, starting processes takes longer than it saves
 
 
 @dataclass(frozen=True)
 class DrawingConfig:
-    """What to draw: `count` images of `size` x `size` pixels; `seed` and an image's number alone decide which."""
+    """Parameters of a synthetic data set; seed and index determine each image.
+
+    Attributes:
+        count: Number of images.
+        size: Height and width in pixels.
+        seed: Seed.
+    """
 
     count: int
     size: int
@@ -38,18 +44,37 @@ class DrawingConfig:
 
 
 class Synthetic(ABC):
-    """Draws one data set's stand-in; `default` is as the published set is, `least` the fewest images it can have."""
+    """Base class of generators.
+
+    Attributes:
+        default: Count and size of the published data set.
+        min_count: Smallest count with every class in every part.
+    """
 
     default: ClassVar[DrawingConfig]
-    least: ClassVar[int]
+    min_count: ClassVar[int]
 
     @abstractmethod
-    def draw(self, folder: Path, request: DrawingConfig, index: int) -> None:
-        """Write image `index`, counted from 0, below `folder`; nothing else may decide its bytes."""
+    def draw(self, folder: Path, config: DrawingConfig, index: int) -> None:
+        """Draw one image and write it; its bytes depend on the seed, the size and the index alone.
+
+        Args:
+            folder: Output folder.
+            config: The parameters.
+            index: Index of the image, from 0.
+        """
 
     @abstractmethod
-    def finish(self, folder: Path, request: DrawingConfig) -> dict[str, Any]:
-        """Write what lies beside the images (labels, parts); returns what the manifest says of how they came about."""
+    def finish(self, folder: Path, config: DrawingConfig) -> dict[str, Any]:
+        """Write the files beside the images, such as labels.
+
+        Args:
+            folder: Output folder.
+            config: The parameters.
+
+        Returns:
+            Entries of the manifest that describe the generator.
+        """
 
 
 def make_synthetic(
@@ -61,34 +86,46 @@ def make_synthetic(
     size: int | None = None,
     seed: int = 0,
 ) -> DrawingConfig:
-    """Draw the stand-in for data set `name` into the new or empty folder `out`, whole or not at all.
+    """Generate a synthetic data set atomically.
 
-    The same arguments give the same bytes, and what they gave before is left as it is; count and size are by default
-    those of the published set.
-    Many images are drawn in processes, so a script that calls this needs its `if __name__ == "__main__":`.
-    Errors: UsageError for a data set without a generator, numbers out of range, and a folder that holds something.
+    The same arguments give the same bytes; a folder that was generated with them before is left as it is. Many images
+    are drawn in several processes, so a script that calls this needs `if __name__ == "__main__":`.
+
+    Args:
+        name: Data set.
+        out: New or empty folder.
+        progress: Receives progress.
+        count: Number of images; that of the published data set by default.
+        size: Height and width in pixels; that of the published data set by default.
+        seed: Seed.
+
+    Returns:
+        The parameters.
+
+    Raises:
+        UsageError: If there is no generator for the data set, a number is out of range, or the folder is not empty.
     """
     generator = _generator(name)
     default = generator.default
-    request = DrawingConfig(default.count if count is None else count, default.size if size is None else size, seed)
-    _check(request, generator.least)
+    config = DrawingConfig(default.count if count is None else count, default.size if size is None else size, seed)
+    _check_config(config, generator.min_count)
     out = out.expanduser().resolve()
     facts = {"made_by": f"kdcompress {__version__} data make-synthetic {name}", "synthetic": True, "dataset": name}
-    facts |= {"seed": request.seed, "count": request.count, "size": request.size}
-    if _made_before(out, facts):
+    facts |= {"seed": config.seed, "count": config.count, "size": config.size}
+    if _is_complete(out, facts):
         progress.note(f"{out} holds them already")
-        return request
-    _refuse_used(out)
+        return config
+    _check_unused(out)
     with scratch_folder(out.parent) as folder:
-        _draw_all(name, folder, request, progress)
-        write_json(folder / MANIFEST, {**facts, **generator.finish(folder, request)})
-        _refuse_used(out)  # drawing takes long enough for somebody to have put something there
+        _draw_all(name, folder, config, progress)
+        write_json(folder / MANIFEST, {**facts, **generator.finish(folder, config)})
+        _check_unused(out)  # files may have been put there meanwhile
         move_into_place(folder, out)
-    return request
+    return config
 
 
 def list_generators() -> list[str]:
-    """The data sets that have a generator, sorted."""
+    """Return the names of the data sets that have a generator, sorted."""
     files = Path(__file__).parent.glob("[!_]*.py")
     return sorted(path.stem.replace("_", "-") for path in files)
 
@@ -101,56 +138,56 @@ def _generator(name: str) -> Synthetic:
             f"data sets that have one: {', '.join(names)}"
         )
     module = importlib.import_module(f"kdcompress.data.synthetic.{name.replace('-', '_')}")
-    found: Synthetic = module.SYNTHETIC
-    return found
+    generator: Synthetic = module.SYNTHETIC
+    return generator
 
 
-def _check(request: DrawingConfig, least: int) -> None:
-    limits = {"count": (least, MOST), "size": (SMALLEST, LARGEST), "seed": (0, 2**32 - 1)}
-    why = {"count": f" ({least} is the fewest with every class in every part)", "size": " pixels", "seed": ""}
+def _check_config(config: DrawingConfig, min_count: int) -> None:
+    limits = {"count": (min_count, MAX_COUNT), "size": (MIN_SIZE, MAX_SIZE), "seed": (0, 2**32 - 1)}
+    why = {"count": f" ({min_count} is the fewest with every class in every part)", "size": " pixels", "seed": ""}
     for key, (low, high) in limits.items():
-        if not low <= (got := getattr(request, key)) <= high:
+        if not low <= (got := getattr(config, key)) <= high:
             raise UsageError(f"--{key} must be from {low} to {high}{why[key]}, got {got}")
 
 
-def _made_before(out: Path, facts: dict[str, Any]) -> bool:
-    """Whether the folder, which appeared whole, was made by the same command, and no image has gone since."""
+def _is_complete(out: Path, facts: dict[str, Any]) -> bool:
+    """Whether the folder was generated with the same arguments and all its images exist."""
     try:
-        found = read_json(out / MANIFEST, DataError, "")
+        manifest = read_json(out / MANIFEST, DataError, "")
     except (DataError, OSError):
         return False
-    return facts.items() <= found.items() and len(list(out.rglob("*.png"))) == facts["count"]
+    return facts.items() <= manifest.items() and len(list(out.rglob("*.png"))) == facts["count"]
 
 
-def _refuse_used(out: Path) -> None:
+def _check_unused(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file; name a folder that is new or empty")
     if out.is_dir() and any(out.iterdir()):
         raise UsageError(f"--out {out} holds something already; name a folder that is new or empty")
 
 
-def _draw_all(name: str, folder: Path, request: DrawingConfig, progress: Progress) -> None:
-    progress.begin("drawing", request.count)
+def _draw_all(name: str, folder: Path, config: DrawingConfig, progress: Progress) -> None:
+    progress.begin("drawing", config.count)
     try:
         done = 0
-        for drawn in _drawn(name, folder, request):
-            done += drawn
+        for count in _draw_parallel(name, folder, config):
+            done += count
             progress.step(done, {})
     finally:
         progress.end()
 
 
-def _drawn(name: str, folder: Path, request: DrawingConfig) -> Iterator[int]:
-    """Draw all images, in a process for each core where that pays, a chunk at a time; how many a chunk had."""
-    if request.count < _WORTH_PROCESSES or _cores() == 1:
-        yield from _draw_some(name, folder, request, 0, 1)
+def _draw_parallel(name: str, folder: Path, config: DrawingConfig) -> Iterator[int]:
+    """Draw all images, in one process per core if there are many; yield the size of each finished chunk."""
+    if config.count < _MIN_PARALLEL or _cores() == 1:
+        yield from _draw_share(name, folder, config, 0, 1)
         return
-    # Drawing holds Python's lock, so threads would not help; forking could copy a lock that TensorFlow's threads hold.
+    # Drawing holds the interpreter lock, so threads would not help; a fork could copy a lock that TensorFlow holds
     children = []
     try:
         for number in range(_cores()):
             children.append(processes.start_module(__name__, stdout=subprocess.PIPE))
-            job = {"name": name, "folder": str(folder), "request": asdict(request), "number": number, "of": _cores()}
+            job = {"name": name, "folder": str(folder), "config": asdict(config), "number": number, "of": _cores()}
             processes.send_job(children[-1], job)
         yield from map(int, processes.read_lines(children))
         for child in children:
@@ -162,14 +199,14 @@ def _drawn(name: str, folder: Path, request: DrawingConfig) -> Iterator[int]:
             child.wait()
 
 
-def _draw_some(name: str, folder: Path, request: DrawingConfig, number: int, of: int) -> Iterator[int]:
-    """Draw every image of `of` from `number` on, a chunk at a time; how many the chunk had."""
+def _draw_share(name: str, folder: Path, config: DrawingConfig, number: int, of: int) -> Iterator[int]:
+    """Draw every `of`-th image from index `number` on; yield the size of each finished chunk."""
     generator = _generator(name)
-    own = range(number, request.count, of)
-    for begin in range(0, len(own), _CHUNK):
-        chunk = own[begin : begin + _CHUNK]
+    indices = range(number, config.count, of)
+    for begin in range(0, len(indices), _CHUNK):
+        chunk = indices[begin : begin + _CHUNK]
         for index in chunk:
-            generator.draw(folder, request, index)
+            generator.draw(folder, config, index)
         yield len(chunk)
 
 
@@ -179,6 +216,6 @@ def _cores() -> int:
 
 if __name__ == "__main__":
     _job, _ = processes.receive_job()
-    _asked = DrawingConfig(**_job["request"])
-    for _count in _draw_some(_job["name"], Path(_job["folder"]), _asked, _job["number"], _job["of"]):
+    _config = DrawingConfig(**_job["config"])
+    for _count in _draw_share(_job["name"], Path(_job["folder"]), _config, _job["number"], _job["of"]):
         print(_count, flush=True)

@@ -1,8 +1,8 @@
-"""The shape of one drawn crypt: a tube cut across or along, with a lumen that is smooth or serrated.
+"""Shape of one drawn crypt: a tube cut across or along, with a smooth or serrated lumen.
 
-Lengths are fractions of the image's width. The degree of serration, 0 to 1, decides structure alone: how deep the teeth
-of the lumen are and how far down they reach, how wide the base is, and whether it has the form of a boot. The areas of
-crypt and lumen are given from outside, so that they tell nothing of the degree.
+Lengths are fractions of the image's width. The degree of serration, 0 to 1, determines structure alone: how deep the
+teeth of the lumen are and how far down they reach, how wide the base is, and whether it is boot-shaped. The areas of
+crypt and lumen are parameters of their own, so that they do not reveal the degree.
 """
 
 from __future__ import annotations
@@ -15,14 +15,19 @@ from numpy.typing import NDArray
 Points = NDArray[np.float64]
 
 _STEP = 0.006  # between two points of an outline
-_TOOTH_ALONG, _TOOTH_ACROSS = 0.045, 0.07  # from tooth to tooth, measured at the outside of the crypt
-_THINNEST, _THICKEST = 0.27, 0.9  # of the epithelium, as a share of the tube's half width
+_TOOTH_ALONG, _TOOTH_ACROSS = 0.045, 0.07  # distance of teeth, along the outer outline
+_MIN_DEPTH, _MAX_DEPTH = 0.27, 0.9  # thickness of the epithelium over the tube's half width
 
 
 @dataclass(frozen=True)
 class Tube:
-    """A tube before it has a size: points (n, 2) along its middle from mouth to base, unit vectors (n, 2) across it,
-    half its width (n,), and how near to the base each point is (n,), from 0 to 1.
+    """A tube in arbitrary units.
+
+    Attributes:
+        centres: Points along its middle, from mouth to base, (n, 2).
+        across: Unit vectors across it, (n, 2).
+        radii: Half its width, (n,).
+        level: Position between mouth (0) and base (1), (n,).
     """
 
     centres: Points
@@ -33,8 +38,15 @@ class Tube:
 
 @dataclass(frozen=True)
 class Crypt:
-    """Outlines (n, 2) of the crypt and of its lumen, point by point; inward normals (n, 2) and the epithelium's
-    thickness (n,) there; discs (m, 2), (m,) that cover the crypt.
+    """Shape of a crypt.
+
+    Attributes:
+        outer: Outline of the crypt, (n, 2).
+        lumen: Outline of its lumen, point by point, (n, 2).
+        inward: Inward normals of the outline, (n, 2).
+        depth: Thickness of the epithelium, (n,).
+        centres: Centres of discs that cover the crypt, (m, 2).
+        radii: Their radii, (m,).
     """
 
     outer: Points
@@ -44,20 +56,41 @@ class Crypt:
     centres: Points
     radii: Points
 
-    def at(self, place: Points) -> Crypt:
-        """The same crypt, moved from the origin to `place` (x, y)."""
-        centres = self.centres + place
-        return Crypt(self.outer + place, self.lumen + place, self.inward, self.depth, centres, self.radii)
+    def moved_to(self, position: Points) -> Crypt:
+        """Move the crypt from the origin.
+
+        Args:
+            position: (x, y).
+
+        Returns:
+            The moved crypt.
+        """
+        centres = self.centres + position
+        return Crypt(self.outer + position, self.lumen + position, self.inward, self.depth, centres, self.radii)
 
 
 def draw_crypt(degree: float, area: float, share: float, along: bool, angle: float, rng: np.random.Generator) -> Crypt:
-    """A crypt of this `area`, of which the lumen takes `share`, cut along its length or across, its base at `angle`."""
+    """Draw the shape of a crypt, centred at the origin.
+
+    Args:
+        degree: Degree of serration, 0 to 1.
+        area: Area of the crypt.
+        share: Share of the lumen in it.
+        along: Whether the tube is cut along its length.
+        angle: Direction of the base, in radians.
+        rng: Random generator.
+
+    Returns:
+        The shape.
+    """
     tube = _tube_along(degree, rng) if along else _tube_across(rng)
     outline = _outline(tube)
     scale = np.sqrt(area / _area(outline))
     turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     middle = tube.centres.mean(axis=0)
-    outer, width, level = _resampled((outline - middle) @ turn, _around(scale * tube.radii), _around(tube.level))
+    outer, width, level = _resample(
+        (outline - middle) @ turn, _along_outline(scale * tube.radii), _along_outline(tube.level)
+    )
     inward = _normals(outer)
     teeth = _teeth(degree, level, _TOOTH_ALONG if along else _TOOTH_ACROSS, rng)
     depth = _depth(outer, inward, width, teeth, share * area)
@@ -66,7 +99,7 @@ def draw_crypt(degree: float, area: float, share: float, along: bool, angle: flo
 
 
 def _tube_along(degree: float, rng: np.random.Generator) -> Tube:
-    """A long tube, slightly bent; of a high degree the base is dilated, more to one side, as a boot is."""
+    """Return a long, slightly bent tube; for a high degree the base is dilated, more to one side."""
     s = np.linspace(0, 1, 40)
     heading = rng.normal(0, 0.4) * (s - 0.5)
     steps = np.column_stack([np.cos(heading), np.sin(heading)]) * (rng.uniform(2.6, 4.6) / len(s))
@@ -79,7 +112,7 @@ def _tube_along(degree: float, rng: np.random.Generator) -> Tube:
 
 
 def _tube_across(rng: np.random.Generator) -> Tube:
-    """A short, all but round piece of a tube, cut at some level between mouth and base."""
+    """Return a short, almost round piece of a tube, cut at a random level between mouth and base."""
     s = np.linspace(0, 1, 8)
     centres = np.column_stack([s * rng.uniform(0.1, 0.9), np.zeros(len(s))])
     across = np.tile([0.0, 1.0], (len(s), 1))
@@ -87,34 +120,34 @@ def _tube_across(rng: np.random.Generator) -> Tube:
 
 
 def _outline(tube: Tube) -> Points:
-    """The closed outline (2 n + 32, 2) of a tube with round ends."""
+    """Return the closed outline (2 n + 32, 2) of a tube with round ends."""
     half = np.linspace(-np.pi / 2, np.pi / 2, 18)[1:-1, None]
     ends = []
-    for at, sign in ((-1, 1), (0, -1)):
-        beside = sign * tube.across[at]
-        ahead = np.array([beside[1], -beside[0]])
-        ends.append(tube.centres[at] + tube.radii[at] * (np.cos(half) * ahead - np.sin(half) * beside))
+    for end, sign in ((-1, 1), (0, -1)):
+        sideways = sign * tube.across[end]
+        ahead = np.array([sideways[1], -sideways[0]])
+        ends.append(tube.centres[end] + tube.radii[end] * (np.cos(half) * ahead - np.sin(half) * sideways))
     side = tube.across * tube.radii[:, None]
     return np.concatenate([tube.centres + side, ends[0], (tube.centres - side)[::-1], ends[1]])
 
 
-def _around(along: Points) -> Points:
-    """Figures given along a tube, for the points of its outline."""
+def _along_outline(along: Points) -> Points:
+    """Expand values along a tube to the points of its outline."""
     return np.concatenate([along, np.full(16, along[-1]), along[::-1], np.full(16, along[0])])
 
 
-def _resampled(outline: Points, *beside: Points) -> list[Points]:
-    """A closed outline (n, 2) with its points _STEP apart, and the figures of `beside` at them."""
-    columns = np.column_stack([outline, *beside])
+def _resample(outline: Points, *values: Points) -> list[Points]:
+    """Resample a closed outline (n, 2), and values at its points, at distances of _STEP."""
+    columns = np.column_stack([outline, *values])
     closed = np.concatenate([columns, columns[:1]])
     along = np.append(0, np.cumsum(np.hypot(*np.diff(closed[:, :2], axis=0).T)))
-    places = np.linspace(0, along[-1], max(24, round(along[-1] / _STEP)), endpoint=False)
-    x, y, *others = (np.interp(places, along, column) for column in closed.T)
+    positions = np.linspace(0, along[-1], max(24, round(along[-1] / _STEP)), endpoint=False)
+    x, y, *others = (np.interp(positions, along, column) for column in closed.T)
     return [np.column_stack([x, y]), *others]
 
 
 def _normals(outline: Points) -> Points:
-    """Unit normals (n, 2) of a closed outline, pointing inward."""
+    """Return inward unit normals (n, 2) of a closed outline."""
     tangent = np.roll(outline, -3, axis=0) - np.roll(outline, 3, axis=0)
     across = np.column_stack([-tangent[:, 1], tangent[:, 0]])
     normal = np.asarray(across / np.hypot(*tangent.T)[:, None])
@@ -122,10 +155,10 @@ def _normals(outline: Points) -> Points:
 
 
 def _teeth(degree: float, level: Points, spacing: float, rng: np.random.Generator) -> Points:
-    """How far the lumen reaches out (above 0) or stays back at each point, as a share of half the tube's width.
+    """Return how far the lumen extends outward at each point, over half the tube's width; negative between teeth.
 
-    The teeth of a low degree are shallow and stand near the mouth (level 0) alone; those of a high degree are deep and
-    reach the base (level 1).
+    Teeth of a low degree are shallow and only near the mouth (level 0); those of a high degree are deep and reach the
+    base (level 1).
     """
     n = len(level)
     count = max(4, round(_STEP * n / spacing))
@@ -140,11 +173,11 @@ def _teeth(degree: float, level: Points, spacing: float, rng: np.random.Generato
 
 
 def _depth(outer: Points, inward: Points, width: Points, teeth: Points, lumen: float) -> Points:
-    """The thickness of the epithelium at each point that leaves a lumen of this area."""
+    """Return the thickness of the epithelium at each point for a lumen of the given area, by bisection."""
     low, high = 0.0, 1.5
     for _ in range(9):
         middle = (low + high) / 2
-        depth = np.asarray(width * np.clip(middle - teeth, _THINNEST, _THICKEST))
+        depth = np.asarray(width * np.clip(middle - teeth, _MIN_DEPTH, _MAX_DEPTH))
         if _area(outer + depth[:, None] * inward) > lumen:
             low = middle
         else:

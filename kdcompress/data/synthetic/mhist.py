@@ -1,8 +1,8 @@
 """A stand-in for MHIST in its own layout: drawn crypts, smooth (HP) or serrated (SSA), with the votes of 7 annotators.
 
-Every image has a degree of serration from 0 to 1, which is drawn and is all that the annotators see. Each of them votes
-SSA when the degree and an error of that reading lie above a threshold of the annotator's own, and 4 of 7 votes make the
-label: so images near the thresholds are contested, and their labels are to some extent chance.
+Every image has a degree of serration from 0 to 1, which is all that the simulated annotators see. An annotator votes
+SSA if the degree plus a reading error is above the annotator's own threshold, and 4 of 7 votes make the label. So
+images near the thresholds are contested, with partly random labels.
 """
 
 from __future__ import annotations
@@ -27,13 +27,19 @@ ANNOTATORS = 7
 MAJORITY = 4
 THRESHOLD_SPREAD = 0.08  # standard deviation of the annotators' thresholds about 0.5
 READING_ERROR = 0.14  # standard deviation of one annotator's error on one image
-DEGREE = (0.8, 1.3)  # of the beta distribution of degrees: a third of the images come out as SSA
-_CANVAS = 384  # pixels that a drawing has at least, before it is scaled down
-_SMOOTHING = 2  # drawn pixels along a pixel's side, at least
+DEGREE = (0.8, 1.3)  # parameters of the beta distribution of degrees, which makes a third of the images SSA
+_CANVAS = 384  # minimal size of a drawing in pixels, before it is scaled down
+_SMOOTHING = 2  # minimal factor by which it is scaled down
 
 
 class Cell(NamedTuple):
-    """A part and a class, and how many images of it the published MHIST has."""
+    """A part and class of the published MHIST.
+
+    Attributes:
+        part: "train" or "test".
+        label: Class.
+        published: Number of its images.
+    """
 
     part: str
     label: Label
@@ -45,32 +51,32 @@ PUBLISHED = sum(cell.published for cell in CELLS)
 
 
 class MhistSynthetic(Synthetic):
-    """Images as images/SYN_0001.png, and annotations.csv."""
+    """Generator of images/SYN_0001.png and so on, and annotations.csv."""
 
     default = DrawingConfig(PUBLISHED, 224, 0)
-    least = len(CELLS)
+    min_count = len(CELLS)
 
-    def draw(self, folder: Path, request: DrawingConfig, index: int) -> None:
-        """See Synthetic.draw."""
+    def draw(self, folder: Path, config: DrawingConfig, index: int) -> None:
+        """Draw one image; see `Synthetic.draw`."""
         path = folder / "images" / image_name(index)
         path.parent.mkdir(exist_ok=True)
-        degree, _ = draw_reading(request.seed, index)
-        pixels = draw_image(degree, request.size, _random(request.seed, index, "picture"))
+        degree, _ = draw_reading(config.seed, index)
+        pixels = draw_image(degree, config.size, _make_rng(config.seed, index, "picture"))
         Image.fromarray(pixels).save(path, compress_level=4)
 
-    def finish(self, folder: Path, request: DrawingConfig) -> dict[str, Any]:
-        """See Synthetic.finish."""
+    def finish(self, folder: Path, config: DrawingConfig) -> dict[str, Any]:
+        """Write annotations.csv; see `Synthetic.finish`."""
         with (folder / "annotations.csv").open("w", encoding="utf-8", newline="") as out:
             writer = csv.writer(out, lineterminator="\r\n")
             writer.writerow(HEADER)
-            for index in range(request.count):
-                cell, (_, votes) = cell_of(index), draw_reading(request.seed, index)
+            for index in range(config.count):
+                cell, (_, votes) = cell_of(index), draw_reading(config.seed, index)
                 writer.writerow([image_name(index), cell.label, votes, cell.part])
         noise = {
             "annotators": ANNOTATORS,
             "majority": MAJORITY,
             "degree": {"distribution": "beta", "a": DEGREE[0], "b": DEGREE[1]},
-            "thresholds": [round(float(threshold), 4) for threshold in _thresholds(request.seed)],
+            "thresholds": [round(float(threshold), 4) for threshold in _thresholds(config.seed)],
             "reading_error": {"distribution": "normal", "standard_deviation": READING_ERROR},
             "rule": "an annotator votes SSA when degree of serration + reading error > the annotator's threshold",
         }
@@ -78,58 +84,80 @@ class MhistSynthetic(Synthetic):
 
 
 def image_name(index: int) -> str:
-    """The file name of image `index`, counted from 0."""
+    """Return the file name of an image.
+
+    Args:
+        index: Index of the image, from 0.
+    """
     return f"SYN_{index + 1:04d}.png"
 
 
 def draw_image(degree: float, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A picture (size, size, 3) of tissue of this degree of serration; the same one at every size, but for noise."""
+    """Draw tissue; images of different sizes differ only in resolution and noise.
+
+    Args:
+        degree: Degree of serration, 0 to 1.
+        size: Height and width in pixels.
+        rng: Random generator.
+
+    Returns:
+        RGB pixels, (size, size, 3).
+    """
     smoothing = max(_SMOOTHING, -(-_CANVAS // size))
     return simulate_scan(draw_tissue(degree, smoothing * size, rng), size, rng)
 
 
 def cell_of(index: int) -> Cell:
-    """The part and the class of image `index`, whatever the number of images: see `_order`."""
+    """Return the part and class of an image, which do not depend on the number of images.
+
+    Args:
+        index: Index of the image, from 0.
+    """
     return CELLS[_order()[index % PUBLISHED]]
 
 
 @functools.cache
 def _order() -> list[int]:
-    """Cells of the images: each once, then always the one that is furthest behind its share of the published set.
+    """Return the cell of each image: each once, then always the one furthest below its published share.
 
-    So any number of images has about the published shares, and PUBLISHED images have exactly the published counts.
+    So any number of images has about the published proportions, and PUBLISHED images have exactly the published counts.
     """
     published = np.array([cell.published for cell in CELLS])
     order = list(range(len(CELLS)))
-    made = np.ones(len(CELLS), np.int64)
+    counts = np.ones(len(CELLS), np.int64)
     for index in range(len(CELLS), PUBLISHED):
-        order.append(int(np.argmax(published * (index + 1) - PUBLISHED * made)))
-        made[order[-1]] += 1
+        order.append(int(np.argmax(published * (index + 1) - PUBLISHED * counts)))
+        counts[order[-1]] += 1
     return order
 
 
 def draw_reading(seed: int, index: int) -> tuple[float, int]:
-    """The degree of serration of image `index`, and how many annotators chose SSA.
+    """Draw the degree of serration of an image and its votes, repeatedly until the votes give the image's label.
 
-    Both are drawn together, again and again until the votes make the label that the image has by its place.
+    Args:
+        seed: Seed of the data set.
+        index: Index of the image, from 0.
+
+    Returns:
+        Degree, 0 to 1, and number of annotators who chose SSA.
     """
-    rng = _random(seed, index, "votes")
-    wanted = cell_of(index).label == "SSA"
+    rng = _make_rng(seed, index, "votes")
+    is_ssa = cell_of(index).label == "SSA"
     while True:
         degree = float(rng.beta(*DEGREE))
         votes = int((degree + rng.normal(0, READING_ERROR, ANNOTATORS) > _thresholds(seed)).sum())
-        if (votes >= MAJORITY) == wanted:
+        if (votes >= MAJORITY) == is_ssa:
             return degree, votes
 
 
 @functools.lru_cache(1)
 def _thresholds(seed: int) -> NDArray[np.float64]:
-    """The annotators' thresholds (7,), 0.5 in the mean."""
+    """Draw the annotators' thresholds (7,), with mean 0.5."""
     drawn = np.random.default_rng(seed).normal(0, THRESHOLD_SPREAD, ANNOTATORS)
     return np.array(0.5 + drawn - drawn.mean())
 
 
-def _random(seed: int, index: int, use: Literal["picture", "votes"]) -> np.random.Generator:
+def _make_rng(seed: int, index: int, use: Literal["picture", "votes"]) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index, ("picture", "votes").index(use))))
 
 
