@@ -172,12 +172,12 @@ def test_a_folder_that_is_not_there_empty_or_a_file(tmp_path: Path) -> None:
 AS_SOMEBODY_ELSE = """
 import os, sys
 from pathlib import Path
-from kdcompress.data.base import readable_folder
+from kdcompress.data.base import check_data_folder
 from kdcompress.errors import DataError
 if os.getuid() == 0:  # root may read everything: become nobody
     os.setuid(65534)
 try:
-    readable_folder(Path(sys.argv[1]))
+    check_data_folder(Path(sys.argv[1]))
 except DataError as exc:
     print(exc)
 """
