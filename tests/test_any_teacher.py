@@ -153,7 +153,7 @@ def test_several_teachers_are_labelled_once_each_and_averaged(
     assert verdict["teacher"]["params"] == 2 * network.count_params()
     assert {layer["name"].split("/")[0] for layer in verdict["teacher"]["layers"]} == {"teacher-1", "teacher-2"}
     kdcompress.export(run, "onnx")
-    assert "2 teachers answer together" in " ".join(kdcompress.bench(run, threads=[1], duration=0.05)["skipped"])
+    assert "it is an ensemble of 2 teachers" in " ".join(kdcompress.bench(run, threads=[1], duration=0.05)["skipped"])
     assert "b.onnx" in Path(kdcompress.report(run)["report"]).read_text()
     # Two of the zoo, with seeds of their own, in one line of Python
     both = ["mnist_mlp", str(tmp_path / "a.keras")]

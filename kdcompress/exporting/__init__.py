@@ -1,4 +1,4 @@
-"""One file per format, each defining FORMAT; parity, calibration and quantization in the underscored parts."""
+"""Export of models to the formats in `formats/`, with calibration and parity checks."""
 
 from __future__ import annotations
 
@@ -11,29 +11,57 @@ from kdcompress.runs.integrity import check_integrity
 
 
 def make_format(name: str) -> Format:
-    """The format of that name; UsageError with the choices if there is none."""
+    """Create a format by its name.
+
+    Args:
+        name: Name such as "onnx".
+
+    Returns:
+        The format.
+
+    Raises:
+        UsageError: There is no such format; the message lists the choices.
+    """
     made: Format = registry.load("formats", name)()
     return made
 
 
 def find_format(path: Path) -> Format | None:
-    """The format that a file or folder is of, by its name, or None."""
+    """Find the format of a file or folder by its name.
+
+    Args:
+        path: Model file or folder.
+
+    Returns:
+        The format; None if it is of no export format.
+    """
     formats = [make_format(name) for name in registry.choices("formats")]
-    named = next((one for one in formats if path.suffix.lower() == one.suffix), None)
-    if named is None and (path / "saved_model.pb").is_file():
+    match = next((candidate for candidate in formats if path.suffix.lower() == candidate.suffix), None)
+    if match is None and (path / "saved_model.pb").is_file():
         return make_format("saved-model")
-    return named
+    return match
 
 
 def open_exported(path: Path, threads: int = 1) -> ExportedModel:
-    """Open a model file of any export format on the CPU; ModelError if it is none or cannot be opened."""
+    """Open a model file of any export format on the CPU.
+
+    Args:
+        path: Model file or folder.
+        threads: Threads of the runtime.
+
+    Returns:
+        The model.
+
+    Raises:
+        ModelError: It does not exist, is of no export format, or cannot be opened.
+    """
     if not path.exists():
         raise ModelError(f"model file {path} does not exist")
-    kind = find_format(path)
-    if kind is None:
+    file_format = find_format(path)
+    if file_format is None:
         raise ModelError(f"{path} is of no export format ({', '.join(registry.choices('formats'))})")
     check_integrity(path)
-    return kind.open(path, threads)
+    return file_format.open(path, threads)
 
 
 __all__ = ["PRECISIONS", "ExportedModel", "Format", "Options", "find_format", "make_format", "open_exported"]

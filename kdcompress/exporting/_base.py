@@ -1,4 +1,4 @@
-"""What an export format is: how it writes a network, and how its files are run again."""
+"""Interface of export formats: writing a network to a file, and opening such files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,12 @@ INPUT_TYPES = ("int8", "uint8", "float32")
 
 @dataclass(frozen=True)
 class Options:
-    """How to write: `opset` counts for ONNX; `input_type` is what a full int8 TFLite file takes its pixels as."""
+    """Format-specific options.
+
+    Attributes:
+        opset: ONNX operator set.
+        input_type: Data type of the input of a fully quantised int8 TFLite file.
+    """
 
     opset: int = 17
     input_type: str = "int8"
@@ -32,7 +37,13 @@ class Options:
 
 @dataclass(frozen=True)
 class ExportedModel:
-    """A model file, opened: `run` maps raw pixels (n, H, W, C), 0 to 255, any n, to logits (n, classes)."""
+    """An opened model file.
+
+    Attributes:
+        run: Maps raw pixels in [0, 255], (n, H, W, C) for any n, to logits, (n, classes).
+        input_shape: (H, W, C).
+        classes: Class names, if the file records them.
+    """
 
     run: Callable[[Images], Logits]
     input_shape: tuple[int, int, int]
@@ -40,7 +51,12 @@ class ExportedModel:
 
 
 class Format(ABC):
-    """A file format; its module's FORMAT is one."""
+    """A file format.
+
+    Attributes:
+        suffix: Suffix of its files, with the dot.
+        precisions: Precisions that it supports.
+    """
 
     suffix: ClassVar[str]
     precisions: ClassVar[tuple[str, ...]]
@@ -57,12 +73,31 @@ class Format(ABC):
         calibration: Images | None,
         metadata: dict[str, Any],
     ) -> None:
-        """Write the network to `path`, which does not exist yet.
+        """Write a network to a file.
 
-        `calibration` (n, H, W, C) are images to take the ranges of activations from, given for INT8. ExportError names
-        the operator and the layer that the format cannot express.
+        Args:
+            network: Frozen network.
+            path: File or folder, which does not exist yet.
+            precision: One of `precisions`.
+            options: Format-specific options.
+            calibration: Images for the ranges of activations, (n, H, W, C); only for INT8.
+            metadata: JSON-compatible document to store in the file.
+
+        Raises:
+            ExportError: The format cannot express an operator; the message names it and its layer.
         """
 
     @abstractmethod
     def open(self, path: Path, threads: int = 1) -> ExportedModel:
-        """Open a file of this format to run it on the CPU; ModelError if it cannot be."""
+        """Open a file of this format on the CPU.
+
+        Args:
+            path: File or folder.
+            threads: Threads of the runtime.
+
+        Returns:
+            The model.
+
+        Raises:
+            ModelError: The file cannot be opened.
+        """

@@ -1,4 +1,4 @@
-"""The images that int8 takes the ranges of activations from: of train or of the user's own, never of test."""
+"""Calibration images for int8 quantisation: training images or the user's own, never test images."""
 
 from __future__ import annotations
 
@@ -18,38 +18,74 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class Calibration:
-    """Images (n, H, W, C) with their ids, and where they are from."""
+    """Calibration images.
+
+    Attributes:
+        source: "train" or the path of a folder.
+        images: Raw pixels, (n, H, W, C).
+        ids: IDs of the images.
+    """
 
     source: str
     images: Images
     ids: list[str]
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """What the list of exports records."""
+    def summary(self) -> dict[str, Any]:
+        """Entry for the list of exports."""
         return {"source": self.source, "n": len(self.ids), "ids": self.ids}
 
 
 def from_train(train: Samples, size: int) -> Calibration:
-    """`size` images of a run's training split (or all of a smaller one), each class in its proportion."""
+    """Draw calibration images from the training split, stratified by class.
+
+    Args:
+        train: Training split of a run.
+        size: Number of images; all of a smaller split are used.
+
+    Returns:
+        The images.
+    """
     index = np.arange(len(train))
     chosen = train.take(stratified_subset(index, train.labels, size, _SEED) if size < len(train) else index)
     return Calibration("train", chosen.images[:], chosen.ids.tolist())
 
 
 def from_folder(folder: Path, input_shape: tuple[int, int, int], size: int, progress: Progress) -> Calibration:
-    """`size` of the image files in `folder` (or all of fewer), evenly spread over it; DataError if one is damaged."""
+    """Read calibration images from a folder, evenly spaced over its files.
+
+    Args:
+        folder: Folder of image files.
+        input_shape: (H, W, C) to which they are scaled.
+        size: Number of images; all are used if there are fewer.
+        progress: Receives a note if images are scaled.
+
+    Returns:
+        The images.
+
+    Raises:
+        DataError: There are no images, or one is damaged.
+    """
     paths = find_images([folder])
     chosen = [paths[index] for index in evenly_spaced_indices(len(paths), size)]
     height, width = input_shape[:2]
-    if (found := image_size(chosen[0])) != (height, width):
-        progress.note(f"images of {folder} are scaled to {height}x{width} ({chosen[0].name} has {found[0]}x{found[1]})")
+    if (size_of_first := image_size(chosen[0])) != (height, width):
+        original = "x".join(map(str, size_of_first))
+        progress.note(f"images of {folder} are scaled to {height}x{width} ({chosen[0].name} has {original})")
     images = np.stack([read_image(path, input_shape) for path in chosen])
     return Calibration(str(folder), images, [str(path) for path in chosen])
 
 
 def evenly_spaced_indices(total: int, size: int | None) -> list[int]:
-    """`size` indices spread evenly over `total`, or all of them."""
+    """Choose evenly spaced indices.
+
+    Args:
+        total: Number of items.
+        size: Number of indices; None or a larger number chooses all.
+
+    Returns:
+        Ascending indices in [0, total).
+    """
     if size is None or size >= total:
         return list(range(total))
     return [int(index) for index in np.linspace(0, total - 1, size).round()]

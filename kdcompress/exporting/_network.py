@@ -1,4 +1,4 @@
-"""What is exported: the model as one frozen graph from `image` to `logits`, the same for every format."""
+"""Freezing of a Keras model to one graph from `image` to `logits`, from which every format is written."""
 
 from __future__ import annotations
 
@@ -17,10 +17,15 @@ INPUT, OUTPUT = "image", "logits"
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A frozen graph, inference only, weights inside: no teacher, no optimizer, no training step.
+    """A frozen inference graph that contains its weights, and no teacher, optimizer or training step.
 
-    `function` maps image (n, H, W, C) float32, 0 to 255, any n, to {"logits": (n, classes)}; `digest` names the model;
-    `layers` are the names of its layers, by which errors speak.
+    Attributes:
+        model: The Keras model.
+        digest: Digest of its architecture and weights.
+        function: TensorFlow function from image, float32 in [0, 255], (n, H, W, C) for any n, to
+            {"logits": (n, classes)}.
+        input_shape: (H, W, C).
+        layers: Names of the layers, for error messages.
     """
 
     model: Any
@@ -31,18 +36,18 @@ class Network:
 
     @property
     def signature(self) -> Any:
-        """The tensor that the function takes."""
+        """TensorSpec of the function's input."""
         return _signature(self.input_shape)
 
     def find_layer_by_type(self, operator: str) -> str | None:
-        """The layer in which the first operator of that type stands, or None if the graph has none."""
+        """Return the layer of the first operator of a type, or None if the graph has no such operator."""
         for node in self.function.get_concrete_function().graph.as_graph_def().node:
             if node.op == operator:
                 return self.layer_name(node.name)
         return None
 
     def layer_name(self, node: str) -> str:
-        """The innermost layer in the name of a graph's node (`model_1/block_1/conv_1/Conv2D` -> `conv`)."""
+        """Return the innermost layer in a node's name: "conv" for "model_1/block_1/conv_1/Conv2D"."""
         for part in reversed(node.split("/")):
             for name in (part, re.sub(r"_\d+$", "", part)):
                 if name in self.layers:
@@ -51,18 +56,26 @@ class Network:
 
 
 def freeze(
-    model: Any, input_shape: tuple[int, int, int], what: str = "the model", digest: str | None = None
+    model: Any, input_shape: tuple[int, int, int], name: str = "the model", digest: str | None = None
 ) -> Network:
-    """The network of a Keras model for images of `input_shape`, in batches of any size.
+    """Freeze a model for batches of any size.
 
-    `digest` is that of a model which is none of Keras's, but is called as one.
+    Args:
+        model: Keras model, or a callable with the same signature.
+        input_shape: (H, W, C).
+        name: Name of the model in errors.
+        digest: Digest of a model that is not a Keras model; by default it is computed.
 
-    Errors: ModelError, which speaks of the model by `what`, unless it gives one row of at least two logits an image.
+    Returns:
+        The network.
+
+    Raises:
+        ModelError: The output is not one row of at least two logits per image.
     """
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2_as_graph
 
-    frozen, definition = convert_variables_to_constants_v2_as_graph(trace(model, input_shape, what))
+    frozen, definition = convert_variables_to_constants_v2_as_graph(trace(model, input_shape, name))
     _fix_reshapes(frozen.graph, definition)
     logits = frozen.outputs[0]
 
@@ -75,28 +88,40 @@ def freeze(
     return Network(model, digest or model_digest(model), function, input_shape, frozenset(_names(model)))
 
 
-def trace(model: Any, input_shape: tuple[int, int, int], what: str = "the model") -> Any:
-    """The model in inference mode as a TensorFlow function from `image` to {"logits"}, its weights still variables."""
+def trace(model: Any, input_shape: tuple[int, int, int], name: str = "the model") -> Any:
+    """Trace a model in inference mode; its weights remain variables.
+
+    Args:
+        model: Keras model, or a callable with the same signature.
+        input_shape: (H, W, C).
+        name: Name of the model in errors.
+
+    Returns:
+        Concrete TensorFlow function from `image` to {"logits"}.
+
+    Raises:
+        ModelError: The output is not one row of at least two logits per image.
+    """
     import tensorflow as tf
 
     def forward(image: Any) -> dict[str, Any]:
         output = model(image, training=False)
-        _check_output(output, what)
+        _check_output(output, name)
         return {OUTPUT: tf.cast(output, tf.float32)}
 
     return tf.function(forward, autograph=False, jit_compile=False).get_concrete_function(_signature(input_shape))
 
 
-def _check_output(output: Any, what: str) -> None:
+def _check_output(output: Any, name: str) -> None:
     if isinstance(output, dict | list | tuple):
-        raise ModelError(f"{what} has {len(output)} outputs; it must give one: a row of logits for each image")
+        raise ModelError(f"{name} has {len(output)} outputs; it must give one: a row of logits for each image")
     shape = output.shape.as_list()
     if len(shape) != 2:
         sizes = "x".join("?" if size is None else str(size) for size in shape[1:])
-        raise ModelError(f"{what} gives {sizes} numbers an image; it must give a row of logits, one for each class")
+        raise ModelError(f"{name} gives {sizes} numbers an image; it must give a row of logits, one for each class")
     if shape[1] == 1:
         raise ModelError(
-            f"{what} gives one number an image; it must give one logit for each class, also of two "
+            f"{name} gives one number an image; it must give one logit for each class, also for two classes "
             "(a sigmoid's logit z is the pair 0, z)"
         )
 
@@ -108,10 +133,10 @@ def _signature(input_shape: tuple[int, int, int]) -> Any:
 
 
 def _fix_reshapes(graph: Any, definition: Any) -> None:
-    """Give every reshape whose result is known but for the batch a constant shape, -1 for the batch.
+    """Give each reshape whose result is static except for the batch a constant shape, with -1 for the batch.
 
-    TensorFlow works these shapes out at run time; converted, they become chains of small operators that cost time,
-    hinder quantization, and are beyond what micro-controllers run.
+    TensorFlow computes these shapes at run time; after conversion they become chains of small operators that cost time,
+    hinder quantization, and are not supported on microcontrollers.
     """
     import tensorflow as tf
 

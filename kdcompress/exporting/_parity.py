@@ -1,4 +1,4 @@
-"""Whether an exported model computes what the Keras model computes: always measured, at batch 1 and at a larger one."""
+"""Parity check: whether an exported model computes what the Keras model computes, at two batch sizes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,23 @@ from kdcompress.metrics.classification import METRIC_NAMES, compute_metrics, pri
 from kdcompress.metrics.comparison import recall_change
 
 BATCHES = (1, 64)
-_READ = 4 * max(BATCHES)  # images at once: a runtime that changes its batch size makes its buffers anew
-# fp32: the largest difference of logits, as a part of the largest |logit|
-FP32_TOLERANCE = 1e-4
-# Without labels there is no metric: a smaller precision must give the Keras model's top-1 on this part of the images
-UNLABELLED_AGREEMENT = 0.95
+_READ = 4 * max(BATCHES)  # images per block: a runtime reallocates its buffers when the batch size changes
+FP32_TOLERANCE = 1e-4  # largest difference of logits in fp32, as a fraction of the largest |logit|
+UNLABELLED_AGREEMENT = 0.95  # required top-1 agreement of smaller precisions where labels, and so metrics, are missing
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Images (n, H, W, C), their ids, what the Keras model answers to them, and their labels where there are some."""
+    """Images with the outputs of the Keras model.
+
+    Attributes:
+        source: Description of the images.
+        images: (n, H, W, C).
+        ids: IDs of the images.
+        logits: Outputs of the Keras model, (n, classes).
+        labels: (n,), or None.
+        classes: Class names.
+    """
 
     source: str
     images: Images | LazyImages
@@ -35,33 +42,47 @@ class Reference:
 
     @cached_property
     def metrics(self) -> dict[str, Any] | None:
-        """The Keras model's own metrics."""
+        """Metrics of the Keras model; None without labels."""
         return None if self.labels is None else compute_metrics(self.logits, self.labels, self.classes)
 
     @property
     def metric(self) -> str | None:
-        """The name of the metric whose drop is judged, or None without labels."""
+        """Key of the metric whose drop is limited; None without labels."""
         if self.metrics is None:
             return None
-        best = primary_metric(len(self.classes))
-        return best if self.metrics[best] is not None else "accuracy"  # an AUC needs both classes
+        name = primary_metric(len(self.classes))
+        return name if self.metrics[name] is not None else "accuracy"  # AUC needs both classes
 
     def take(self, index: list[int]) -> Reference:
-        """The images at `index` alone."""
+        """Return the subset of the images at these indices."""
         labels = None if self.labels is None else self.labels[index]
         ids = [self.ids[i] for i in index]
         return Reference(self.source, self.images[index], ids, self.logits[index], labels, self.classes)
 
 
-def check_parity(opened: ExportedModel, reference: Reference, precision: str, max_metric_drop: float) -> dict[str, Any]:
-    """{"parity", "metrics", "metric_drop", "recall_change", "passed", "reasons"} of an exported model.
+def check_parity(
+    exported: ExportedModel, reference: Reference, precision: str, max_metric_drop: float
+) -> dict[str, Any]:
+    """Compare an exported model with the Keras model.
 
-    fp32 passes if no logit is further off than 1e-4 of the largest |logit|, and top-1 changes only where the first two
-    logits lie closer than that. Smaller precisions pass if the metric falls by at most `max_metric_drop` (a fraction).
+    fp32 passes if no logit differs by more than 1e-4 of the largest |logit|, and top-1 changes only where the two
+    largest logits are closer than that. Smaller precisions pass if the metric drops by at most `max_metric_drop`, or,
+    without labels, if top-1 agrees on 95 % of the images.
+
+    Args:
+        exported: The exported model.
+        reference: Images with the outputs of the Keras model.
+        precision: Precision of the export.
+        max_metric_drop: Fraction.
+
+    Returns:
+        `parity`, `metrics`, `metric`, `metric_drop`, `recall_change`, `passed` and `reasons`, as `exports.json` has
+        them.
     """
-    runs = _logits(opened, reference.images)
-    worst = max(runs, key=lambda logits: _difference(logits, reference.logits))
-    flipped = sorted({int(i) for logits in runs for i in np.flatnonzero(top1(logits) != top1(reference.logits))})
+    by_batch_size = _logits(exported, reference.images)
+    worst = max(by_batch_size, key=lambda logits: _difference(logits, reference.logits))
+    expected = top1(reference.logits)
+    flipped = sorted({int(i) for logits in by_batch_size for i in np.flatnonzero(top1(logits) != expected)})
     finite = bool(np.isfinite(worst).all())
     gap = np.abs(worst - reference.logits) if finite else None
     n = len(reference.ids)
@@ -77,7 +98,7 @@ def check_parity(opened: ExportedModel, reference: Reference, precision: str, ma
     }
     result = {"parity": parity, **_metrics(worst, reference)}
     if not finite:
-        reasons = ["it gives values that are not finite"]
+        reasons = ["its outputs are not finite"]
     elif precision == FP32:
         reasons = _fp32_problems(parity, flipped, reference)
     else:
@@ -86,23 +107,30 @@ def check_parity(opened: ExportedModel, reference: Reference, precision: str, ma
 
 
 def agreement_warning(entry: dict[str, Any]) -> str | None:
-    """A warning about a file of `exports.json` that passed although it answers otherwise on many images."""
+    """Warn of an export that passed although its predictions differ on many images.
+
+    Args:
+        entry: Entry of `exports.json`.
+
+    Returns:
+        The warning, or None.
+    """
     changed = 1 - entry["parity"]["top1_agreement"]
     if not entry["passed"] or changed <= 1 - UNLABELLED_AGREEMENT:
         return None
     metric = entry["metric"] and METRIC_NAMES[entry["metric"]]
-    why = f", because its {metric} falls by no more than allowed" if metric else ""
+    reason = f", because its {metric} drops by no more than allowed" if metric else ""
     share = f"{100 * changed:.1f} % of the images"
-    return f"{entry['path']} answers otherwise than the Keras model on {share}; it passes{why}"
+    return f"{entry['path']} predicts another class than the Keras model on {share}; it passes{reason}"
 
 
-def _logits(opened: ExportedModel, images: Images | LazyImages) -> list[Logits]:
-    """The answers in batches of each of the BATCHES, from one reading of the images."""
-    found: list[list[Logits]] = [[] for _ in BATCHES]
+def _logits(exported: ExportedModel, images: Images | LazyImages) -> list[Logits]:
+    """Compute the logits in batches of each of the BATCHES, reading the images once."""
+    outputs: list[list[Logits]] = [[] for _ in BATCHES]
     for block in iter_blocks(images, _READ):
-        for parts, size in zip(found, BATCHES, strict=True):
-            parts += [opened.run(block[i : i + size]) for i in range(0, len(block), size)]
-    return [np.concatenate(parts) for parts in found]
+        for batches, size in zip(outputs, BATCHES, strict=True):
+            batches += [exported.run(block[i : i + size]) for i in range(0, len(block), size)]
+    return [np.concatenate(batches) for batches in outputs]
 
 
 def _difference(logits: Logits, reference: Logits) -> float:
@@ -110,14 +138,14 @@ def _difference(logits: Logits, reference: Logits) -> float:
 
 
 def _metrics(logits: Logits, reference: Reference) -> dict[str, Any]:
-    before, name = reference.metrics, reference.metric
-    if reference.labels is None or before is None or name is None:
+    expected, name = reference.metrics, reference.metric
+    if reference.labels is None or expected is None or name is None:
         return {"metrics": None, "metric": None, "metric_drop": None, "recall_change": None}
     metrics = compute_metrics(logits, reference.labels, reference.classes)
     return {
         "metrics": metrics,
         "metric": name,
-        "metric_drop": None if metrics[name] is None else before[name] - metrics[name],
+        "metric_drop": None if metrics[name] is None else expected[name] - metrics[name],
         "recall_change": recall_change(logits, reference.logits, reference.labels, reference.classes),
     }
 
@@ -129,10 +157,10 @@ def _fp32_problems(parity: dict[str, Any], flipped: list[int], reference: Refere
             f"logits differ by up to {parity['max_abs_diff']:.3g}, above {tolerance:.3g} "
             f"({FP32_TOLERANCE:g} of the largest logit)"
         )
-    first_two = np.sort(reference.logits[flipped], axis=-1)[:, -2:]
-    clear = int(np.sum(first_two[:, 1] - first_two[:, 0] > tolerance)) if flipped else 0
+    largest = np.sort(reference.logits[flipped], axis=-1)[:, -2:]
+    clear = int(np.sum(largest[:, 1] - largest[:, 0] > tolerance)) if flipped else 0
     if clear:
-        problems.append(f"top-1 differs on {clear} images that are no ties")
+        problems.append(f"top-1 differs on {clear} images that are not ties")
     return problems
 
 

@@ -1,4 +1,4 @@
-"""Writing the files that a request asks for, one whole file at a time, each measured before it counts."""
+"""Export of a network to files, each written atomically and checked for parity before it is listed."""
 
 from __future__ import annotations
 
@@ -27,14 +27,20 @@ from kdcompress.sealed import write_sealed
 from kdcompress.versions import versions
 
 LIST = "exports.json"
-# The images that exports of a precision are compared on
-References = Callable[[str], Reference]
+References = Callable[[str], Reference]  # precision -> images that its exports are compared on
 
 
 class Exporter:
-    """Writes the exports of one model into a folder of `root` and lists them there, by their paths below `root`.
+    """Writes the exports of one model into a folder, and the list of them.
 
-    `references` gives the images that an export of a precision is compared on.
+    Args:
+        network: Frozen network.
+        stem: Beginning of the file names.
+        root: Folder to which the paths in the list are relative.
+        folder: Name of the export folder in `root`.
+        references: Returns the images that exports of a precision are compared on.
+        calibration: Images for int8.
+        provenance: Further metadata to store in each file.
     """
 
     def __init__(
@@ -54,9 +60,18 @@ class Exporter:
     def execute(
         self, request: ExportRequest, progress: Progress, on_file: Callable[[Path], None] = lambda path: None
     ) -> dict[str, Any]:
-        """{"artefacts", "failures", "passed"}: what the list says of the files made, and what could not be made.
+        """Write all files of a request.
 
-        `on_file` hears of each file when it is whole. Errors: ExportError if none could be made.
+        Args:
+            request: What to export.
+            progress: Receives notes and warnings.
+            on_file: Called with the path of each completed file.
+
+        Returns:
+            `artefacts`, the entries of the new files; `failures` with their reasons; and `passed`.
+
+        Raises:
+            ExportError: No file could be written.
         """
         made: list[dict[str, Any]] = []
         failures: list[dict[str, str]] = []
@@ -65,27 +80,27 @@ class Exporter:
             try:
                 for leftover in filter(is_partial, self.folder.iterdir()):
                     remove_path(leftover)
-                self._forget_if_damaged(progress)
+                self._discard_if_damaged(progress)
                 for job in request.jobs:
                     progress.note(f"exporting {job.file_name(self.stem)} ...")
                     try:
-                        made.append(self._make(job, request))
+                        made.append(self._export(job, request))
                     except ExportError as exc:
                         if len(request.jobs) == len(failures) + 1:
                             raise
                         failures.append({"format": job.name, "precision": job.precision, "reason": str(exc)})
                         continue
-                    if doubt := agreement_warning(made[-1]):
-                        progress.warn(doubt)
+                    if warning := agreement_warning(made[-1]):
+                        progress.warn(warning)
                     self._record(made[-1])
                     on_file(self.root / made[-1]["path"])
             finally:
                 with contextlib.suppress(OSError):
-                    self.folder.rmdir()  # a failure leaves no empty folder
+                    self.folder.rmdir()  # no empty folder is left after a failure
         passed = not failures and all(entry["passed"] for entry in made)
         return {"artefacts": made, "failures": failures, "passed": passed}
 
-    def _make(self, job: Job, request: ExportRequest) -> dict[str, Any]:
+    def _export(self, job: Job, request: ExportRequest) -> dict[str, Any]:
         calibration = self.calibration if job.precision == INT8 else None
         images = None if calibration is None else calibration.images
         with scratch_folder(self.folder) as scratch:
@@ -96,7 +111,7 @@ class Exporter:
             )
             path = self.folder / job.file_name(self.stem, failed=not verdict["passed"])
             move_into_place(part, path, self._empty)
-        # What an earlier export left under the other name must not stand beside it.
+        # An earlier export under the other name (passed or failed) must not remain
         self._delete(self.folder / job.file_name(self.stem, failed=verdict["passed"]))
         return {
             "path": path.relative_to(self.root).as_posix(),
@@ -105,42 +120,42 @@ class Exporter:
             "opset": request.options.opset if job.name == "onnx" else None,
             "bytes": size_of(path),
             "sha256": content_digest(path),
-            "calibration": calibration and calibration.facts,
+            "calibration": calibration and calibration.summary,
             **verdict,
         }
 
     def _record(self, entry: dict[str, Any]) -> None:
-        """Put an entry into the list on disk, in place of an earlier one of the same format and precision."""
-        kept = [one for one in self._earlier() if (one["format"], one["precision"]) != _kind(entry)]
-        artefacts = sorted([*kept, entry], key=_kind)
-        by = versions("tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
-        listed = {"schema": 1, "student_digest": self.digest, "versions": by, "artefacts": artefacts}
-        write_sealed(self.folder / LIST, versioned(listed))
+        """Add an entry to the list on disk, replacing one of the same format and precision."""
+        others = [listed for listed in self._previous() if _key(listed) != _key(entry)]
+        artefacts = sorted([*others, entry], key=_key)
+        packages = versions("tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
+        document = {"schema": 1, "student_digest": self.digest, "versions": packages, "artefacts": artefacts}
+        write_sealed(self.folder / LIST, versioned(document))
 
-    def _earlier(self) -> list[dict[str, Any]]:
-        """What the folder's list names; exports of another model are thrown away, lest they pass for this one's."""
-        listed = read_list(self.folder, self.root)
-        if listed.get("student_digest") == self.digest:
-            found: list[dict[str, Any]] = listed["artefacts"]
-            return found
-        if listed:
-            self._ours.delete(self.folder)
+    def _previous(self) -> list[dict[str, Any]]:
+        """Read the entries on disk; exports of another model are deleted."""
+        document = read_list(self.folder, self.root)
+        if document.get("student_digest") == self.digest:
+            entries: list[dict[str, Any]] = document["artefacts"]
+            return entries
+        if document:
+            self._artefacts.delete(self.folder)
         return []
 
-    def _forget_if_damaged(self, progress: Progress) -> None:
-        """Begin anew where it is not known any more what the exports in the folder are."""
+    def _discard_if_damaged(self, progress: Progress) -> None:
+        """Delete earlier exports if their list is damaged."""
         try:
-            self._earlier()
+            self._previous()
         except RunError as exc:
-            progress.warn(f"{exc}: exports made before and not made again now are deleted")
-            self._ours.delete(self.folder)
+            progress.warn(f"{exc}: earlier exports that are not made again now are deleted")
+            self._artefacts.delete(self.folder)
 
     @property
-    def _ours(self) -> Artefacts:
+    def _artefacts(self) -> Artefacts:
         return export_files(self.stem)
 
     def _delete(self, path: Path) -> None:
-        """Delete an earlier export, and nothing else that somebody put into its folder."""
+        """Delete an earlier export; a SavedModel's folder stays if it contains other files."""
         if path.is_dir() and not path.is_symlink():
             if not self._empty(path):
                 path.rmdir()
@@ -152,9 +167,9 @@ class Exporter:
         return SAVED_MODEL.delete(folder)
 
     def _metadata(self, job: Job) -> dict[str, Any]:
-        """What a file says about itself; nothing in it may differ between two exports of the same model."""
+        """Compose the metadata of a file, which must be equal for two exports of the same model."""
         height, width, channels = self.network.input_shape
-        facts: dict[str, Any] = {
+        metadata: dict[str, Any] = {
             "kdcompress": __version__,
             "student_digest": self.digest,
             "precision": job.precision,
@@ -164,22 +179,33 @@ class Exporter:
             **self.provenance,
         }
         if metrics := self.references(job.precision).metrics:
-            facts["metrics"] = {"of": "the Keras model", **metrics}
+            metadata["metrics"] = {"of": "the Keras model", **metrics}
         if job.precision == INT8 and self.calibration:
-            facts["calibration"] = {"source": self.calibration.source, "n": len(self.calibration.ids)}
-        return facts
+            metadata["calibration"] = {"source": self.calibration.source, "n": len(self.calibration.ids)}
+        return metadata
 
 
 def read_list(folder: Path, root: Path) -> dict[str, Any]:
-    """The list of exports in `folder`, by their paths below `root`, or nothing; RunError if it is damaged."""
+    """Read the list of exports of a folder.
+
+    Args:
+        folder: Folder of the exports.
+        root: Folder to which their paths are relative.
+
+    Returns:
+        `exports.json`; empty if there is none.
+
+    Raises:
+        RunError: It is damaged, or a path leads out of `root`.
+    """
     try:
-        listed = read_checked(folder / LIST, "export again")
+        document = read_checked(folder / LIST, "export again")
     except FileNotFoundError:
         return {}
-    for entry in listed["artefacts"]:
+    for entry in document["artefacts"]:
         safe_join(root, entry["path"], str(folder / LIST), RunError)
-    return listed
+    return document
 
 
-def _kind(entry: dict[str, Any]) -> tuple[str, str]:
+def _key(entry: dict[str, Any]) -> tuple[str, str]:
     return entry["format"], entry["precision"]

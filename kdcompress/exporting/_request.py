@@ -1,4 +1,4 @@
-"""What an export asks for, checked before anything heavy is loaded."""
+"""Options of an export, validated before TensorFlow is loaded."""
 
 from __future__ import annotations
 
@@ -18,20 +18,44 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Job:
-    """One file to make."""
+    """One file to write.
+
+    Attributes:
+        name: Name of the format.
+        format: The format.
+        precision: Precision.
+    """
 
     name: str
     format: Format
     precision: str
 
     def file_name(self, stem: str, failed: bool = False) -> str:
-        """STEM-PRECISION.SUFFIX; a file that failed parity carries that in its name, so that nobody ships it unseen."""
+        """Compose the file name.
+
+        Args:
+            stem: Beginning of the name.
+            failed: Whether the file failed parity, which its name then shows, so that it is not deployed by mistake.
+
+        Returns:
+            STEM-PRECISION.SUFFIX, or STEM-PRECISION.failed.SUFFIX.
+        """
         return f"{stem}-{self.precision}{'.failed' if failed else ''}{self.format.suffix}"
 
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """The jobs of an export, and how they are done and judged."""
+    """Validated options of an export.
+
+    Attributes:
+        jobs: Files to write.
+        skipped: Requested pairs of format and precision that do not exist.
+        options: Format-specific options.
+        max_metric_drop: Limit of the parity check, a fraction.
+        parity_samples: Number of images to compare on; None for all.
+        calibration: Folder of calibration images.
+        calibration_samples: Number of calibration images.
+    """
 
     jobs: tuple[Job, ...]
     skipped: tuple[str, ...]
@@ -43,7 +67,7 @@ class ExportRequest:
 
     @property
     def needs_calibration(self) -> bool:
-        """Whether a job takes ranges from images."""
+        """Whether a job needs calibration images."""
         return any(job.precision == INT8 for job in self.jobs)
 
 
@@ -58,10 +82,23 @@ def make_export_request(
     calibration: str | Path | None = None,
     calibration_samples: int = SIZE,
 ) -> ExportRequest:
-    """The request for every format in every precision that it has (`all` stands for all of them).
+    """Validate the options of an export.
 
-    Errors: UsageError with the choices; for an opset outside 13 to 18; for a count below 1; where no format has one of
-    the precisions.
+    Args:
+        formats: Names of formats; "all" for all. A string may list several, separated by commas.
+        precisions: Names of precisions, likewise.
+        opset: ONNX operator set, 13 to 18.
+        input_type: Data type of the input of int8 TFLite files: int8, uint8 or float32.
+        max_metric_drop: Limit of the parity check, a fraction in [-1, 1].
+        parity_samples: Number of images to compare on, >= 1; None for all.
+        calibration: Folder of calibration images.
+        calibration_samples: Number of calibration images, >= 1.
+
+    Returns:
+        The request: every format in every precision that it supports.
+
+    Raises:
+        UsageError: An option is invalid, or no chosen format supports a precision.
     """
     if opset not in OPSETS:
         raise UsageError(f"--opset must be {OPSETS[0]} to {OPSETS[-1]} (what the converter can write), got {opset}")
@@ -74,19 +111,19 @@ def make_export_request(
         raise UsageError(f"--calibration takes a folder of images, and {calibration} is none")
     from kdcompress.exporting import make_format
 
-    kinds = {name: make_format(name) for name in _chosen(_split(formats), registry.choices("formats"), "format")}
-    named = _split(precisions)
-    wanted = _chosen(named, PRECISIONS, "precision")
-    for precision in wanted:
-        if not any(precision in kind.precisions for kind in kinds.values()):
-            having = "; ".join(f"{name} has {', '.join(kind.precisions)}" for name, kind in kinds.items())
-            raise UsageError(f"precision {precision} is none of the chosen formats': {having}")
-    pairs = [(name, kind, precision) for name, kind in kinds.items() for precision in wanted]
-    if input_type != INPUT_TYPES[0] and not ("tflite" in kinds and INT8 in wanted):
+    writers = {name: make_format(name) for name in _select(_split(formats), registry.choices("formats"), "format")}
+    explicit = _split(precisions)
+    selected = _select(explicit, PRECISIONS, "precision")
+    for precision in selected:
+        if not any(precision in writer.precisions for writer in writers.values()):
+            supported = "; ".join(f"{name} has {', '.join(writer.precisions)}" for name, writer in writers.items())
+            raise UsageError(f"precision {precision} is none of the chosen formats': {supported}")
+    pairs = [(name, writer, precision) for name, writer in writers.items() for precision in selected]
+    if input_type != INPUT_TYPES[0] and not ("tflite" in writers and INT8 in selected):
         raise UsageError("--input-type is for --format tflite --precision int8")
     return ExportRequest(
-        tuple(Job(name, kind, precision) for name, kind, precision in pairs if precision in kind.precisions),
-        tuple(f"{name} {p}" for name, kind, p in pairs if p in named and p not in kind.precisions),
+        tuple(Job(name, writer, precision) for name, writer, precision in pairs if precision in writer.precisions),
+        tuple(f"{name} {p}" for name, writer, p in pairs if p in explicit and p not in writer.precisions),
         Options(opset, input_type),
         validate_metric_drop(max_metric_drop),
         parity_samples,
@@ -95,19 +132,19 @@ def make_export_request(
     )
 
 
-def _split(asked: str | Iterable[str]) -> list[str]:
-    """One name, several between commas, or a list of either."""
-    texts = [asked] if isinstance(asked, str) else asked
+def _split(value: str | Iterable[str]) -> list[str]:
+    """Split a name, a comma-separated list of names, or an iterable of either."""
+    texts = [value] if isinstance(value, str) else value
     return [name.strip() for text in texts for name in text.split(",")]
 
 
-def _chosen(asked: Iterable[str], known: Iterable[str], word: str) -> list[str]:
-    names = list(known)
-    chosen = dict.fromkeys(name for text in asked for name in ([text] if text != ALL else names))
-    for name in chosen:
-        if name not in names:
-            close = suggestion(name, [*names, ALL])
-            raise UsageError(f"unknown {word} {name!r}{close}; choices: {', '.join(names)}, {ALL}")
-    if not chosen:
-        raise UsageError(f"name a {word}; choices: {', '.join(names)}, {ALL}")
-    return list(chosen)
+def _select(names: Iterable[str], available: Iterable[str], option: str) -> list[str]:
+    choices = list(available)
+    selected = dict.fromkeys(choice for name in names for choice in ([name] if name != ALL else choices))
+    for name in selected:
+        if name not in choices:
+            close = suggestion(name, [*choices, ALL])
+            raise UsageError(f"unknown {option} {name!r}{close}; choices: {', '.join(choices)}, {ALL}")
+    if not selected:
+        raise UsageError(f"name a {option}; choices: {', '.join(choices)}, {ALL}")
+    return list(selected)

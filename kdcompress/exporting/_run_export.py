@@ -1,4 +1,4 @@
-"""The exports of a run's student."""
+"""Export of a run's student."""
 
 from __future__ import annotations
 
@@ -26,15 +26,27 @@ from kdcompress.runs.outputs import read_test_outputs
 
 
 def export_run(run: RunFolder, request: ExportRequest, data_dir: Path | None, progress: Progress) -> dict[str, Any]:
-    """Export the student of a run into its exports/, compared on the test split.
+    """Export the student of a run into its `exports` folder, compared on the test split.
 
-    Errors: RunError where there is no student yet or its file has changed; DataError; ExportError.
+    Args:
+        run: Folder of a run with a trained student.
+        request: What to export.
+        data_dir: Folder of the data set, if it has moved.
+        progress: Receives notes and warnings.
+
+    Returns:
+        The document that `kdcompress export RUN --json` prints.
+
+    Raises:
+        RunError: The run has no student yet, or one of its files has changed.
+        DataError: The data set cannot be loaded.
+        ExportError: No file could be written.
     """
     start = time.perf_counter()
-    folder = (run / EXPORTS).name  # refuses a link that leads out
+    folder = (run / EXPORTS).name  # raises for a link that leads out of the run
     student, recipe = open_model(run, "student"), read_run_recipe(run)
     dataset = open_data(run, recipe, data_dir, progress)
-    reference = _test(run, dataset, request.parity_samples)
+    reference = _reference(run, dataset, request.parity_samples)
     provenance = {"dataset": {key: dataset.facts[key] for key in ("name", "source")}, "recipe": recipe.digest}
     exporter = Exporter(
         freeze(student, dataset.input_shape),
@@ -56,14 +68,14 @@ def export_run(run: RunFolder, request: ExportRequest, data_dir: Path | None, pr
     return {"run": str(run.path), **result, "seconds": round(time.perf_counter() - start, 3)}
 
 
-def _test(run: RunFolder, dataset: Dataset, samples: int | None) -> Reference:
+def _reference(run: RunFolder, dataset: Dataset, samples: int | None) -> Reference:
     outputs = read_test_outputs(run)
     if not np.array_equal(outputs.ids, dataset.test.ids):
-        raise RunError(f"the test images of run {run.path} are others than those of its data now")
+        raise RunError(f"the test images of run {run.path} are not those of its data set now")
     ids, classes = outputs.ids.tolist(), list(dataset.classes)
     check_finite(outputs.logits["student"], outputs.ids, "student")
-    whole = Reference("test", dataset.test.images, ids, outputs.logits["student"], outputs.labels, classes)
-    return whole.take(evenly_spaced_indices(len(ids), samples)) if samples else whole
+    reference = Reference("test", dataset.test.images, ids, outputs.logits["student"], outputs.labels, classes)
+    return reference.take(evenly_spaced_indices(len(ids), samples)) if samples else reference
 
 
 def _calibration(request: ExportRequest, dataset: Dataset, recipe: Recipe, progress: Progress) -> Calibration | None:

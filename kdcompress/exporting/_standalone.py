@@ -1,4 +1,4 @@
-"""The exports of a Keras model on its own: there are no labels, so it is compared on random and on given images."""
+"""Export of a Keras model without a run: it has no labels, so exports are compared on random and user images."""
 
 from __future__ import annotations
 
@@ -24,16 +24,32 @@ from kdcompress.verification.costs import cost_of_model
 Shape = tuple[int, int, int]
 _RANDOM = 64  # images
 _SEED = 0
-_FEW = 20  # given images, below which agreement says little
+_MIN_IMAGES = 20  # user images below which agreement is inconclusive
 
 
 def export_file(
     path: Path, out: Path | None, request: ExportRequest, input_shape: Shape | None, progress: Progress
 ) -> dict[str, Any]:
-    """Export a `.keras` file into `out` (by default NAME-exports beside it); see `export_loaded`."""
+    """Export a `.keras` file.
+
+    Args:
+        path: The file.
+        out: Folder to write into; by default NAME-exports in the folder of the file.
+        request: What to export.
+        input_shape: (H, W, C); required if the model leaves a dimension open.
+        progress: Receives notes and warnings.
+
+    Returns:
+        The document that `kdcompress export MODEL --json` prints.
+
+    Raises:
+        UsageError: The path is not a `.keras` file, or int8 lacks calibration images.
+        ModelError: The model cannot be opened or exported.
+        ExportError: No file could be written.
+    """
     if path.suffix != ".keras":
         raise UsageError(f"export takes a run folder, a .keras file or module:function, and {path} is none of them")
-    _need_images(request)
+    _check_calibration(request)
     run = RunFolder(path.parent)
     classes = run.manifest().get("classes") if run.is_run() else None
     folder = out or path.with_name(f"{path.stem}-exports")
@@ -43,22 +59,36 @@ def export_file(
 def export_loaded(
     model: Any, name: str, out: Path | None, request: ExportRequest, input_shape: Shape | None, progress: Progress
 ) -> dict[str, Any]:
-    """Export a Keras model in memory into `out` (by default NAME-exports in the current folder).
+    """Export a Keras model in memory.
 
-    Errors: ModelError; UsageError for int8 without images to calibrate with; ExportError if no file could be made.
+    Args:
+        model: Keras model.
+        name: Its name in file names and messages.
+        out: Folder to write into; by default NAME-exports in the current folder.
+        request: What to export.
+        input_shape: (H, W, C); required if the model leaves a dimension open.
+        progress: Receives notes and warnings.
+
+    Returns:
+        The document that `kdcompress export MODEL --json` prints.
+
+    Raises:
+        UsageError: int8 lacks calibration images.
+        ModelError: The model cannot be exported.
+        ExportError: No file could be written.
     """
-    _need_images(request)
+    _check_calibration(request)
     return _export(model, name, name, out or Path(f"{name}-exports"), request, input_shape, None, progress)
 
 
-def _need_images(request: ExportRequest) -> None:
+def _check_calibration(request: ExportRequest) -> None:
     if request.needs_calibration and request.calibration is None:
         raise UsageError("int8 needs images to take its ranges from: give --calibration FOLDER")
 
 
 def _export(
     model: Any,
-    what: str,
+    name: str,
     stem: str,
     folder: Path,
     request: ExportRequest,
@@ -67,37 +97,37 @@ def _export(
     progress: Progress,
 ) -> dict[str, Any]:
     start = time.perf_counter()
-    shape = resolve_image_shape(declared_shape(model, what), input_shape, what)
-    network = freeze(model, shape, what)
-    given = None
+    shape = resolve_image_shape(declared_shape(model, name), input_shape, name)
+    network = freeze(model, shape, name)
+    calibration = None
     if request.calibration is not None:
-        given = from_folder(request.calibration, shape, request.calibration_samples, progress)
-    references = _unlabelled(model, shape, given, request.parity_samples or _RANDOM, classes)
-    _warn(model, what, shape, references(FP32), given, progress)
-    result = Exporter(network, stem, folder, "", references, given, {}).execute(request, progress)
+        calibration = from_folder(request.calibration, shape, request.calibration_samples, progress)
+    references = _unlabelled(model, shape, calibration, request.parity_samples or _RANDOM, classes)
+    _warn(model, name, shape, references(FP32), calibration, progress)
+    result = Exporter(network, stem, folder, "", references, calibration, {}).execute(request, progress)
     seconds = round(time.perf_counter() - start, 3)
-    return {"model": what, "out": str(folder), **result, "seconds": seconds}
+    return {"model": name, "out": str(folder), **result, "seconds": seconds}
 
 
 def _warn(
-    model: Any, what: str, shape: Shape, reference: Reference, given: Calibration | None, progress: Progress
+    model: Any, name: str, shape: Shape, reference: Reference, calibration: Calibration | None, progress: Progress
 ) -> None:
-    """Say what makes files that compute the same of little use."""
+    """Warn of what makes an export unreliable or hard to use although it computes what the model does."""
     if are_probabilities(reference.logits):
-        progress.warn(f"{what} ends in probabilities: its exports' output `logits` holds probabilities, too")
-    if not cost_of_model(model, shape, what).preprocessing_flops:
+        progress.warn(f"{name} ends in probabilities: its exports' output `logits` holds probabilities, too")
+    if not cost_of_model(model, shape, name).preprocessing_flops:
         progress.warn(
-            f"{what} does not scale its pixels itself, and is given 0 to 255: if it was trained on scaled ones, "
-            "put its scaling inside (keras.layers.Rescaling) before you export it"
+            f"{name} does not scale its pixels itself, and gets values from 0 to 255: if it was trained on scaled "
+            "ones, put its scaling inside (keras.layers.Rescaling) before you export it"
         )
-    if given is not None and len(given.ids) < _FEW:
-        progress.warn(f"{len(given.ids)} given images say little about agreement, and less about int8's ranges")
+    if calibration is not None and len(calibration.ids) < _MIN_IMAGES:
+        progress.warn(f"{len(calibration.ids)} images are few to judge agreement by, and fewer for the ranges of int8")
 
 
 def _unlabelled(
-    model: Any, shape: Shape, given: Calibration | None, samples: int, classes: list[str] | None
+    model: Any, shape: Shape, calibration: Calibration | None, samples: int, classes: list[str] | None
 ) -> References:
-    """Random images and the given ones for fp32; the given alone for smaller precisions, whose ranges are theirs."""
+    """Compare fp32 on random and user images, smaller precisions on the user's, for which they are calibrated."""
     random = np.random.default_rng(_SEED).integers(0, 256, (samples, *shape), np.uint8)
     names = [f"random-{index}" for index in range(samples)]
     forward = Forward(model)
@@ -110,13 +140,13 @@ def _unlabelled(
                 "exports with; its weights are damaged, or it expects other pixels than 0 to 255"
             )
         n = logits.shape[-1]
-        known = classes if classes and len(classes) == n else [str(index) for index in range(n)]
-        return Reference(source, images, ids, logits, None, known)
+        class_names = classes if classes and len(classes) == n else [str(index) for index in range(n)]
+        return Reference(source, images, ids, logits, None, class_names)
 
-    if given is None:
+    if calibration is None:
         noise = reference("random images", random, names)
         return lambda precision: noise
-    seen = reference("given images", given.images, given.ids)
-    images, ids = np.concatenate([random, given.images]), [*names, *given.ids]
-    both = reference("random and given images", images, ids)
-    return lambda precision: both if precision == FP32 else seen
+    user = reference("given images", calibration.images, calibration.ids)
+    images, ids = np.concatenate([random, calibration.images]), [*names, *calibration.ids]
+    combined = reference("random and given images", images, ids)
+    return lambda precision: combined if precision == FP32 else user

@@ -1,6 +1,7 @@
-"""The teacher of a run as files to time: its own, or exported once in fp32, compared, and kept in the cache.
+"""Files of a run's teacher for benchmarks: its own file, or an fp32 export in the cache.
 
-In the cache and not in the run's exports/, because those are the files to ship, and because runs share teachers.
+Exports are in the cache and not in the run's `exports` folder, which holds the files to deploy, and because runs share
+teachers.
 """
 
 from __future__ import annotations
@@ -35,7 +36,13 @@ _COMPARED = 200  # test images
 
 @dataclass(frozen=True)
 class TeacherFile:
-    """A teacher as a file; `reasons` say why it failed parity, or (`path` is None then) why it could not be made."""
+    """A teacher as a file.
+
+    Attributes:
+        path: The file; None if there is none.
+        precision: Its precision, if known.
+        reasons: Why it failed parity, or why there is no file.
+    """
 
     path: Path | None
     precision: str | None
@@ -44,47 +51,72 @@ class TeacherFile:
 
 @dataclass(frozen=True)
 class TeacherFiles:
-    """The teacher's file in each format, and what makes the input of these files of images of the data."""
+    """Files of a teacher.
+
+    Attributes:
+        files: File by format.
+        teacher: The teacher, whose preprocessing the files' inputs need.
+    """
 
     files: dict[str, TeacherFile]
     teacher: Teacher
 
     def images(self, dataset: Dataset, rows: Sequence[int]) -> Images:
-        """Test images as the files take them: of the teacher's size, scale and layout."""
+        """Prepare test images as inputs of the files, in the teacher's size, scale and layout.
+
+        Args:
+            dataset: Data set of the run.
+            rows: Indices of test images.
+
+        Returns:
+            The inputs, one row per image.
+        """
         return self.teacher.fit.prepare(self.teacher.images(dataset.test.images)[rows])
 
 
 def export_teacher(run: RunFolder, dataset: Dataset, formats: Iterable[str], progress: Progress) -> TeacherFiles:
-    """The run's teacher in each of `formats`; RunError where there is none yet.
+    """Provide the teacher of a run in several formats.
 
-    A Keras model or SavedModel is exported, unless it lies in the cache; another file is timed as it is, in its own
-    format alone.
+    A Keras model or SavedModel is exported, unless its export is cached; a file of another kind is used as it is, in
+    its own format only.
+
+    Args:
+        run: Folder of a run.
+        dataset: Data set of the run, on whose test images exports are checked.
+        formats: Names of formats.
+        progress: Receives notes.
+
+    Returns:
+        The files.
+
+    Raises:
+        RunError: The run has no teacher yet.
     """
     teaching = reopen_teaching(run, read_run_recipe(run))
     if not teaching.teachers:
         raise RunError(f"run {run.path} has no teacher yet; give its `kdcompress distill` command again to finish it")
     (teacher, *more), names = teaching.teachers, list(formats)
     if more:
-        reason = f"{len(teaching.teachers)} teachers answer together: there is no one file to time"
+        reason = f"it is an ensemble of {len(teaching.teachers)} teachers: there is no single file to time"
         return TeacherFiles({name: TeacherFile(None, None, [reason]) for name in names}, teacher)
     if teacher.traceable:
         return TeacherFiles(_exported(teacher, dataset, names, progress), teacher)
-    return TeacherFiles({name: _as_it_is(teacher, name) for name in names}, teacher)
+    return TeacherFiles({name: _original(teacher, name) for name in names}, teacher)
 
 
-def _as_it_is(teacher: Teacher, name: str) -> TeacherFile:
+def _original(teacher: Teacher, name: str) -> TeacherFile:
     if teacher.path is not None and teacher.path.suffix.lower() == make_format(name).suffix:
         return TeacherFile(teacher.path, None, [])
-    what = f"a {teacher.path.suffix} file" if teacher.path else "logits without a model"
-    return TeacherFile(None, None, [f"{teacher.what} is {what}"])
+    kind = f"a {teacher.path.suffix} file" if teacher.path else "logits without a model"
+    return TeacherFile(None, None, [f"{teacher.what} is {kind}"])
 
 
 def _exported(teacher: Teacher, dataset: Dataset, formats: Sequence[str], progress: Progress) -> dict[str, TeacherFile]:
-    by = versions("tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
-    key = json_digest([teacher.digest, teacher.fit.input_shape, by])
+    packages = versions("tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
+    key = json_digest([teacher.digest, teacher.fit.input_shape, packages])
     failures: dict[str, TeacherFile] = {}
     with lock_entry("exports", key, progress) as folder:
-        entries = _kept(folder)
+        entries = _cached(folder)
         if missing := [name for name in formats if name not in entries]:
             for name in missing:
                 try:
@@ -103,18 +135,18 @@ def _exported(teacher: Teacher, dataset: Dataset, formats: Sequence[str], progre
 
 def _exporter(teacher: Teacher, dataset: Dataset, folder: Path) -> Exporter:
     rows = evenly_spaced_indices(len(dataset.test), _COMPARED)
-    some = dataset.test.take(np.asarray(rows, np.int64))
-    images = teacher.fit.prepare(teacher.images(some.images)[:])
-    # Its answers are taken anew: those that the run kept are logits, also of a teacher that ends in softmax
+    samples = dataset.test.take(np.asarray(rows, np.int64))
+    images = teacher.fit.prepare(teacher.images(samples.images)[:])
+    # The run's stored outputs are logits even if the teacher ends in softmax, so they are computed again
     logits, classes = teacher.run(images), [str(number) for number in range(teacher.width())]
-    reference = Reference("test", images, some.ids.tolist(), logits, None, classes)
+    reference = Reference("test", images, samples.ids.tolist(), logits, None, classes)
     digest = None if teacher.model is not None else teacher.digest
     network = freeze(teacher.network(), teacher.fit.input_shape, teacher.what, digest)
     return Exporter(network, "teacher", folder, "", lambda precision: reference, None, {})
 
 
-def _kept(folder: Path) -> dict[str, dict[str, Any]]:
-    """What lies in the cache, whole, by format."""
+def _cached(folder: Path) -> dict[str, dict[str, Any]]:
+    """Read the intact entries of the cache, by format."""
     entries = read_list(folder, folder).get("artefacts", [])
-    whole = [one for one in entries if (folder / one["path"]).is_file()]
-    return {one["format"]: one for one in whole if content_digest(folder / one["path"]) == one["sha256"]}
+    present = [entry for entry in entries if (folder / entry["path"]).is_file()]
+    return {entry["format"]: entry for entry in present if content_digest(folder / entry["path"]) == entry["sha256"]}

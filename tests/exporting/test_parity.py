@@ -100,7 +100,7 @@ def test_fp32_may_flip_ties_alone() -> None:
     assert check_parity(answering(lambda x: x + np.array([0.0006, 0, 0]), tie), tie, "fp32", 0.0)["passed"]
     clear = made([[1000.0, 0.0, 0.0], [0.0, 0.15, 0.0]], [0, 1], 3)
     verdict = check_parity(answering(lambda x: x + np.array([0.09, -0.09, 0]), clear), clear, "fp32", 0.0)
-    assert verdict["reasons"] == ["top-1 differs on 1 images that are no ties"]
+    assert verdict["reasons"] == ["top-1 differs on 1 images that are not ties"]
 
 
 def test_the_limit_is_the_one_given() -> None:
@@ -127,7 +127,7 @@ def test_two_classes_are_judged_by_auc() -> None:
 def test_values_that_are_not_finite_fail(precision: str, value: float) -> None:
     reference = made([[1, 0, 0], [0, 1, 0]], [0, 1], 3)
     verdict = check_parity(answering(lambda x: x + np.array([value, 0, 0]), reference), reference, precision, 1.0)
-    assert verdict["reasons"] == ["it gives values that are not finite"]
+    assert verdict["reasons"] == ["its outputs are not finite"]
     assert verdict["parity"]["max_abs_diff"] is None
     assert verdict["parity"]["top1_agreement"] == 0
 

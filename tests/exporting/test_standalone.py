@@ -68,7 +68,7 @@ def test_few_images_of_another_size_are_pointed_out(tmp_path: Path, recorder: Re
         Image.fromarray(pixels).save(photos / f"{index}.png")
     model = model_of(layers.Dense(3))
     kdcompress.export(model, "onnx", out=tmp_path / "out", calibration=photos, progress=recorder)
-    assert any("3 given images say little" in warning for warning in recorder.warnings)
+    assert any("3 images are few" in warning for warning in recorder.warnings)
     assert any("are scaled to 8x8 (0.png has 20x30)" in note for note in recorder.notes)
 
 
