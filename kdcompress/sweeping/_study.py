@@ -163,7 +163,7 @@ class Study:
     def _proposed(self, trial: Any) -> Setting:
         space = self.space
         method = trial.suggest_categorical("method", list(space.methods))
-        has = registry.load("methods", method).METHOD.model_fields
+        has = registry.load("methods", method).model_fields
         temperature = alpha = None
         if "temperature" in has:
             temperature = trial.suggest_float("temperature", min(space.temperatures), max(space.temperatures), log=True)
