@@ -11,7 +11,7 @@ from kdcompress.errors import KDCompressError
 _MAX_SHOWN = 80  # characters of a name in a message
 
 
-def safe_join(folder: Path, name: object, what: str, error: type[KDCompressError]) -> Path:
+def safe_join(folder: Path, name: object, source: str, error: type[KDCompressError]) -> Path:
     """Join an untrusted relative name to a folder, which it must not leave.
 
     Backslashes separate parts, too. The path need not exist.
@@ -19,7 +19,7 @@ def safe_join(folder: Path, name: object, what: str, error: type[KDCompressError
     Args:
         folder: The folder.
         name: Name that was read from a file.
-        what: The file that holds the name, and the position in it, for messages.
+        source: The file that holds the name, and the position in it, for messages.
         error: Exception to raise.
 
     Returns:
@@ -29,10 +29,10 @@ def safe_join(folder: Path, name: object, what: str, error: type[KDCompressError
         KDCompressError: As `error`, for a name that is not text, is empty or absolute, contains `..` or control
             characters, is the folder itself, or leaves the folder through a link anywhere on the way.
     """
-    path = folder.joinpath(*_split(folder, name, what, error))
+    path = folder.joinpath(*_split(folder, name, source, error))
     resolved, root = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
     if not resolved.is_relative_to(root):
-        raise error(f"{what}: {_shorten(name)} leaves the folder {folder} through a link to {resolved}")
+        raise error(f"{source}: {_shorten(name)} leaves the folder {folder} through a link to {resolved}")
     return path
 
 
@@ -50,14 +50,16 @@ def is_safe_path(folder: Path, name: object) -> bool:
     return True
 
 
-def _split(folder: Path, name: object, what: str, error: type[KDCompressError]) -> tuple[str, ...]:
+def _split(folder: Path, name: object, source: str, error: type[KDCompressError]) -> tuple[str, ...]:
     if not isinstance(name, str) or not name.strip():
-        raise error(f"{what}: a name of a file below {folder} must be text that is not empty, got {_shorten(name)}")
+        raise error(f"{source}: a name of a file below {folder} must be text that is not empty, got {_shorten(name)}")
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
-        raise error(f"{what}: the name {_shorten(name)} holds control characters")
+        raise error(f"{source}: the name {_shorten(name)} holds control characters")
     plain = PurePosixPath(name.replace("\\", "/"))
     if plain.is_absolute() or ".." in plain.parts or not plain.parts:
-        raise error(f"{what}: {_shorten(name)} leads out of the folder {folder}; names are relative to it, and inside")
+        raise error(
+            f"{source}: {_shorten(name)} leads out of the folder {folder}; names are relative to it, and inside"
+        )
     return plain.parts
 
 

@@ -35,10 +35,10 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
     images: list[Path] = []
     for path in paths:
         if is_folder(path):
-            inside = sorted(item for item in walk_files(path) if is_image_path(item))
-            if not inside:
+            below = sorted(item for item in walk_files(path) if is_image_path(item))
+            if not below:
                 raise DataError(f"folder {path} holds no images ({', '.join(SUFFIXES)})")
-            images += inside
+            images += below
         elif is_file(path):
             images.append(path)
         else:

@@ -94,18 +94,20 @@ def read_image(path: Path, input_shape: Shape) -> NDArray[np.uint8]:
         return _resize(image, input_shape)
 
 
-def check_image_values(shape: tuple[int, ...], what: str) -> None:
+def check_image_values(shape: tuple[int, ...], source: str) -> None:
     """Check that the images of an array are not so tiny that a small file could contain billions of them.
 
     Args:
         shape: (n, H, W) or (n, H, W, C).
-        what: File and array, for messages.
+        source: File and array, for messages.
 
     Raises:
         DataError: If an image has fewer than 16 values.
     """
     if (size := math.prod(shape[1:])) < _MIN_VALUES:
-        raise DataError(f"{what} holds images of {size} values each, got {shape}; they must have {_MIN_VALUES} or more")
+        raise DataError(
+            f"{source} holds images of {size} values each, got {shape}; they must have {_MIN_VALUES} or more"
+        )
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:

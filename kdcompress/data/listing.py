@@ -151,18 +151,18 @@ class ImageFiles(DatasetSource):
         self, samples: Samples, parts: NDArray[np.str_], classes: tuple[str, ...], progress: Progress
     ) -> Mapping[str, Samples]:
         """Divide samples into train, test and possibly val, and check that train has every class."""
-        given = {name: np.flatnonzero(parts == name) for name in ("train", "val", "test") if (parts == name).any()}
-        if len(given) and "train" not in given:
-            raise DataError(f"there is no train part, only {', '.join(given)}")
-        if not given or list(given) == ["train"]:
+        indices = {name: np.flatnonzero(parts == name) for name in ("train", "val", "test") if (parts == name).any()}
+        if len(indices) and "train" not in indices:
+            raise DataError(f"there is no train part, only {', '.join(indices)}")
+        if not indices or list(indices) == ["train"]:
             fraction, seed = self.test_fraction, self.split_seed
             train, test = hold_out(samples, np.arange(len(samples)), fraction, seed, classes, "test")
             progress.note(f"no test part is given: {len(test):,} of {len(samples):,} images are kept for it")
             return {"train": samples.take(train), "test": samples.take(test)}
-        if "test" not in given:
+        if "test" not in indices:
             progress.note("no test part is given: the validation part is taken for it")
-            given["test"] = given.pop("val")
-        divided = {name: samples.take(index) for name, index in given.items()}
+            indices["test"] = indices.pop("val")
+        divided = {name: samples.take(index) for name, index in indices.items()}
         _check_classes_in_train(divided, classes)
         return divided
 

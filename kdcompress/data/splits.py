@@ -143,14 +143,14 @@ def _grouped(
     _, groups = np.unique(samples.groups[index], return_inverse=True)
     if groups.max() == 0:
         raise DataError(f"all images are of one group, which cannot be on both sides of train and {part}")
-    wanted = np.bincount(labels, minlength=len(classes)) * fraction
+    target = np.bincount(labels, minlength=len(classes)) * fraction
     n_second = min(int(groups.max()), max(1, round((groups.max() + 1) * fraction)))
     draws = GroupShuffleSplit(_DRAWS, test_size=n_second, random_state=seed).split(index, labels, groups)
 
     def distance(draw: tuple[Index, Index]) -> float:
         counts = [np.bincount(labels[side], minlength=len(classes)) for side in draw]
         missing = sum(int(np.sum(count == 0)) for count in counts)
-        return float(missing * len(index) + np.abs(counts[1] - wanted).sum())
+        return float(missing * len(index) + np.abs(counts[1] - target).sum())
 
     first, second = min(draws, key=distance)
     for side, name in ((first, "train"), (second, part)):

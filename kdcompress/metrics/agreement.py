@@ -19,7 +19,7 @@ def agreement_levels(votes: NDArray[np.int64]) -> list[tuple[str, NDArray[np.int
     Returns:
         Pairs of a level such as "4/7" and the row indices, from the lowest to the highest agreement.
     """
-    most, total = votes.max(axis=1), votes.sum(axis=1)
-    pairs = np.unique(np.stack([most, total], axis=1)[total > 0], axis=0).tolist()
+    majority, total = votes.max(axis=1), votes.sum(axis=1)
+    pairs = np.unique(np.stack([majority, total], axis=1)[total > 0], axis=0).tolist()
     ordered = sorted(pairs, key=lambda pair: (Fraction(pair[0], pair[1]), pair[1]))
-    return [(f"{top}/{of}", np.flatnonzero((most == top) & (total == of))) for top, of in ordered]
+    return [(f"{top}/{of}", np.flatnonzero((majority == top) & (total == of))) for top, of in ordered]

@@ -104,11 +104,11 @@ def _newer_keras_hint(path: Path) -> str:
     """Return a hint for a file of a newer Keras, whose layers may have settings unknown to this one; else ""."""
     import keras
 
-    theirs, ours = keras_of(path), keras.__version__
-    numbers = [[int(part) for part in text.split(".")[:2] if part.isdecimal()] for text in (theirs, ours)]
+    saved_by, installed = keras_of(path), keras.__version__
+    numbers = [[int(part) for part in text.split(".")[:2] if part.isdecimal()] for text in (saved_by, installed)]
     if numbers[0] <= numbers[1]:
         return ""
-    return f" (Keras {theirs} saved it, which is newer than Keras {ours} here: update keras)"
+    return f" (Keras {saved_by} saved it, which is newer than Keras {installed} here: update keras)"
 
 
 def load_weights(model: Any, path: Path) -> None:
@@ -137,20 +137,20 @@ def _load(reference: str, role: str, input_shape: tuple[int, int, int], outputs:
 def _build_zoo_model(
     name: str, input_shape: tuple[int, int, int], outputs: int, role: str, start: Start, note: Callable[[str], None]
 ) -> Any:
-    architecture, what = registry.load("models", name), f"{role} {name}"
+    architecture, subject = registry.load("models", name), f"{role} {name}"
     settings = {"width": start.width} if "width" in settings_of(name) else {}
     model = architecture.build(input_shape, outputs, **settings)
     path = start.file
     if start.pretrained == "imagenet":
-        path = architecture.published(input_shape, **settings).fetch(what, note)
+        path = architecture.published(input_shape, **settings).fetch(subject, note)
     if path:
-        note(_load_pretrained(model, path, what, start))
+        note(_load_pretrained(model, path, subject, start))
     return model
 
 
-def _load_pretrained(model: Any, path: Path, what: str, start: Start) -> str:
+def _load_pretrained(model: Any, path: Path, subject: str, start: Start) -> str:
     try:
-        return load_pretrained(model, path, what)
+        return load_pretrained(model, path, subject)
     except ModelError as exc:
         if start.file:
             raise

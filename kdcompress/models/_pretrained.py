@@ -12,7 +12,7 @@ from kdcompress.models._weights import Weights, read_weights
 HEAD = "logits"  # name of the zoo's last layer, which stays random if the number of classes differs
 
 
-def load_pretrained(model: Any, path: Path, what: str) -> str:
+def load_pretrained(model: Any, path: Path, subject: str) -> str:
     """Load pretrained weights into a model by layer name.
 
     The file may contain only the first layers; later ones keep their values, and so does a head of another size. Heads
@@ -21,7 +21,7 @@ def load_pretrained(model: Any, path: Path, what: str) -> str:
     Args:
         model: A zoo model; unchanged after an error.
         path: Weights file.
-        what: Role and name of the model, for messages.
+        subject: Role and name of the model, for messages.
 
     Returns:
         One line that says which layers were loaded.
@@ -31,14 +31,14 @@ def load_pretrained(model: Any, path: Path, what: str) -> str:
     """
     weights = read_weights(path)
     layers = [layer for layer in model.layers if layer.weights]
-    loaded = _match_layers(layers, weights, f"{what}: {path}")
-    _check_unknown_layers(layers, loaded, weights, f"{what}: {path}")
+    loaded = _match_layers(layers, weights, f"{subject}: {path}")
+    _check_unknown_layers(layers, loaded, weights, f"{subject}: {path}")
     for layer in loaded:
         layer.set_weights(weights[layer.name])
-    return f"{what}: {_summary(layers, loaded, path)}"
+    return f"{subject}: {_summary(layers, loaded, path)}"
 
 
-def _match_layers(layers: list[Any], weights: Weights, what: str) -> list[Any]:
+def _match_layers(layers: list[Any], weights: Weights, subject: str) -> list[Any]:
     """Return the layers whose weights the file contains, which must be the first ones of the model."""
     loaded, missing = [], None
     for layer in layers:
@@ -46,28 +46,28 @@ def _match_layers(layers: list[Any], weights: Weights, what: str) -> list[Any]:
         if arrays is None or (layer.name == HEAD and _shapes(arrays) != _shapes(layer.weights)):
             missing = missing or layer
         elif missing is not None and layer.name != HEAD:
-            raise ModelError(f"{what} lacks layer {missing.name} ({_shapes(missing.weights)}) but has {layer.name} "
+            raise ModelError(f"{subject} lacks layer {missing.name} ({_shapes(missing.weights)}) but has {layer.name} "
                              "behind it; a weights file holds a network, or its first layers")  # fmt: skip
         elif _shapes(arrays) != _shapes(layer.weights):
-            raise ModelError(f"{what} is of another architecture: layer {layer.name} is {_shapes(arrays)} there and "
+            raise ModelError(f"{subject} is of another architecture: layer {layer.name} is {_shapes(arrays)} there and "
                              f"{_shapes(layer.weights)} here; give one of this network and its width")  # fmt: skip
         elif missing is None:
             loaded.append(layer)
     if not loaded:
         name, first = next(iter(weights.items()))
-        raise ModelError(f"{what} is of another architecture: it has no layer {layers[0].name} "
+        raise ModelError(f"{subject} is of another architecture: it has no layer {layers[0].name} "
                          f"({_shapes(layers[0].weights)}) but {name} ({_short_shapes(first)})")  # fmt: skip
     return loaded
 
 
-def _check_unknown_layers(layers: list[Any], loaded: list[Any], weights: Weights, what: str) -> None:
+def _check_unknown_layers(layers: list[Any], loaded: list[Any], weights: Weights, subject: str) -> None:
     """Reject layers in the file that the model does not have, unless they are heads behind the whole backbone."""
     has_backbone = all(layer in loaded for layer in layers if layer.name != HEAD)
     known = {layer.name for layer in layers}
     for name, values in weights.items():
         if name not in known and not (has_backbone and values[0].ndim == 2):
             raise ModelError(
-                f"{what} is of another architecture: its layer {name} ({_short_shapes(values)}) is not here"
+                f"{subject} is of another architecture: its layer {name} ({_short_shapes(values)}) is not here"
             )
 
 

@@ -11,14 +11,14 @@ from kdcompress.models._functions import explain_error
 from kdcompress.models._shapes import declared_shape, format_shape, shapes_match
 
 
-def prepare_model(model: Any, input_shape: tuple[int, int, int], outputs: int, what: str, why: str = "") -> Any:
+def prepare_model(model: Any, input_shape: tuple[int, int, int], outputs: int, subject: str, why: str = "") -> Any:
     """Build a model and check its output shape on a blank image.
 
     Args:
         model: A Keras model.
         input_shape: (H, W, C).
         outputs: Expected number of outputs.
-        what: Name of the model for messages.
+        subject: Name of the model for messages.
         why: Reason for the number of outputs, for messages; by default the number of classes.
 
     Returns:
@@ -27,28 +27,28 @@ def prepare_model(model: Any, input_shape: tuple[int, int, int], outputs: int, w
     Raises:
         ModelError: If it fails, or its output is not (1, outputs).
     """
-    expected = declared_shape(model, what)
+    expected = declared_shape(model, subject)
     if expected and not shapes_match(expected, input_shape):
         raise ModelError(
-            f"{what} takes images of {format_shape(expected)}, the data has {format_shape(input_shape)}; "
+            f"{subject} takes images of {format_shape(expected)}, the data has {format_shape(input_shape)}; "
             "own images are scaled by data.size, and made grey or RGB by data.colour"
         )
-    output = _probe(model, input_shape, what)
+    output = _probe(model, input_shape, subject)
     shape = tuple(getattr(output, "shape", ()))
     if shape != (1, outputs):
         got = f"{shape[1]} classes" if len(shape) == 2 else f"an output of shape {shape or type(output).__name__}"
         reason = why or f"the data has {outputs} classes"
-        raise ModelError(f"{what} has {got}, {reason}; it must end in (batch, {outputs}) logits")
+        raise ModelError(f"{subject} has {got}, {reason}; it must end in (batch, {outputs}) logits")
     return model
 
 
-def build_model(model: Any, input_shape: tuple[int, int, int], what: str) -> Any:
+def build_model(model: Any, input_shape: tuple[int, int, int], subject: str) -> Any:
     """Build a model on a blank image, whatever its output.
 
     Args:
         model: A Keras model.
         input_shape: (H, W, C).
-        what: Name of the model for messages.
+        subject: Name of the model for messages.
 
     Returns:
         `model`.
@@ -56,11 +56,11 @@ def build_model(model: Any, input_shape: tuple[int, int, int], what: str) -> Any
     Raises:
         ModelError: If it fails.
     """
-    _probe(model, input_shape, what)
+    _probe(model, input_shape, subject)
     return model
 
 
-def _probe(model: Any, input_shape: tuple[int, int, int], what: str) -> Any:
+def _probe(model: Any, input_shape: tuple[int, int, int], subject: str) -> Any:
     import keras
 
     try:
@@ -68,4 +68,4 @@ def _probe(model: Any, input_shape: tuple[int, int, int], what: str) -> Any:
             model.build((None, *input_shape))  # otherwise the probe's batch size of 1 would stay in its signature
         return model(np.zeros((1, *input_shape), np.float32), training=False)
     except Exception as exc:
-        raise ModelError(f"{what} fails on an image of {format_shape(input_shape)}: {explain_error(exc)}") from exc
+        raise ModelError(f"{subject} fails on an image of {format_shape(input_shape)}: {explain_error(exc)}") from exc

@@ -35,13 +35,13 @@ class PublishedWeights:
         """Path in Keras's cache: in `KERAS_HOME`, else ~/.keras, which is made if necessary."""
         return _keras_home() / "models" / self.url.rpartition("/")[2]
 
-    def fetch(self, what: str, note: Callable[[str], None]) -> Path:
+    def fetch(self, subject: str, note: Callable[[str], None]) -> Path:
         """Download the file into Keras's cache, unless it is there.
 
         Keras checks the MD5 if there is one. It does not write atomically, so other processes wait meanwhile.
 
         Args:
-            what: Role and name of the model, for messages.
+            subject: Role and name of the model, for messages.
             note: Is called with a message before a download.
 
         Returns:
@@ -56,7 +56,7 @@ class PublishedWeights:
         try:
             if not path.is_file():
                 open_url(self.url).close()  # without a network, Keras would wait a minute for the name lookup
-                note(f"{what}: downloading its ImageNet weights, {path.name}")
+                note(f"{subject}: downloading its ImageNet weights, {path.name}")
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{path}.lock"), _short_timeout():
                 keras.utils.get_file(
@@ -65,8 +65,8 @@ class PublishedWeights:
         except Exception as exc:  # what get_file raises
             reason = " ".join(str(getattr(exc, "reason", exc)).split())[:200]
             raise ModelError(
-                f"{what}: its ImageNet weights cannot be downloaded ({reason}); put {self.url} at {path}, "
-                f'or name a weights file: {what.split()[0]}.pretrained = "PATH"'
+                f"{subject}: its ImageNet weights cannot be downloaded ({reason}); put {self.url} at {path}, "
+                f'or name a weights file: {subject.split()[0]}.pretrained = "PATH"'
             ) from exc
         return path
 

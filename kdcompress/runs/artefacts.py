@@ -95,8 +95,8 @@ class Artefacts:
 
     def _folders(self, folder: Path, prefix: str) -> Iterator[Path]:
         with os.scandir(folder / prefix) as entries:
-            inside = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-        for name in inside:
+            subfolders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        for name in subfolders:
             if self.folders.fullmatch(f"{prefix}{name}"):
                 yield folder / f"{prefix}{name}"
                 yield from self._folders(folder, f"{prefix}{name}/")

@@ -80,13 +80,13 @@ def _with_subclasses(
 ) -> tuple[dict[str, Samples], Names | None]:
     """Return the parts with their subclasses and the names of the subclasses, if there are arrays of them."""
     arrays = {suffix: file.load_text(f"subclasses{suffix}", len(part)) for suffix, part in parts.items()}
-    given = [array for array in arrays.values() if array is not None]
-    if not given:
+    present = [array for array in arrays.values() if array is not None]
+    if not present:
         return parts, None
-    if len(given) < len(parts):
+    if len(present) < len(parts):
         raise DataError(f"{file.path}: every part must have subclasses, or none")
     labels = np.concatenate([part.labels for part in parts.values()])
-    indices, names = number_subclasses(labels, np.concatenate(given), classes, str(file.path))
+    indices, names = number_subclasses(labels, np.concatenate(present), classes, str(file.path))
     ends = np.cumsum([len(part) for part in parts.values()])[:-1]
     pieces = zip(parts.items(), np.split(indices, ends), strict=True)
     return {suffix: replace(part, subclasses=piece) for (suffix, part), piece in pieces}, names

@@ -102,8 +102,8 @@ def _free_position(crypt: Crypt, placed: list[Crypt], rng: np.random.Generator) 
         return np.asarray(tries[0])
     centres = np.concatenate([other.centres[::3] for other in placed])
     radii = np.concatenate([other.radii[::3] for other in placed])
-    own, reach = crypt.centres[::3], crypt.radii[::3]
-    away = np.linalg.norm(tries[:, None, None] + own[None, :, None] - centres, axis=-1) - radii - reach[:, None]
+    discs, reach = crypt.centres[::3], crypt.radii[::3]
+    away = np.linalg.norm(tries[:, None, None] + discs[None, :, None] - centres, axis=-1) - radii - reach[:, None]
     nearest = away.min(axis=(1, 2))
     nearest[nearest < _MIN_DISTANCE] = np.inf
     best = int(nearest.argmin())
