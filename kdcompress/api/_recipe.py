@@ -46,17 +46,7 @@ def recipe_of(
     }
     overrides = {key: value for key, value in given.items() if value is not None}
     base = recipe.to_dict() if isinstance(recipe, Recipe) else recipe
-    resolved = resolve(base, {**overrides, **(settings or {})}, files)
-    return resolved if epochs is None else _with_epochs(resolved, epochs, settings or {}, files)
-
-
-def _with_epochs(recipe: Recipe, epochs: int, settings: Mapping[str, Any], files: bool) -> Recipe:
-    """The recipe with so many epochs for every stage of every training, but for what `settings` say."""
-    members = enumerate(recipe.teacher.members)
-    trainings = {"training": recipe.training, "teacher.training": recipe.teacher.training}
-    trainings |= {f"teacher.members.{number}.training": member.training for number, member in members}
-    places = [f"{key}{'.stages.*' if one.stages else ''}.epochs" for key, one in trainings.items()]
-    return resolve(recipe.to_dict(), {**dict.fromkeys(places, epochs), **settings}, files)
+    return resolve(base, {**overrides, **(settings or {})}, files, epochs)
 
 
 def _teachers(given: Any) -> dict[str, Any]:

@@ -131,6 +131,21 @@ def override(values: dict[str, Any], key: str, value: Any) -> None:
     _set(values, parts, copy.deepcopy(value), key, "the recipe")
 
 
+def override_epochs(values: dict[str, Any], epochs: int, overrides: Mapping[str, Any]) -> None:
+    """Set the epochs of every stage of every training, also of teachers; `overrides` of trainings, set before, win."""
+    teacher = values.get("teacher")
+    members = teacher.get("members") if isinstance(teacher, dict) else None
+    owners = {"": values, "teacher.": teacher}
+    owners |= {f"teacher.members.{number}.": member for number, member in enumerate(members or ())}
+    for prefix, owner in owners.items():
+        training = owner.get("training", {}) if isinstance(owner, dict) else None
+        if isinstance(training, dict):
+            override(values, f"{prefix}training{'.stages.*' if training.get('stages') else ''}.epochs", epochs)
+    for key, value in overrides.items():
+        if "training" in key.split("."):
+            override(values, key, value)
+
+
 def _drop_other_start(values: dict[str, Any], key: str, model: Any) -> None:
     """Another model does not start from the former's file, and drops what it has no setting for."""
     name, _, last = key.partition(".")

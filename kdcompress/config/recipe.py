@@ -15,7 +15,7 @@ from kdcompress.config import initialization
 from kdcompress.config.choices import Choice, choose, class_of
 from kdcompress.config.limits import MOST_CLASSES
 from kdcompress.config.members import inherit
-from kdcompress.config.overrides import override, read_toml, refuse_ignored, refuse_odd
+from kdcompress.config.overrides import override, override_epochs, read_toml, refuse_ignored, refuse_odd
 from kdcompress.config.references import (
     anchor,
     file_name,
@@ -112,12 +112,21 @@ class Recipe(Section):
 
 
 def resolve(
-    recipe: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None, files: bool = True
+    recipe: str | Path | Mapping[str, Any],
+    overrides: Mapping[str, Any] | None = None,
+    files: bool = True,
+    epochs: int | None = None,
 ) -> Recipe:
-    """A checked recipe from a built-in name, a TOML file or plain values, with dotted `overrides` laid over it.
+    """Read a recipe, lay overrides over it, and validate it.
 
-    Paths of models and data in a file are relative to that file. Without `files`, models need not be there (any more);
-    `check_files` tells later. Errors: RecipeError in one line.
+    Args:
+        recipe: A built-in name, a TOML file, whose paths are relative to it, or plain values.
+        overrides: Values by dotted key.
+        files: Whether model files must exist; `check_files` checks that later otherwise.
+        epochs: The epochs of every stage of every training, but for those that the overrides name.
+
+    Raises:
+        RecipeError: A key or a value is wrong, in one line.
     """
     if isinstance(recipe, Mapping):
         recipe = {key: one.to_dict() if isinstance(one, Choice) else one for key, one in recipe.items()}
@@ -125,6 +134,8 @@ def resolve(
     values = copy.deepcopy(dict(recipe)) if isinstance(recipe, Mapping) else _read(str(recipe))
     for key, value in (overrides or {}).items():
         override(values, key, value)
+    if epochs is not None:
+        override_epochs(values, epochs, overrides or {})
     for key in overrides or {}:
         refuse_ignored(values, key)
     resolved = _check(values)
