@@ -107,9 +107,9 @@ def load(name: str, place: Path) -> Any:
 def teacher_of(model: Any, shape: tuple[int, int, int]) -> Any:
     from kdcompress.config.sections import PreprocessingSection
     from kdcompress.formats.keras.teacher import KerasTeacher
-    from kdcompress.teachers import Fit
+    from kdcompress.teachers import InputAdapter
 
-    return KerasTeacher(model, Fit(shape, PreprocessingSection()))
+    return KerasTeacher(model, InputAdapter(shape, PreprocessingSection()))
 
 
 def job_labelling(place: Path) -> dict[str, float]:

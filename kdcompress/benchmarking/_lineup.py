@@ -17,7 +17,7 @@ from kdcompress.errors import UsageError
 from kdcompress.exporting import find_format
 from kdcompress.models import check_image_size
 from kdcompress.runs.integrity import check_integrity
-from kdcompress.teachers import Fit
+from kdcompress.teachers import InputAdapter
 
 RESULT = "bench.json"
 _MOST_VALUES = 1 << 29  # of all random images together
@@ -29,7 +29,7 @@ _SEED = 0
 class Subject:
     """A model file to time on `images` (n, ...); `shown` is its path in results.
 
-    `fit` makes such images of raw pixels, where the file does not do that itself: of a teacher from elsewhere.
+    `adapter` makes such images of raw pixels, where the file does not do that itself: of a teacher from elsewhere.
     """
 
     name: str
@@ -38,16 +38,16 @@ class Subject:
     runtime: str
     precision: str | None
     images: Images
-    fit: Fit | None = None
+    adapter: InputAdapter | None = None
 
     @property
     def image_shape(self) -> Shape:
         """The size of raw images that are to be read for it."""
-        return self.fit.input_shape if self.fit else self.images.shape[1:]
+        return self.adapter.input_shape if self.adapter else self.images.shape[1:]
 
     def prepare(self, pixels: Images) -> Images:
         """Raw pixels (n, *image_shape) as the file takes them."""
-        return self.fit.prepare(pixels) if self.fit else pixels
+        return self.adapter.prepare(pixels) if self.adapter else pixels
 
     @property
     def model(self) -> str:

@@ -77,8 +77,8 @@ def _reference(
     if teacher.path is None or teacher.reasons:
         problem = "there is no such file" if teacher.path is None else "its export fails parity"
         return None, f"{problem} ({'; '.join(teacher.reasons)})"
-    images, fit = teachers.images(dataset, rows), teachers.teacher.fit
-    reference = Subject("teacher", teacher.path, str(teacher.path), runtime, teacher.precision, images, fit)
+    images, adapter = teachers.images(dataset, rows), teachers.teacher.adapter
+    reference = Subject("teacher", teacher.path, str(teacher.path), runtime, teacher.precision, images, adapter)
     signature = make_runtime(runtime).signature(teacher.path)
     try:
         for batch_size in request.batch_sizes:

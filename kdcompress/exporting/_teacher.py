@@ -71,7 +71,7 @@ class TeacherFiles:
         Returns:
             The inputs, one row per image.
         """
-        return self.teacher.fit.prepare(self.teacher.images(dataset.test.images)[rows])
+        return self.teacher.adapter.prepare(self.teacher.resize(dataset.test.images)[rows])
 
 
 def export_teacher(run: RunFolder, dataset: Dataset, formats: Iterable[str], progress: Progress) -> TeacherFiles:
@@ -108,12 +108,12 @@ def _original(teacher: Teacher, name: str) -> TeacherFile:
     if teacher.path is not None and teacher.path.suffix.lower() == make_format(name).suffix:
         return TeacherFile(teacher.path, None, [])
     kind = f"a {teacher.path.suffix} file" if teacher.path else "logits without a model"
-    return TeacherFile(None, None, [f"{teacher.what} is {kind}"])
+    return TeacherFile(None, None, [f"{teacher.description} is {kind}"])
 
 
 def _exported(teacher: Teacher, dataset: Dataset, formats: Sequence[str], progress: Progress) -> dict[str, TeacherFile]:
     packages = versions("tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
-    key = json_digest([teacher.digest, teacher.fit.input_shape, packages])
+    key = json_digest([teacher.digest, teacher.adapter.input_shape, packages])
     failures: dict[str, TeacherFile] = {}
     with lock_entry("exports", key, progress) as folder:
         entries = _cached(folder)
@@ -136,12 +136,12 @@ def _exported(teacher: Teacher, dataset: Dataset, formats: Sequence[str], progre
 def _exporter(teacher: Teacher, dataset: Dataset, folder: Path) -> Exporter:
     rows = evenly_spaced_indices(len(dataset.test), _COMPARED)
     samples = dataset.test.take(np.asarray(rows, np.int64))
-    images = teacher.fit.prepare(teacher.images(samples.images)[:])
+    images = teacher.adapter.prepare(teacher.resize(samples.images)[:])
     # The run's stored outputs are logits even if the teacher ends in softmax, so they are computed again
-    logits, classes = teacher.run(images), [str(number) for number in range(teacher.width())]
+    logits, classes = teacher.run(images), [str(number) for number in range(teacher.count_outputs())]
     reference = Reference("test", images, samples.ids.tolist(), logits, None, classes)
     digest = None if teacher.model is not None else teacher.digest
-    network = freeze(teacher.network(), teacher.fit.input_shape, teacher.what, digest)
+    network = freeze(teacher.network(), teacher.adapter.input_shape, teacher.description, digest)
     return Exporter(network, "teacher", folder, "", lambda precision: reference, None, {})
 
 

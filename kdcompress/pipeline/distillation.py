@@ -196,7 +196,7 @@ class Pipeline:
 
     def _ask(self, part: Samples, teaching: Teaching, models: dict[str, Forward]) -> tuple[Answers, Answers]:
         """What teacher and `models` say of a part, by role: their outputs, and the class logits these stand for."""
-        outputs = {"teacher": teaching.answer(part), **{role: model(part.images) for role, model in models.items()}}
+        outputs = {"teacher": teaching.predict(part), **{role: model(part.images) for role, model in models.items()}}
         for role, values in outputs.items():
             check_finite(values, part.ids, role)
         logits = {"teacher": teaching.read(outputs["teacher"])}

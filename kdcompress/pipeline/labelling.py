@@ -44,13 +44,13 @@ def sound_teaching(
     more = [material.unlabelled] if material.unlabelled else []
     ids = np.concatenate([part.ids for part in (*dataset.parts.values(), *more)])
     for teacher in teaching.teachers:
-        if teacher.outputs == "probabilities":
-            warn(f"{teacher.what} ends in probabilities: their logarithms are taken as logits")
-        if teacher.fit.input_shape != dataset.input_shape:
-            theirs, ours = ("x".join(map(str, one)) for one in (teacher.fit.input_shape, dataset.input_shape))
+        if teacher.output_kind == "probabilities":
+            warn(f"{teacher.description} ends in probabilities: their logarithms are taken as logits")
+        if teacher.adapter.input_shape != dataset.input_shape:
+            theirs, ours = ("x".join(map(str, one)) for one in (teacher.adapter.input_shape, dataset.input_shape))
             from_files = isinstance(split.train.images, FileImages)
             how = "image files are read at that size for it" if from_files else "images are fitted to it"
-            progress.note(f"{teacher.what} takes images of {theirs}, the student of {ours}: {how}")
+            progress.note(f"{teacher.description} takes images of {theirs}, the student of {ours}: {how}")
         teacher.check_samples(ids, recipe.views)
     if method.needs_targets and not (run and kept_teachers(run)):
         for warning in teaching.check(split, dataset.classes):

@@ -12,7 +12,7 @@ from kdcompress.errors import ModelError
 from kdcompress.methods import Method
 from kdcompress.models import Forward, load_model, model_digest, seed_everything
 from kdcompress.pipeline.material import Material
-from kdcompress.teachers import LOOK_AT, Targets, are_probabilities
+from kdcompress.teachers import N_INSPECTED, Targets, are_probabilities
 from kdcompress.training.feed import Feed
 from kdcompress.training.fitting import Phase, check_stages
 
@@ -36,7 +36,7 @@ class Learning:
         shape, note = self.material.dataset.input_shape, self.material.note_once
         model = load_model(recipe.student.model, shape, head, "student", why, recipe.student.start, note)
         check_stages(model, recipe.training, "training")
-        if are_probabilities(Forward(model)(self.material.split.train.images[:LOOK_AT])):
+        if are_probabilities(Forward(model)(self.material.split.train.images[:N_INSPECTED])):
             raise ModelError(
                 f"student {recipe.student.model} ends in probabilities (softmax); it must end in logits: "
                 "remove the last activation"

@@ -23,7 +23,7 @@ from kdcompress.plugins import is_reference
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import RECIPE, remedy
-from kdcompress.teachers import Fit, Question, Teacher, check_answer, open_teacher, teacher_of_model
+from kdcompress.teachers import InputAdapter, OutputSpec, Teacher, check_output_count, open_teacher, teacher_of_model
 from kdcompress.training.checkpoints import Row
 from kdcompress.trust import REMEDY, trusts_code
 
@@ -54,7 +54,7 @@ def open_teaching(
     What the run kept already takes the place of the original, which may have gone or changed since. `on_rows` gets the
     name and history of each that was trained. Errors: ModelError, RecipeError.
     """
-    question = Question(dataset.input_shape, dataset.classes, method.head(Classes(len(dataset.classes))))
+    spec = OutputSpec(dataset.input_shape, dataset.classes, method.head(Classes(len(dataset.classes))))
     sections, kept = recipe.teacher.each, kept_teachers(run) if run else {}
     teachers = []
     for name, section in zip(names_of(len(sections)), sections, strict=True):
@@ -63,14 +63,14 @@ def open_teaching(
             on_rows(name, found)
 
         def train(section: OneTeacherSection = section, rows: Callable[[list[Row]], None] = rows) -> Any:
-            return trained_teacher(recipe, section, split, question, method, progress, rows)
+            return trained_teacher(recipe, section, split, spec, method, progress, rows)
 
         copy = kept.get(name)
-        teacher = open_one(section, question, path_of(run, copy) if run else None, train, progress.note)
+        teacher = open_one(section, spec, path_of(run, copy) if run else None, train, progress.note)
         if copy:
             teacher.digest = copy.digest  # of the original: a copy may be written otherwise
-        check_answer(teacher, question)
-        teacher.decide_outputs(section, split.train)
+        check_output_count(teacher, spec)
+        teacher.set_output_kind(section, split.train)
         teachers.append(teacher)
     return Teaching(tuple(teachers), sections, recipe, method)
 
@@ -82,7 +82,7 @@ def reopen_teaching(run: RunFolder, recipe: Recipe) -> Teaching:
         raise RunError(f"run {run.path} has no teacher yet; give its `kdcompress distill` command again to finish it")
     kept, method = kept_teachers(run), bound_method(run, recipe)
     classes = tuple(manifest["classes"])
-    question = Question(tuple(manifest["input_shape"]), classes, method.head(Classes(len(classes))))
+    spec = OutputSpec(tuple(manifest["input_shape"]), classes, method.head(Classes(len(classes))))
     sections, found = recipe.teacher.each, []
     if kept and len(kept) != len(sections):
         raise RunError(
@@ -91,21 +91,21 @@ def reopen_teaching(run: RunFolder, recipe: Recipe) -> Teaching:
         )
     for section, one in zip(sections, kept.values(), strict=False):
         copy = path_of(run, one)
-        found.append(_reopen_one(section, question, copy) if copy else Forgotten(section, question))
+        found.append(_reopen_one(section, spec, copy) if copy else Forgotten(section, spec))
     return Teaching(tuple(found), sections, recipe, method)
 
 
-def _reopen_one(section: OneTeacherSection, question: Question, copy: Path) -> Teacher:
+def _reopen_one(section: OneTeacherSection, spec: OutputSpec, copy: Path) -> Teacher:
     """A kept teacher; one that a function made is opened as the file it is, for the run's recipe is not the user's."""
     if is_reference(section.model):
         try:
-            return open_teacher(copy, section, question, f"teacher {section.model}")
+            return open_teacher(copy, section, spec, f"teacher {section.model}")
         except ModelError as exc:
             if not trusts_code():
                 raise ModelError(
                     f"the run's teacher needs {section.model} to be opened, a program that its recipe names: {REMEDY}"
                 ) from exc
-    return open_one(section, question, copy)
+    return open_one(section, spec, copy)
 
 
 def bound_method(run: RunFolder, recipe: Recipe) -> Method:
@@ -118,7 +118,7 @@ def bound_method(run: RunFolder, recipe: Recipe) -> Method:
 
 def open_one(
     section: OneTeacherSection,
-    question: Question,
+    spec: OutputSpec,
     copy: Path | None = None,
     train: Callable[[], Any] | None = None,
     note: Callable[[str], None] | None = None,
@@ -133,19 +133,19 @@ def open_one(
     if is_zoo and section.preprocessing != PreprocessingSection():
         raise RecipeError(f"{what} is a zoo model, which has its preprocessing inside: leave teacher.preprocessing out")
     if not is_zoo and not is_reference(section.model):
-        return open_teacher(copy or Path(section.model), section, question, what)
+        return open_teacher(copy or Path(section.model), section, spec, what)
     if is_zoo and section.weights == "train" and not copy and train is not None:
-        return teacher_of_model(train(), section, question, what)
+        return teacher_of_model(train(), section, spec, what)
     seed_everything(section.seed)
     if is_zoo:
         start = replace(section.start, pretrained="none") if copy else section.start
-        model = load_model(section.model, question.shape, question.outputs, "teacher", start=start, note=note)
+        model = load_model(section.model, spec.input_shape, spec.n_outputs, "teacher", start=start, note=note)
     else:
-        model = load_from_function(section.model, "teacher", question.shape, question.outputs)
+        model = load_from_function(section.model, "teacher", spec.input_shape, spec.n_outputs)
     if copy:
-        teacher_of_model(model, section, question, what)  # makes the weights that are then loaded
+        teacher_of_model(model, section, spec, what)  # makes the weights that are then loaded
         load_weights(model, copy)
-    teacher = teacher_of_model(model, section, question, what)
+    teacher = teacher_of_model(model, section, spec, what)
     teacher.path = copy
     return teacher
 
@@ -153,33 +153,33 @@ def open_one(
 class Forgotten(Teacher):
     """A teacher of which a run keeps no copy, since it is no model: its answers are in the run, and nothing else."""
 
-    def __init__(self, section: OneTeacherSection, question: Question) -> None:
-        self.what, self.digest = f"teacher {section.model}", ""
-        self.fit = Fit(question.shape, section.preprocessing)
+    def __init__(self, section: OneTeacherSection, spec: OutputSpec) -> None:
+        self.description, self.digest = f"teacher {section.model}", ""
+        self.adapter = InputAdapter(spec.input_shape, section.preprocessing)
 
     @classmethod
-    def open(cls, path: Path, section: OneTeacherSection, question: Question, what: str) -> Forgotten:
+    def open(cls, path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> Forgotten:
         """See Teacher.open."""
-        return cls(section, question)
+        return cls(section, spec)
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """See Teacher.run."""
-        raise TargetsError(f"{self.what} is no model that could be asked again")
+        raise TargetsError(f"{self.description} is no model that could be asked again")
 
-    def keep(self, path: Path) -> None:
-        """See Teacher.keep."""
+    def save_copy(self, path: Path) -> None:
+        """See Teacher.save_copy."""
 
 
 def keep_teaching(teaching: Teaching, run: RunFolder) -> None:
     """Put a copy of each teacher into the run, so that nothing later depends on the originals."""
     entries = []
     for name, teacher in zip(teaching.names, teaching.teachers, strict=True):
-        file = f"{name}{teacher.kept_as}" if teacher.kept_as else None
+        file = f"{name}{teacher.copy_suffix}" if teacher.copy_suffix else None
         if file is not None:
-            teacher.keep(run / file)
+            teacher.save_copy(run / file)
             for path in files_of(run, file):
                 run.commit(path, digest=teacher.digest)
-        shape = list(teacher.fit.input_shape)
+        shape = list(teacher.adapter.input_shape)
         entries.append({"name": name, "file": file, "digest": teacher.digest, "input_shape": shape})
     run.update_manifest(**{KEPT: entries})
 

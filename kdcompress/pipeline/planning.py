@@ -17,7 +17,7 @@ from kdcompress.pipeline.zoo import kept_digest, zoo_key
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import RECIPE
-from kdcompress.teachers import Question, Teacher, check_answer, labelled, target_key
+from kdcompress.teachers import OutputSpec, Teacher, check_output_count, labelled, target_key
 from kdcompress.training.fitting import check_stages
 
 
@@ -32,13 +32,13 @@ def plan_run(
         progress.warn(dataset.notice)
     method = recipe.method.bind(material.classes)
     refuse_in_vain(recipe, method, material)
-    question = Question(dataset.input_shape, dataset.classes, method.head(material.classes))
-    teachers = [_untrained(recipe, method, section, split, question, progress) for section in recipe.teacher.each]
+    spec = OutputSpec(dataset.input_shape, dataset.classes, method.head(material.classes))
+    teachers = [_untrained(recipe, method, section, split, spec, progress) for section in recipe.teacher.each]
     student = Learning(recipe, material).student(method)
     training, n = recipe.training, len(material.transfer)
     steps = training.all_epochs * (n // min(training.batch_size, n))
     facts = {key: value for key, value in material.facts.items() if "fingerprint" not in key}
-    numbers = 4 * n * recipe.views.count * question.outputs * len(teachers)
+    numbers = 4 * n * recipe.views.count * spec.n_outputs * len(teachers)
     planned: dict[str, Any] = {
         "run": str(run.path),
         "state": _state(run, recipe),
@@ -60,7 +60,7 @@ def plan_run(
     planned["teacher"] = {"model": recipe.teacher.shown, "todo": "; ".join(todos)}
     if method.needs_targets:
         planned["targets"]["todo"] = "in the cache" if all(ready) else "the teacher labels them once"
-    return planned, teachers, student, question.shape
+    return planned, teachers, student, spec.input_shape
 
 
 def _state(run: RunFolder, recipe: Recipe) -> str:
@@ -74,12 +74,12 @@ def _state(run: RunFolder, recipe: Recipe) -> str:
 
 
 def _untrained(
-    recipe: Recipe, method: Method, section: OneTeacherSection, split: Split, question: Question, progress: Progress
+    recipe: Recipe, method: Method, section: OneTeacherSection, split: Split, spec: OutputSpec, progress: Progress
 ) -> Teacher:
     if section.start.pretrained != "none" and kept_digest(zoo_key(recipe, section, split, method)):
         section = section.model_copy(update={"pretrained": "none"})  # the trained one starts from nothing any more
-    teacher = open_one(section, question, note=progress.note)
-    check_answer(teacher, question)
+    teacher = open_one(section, spec, note=progress.note)
+    check_output_count(teacher, spec)
     return teacher
 
 
@@ -88,8 +88,8 @@ def _todo(
 ) -> tuple[str, bool]:
     """What will be done with a teacher, and whether its answers are known already."""
     if section.model not in registry.choices("models"):
-        teacher.decide_outputs(section, split.train)
-        known = teacher.known(split.train) is not None
+        teacher.set_output_kind(section, split.train)
+        known = teacher.stored_logits(split.train) is not None
         return "used as it is", known or labelled(target_key(teacher, split.fingerprint, recipe.views))
     if section.weights == "none":
         return "used untrained", False

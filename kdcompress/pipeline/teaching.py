@@ -44,9 +44,9 @@ class Teaching:
         """`teacher`, or `teacher-1`, `teacher-2`, ..."""
         return names_of(len(self.teachers))
 
-    def answer(self, samples: Samples) -> NDArray[np.float32]:
+    def predict(self, samples: Samples) -> NDArray[np.float32]:
         """The outputs (n, head) for all samples: class logits, or what the method's class logits are made of."""
-        return self._combined([teacher.answer(samples) for teacher in self.teachers])
+        return self._combined([teacher.predict(samples) for teacher in self.teachers])
 
     def read(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """The class logits (n, classes) that outputs stand for."""

@@ -20,7 +20,7 @@ from kdcompress.models import load_model, load_saved_model, model_digest, save_m
 from kdcompress.progress import Progress
 from kdcompress.runs import artefacts
 from kdcompress.sealed import read_sealed, write_sealed
-from kdcompress.teachers import Question
+from kdcompress.teachers import OutputSpec
 from kdcompress.training.checkpoints import Row, TrainingState
 from kdcompress.training.features import forget_features
 from kdcompress.training.feed import Feed
@@ -62,7 +62,7 @@ def trained_teacher(
     recipe: Recipe,
     section: OneTeacherSection,
     split: Split,
-    question: Question,
+    spec: OutputSpec,
     method: Method,
     progress: Progress,
     on_rows: Callable[[list[Row]], None],
@@ -79,7 +79,7 @@ def trained_teacher(
             for said in _meta(folder).get("start", []):
                 progress.note(said)
         else:
-            _train(folder, key, section, recipe.views, split, question, method.for_teacher(), progress, on_rows)
+            _train(folder, key, section, recipe.views, split, spec, method.for_teacher(), progress, on_rows)
         return load_saved_model(folder / "teacher.keras")
 
 
@@ -119,7 +119,7 @@ def _train(
     section: OneTeacherSection,
     views: ViewsSection,
     split: Split,
-    question: Question,
+    spec: OutputSpec,
     method: Method,
     progress: Progress,
     on_rows: Callable[[list[Row]], None],
@@ -128,7 +128,7 @@ def _train(
     part.mkdir(parents=True, exist_ok=True)
     training = section.training
     seed_everything(section.seed)
-    shape, outputs = question.shape, question.outputs
+    shape, outputs = spec.input_shape, spec.n_outputs
     start: list[str] = []
     model = load_model(section.model, shape, outputs, "teacher", start=section.start, note=start.append)
     for said in start:

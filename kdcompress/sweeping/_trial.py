@@ -146,7 +146,7 @@ class Worker:
         """The metric on test of the teacher that a setting learns from."""
         teaching, _ = self._teaching(setting.recipe(self.base, self.base.seed))
         test = self.material.split.test
-        return self._measured(teaching.read(teaching.answer(test)), test, "teacher")
+        return self._measured(teaching.read(teaching.predict(test)), test, "teacher")
 
     def _measured(self, logits: NDArray[np.float32], test: Samples, what: str) -> float:
         check_finite(logits, test.ids, what)

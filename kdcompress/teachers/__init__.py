@@ -9,51 +9,51 @@ from kdcompress import registry
 from kdcompress.config.sections import OneTeacherSection
 from kdcompress.errors import ModelError
 from kdcompress.runs.integrity import check_integrity
+from kdcompress.teachers._adapter import InputAdapter
 from kdcompress.teachers._base import (
-    LOOK_AT,
-    Question,
+    N_INSPECTED,
+    OutputSpec,
     TargetRows,
     Teacher,
     are_probabilities,
-    check_answer,
+    check_output_count,
 )
 from kdcompress.teachers._check import agreement, check_before, complain, judge_answers
 from kdcompress.teachers._ensemble import EnsembleRows, JoinedRows, combine
-from kdcompress.teachers._fit import Fit
 from kdcompress.teachers._targets import LOGITS, TARGETS, Targets, label, labelled, target_key
 
 
-def open_teacher(path: Path, section: OneTeacherSection, question: Question, what: str) -> Teacher:
+def open_teacher(path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> Teacher:
     """The teacher in a file or folder, of whatever kind; ModelError if it is of none, or does not answer."""
     kinds: list[type[Teacher]] = [registry.load("teachers", name) for name in registry.choices("teachers")]
     kind = next((one for one in kinds if one.owns(path)), None)
     if kind is None:
         raise ModelError(f"{what} is no model: it is neither a SavedModel folder nor a file with a known ending")
     check_integrity(path)
-    return kind.open(path, section, question, what)
+    return kind.open(path, section, spec, what)
 
 
-def teacher_of_model(model: Any, section: OneTeacherSection, question: Question, what: str) -> Teacher:
-    """The teacher that a Keras model in memory is; ModelError if it does not answer the question."""
-    found: Teacher = registry.load("teachers", "keras").of_model(model, section, question, what)
+def teacher_of_model(model: Any, section: OneTeacherSection, spec: OutputSpec, what: str) -> Teacher:
+    """The teacher that a Keras model in memory is; ModelError if it does not match the spec."""
+    found: Teacher = registry.load("teachers", "keras").of_model(model, section, spec, what)
     return found
 
 
 __all__ = [
     "LOGITS",
-    "LOOK_AT",
+    "N_INSPECTED",
     "TARGETS",
     "EnsembleRows",
-    "Fit",
+    "InputAdapter",
     "JoinedRows",
-    "Question",
+    "OutputSpec",
     "TargetRows",
     "Targets",
     "Teacher",
     "agreement",
     "are_probabilities",
-    "check_answer",
     "check_before",
+    "check_output_count",
     "combine",
     "complain",
     "judge_answers",

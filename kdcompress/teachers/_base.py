@@ -15,30 +15,30 @@ from kdcompress.batches import default_batch_size
 from kdcompress.config.sections import OneTeacherSection, ViewsSection
 from kdcompress.data import Images, Samples, Shape, iter_blocks, resize_images
 from kdcompress.errors import DataError, ModelError, RecipeError, TargetsError, one_line
-from kdcompress.teachers._fit import Fit
+from kdcompress.teachers._adapter import InputAdapter
 
 # Rows of probabilities sum to 1 within this, in float32 or float16.
 _SUM_TOLERANCE = 1e-3
 # Images whose outputs are looked at to tell probabilities from logits
-LOOK_AT = 64
+N_INSPECTED = 64
 
 
-Place: TypeAlias = "tuple[NDArray[np.int64] | slice, NDArray[np.int64] | int]"
+RowIndex: TypeAlias = "tuple[NDArray[np.int64] | slice, NDArray[np.int64] | int]"
 
 
 @dataclass(frozen=True)
-class Question:
+class OutputSpec:
     """What a teacher is asked about: images (H, W, C) of these classes, and how many numbers it gives for each.
 
     That is one for each class, unless a method wants another head.
     """
 
-    shape: Shape
+    input_shape: Shape
     classes: tuple[str, ...]
     head: int = 0
 
     @property
-    def outputs(self) -> int:
+    def n_outputs(self) -> int:
         """How many numbers a teacher gives for an image."""
         return self.head or len(self.classes)
 
@@ -50,7 +50,7 @@ class TargetRows(Protocol):
     def shape(self) -> tuple[int, ...]:
         """(samples, views, ...)."""
 
-    def __getitem__(self, place: Place) -> NDArray[np.float32]:
+    def __getitem__(self, place: RowIndex) -> NDArray[np.float32]:
         """The targets (n, ...) of these samples in these views, or in one view."""
 
 
@@ -65,20 +65,20 @@ class Teacher(ABC):
     """The endings of the files that are teachers of this kind."""
     traceable: ClassVar[bool] = False
     """Whether TensorFlow runs it, so that `network` can be traced and exported."""
-    kept_as: ClassVar[str | None] = None
+    copy_suffix: ClassVar[str | None] = None
     """The ending of the copy that a run keeps; None for a kind of which nothing can be kept."""
 
-    what: str
+    description: str
     digest: str
-    fit: Fit
+    adapter: InputAdapter
     path: Path | None = None
     """The model file or folder that is run; None of a model in memory, and where there is no model."""
     model: Any = None
     """The Keras model, of a teacher that is one."""
-    looks: bool = True
+    uses_images: bool = True
     """Whether it looks at images, so that it answers any image in any preprocessing."""
-    outputs: str = "logits"
-    step: float = 0.0
+    output_kind: str = "logits"
+    quantization_step: float = 0.0
 
     @classmethod
     def owns(cls, path: Path) -> bool:
@@ -87,57 +87,57 @@ class Teacher(ABC):
 
     @classmethod
     @abstractmethod
-    def open(cls, path: Path, section: OneTeacherSection, question: Question, what: str) -> Teacher:
-        """Open a file of this kind; ModelError if it is none, cannot be run, or does not answer the question."""
+    def open(cls, path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> Teacher:
+        """Open a file of this kind; ModelError if it is none, cannot be run, or does not match the spec."""
 
     @abstractmethod
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """The model's own outputs for its own input, in its own order of classes."""
 
     @abstractmethod
-    def keep(self, path: Path) -> None:
-        """Write a copy to `path`, which ends in `kept_as`, whole or not at all."""
+    def save_copy(self, path: Path) -> None:
+        """Write a copy to `path`, which ends in `copy_suffix`, whole or not at all."""
 
-    def width(self) -> int:
+    def count_outputs(self) -> int:
         """How many numbers it gives for an image, found out with a blank one; ModelError if it gives no row of them."""
-        blank = np.zeros((1, *self.fit.input_shape), np.uint8)
-        shown = "x".join(map(str, self.fit.input_shape))
+        blank = np.zeros((1, *self.adapter.input_shape), np.uint8)
+        shown = "x".join(map(str, self.adapter.input_shape))
         try:
-            outputs = self.run(self.fit.prepare(blank))
+            outputs = self.run(self.adapter.prepare(blank))
         except (DataError, TargetsError):
             raise
         except Exception as exc:
-            said = str(exc).removeprefix(f"{self.what} ") if isinstance(exc, ModelError) else one_line(exc)
+            said = str(exc).removeprefix(f"{self.description} ") if isinstance(exc, ModelError) else one_line(exc)
             raise ModelError(
-                f"{self.what} fails on an image of {shown}: {said}; "
+                f"{self.description} fails on an image of {shown}: {said}; "
                 "teacher.preprocessing.size and layout say what it takes"
             ) from exc
         if outputs.ndim != 2 or len(outputs) != 1:
             raise ModelError(
-                f"{self.what} has an output of shape {outputs.shape} for one image; it must be (1, classes)"
+                f"{self.description} has an output of shape {outputs.shape} for one image; it must be (1, classes)"
             )
         return int(outputs.shape[1])
 
     @property
     def identity(self) -> dict[str, Any]:
         """Who answers, and how: what a cached answer depends on beside the image."""
-        return {"teacher": self.digest, "outputs": self.outputs, "preprocessing": self.fit.identity}
+        return {"teacher": self.digest, "outputs": self.output_kind, "preprocessing": self.adapter.identity}
 
-    def raw(self, images: NDArray[Any]) -> NDArray[np.float32]:
+    def raw_outputs(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Outputs (n, classes) in the data's order for pixels (n, H, W, C), 0 to 255, of the teacher's own size."""
-        return self.fit.arrange(self.run(self.fit.prepare(images)))
+        return self.adapter.arrange(self.run(self.adapter.prepare(images)))
 
     def logits(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """As `raw`, as logits: a teacher that ends in probabilities gives their logarithms."""
-        return self.to_logits(self.raw(images))
+        return self.to_logits(self.raw_outputs(images))
 
-    def images(self, images: Images) -> Images:
+    def resize(self, images: Images) -> Images:
         """Images of the data in the size and colours that this teacher takes."""
-        return resize_images(images, self.fit.input_shape)
+        return resize_images(images, self.adapter.input_shape)
 
-    def answer(self, samples: Samples) -> NDArray[np.float32]:
+    def predict(self, samples: Samples) -> NDArray[np.float32]:
         """The logits (n, classes) of all samples, read and asked batch by batch."""
-        images = self.images(samples.images)
+        images = self.resize(samples.images)
         return np.concatenate(
             [self.logits(block) for block in iter_blocks(images, default_batch_size(images.shape[1:]))]
         )
@@ -147,35 +147,35 @@ class Teacher(ABC):
 
         Errors: ModelError where it cannot; of teachers that are not `traceable`, always.
         """
-        raise ModelError(f"{self.what} is not run by TensorFlow, and is not exported")
+        raise ModelError(f"{self.description} is not run by TensorFlow, and is not exported")
 
     def check_samples(self, ids: NDArray[np.str_], views: ViewsSection) -> None:
         """TargetsError unless the teacher can answer for the images of these ids, in so many views of each."""
         return  # by looking at them
 
-    def known(self, samples: Samples) -> TargetRows | None:
+    def stored_logits(self, samples: Samples) -> TargetRows | None:
         """The answers to samples that a teacher knows without being asked; None of one that must look at them."""
         return None
 
     def to_logits(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn the model's own outputs (..., classes) into logits; a 0 of one that counts in steps is half a step."""
-        if self.outputs == "probabilities":
-            least = np.float32(max(float(np.finfo(np.float32).tiny), self.step / 2))
+        if self.output_kind == "probabilities":
+            least = np.float32(max(float(np.finfo(np.float32).tiny), self.quantization_step / 2))
             return np.asarray(np.log(np.maximum(raw, least)), np.float32)
         return raw
 
-    def notice_outputs(self, images: NDArray[Any]) -> bool:
+    def detect_probabilities(self, images: NDArray[Any]) -> bool:
         """Look at the outputs for some images; returns whether they are probabilities, to be turned into logits."""
-        probabilities = are_probabilities(self.raw(images), self.step)
-        self.outputs = "probabilities" if probabilities else "logits"
+        probabilities = are_probabilities(self.raw_outputs(images), self.quantization_step)
+        self.output_kind = "probabilities" if probabilities else "logits"
         return probabilities
 
-    def decide_outputs(self, section: OneTeacherSection, samples: Samples) -> None:
+    def set_output_kind(self, section: OneTeacherSection, samples: Samples) -> None:
         """Take the outputs for what the recipe says they are, or for what they look like."""
         if section.outputs == "auto":
-            self.notice_outputs(self.images(samples.images)[:LOOK_AT])
+            self.detect_probabilities(self.resize(samples.images)[:N_INSPECTED])
         else:
-            self.outputs = section.outputs
+            self.output_kind = section.outputs
 
 
 def are_probabilities(outputs: NDArray[np.floating[Any]], step: float = 0.0) -> bool:
@@ -187,14 +187,14 @@ def are_probabilities(outputs: NDArray[np.floating[Any]], step: float = 0.0) -> 
     return bool((outputs >= 0).all() and (np.abs(outputs.sum(axis=-1) - 1) < tolerance).all())
 
 
-def check_answer(teacher: Teacher, question: Question) -> None:
+def check_output_count(teacher: Teacher, spec: OutputSpec) -> None:
     """ModelError unless the teacher gives a row of numbers for an image, one for each class."""
-    what, found, classes = teacher.what, teacher.width(), len(question.classes)
-    named = teacher.fit.section.classes
-    if question.outputs != classes:
-        if found != question.outputs:
+    what, found, classes = teacher.description, teacher.count_outputs(), len(spec.classes)
+    named = teacher.adapter.section.classes
+    if spec.n_outputs != classes:
+        if found != spec.n_outputs:
             raise ModelError(
-                f"{what} has {found} outputs, and a subclass student learns from {question.outputs} subclass logits; "
+                f"{what} has {found} outputs, and a subclass student learns from {spec.n_outputs} subclass logits; "
                 "take a teacher that is trained for it (teacher.model = a zoo name), or another method"
             )
         if named is not None:
@@ -210,7 +210,7 @@ def check_answer(teacher: Teacher, question: Question) -> None:
         )
 
 
-def pick(names: Sequence[str], asked: str | None, what: str, key: str) -> str:
+def select_name(names: Sequence[str], asked: str | None, what: str, key: str) -> str:
     """The one of `names` that is asked for, or the only one; ModelError lists them, with the key that names one."""
     side = "inputs" if key == "teacher.input" else "outputs"
     if asked is not None:

@@ -122,7 +122,7 @@ def check_before(teacher: Teacher, train: Samples, classes: Sequence[str], read:
     usual. `read` makes class logits of its outputs. Errors: TargetsError, see `complain`.
     """
     probe = train.take(_probe(train.labels, _OF_ALL))
-    logits = read(teacher.answer(probe))
+    logits = read(teacher.predict(probe))
     if not np.isfinite(logits).all():
         return None  # labelling names the sample
     now = _tried(logits, probe.labels, len(classes))
@@ -130,7 +130,7 @@ def check_before(teacher: Teacher, train: Samples, classes: Sequence[str], read:
         proposal = None if now.verdict.order else _proposal(teacher, probe, classes, read)
         raise complain(teacher, now.verdict, classes, proposal)
     in_doubt = now.verdict.weak or now.saturated
-    if not in_doubt and teacher.fit.section.scale != 1:
+    if not in_doubt and teacher.adapter.section.scale != 1:
         return None
     few = probe if in_doubt else train.take(_probe(train.labels, _OF_ALL // 4))
     found = _proposal(teacher, few, classes, read)
@@ -157,7 +157,7 @@ def complain(
 ) -> TargetsError:
     """What is wrong with a teacher, what is likely the reason, and what to set."""
     said = (
-        f"{teacher.what} is right on {100 * verdict.right:.1f} % of {verdict.n:,} labelled training images "
+        f"{teacher.description} is right on {100 * verdict.right:.1f} % of {verdict.n:,} labelled training images "
         f"(chance: {100 * verdict.chance:.1f} %)"
     )
     if verdict.order:
@@ -166,7 +166,9 @@ def complain(
     elif proposal:
         said += f"; {_told(teacher, proposal, classes)}"
     else:
-        given = "as teacher.preprocessing says" if not teacher.fit.section.untouched else "as they are, 0 to 255, RGB"
+        given = (
+            "as teacher.preprocessing says" if not teacher.adapter.section.untouched else "as they are, 0 to 255, RGB"
+        )
         said += (
             f"; it gets pixels {given}: likely it expects another scale, mean or std, layout or channel order, has "
             "another order of classes, or was never trained"
@@ -191,7 +193,7 @@ def _doubt(teacher: Teacher, now: _Trial, classes: Sequence[str], proposal: tupl
     if not said:
         return None
     told = _told(teacher, proposal, classes) if proposal else "is it fed as it was trained (teacher.preprocessing)?"
-    return f"{teacher.what} {' and '.join(said)}; {told}"
+    return f"{teacher.description} {' and '.join(said)}; {told}"
 
 
 def _told(teacher: Teacher, proposal: tuple[str, _Trial], classes: Sequence[str]) -> str:
@@ -207,7 +209,7 @@ def _told(teacher: Teacher, proposal: tuple[str, _Trial], classes: Sequence[str]
 
 def _classes(teacher: Teacher, order: tuple[int, ...], classes: Sequence[str]) -> str:
     """The setting that names the teacher's outputs in its own order."""
-    columns, named = teacher.fit.columns, teacher.fit.section.classes
+    columns, named = teacher.adapter.columns, teacher.adapter.section.classes
     names = list(named or classes)
     for number, place in enumerate(order):
         names[place if columns is None else columns[place]] = classes[number]

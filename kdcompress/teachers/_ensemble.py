@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.metrics.softmax import log_softmax
-from kdcompress.teachers._base import Place, TargetRows
+from kdcompress.teachers._base import RowIndex, TargetRows
 
 Combine = Literal["probabilities", "logits"]
 
@@ -37,7 +37,7 @@ class EnsembleRows:
         self._members, self._weights, self._how = members, weights, how
         self.shape: tuple[int, ...] = members[0].shape
 
-    def __getitem__(self, place: Place) -> NDArray[np.float32]:
+    def __getitem__(self, place: RowIndex) -> NDArray[np.float32]:
         return combine([np.asarray(one[place]) for one in self._members], self._weights, self._how)
 
 
@@ -48,7 +48,7 @@ class JoinedRows:
         self._first, self._second = first, second
         self.shape = (first.shape[0] + second.shape[0], *first.shape[1:])
 
-    def __getitem__(self, place: Place) -> NDArray[np.float32]:
+    def __getitem__(self, place: RowIndex) -> NDArray[np.float32]:
         index = np.arange(self.shape[0])[place[0]]
         views = np.broadcast_to(np.asarray(place[1]), index.shape)
         behind = index >= self._first.shape[0]

@@ -75,7 +75,7 @@ def label(
     start = time.perf_counter()
     key = target_key(teacher, split_fingerprint, views)
     name = json_digest(key)
-    if (rows := teacher.known(samples)) is not None:
+    if (rows := teacher.stored_logits(samples)) is not None:
         return Targets({LOGITS: rows}, True, time.perf_counter() - start, name)
     with lock_entry("targets", name, progress) as folder:
         cached = _valid(folder, key, teacher, samples, progress)
@@ -110,7 +110,7 @@ def _valid(folder: Path, key: dict[str, Any], teacher: Teacher, samples: Samples
 
 def _same_answers(kept: NDArray[np.float32], teacher: Teacher, samples: Samples) -> bool:
     """Whether the teacher still answers as it did: what a subclassed model computes is not all in its digest."""
-    few = teacher.images(samples.images)[:_PROBED]
+    few = teacher.resize(samples.images)[:_PROBED]
     return np.allclose(teacher.logits(few), kept[:_PROBED, 0], rtol=1e-2, atol=1e-2)
 
 
@@ -120,7 +120,7 @@ def _make(
     delete_entry(folder, artefacts.TARGETS)
     part = folder.with_name(f"{folder.name}.part")
     part.mkdir(parents=True, exist_ok=True)
-    answer = teacher.logits(teacher.images(samples.images)[:1]).shape[1:]
+    answer = teacher.logits(teacher.resize(samples.images)[:1]).shape[1:]
     shape = (len(samples), views.count, *answer)
     try:
         _append_rows(part / "logits.npy", shape, teacher, samples, views, progress)
@@ -147,7 +147,7 @@ def _append_rows(
     Plain writes, for a full disk then is an error, not a crash as with a memory map.
     """
     # Of one size for all of an entry, so that a row's bits do not depend on where labelling was broken off
-    batch = default_batch_size(teacher.fit.input_shape)
+    batch = default_batch_size(teacher.adapter.input_shape)
     batch_bytes = 4 * batch * math.prod(shape[1:])
     progress.begin("labelling", -(-len(samples) // batch))
     try:
@@ -175,8 +175,8 @@ def _header(shape: tuple[int, ...]) -> bytes:
 def _batches(
     teacher: Teacher, samples: Samples, views: ViewsSection, batch: int, skip: int
 ) -> Iterator[NDArray[np.float32]]:
-    size, its_size = samples.images.shape[1:3], teacher.fit.input_shape[:2]
-    images = teacher.images(samples.images)
+    size, its_size = samples.images.shape[1:3], teacher.adapter.input_shape[:2]
+    images = teacher.resize(samples.images)
     for place, block in enumerate(iter_blocks(images, batch, skip * batch), start=skip):
         ids = samples.ids[place * batch : place * batch + len(block)]
         logits = [teacher.logits(block)]

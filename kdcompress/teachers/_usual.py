@@ -31,19 +31,23 @@ def usual_answers(teacher: Teacher, probe: Samples) -> Iterator[tuple[str, NDArr
 
     Nothing of logits that were computed elsewhere. The teacher is left as it was.
     """
-    if not teacher.looks:
+    if not teacher.uses_images:
         return
-    fit, channels = teacher.fit, teacher.fit.input_shape[2]
-    theirs = {"scale": 1 / 255, "mean": fit.section.mean, "std": fit.section.std}
-    beside = [] if fit.section.untouched or fit.section.scale != 1 else [("scale = '1/255' beside what is set", theirs)]
+    adapter, channels = teacher.adapter, teacher.adapter.input_shape[2]
+    theirs = {"scale": 1 / 255, "mean": adapter.section.mean, "std": adapter.section.std}
+    beside = (
+        []
+        if adapter.section.untouched or adapter.section.scale != 1
+        else [("scale = '1/255' beside what is set", theirs)]
+    )
     try:
         for said, changes in (*beside, *_USUAL):
             plain = {"scale": 1.0, "mean": 0.0, "std": 1.0, "channel_order": "rgb", **changes}
             if any(isinstance(value, tuple) and len(value) not in (1, channels) for value in plain.values()):
                 continue
-            teacher.fit = fit.with_preprocessing(**plain)
-            answers = teacher.answer(probe)
+            teacher.adapter = adapter.with_preprocessing(**plain)
+            answers = teacher.predict(probe)
             if np.isfinite(answers).all():
                 yield said, answers
     finally:
-        teacher.fit = fit
+        teacher.adapter = adapter

@@ -11,7 +11,7 @@ import numpy as np
 
 from kdcompress.config.sections import OneTeacherSection
 from kdcompress.data import Samples
-from kdcompress.teachers import Question, Teacher
+from kdcompress.teachers import OutputSpec, Teacher
 from kdcompress.testing._imports import check_light_import
 
 
@@ -34,9 +34,9 @@ class TeacherCase:
     def open(self, path: Path | None = None) -> Teacher:
         """The teacher in the file, or in another of the same model."""
         height, width, channels = self.samples.images.shape[1:]
-        question = Question((height, width, channels), self.classes)
+        spec = OutputSpec((height, width, channels), self.classes)
         section = OneTeacherSection(model=str(self.path))
-        return self.kind.open(path or self.path, section, question, f"teacher {self.path.name}")
+        return self.kind.open(path or self.path, section, spec, f"teacher {self.path.name}")
 
 
 def check_import(case: TeacherCase) -> None:
@@ -53,12 +53,12 @@ def check_owns(case: TeacherCase) -> None:
 def check_outputs(case: TeacherCase) -> None:
     """One finite row an image, whatever the batch, and the same every time."""
     teacher = case.open()
-    whole = teacher.answer(case.samples)
+    whole = teacher.predict(case.samples)
     assert whole.shape == (len(case.samples), len(case.classes)), f"outputs {whole.shape}"
     assert whole.dtype == np.float32
     assert np.isfinite(whole).all()
-    assert np.array_equal(whole, teacher.answer(case.samples)), "it answers otherwise the second time"
-    one = teacher.answer(case.samples.take(np.array([1])))
+    assert np.array_equal(whole, teacher.predict(case.samples)), "it answers otherwise the second time"
+    one = teacher.predict(case.samples.take(np.array([1])))
     assert np.allclose(one, whole[1:2], rtol=1e-3, atol=1e-3), "an answer depends on the rest of the batch"
 
 
@@ -70,13 +70,13 @@ def check_digest(case: TeacherCase) -> None:
 def check_copy(case: TeacherCase) -> None:
     """A kept copy answers as the original does."""
     teacher = case.open()
-    if teacher.kept_as is None:
+    if teacher.copy_suffix is None:
         return
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / f"teacher{teacher.kept_as}"
-        teacher.keep(copy)
+        copy = Path(folder) / f"teacher{teacher.copy_suffix}"
+        teacher.save_copy(copy)
         again = case.open(copy)
-        assert np.allclose(again.answer(case.samples), teacher.answer(case.samples), atol=1e-4)
+        assert np.allclose(again.predict(case.samples), teacher.predict(case.samples), atol=1e-4)
 
 
 TEACHER_CHECKS: tuple[Callable[[TeacherCase], None], ...] = (

@@ -65,22 +65,22 @@ def count_params_and_flops(teachers: Sequence[Teacher]) -> dict[str, int | None]
 
 def _params_and_flops(teacher: Teacher) -> dict[str, int | None]:
     if teacher.model is not None:
-        flops = count_flops_or_none(teacher.model, teacher.fit.input_shape)
+        flops = count_flops_or_none(teacher.model, teacher.adapter.input_shape)
         return {"params": teacher.model.count_params(), "flops": flops}
     try:
         cost = _cost(teacher)
         return {"params": cost["params"], "flops": cost["flops"]}
     except KDCompressError as exc:
-        logger.warning("the cost of %s cannot be counted: %s", teacher.what, exc)
+        logger.warning("the cost of %s cannot be counted: %s", teacher.description, exc)
         return {"params": None, "flops": None}
 
 
 def _cost(teacher: Teacher) -> dict[str, Any]:
-    shape = teacher.fit.input_shape
+    shape = teacher.adapter.input_shape
     if teacher.model is not None:
         model, path = teacher.model, teacher.path
         size = model_bytes(path, model) if path else saved_bytes(model)
-        return {**cost_of_model(model, shape, teacher.what).to_dict(), "bytes": size}
+        return {**cost_of_model(model, shape, teacher.description).to_dict(), "bytes": size}
     if teacher.path is None:
         return {**dict.fromkeys(_TOTALS), "input_shape": list(shape), "layers": [], "warnings": []}
     cost: Cost = cost_of_file(teacher.path, shape)

@@ -23,7 +23,7 @@ from kdcompress.cli._app import app
 from kdcompress.config.recipe import resolve
 from kdcompress.data import Dataset, split_dataset
 from kdcompress.digests import json_digest
-from kdcompress.teachers import Question, open_teacher, target_key
+from kdcompress.teachers import OutputSpec, open_teacher, target_key
 
 pytestmark = needs_its_keras
 COMMANDS = (
@@ -95,7 +95,7 @@ def test_overrides_change_a_recipe_as_before(snapshot: SnapshotAssertion) -> Non
 def test_target_keys(name: str, snapshot: SnapshotAssertion, digits: Dataset) -> None:
     recipe = resolve("mnist-demo")
     split = split_dataset(digits, recipe.split)
-    teacher = open_teacher(RUN / name, recipe.teacher, Question((28, 28, 1), digits.classes), "the teacher")
+    teacher = open_teacher(RUN / name, recipe.teacher, OutputSpec((28, 28, 1), digits.classes), "the teacher")
     key = target_key(teacher, split.fingerprint, recipe.views)
     assert {**key, "digest": json_digest(key)} == snapshot
 

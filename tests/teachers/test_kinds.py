@@ -12,10 +12,10 @@ import pytest
 from kdcompress.config.sections import MemberSection, OneTeacherSection, PreprocessingSection
 from kdcompress.data import Dataset
 from kdcompress.errors import ModelError, RecipeError, TargetsError
-from kdcompress.teachers import Question, Teacher, check_answer, open_teacher
+from kdcompress.teachers import OutputSpec, Teacher, check_output_count, open_teacher
 
 DIGITS = tuple("0123456789")
-QUESTION = Question((28, 28, 1), DIGITS)
+QUESTION = OutputSpec((28, 28, 1), DIGITS)
 PIXELS = {"scale": "1/255"}
 PYTORCH = {"scale": "1/255", "mean": other_models.MEAN, "std": other_models.STD}
 SHUFFLED = (3, 1, 4, 0, 5, 9, 2, 6, 8, 7)
@@ -31,14 +31,14 @@ def opened(path: Path, **settings: Any) -> Teacher:
     settings = {"preprocessing": PIXELS, **settings}
     section = OneTeacherSection.model_validate({"model": str(path), **settings})
     teacher = open_teacher(path, section, QUESTION, f"teacher {path.name}")
-    check_answer(teacher, QUESTION)
+    check_output_count(teacher, QUESTION)
     return teacher
 
 
 def answers(teacher: Teacher, digits: Dataset, settings: dict[str, Any] | None = None) -> np.ndarray:
     some = digits.test.take(np.arange(200))
-    teacher.decide_outputs(OneTeacherSection.model_validate({"model": "x", **(settings or {})}), some)
-    return teacher.answer(some)
+    teacher.set_output_kind(OneTeacherSection.model_validate({"model": "x", **(settings or {})}), some)
+    return teacher.predict(some)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -69,7 +69,7 @@ def test_every_kind_of_file_gives_the_same_targets(
 ) -> None:
     teacher = opened(KINDS[kind](network, tmp_path))
     assert answers(teacher, digits) == pytest.approx(expected, abs=1e-4)
-    assert teacher.outputs == "logits"
+    assert teacher.output_kind == "logits"
 
 
 def test_logits_computed_elsewhere_are_found_by_their_ids(
@@ -80,7 +80,7 @@ def test_logits_computed_elsewhere_are_found_by_their_ids(
     teacher = opened(tmp_path / "t.npz", preprocessing={})
     assert np.array_equal(answers(teacher, digits), expected)
     few = digits.test.take(np.array([7, 3, 150]))
-    rows = teacher.known(few)
+    rows = teacher.stored_logits(few)
     assert rows is not None
     assert rows.shape == (3, 1, 10)
     assert np.array_equal(rows[np.array([1, 0]), np.array([0, 0])], expected[[3, 7]])
@@ -93,7 +93,7 @@ def test_a_pytorch_style_file_is_the_same_network(
     classes = [DIGITS[digit] for digit in SHUFFLED]
     teacher = opened(path, preprocessing={**PYTORCH, "classes": classes})
     assert np.abs(answers(teacher, digits) - log_softmax(expected)).max() < 1e-4
-    assert teacher.outputs == "probabilities"
+    assert teacher.output_kind == "probabilities"
 
 
 def test_outputs_of_classes_that_the_data_do_not_have_are_left_out(
@@ -103,10 +103,10 @@ def test_outputs_of_classes_that_the_data_do_not_have_are_left_out(
     section = OneTeacherSection.model_validate(
         {"model": str(path), "preprocessing": {**PIXELS, "classes": [f"digit {name}" for name in DIGITS]}}
     )
-    question = Question((28, 28, 1), ("digit 8", "digit 2", "digit 3"))
-    teacher = open_teacher(path, section, question, "teacher")
-    check_answer(teacher, question)
-    assert teacher.answer(digits.test.take(np.arange(200))) == pytest.approx(expected[:, [8, 2, 3]], abs=1e-4)
+    spec = OutputSpec((28, 28, 1), ("digit 8", "digit 2", "digit 3"))
+    teacher = open_teacher(path, section, spec, "teacher")
+    check_output_count(teacher, spec)
+    assert teacher.predict(digits.test.take(np.arange(200))) == pytest.approx(expected[:, [8, 2, 3]], abs=1e-4)
 
 
 def test_a_teacher_of_another_size_and_colour_sees_the_images_so(digits: Dataset, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_teacher_of_another_size_and_colour_sees_the_images_so(digits: Dataset
     model.save(tmp_path / "t.keras")
     teacher = opened(tmp_path / "t.keras", preprocessing={})
     some = digits.test.take(np.arange(50))
-    seen = teacher.images(some.images)[:]
+    seen = teacher.resize(some.images)[:]
     assert seen.shape == (50, 14, 14, 3)
     assert np.array_equal(seen[..., 0], seen[..., 2])
     # Pillow's bilinear filter over twice the distance, by hand in the middle of the first image
@@ -124,18 +124,18 @@ def test_a_teacher_of_another_size_and_colour_sees_the_images_so(digits: Dataset
     weights = np.array([1, 3, 3, 1]) / 8
     by_hand = weights @ row[13:17, 13:17] @ weights
     assert seen[0, 7, 7, 0] == pytest.approx(by_hand, abs=1)
-    assert teacher.answer(some) == pytest.approx(np.asarray(model(seen.astype(np.float32))), abs=1e-2)
+    assert teacher.predict(some) == pytest.approx(np.asarray(model(seen.astype(np.float32))), abs=1e-2)
 
 
 def test_preprocessing_by_hand(digits: Dataset) -> None:
-    from kdcompress.teachers._fit import fit_of
+    from kdcompress.teachers._adapter import make_input_adapter
 
     section = PreprocessingSection.model_validate(
         {"scale": "1/255", "mean": [0.5, 0.25, 0.0], "std": [2, 4, 8], "channel_order": "bgr"}
     )
-    fit = fit_of(section, (3, None, None), (2, 2, 3), DIGITS, "t")
+    adapter = make_input_adapter(section, (3, None, None), (2, 2, 3), DIGITS, "t")
     pixels = np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3)
-    done = fit.prepare(pixels)
+    done = adapter.prepare(pixels)
     assert done.shape == (1, 3, 2, 2)
     # Blue comes first, and has the first mean and std
     assert done[0, 0, 1, 0] == pytest.approx((pixels[0, 1, 0, 2] / 255 - 0.5) / 2)
@@ -156,7 +156,7 @@ def test_a_quantized_teacher_that_ends_in_softmax_is_noticed(network: Any, digit
     (tmp_path / "t.tflite").write_bytes(converter.convert())
     teacher = opened(tmp_path / "t.tflite", preprocessing={})
     found = answers(teacher, digits)
-    assert teacher.outputs == "probabilities"
+    assert teacher.output_kind == "probabilities"
     assert np.isfinite(found).all()
     assert found.min() >= np.log(1 / 513)
     assert np.mean(found.argmax(-1) == digits.test.labels[:200]) > 0.85
@@ -190,7 +190,7 @@ def test_what_a_run_keeps_answers_as_the_original(
     assert len(list(path.parent.iterdir())) > 5
     teacher = opened(path)
     (tmp_path / "run").mkdir()
-    teacher.keep(tmp_path / "run" / "teacher.onnx")
+    teacher.save_copy(tmp_path / "run" / "teacher.onnx")
     digest = teacher.digest
     for file in path.parent.glob("d*"):
         file.write_bytes(bytes(file.stat().st_size))

@@ -19,10 +19,10 @@ from kdcompress.errors import TargetsError
 from kdcompress.formats.keras.teacher import KerasTeacher
 from kdcompress.models import model_digest, seed_everything
 from kdcompress.progress import Progress
-from kdcompress.teachers import Fit, Targets, label
+from kdcompress.teachers import InputAdapter, Targets, label
 
 ONE = ViewsSection()
-FIT = Fit((28, 28, 1), PreprocessingSection())
+FIT = InputAdapter((28, 28, 1), PreprocessingSection())
 THREE = ViewsSection(count=3)
 
 
@@ -95,8 +95,8 @@ def test_a_teacher_of_the_same_digest_that_answers_otherwise_is_refused(small: S
     """What a subclassed model's call() does is in no configuration."""
     label(make_teacher(), small, "split", ONE, Progress())
     changed = make_teacher()
-    answer = changed.raw
-    changed.raw = lambda images: answer(images) * 2  # type: ignore[method-assign]
+    raw_outputs = changed.raw_outputs
+    changed.raw_outputs = lambda images: raw_outputs(images) * 2  # type: ignore[method-assign]
     again = label(changed, small, "split", ONE, recorder)
     assert not again.cached
     assert "refused, labelling anew" in recorder.warnings[0]
@@ -133,11 +133,11 @@ def test_one_bad_sample_among_many_is_named(small: Samples) -> None:
 
 def test_probabilities_are_noticed_and_their_logarithm_taken(small: Samples) -> None:
     teacher = make_teacher("softmax")
-    assert teacher.notice_outputs(small.images)
+    assert teacher.detect_probabilities(small.images)
     targets = label(teacher, small, "split", ONE, Progress())
     probabilities = np.asarray(teacher.model(small.images.astype(np.float32)))
     assert np.exp(targets.logits[:, 0]) == pytest.approx(probabilities, abs=1e-5)
-    assert not make_teacher("plain").notice_outputs(small.images)
+    assert not make_teacher("plain").detect_probabilities(small.images)
 
 
 LABEL = """
@@ -147,7 +147,7 @@ LABEL = """
     from kdcompress.models import seed_everything
     from kdcompress.progress import Progress
     from kdcompress.config.sections import PreprocessingSection, ViewsSection
-    from kdcompress.teachers import Fit, label
+    from kdcompress.teachers import InputAdapter, label
     from kdcompress.formats.keras.teacher import KerasTeacher
 
     class Killer(Progress):
@@ -157,7 +157,7 @@ LABEL = """
 
     part = np.load(sys.argv[1])
     seed_everything(0)
-    teacher = KerasTeacher(tiny_models.teacher(), Fit((28, 28, 1), PreprocessingSection()))
+    teacher = KerasTeacher(tiny_models.teacher(), InputAdapter((28, 28, 1), PreprocessingSection()))
     targets = label(teacher, Samples(**part), "split", ViewsSection(count=2), Killer())
     print(targets.cached)
 """

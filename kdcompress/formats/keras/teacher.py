@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from kdcompress.config.sections import OneTeacherSection
 from kdcompress.models import Forward, build_model, declared_shape, load_saved_model, model_digest, save_model
-from kdcompress.teachers._base import Question, Teacher
-from kdcompress.teachers._fit import Fit, fit_of
+from kdcompress.teachers._adapter import InputAdapter, make_input_adapter
+from kdcompress.teachers._base import OutputSpec, Teacher
 
 
 class KerasTeacher(Teacher):
@@ -19,26 +19,26 @@ class KerasTeacher(Teacher):
 
     suffixes = (".keras", ".h5", ".hdf5")
     traceable = True
-    kept_as = ".keras"
+    copy_suffix = ".keras"
 
-    def __init__(self, model: Any, fit: Fit, what: str = "the teacher") -> None:
-        self.model, self.fit, self.what = model, fit, what
+    def __init__(self, model: Any, adapter: InputAdapter, what: str = "the teacher") -> None:
+        self.model, self.adapter, self.description = model, adapter, what
         self.digest = model_digest(model)
         self._forward = Forward(model)
 
     @classmethod
-    def open(cls, path: Path, section: OneTeacherSection, question: Question, what: str) -> KerasTeacher:
+    def open(cls, path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> KerasTeacher:
         """See Teacher.open."""
-        teacher = cls.of_model(load_saved_model(path), section, question, what)
+        teacher = cls.of_model(load_saved_model(path), section, spec, what)
         teacher.path = path
         return teacher
 
     @classmethod
-    def of_model(cls, model: Any, section: OneTeacherSection, question: Question, what: str) -> KerasTeacher:
-        """A teacher from a model in memory; ModelError if it does not answer the question."""
+    def of_model(cls, model: Any, section: OneTeacherSection, spec: OutputSpec, what: str) -> KerasTeacher:
+        """A teacher from a model in memory; ModelError if it does not match the spec."""
         own = declared_shape(model, what)
-        fit = fit_of(section.preprocessing, own, question.shape, question.classes, what)
-        return cls(build_model(model, fit.input_shape, what), fit, what)
+        adapter = make_input_adapter(section.preprocessing, own, spec.input_shape, spec.classes, what)
+        return cls(build_model(model, adapter.input_shape, what), adapter, what)
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """See Teacher.run."""
@@ -48,8 +48,8 @@ class KerasTeacher(Teacher):
         """See Teacher.network."""
         return self.model
 
-    def keep(self, path: Path) -> None:
-        """See Teacher.keep."""
+    def save_copy(self, path: Path) -> None:
+        """See Teacher.save_copy."""
         save_model(self.model, path)
 
 

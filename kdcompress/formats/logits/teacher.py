@@ -12,8 +12,8 @@ from kdcompress.config.sections import OneTeacherSection, ViewsSection
 from kdcompress.data import ArrayFile, Samples
 from kdcompress.digests import json_digest, sha256_of
 from kdcompress.errors import ModelError, RecipeError, TargetsError
-from kdcompress.teachers._base import LOOK_AT, Place, Question, TargetRows, Teacher, are_probabilities
-from kdcompress.teachers._fit import fit_of
+from kdcompress.teachers._adapter import make_input_adapter
+from kdcompress.teachers._base import N_INSPECTED, OutputSpec, RowIndex, TargetRows, Teacher, are_probabilities
 
 _BLOCK = 65536  # rows that are looked at at once
 _TOLD = 3  # ids that a message names
@@ -23,12 +23,12 @@ class LogitsTeacher(Teacher):
     """Knows the answers to the images of the data set by their ids, and to nothing else: it has one view of each."""
 
     suffixes = (".npz",)
-    looks = False
+    uses_images = False
 
-    def __init__(self, path: Path, section: OneTeacherSection, question: Question, what: str) -> None:
+    def __init__(self, path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> None:
         file = ArrayFile(path)
-        self.source, self.what = path, what
-        self.fit = fit_of(section.preprocessing, None, question.shape, question.classes, what)
+        self.source, self.description = path, what
+        self.adapter = make_input_adapter(section.preprocessing, None, spec.input_shape, spec.classes, what)
         self._logits, named = file["logits"], file["ids"]
         if self._logits.ndim != 2 or self._logits.dtype.kind != "f" or named.shape != self._logits.shape[:1]:
             raise ModelError(
@@ -52,46 +52,48 @@ class LogitsTeacher(Teacher):
                 raise TargetsError(f"{self.source}: the logits of {ids[begin + bad[0]]} are not finite")
 
     @classmethod
-    def open(cls, path: Path, section: OneTeacherSection, question: Question, what: str) -> LogitsTeacher:
+    def open(cls, path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> LogitsTeacher:
         """See Teacher.open."""
-        return cls(path, section, question, what)
+        return cls(path, section, spec, what)
 
-    def width(self) -> int:
-        """See Teacher.width."""
+    def count_outputs(self) -> int:
+        """See Teacher.count_outputs."""
         return int(self._logits.shape[1])
 
     @property
     def classes(self) -> int:
         """How many of the data's classes it answers."""
-        return int(self._logits.shape[1]) if self.fit.columns is None else len(self.fit.columns)
+        return int(self._logits.shape[1]) if self.adapter.columns is None else len(self.adapter.columns)
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Not for pixels: `of_ids` answers."""
-        raise TargetsError(f"{self.what} is a file of logits, and knows no image but those whose ids it names")
+        raise TargetsError(f"{self.description} is a file of logits, and knows no image but those whose ids it names")
 
     def of_ids(self, ids: NDArray[np.str_]) -> NDArray[np.float32]:
         """The logits (n, classes), in the data's order of classes, of the images with these ids."""
         rows = [self._row[name] for name in ids.tolist()]
-        return self.to_logits(self.fit.arrange(np.asarray(self._logits[rows], np.float32)))
+        return self.to_logits(self.adapter.arrange(np.asarray(self._logits[rows], np.float32)))
 
-    def answer(self, samples: Samples) -> NDArray[np.float32]:
-        """See Teacher.answer."""
+    def predict(self, samples: Samples) -> NDArray[np.float32]:
+        """See Teacher.predict."""
         return self.of_ids(samples.ids)
 
-    def known(self, samples: Samples) -> TargetRows:
-        """See Teacher.known."""
+    def stored_logits(self, samples: Samples) -> TargetRows:
+        """See Teacher.stored_logits."""
         return _Rows(self, samples.ids)
 
-    def decide_outputs(self, section: OneTeacherSection, samples: Samples) -> None:
-        """See Teacher.decide_outputs."""
-        probabilities = are_probabilities(np.asarray(self._logits[:LOOK_AT], np.float32))
-        looks = "probabilities" if probabilities else "logits"
-        self.outputs = looks if section.outputs == "auto" else section.outputs
+    def set_output_kind(self, section: OneTeacherSection, samples: Samples) -> None:
+        """See Teacher.set_output_kind."""
+        probabilities = are_probabilities(np.asarray(self._logits[:N_INSPECTED], np.float32))
+        detected = "probabilities" if probabilities else "logits"
+        self.output_kind = detected if section.outputs == "auto" else section.outputs
 
     def check_samples(self, ids: NDArray[np.str_], views: ViewsSection) -> None:
         """See Teacher.check_samples; the file has logits for all of `ids`, and for nothing else."""
         if views.count > 1:
-            raise TargetsError(f"{self.what} knows the images alone, no further views of them: views.count must be 1")
+            raise TargetsError(
+                f"{self.description} knows the images alone, no further views of them: views.count must be 1"
+            )
         names = set(ids.tolist())
         for what, found in (("lacks", names - set(self._row)), ("has surplus", set(self._row) - names)):
             if found:
@@ -102,8 +104,8 @@ class LogitsTeacher(Teacher):
                     "once (`kdcompress data check RECIPE --ids FILE` writes their ids)"
                 )
 
-    def keep(self, path: Path) -> None:
-        """See Teacher.keep: there is no model to keep."""
+    def save_copy(self, path: Path) -> None:
+        """See Teacher.save_copy: there is no model to keep."""
 
 
 class _Rows:
@@ -113,7 +115,7 @@ class _Rows:
         self._teacher, self._ids = teacher, ids
         self.shape = (len(ids), 1, teacher.classes)
 
-    def __getitem__(self, place: Place) -> NDArray[np.float32]:
+    def __getitem__(self, place: RowIndex) -> NDArray[np.float32]:
         return self._teacher.of_ids(self._ids[place[0]])
 
 

@@ -17,8 +17,8 @@ from kdcompress.files import move_into_place, scratch_folder, write_atomically
 from kdcompress.formats.onnx.external import external_tensors, load_onnx
 from kdcompress.formats.onnx.model import open_session, run_bounded
 from kdcompress.models import check_image_size, external_files
-from kdcompress.teachers._base import Question, Teacher, pick
-from kdcompress.teachers._fit import Fit, fit_of
+from kdcompress.teachers._adapter import InputAdapter, make_input_adapter
+from kdcompress.teachers._base import OutputSpec, Teacher, select_name
 
 _NUMPY = {"float": "float32", "double": "float64"}
 
@@ -27,13 +27,13 @@ class OnnxTeacher(Teacher):
     """Runs a session on the CPU; external data files beside the model are read with it."""
 
     suffixes = (".onnx",)
-    kept_as = ".onnx"
+    copy_suffix = ".onnx"
 
-    def __init__(self, path: Path, session: Any, section: OneTeacherSection, fit: Fit, what: str) -> None:
+    def __init__(self, path: Path, session: Any, section: OneTeacherSection, adapter: InputAdapter, what: str) -> None:
         self.path: Path = path
-        self.fit, self.what, self._session = fit, what, session
+        self.adapter, self.description, self._session = adapter, what, session
         self._image = image_of(session, section, what)
-        self._output = pick([one.name for one in session.get_outputs()], section.output, what, "teacher.output")
+        self._output = select_name([one.name for one in session.get_outputs()], section.output, what, "teacher.output")
         self._constants = _constants(session, self._image.name, section, what)
         self.digest = json_digest(
             [
@@ -45,11 +45,12 @@ class OnnxTeacher(Teacher):
         )
 
     @classmethod
-    def open(cls, path: Path, section: OneTeacherSection, question: Question, what: str) -> OnnxTeacher:
+    def open(cls, path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> OnnxTeacher:
         """See Teacher.open."""
         session = open_session(path, None)
         own = sizes_of(image_of(session, section, what), what)[1:]
-        return cls(path, session, section, fit_of(section.preprocessing, own, *_asked(question), what), what)
+        adapter = make_input_adapter(section.preprocessing, own, spec.input_shape, spec.classes, what)
+        return cls(path, session, section, adapter, what)
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """See Teacher.run."""
@@ -57,12 +58,12 @@ class OnnxTeacher(Teacher):
 
         def call(images: NDArray[Any]) -> NDArray[np.float32]:
             feed = {self._image.name: images.astype(kind), **self._constants}
-            return np.asarray(run_bounded(self._session, [self._output], feed, self.what)[0], np.float32)
+            return np.asarray(run_bounded(self._session, [self._output], feed, self.description)[0], np.float32)
 
-        return run_in_batches(call, batch, sizes_of(self._image, self.what)[0])
+        return run_in_batches(call, batch, sizes_of(self._image, self.description)[0])
 
-    def keep(self, path: Path) -> None:
-        """See Teacher.keep; what lies in several external files goes into one, `path`.data."""
+    def save_copy(self, path: Path) -> None:
+        """See Teacher.save_copy; what lies in several external files goes into one, `path`.data."""
         if not external_files(self.path):
             write_atomically(path, lambda part: shutil.copyfile(self.path, part))
             return
@@ -86,7 +87,7 @@ TEACHER = OnnxTeacher
 def image_of(session: Any, section: OneTeacherSection, what: str) -> Any:
     """The input that takes the images; ModelError if there are several and none is named."""
     inputs = {one.name: one for one in session.get_inputs()}
-    return inputs[pick(list(inputs), section.input, what, "teacher.input")]
+    return inputs[select_name(list(inputs), section.input, what, "teacher.input")]
 
 
 def sizes_of(value: Any, what: str) -> tuple[int | None, ...]:
@@ -115,7 +116,3 @@ def _constants(session: Any, image: str, section: OneTeacherSection, what: str) 
 def _dtype(value: Any) -> str:
     kind = str(value.type).removeprefix("tensor(").removesuffix(")")
     return _NUMPY.get(kind, kind)
-
-
-def _asked(question: Question) -> tuple[tuple[int, int, int], tuple[str, ...]]:
-    return question.shape, question.classes

@@ -16,22 +16,24 @@ from kdcompress.digests import content_digest, json_digest
 from kdcompress.errors import ModelError
 from kdcompress.files import move_into_place, scratch_folder
 from kdcompress.formats.saved_model.model import open_signature
-from kdcompress.teachers._base import Question, Teacher, pick
-from kdcompress.teachers._fit import Fit, fit_of
+from kdcompress.teachers._adapter import InputAdapter, make_input_adapter
+from kdcompress.teachers._base import OutputSpec, Teacher, select_name
 
 
 class SavedModelTeacher(Teacher):
     """Calls the signature `serving_default`, or the only one."""
 
     traceable = True
-    kept_as = ".saved_model"
+    copy_suffix = ".saved_model"
 
-    def __init__(self, path: Path, signature: Any, section: OneTeacherSection, fit: Fit, what: str) -> None:
+    def __init__(
+        self, path: Path, signature: Any, section: OneTeacherSection, adapter: InputAdapter, what: str
+    ) -> None:
         self.path: Path = path
-        self.fit, self.what, self._signature = fit, what, signature
+        self.adapter, self.description, self._signature = adapter, what, signature
         specs = signature.structured_input_signature[1]
-        self._image = pick(list(specs), section.input, what, "teacher.input")
-        self._output = pick(list(signature.structured_outputs), section.output, what, "teacher.output")
+        self._image = select_name(list(specs), section.input, what, "teacher.input")
+        self._output = select_name(list(signature.structured_outputs), section.output, what, "teacher.output")
         if others := sorted(set(specs) - {self._image} - set(section.constants)):
             raise ModelError(f"{what} also takes {others[0]}; give it a value with teacher.constants.{others[0]}")
         if unknown := sorted(set(section.constants) - set(specs)):
@@ -45,17 +47,18 @@ class SavedModelTeacher(Teacher):
         return (path / "saved_model.pb").is_file()
 
     @classmethod
-    def open(cls, path: Path, section: OneTeacherSection, question: Question, what: str) -> SavedModelTeacher:
+    def open(cls, path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> SavedModelTeacher:
         """See Teacher.open."""
         signature = open_signature(path)
-        specs = signature.structured_input_signature[1]
-        spec = specs[pick(list(specs), section.input, what, "teacher.input")]
-        if spec.shape.rank not in (None, 4):
-            raise ModelError(f"{what} takes inputs of shape {spec.shape}; a teacher takes a batch of images, of rank 4")
-        own = spec.shape.as_list()[1:] if spec.shape.rank else None
-        return cls(
-            path, signature, section, fit_of(section.preprocessing, own, question.shape, question.classes, what), what
-        )
+        inputs = signature.structured_input_signature[1]
+        image = inputs[select_name(list(inputs), section.input, what, "teacher.input")]
+        if image.shape.rank not in (None, 4):
+            raise ModelError(
+                f"{what} takes inputs of shape {image.shape}; a teacher takes a batch of images, of rank 4"
+            )
+        own = image.shape.as_list()[1:] if image.shape.rank else None
+        adapter = make_input_adapter(section.preprocessing, own, spec.input_shape, spec.classes, what)
+        return cls(path, signature, section, adapter, what)
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """See Teacher.run."""
@@ -85,12 +88,12 @@ class SavedModelTeacher(Teacher):
 
     def network(self) -> Callable[[Any, bool], Any]:
         """See Teacher.network."""
-        if self.fit.nchw:
-            raise ModelError(f"{self.what} takes NCHW images, and is not exported")
+        if self.adapter.nchw:
+            raise ModelError(f"{self.description} takes NCHW images, and is not exported")
         return lambda images, training: self.call(images)
 
-    def keep(self, path: Path) -> None:
-        """See Teacher.keep."""
+    def save_copy(self, path: Path) -> None:
+        """See Teacher.save_copy."""
         with scratch_folder(path.parent) as scratch:
             move_into_place(Path(shutil.copytree(self.path, scratch / path.name)), path)
 

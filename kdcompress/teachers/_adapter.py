@@ -20,7 +20,7 @@ _CHANNELS = (1, 3, 4)  # what tells an axis of channels from one of height or wi
 
 
 @dataclass(frozen=True)
-class Fit:
+class InputAdapter:
     """How raw pixels become a teacher's input, and its outputs the data's classes.
 
     `input_shape` (H, W, C) is what images are fitted to for it; `nchw` its layout; `columns` the place of each of the
@@ -57,14 +57,14 @@ class Fit:
         """The outputs in the data's order of classes."""
         return outputs if self.columns is None else outputs[:, self.columns]
 
-    def with_preprocessing(self, **changes: Any) -> Fit:
+    def with_preprocessing(self, **changes: Any) -> InputAdapter:
         """The same with another scale, mean, std or channel order."""
         return dataclasses.replace(self, section=self.section.model_copy(update=changes))
 
 
-def fit_of(
+def make_input_adapter(
     section: PreprocessingSection, own: Sequence[int | None] | None, data: Shape, classes: tuple[str, ...], what: str
-) -> Fit:
+) -> InputAdapter:
     """The fit of a teacher `what` whose input sizes, without the batch, are `own` (None where it does not say).
 
     Sizes that it leaves open are those of the section, else of the data. Errors: ModelError where the layout cannot be
@@ -92,7 +92,7 @@ def fit_of(
     if section.channel_order == "bgr" and channels != 3:
         raise RecipeError(f"teacher.preprocessing.channel_order = 'bgr' is for 3 channels, {what} takes {channels}")
     check_image_size((height, width, channels), what)
-    return Fit((height, width, channels), section, nchw, _columns(section.classes, classes))
+    return InputAdapter((height, width, channels), section, nchw, _columns(section.classes, classes))
 
 
 def _is_nchw(section: PreprocessingSection, own: Sequence[int | None] | None, what: str) -> bool:
