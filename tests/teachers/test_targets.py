@@ -119,14 +119,14 @@ def test_nan_names_the_sample_and_leaves_nothing(small: Samples) -> None:
 
 def test_one_bad_sample_among_many_is_named(small: Samples) -> None:
     teacher = make_teacher()
-    answer = teacher.raw
+    answer = teacher.raw_outputs
 
     def raw(images: np.ndarray) -> np.ndarray:
         outputs = answer(images).copy()
         outputs[(images == small.images[270]).all(axis=(1, 2, 3)), 4] = np.inf
         return outputs
 
-    teacher.raw = raw  # type: ignore[method-assign]
+    teacher.raw_outputs = raw  # type: ignore[method-assign]
     with pytest.raises(TargetsError, match=f"sample {small.ids[270]} "):
         label(teacher, small, "split", ONE, Progress())
 
@@ -182,8 +182,8 @@ def test_a_killed_labelling_leaves_no_entry_and_goes_on(tmp_path: Path, digits: 
     assert rows.stat().st_size == 128 + 3 * 256 * 2 * 10 * 4
     asked: list[int] = []
     teacher = make_teacher()
-    answer = teacher.raw
-    teacher.raw = lambda images: (asked.append(len(images)), answer(images))[1]  # type: ignore[method-assign,func-returns-value]
+    answer = teacher.raw_outputs
+    teacher.raw_outputs = lambda images: (asked.append(len(images)), answer(images))[1]  # type: ignore[method-assign,func-returns-value]
     targets = label(teacher, samples, "split", ViewsSection(count=2), recorder)
     assert asked == [1, 232, 232]  # one image to learn the number of classes, then the last batch alone, both views
     whole = make_teacher().logits(samples.images)
