@@ -63,6 +63,7 @@ ROOMS = {
     "teachers": Registry("formats/*/teacher.py", "kind of teacher", "TEACHER", "kdcompress.teachers:Teacher"),
     "formats": Registry("formats/*/writer.py", "format", "FORMAT", "kdcompress.exporting:Format", dashed=True),
     "runtimes": Registry("formats/*/runtimes/*.py", "runtime", "RUNTIME", "kdcompress.benchmarking:Runtime"),
+    "observers": Registry("observers/*.py", "observer", "OBSERVER", "kdcompress.observers:Observer"),
     "costs": Registry(
         "formats/*/costs.py", "kind of model file", "COSTS", "kdcompress.verification.costs:FileCosts", listed=False
     ),

@@ -31,15 +31,27 @@ LAYERS = (
     (FILES,),
     ("data",),
     ("cache",),
-    ("runs",),
+    ("runs", "observers"),
     ("config",),
     ("sealed",),
     ("batches", "metadata", "registry", "files", "digests", "progress", "metrics", "npz", "versions", "differences"),
+    ("events",),
     ("paths", "plugins", "trust", "processes", "leftovers", "npy"),
     ("errors", "_version"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
-HEAVY = ("tensorflow", "keras", "onnx", "onnxruntime", "ai_edge_litert", "matplotlib", "jinja2", "optuna")
+HEAVY = (
+    "tensorflow",
+    "keras",
+    "onnx",
+    "onnxruntime",
+    "ai_edge_litert",
+    "matplotlib",
+    "jinja2",
+    "optuna",
+    "tensorboard",
+    "mlflow",
+)
 
 
 def imports(path: Path) -> set[str]:
@@ -127,7 +139,7 @@ def test_help_loads_nothing_heavy() -> None:
 def test_every_choice_and_every_setting_is_checked_without_the_heavy_libraries() -> None:
     out = in_new_process(
         "import sys\nfrom kdcompress import registry\nfrom kdcompress.config.recipe import resolve\n"
-        "rooms = ('models', 'methods', 'datasets', 'teachers')\n"
+        "rooms = ('models', 'methods', 'datasets', 'teachers', 'observers')\n"
         "[registry.load(room, name) for room in rooms for name in registry.choices(room)]\n"
         f"[resolve(name) for name in registry.choices('recipes')]\n{LOADED}"
     )
@@ -139,6 +151,7 @@ def test_a_choice_is_a_file() -> None:
     assert registry.choices("models") == ["mnist_cnn", "mnist_mlp", "mobilenetv2", "resnet50v2"]
     assert registry.choices("datasets") == ["arrays", "csv", "ebhi-seg", "folder", "mhist", "mnist"]
     assert registry.choices("teachers") == ["keras", "logits", "onnx", "saved_model", "tflite"]
+    assert registry.choices("observers") == ["mlflow", "tensorboard"]
     assert registry.choices("recipes") == [
         "ebhi", "ebhi-known", "ebhi-subclass", "mhist", "mhist-subclass", "mnist", "mnist-demo", "mnist-subclass",
     ]  # fmt: skip

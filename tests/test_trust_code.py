@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import kdcompress
 from kdcompress.cli._app import app
+from kdcompress.config.recipe import read_resolved
 from kdcompress.errors import ModelError
 from kdcompress.runs.folder import RunFolder
 
@@ -122,3 +123,20 @@ def test_a_teacher_with_a_lambda_is_refused_by_distill_and_taken_with_trust(tmp_
     assert cli(*given, "--trust-code").exit_code == 0
     assert "it holds a Lambda layer" in cli("verify", tmp_path / "run").stderr
     assert cli("verify", tmp_path / "run", "--trust-code").exit_code == 0
+
+
+@needs_its_keras
+def test_the_observers_of_a_run_watch_nothing_later(sent: Path, digit: Path) -> None:
+    with (sent / "recipe.toml").open("a") as file:
+        file.write('\n[observers.evil]\nname = "evil_module:go"\nurl = "x"\n[observers.gone]\nname = "of-no-package"\n')
+    RunFolder(sent).commit("recipe.toml")
+    assert cli("predict", ".", digit).exit_code == 0
+    assert cli("verify", ".").exit_code == 0
+    assert cli("report", ".").exit_code == 0
+    for options in ((), ("--trust-code",)):
+        assert cli("verify", ".", *options).exit_code == 0
+        recipe = read_resolved(sent / "recipe.toml")
+        assert recipe.to_dict()["observers"] == {
+            "evil": {"name": "evil_module:go", "url": "x"}, "gone": {"name": "of-no-package"},
+        }  # fmt: skip
+    assert not (sent.parent / "MARK").exists()

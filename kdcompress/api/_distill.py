@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdcompress.api._recipe import default_out, recipe_of
+from kdcompress.api._recipe import default_out, recipe_of, split_observers
 from kdcompress.api._source import Run
 from kdcompress.config.recipe import Recipe, check_files
 from kdcompress.data import load_data
 from kdcompress.errors import KDCompressError
+from kdcompress.events import ArtefactWritten
 from kdcompress.files import write_json
+from kdcompress.observers import Observer, check_observers, observe_run
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import read_checked
 from kdcompress.runs.folder import RunFolder
@@ -40,6 +43,7 @@ def distill(
     seed: int | None = None,
     limit: int | None = None,
     baseline: bool | None = None,
+    observers: str | Observer | Iterable[str | Observer] = (),
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     fresh: bool = False,
@@ -64,6 +68,8 @@ def distill(
         seed: Decides the student's initial weights and the order of batches.
         limit: Train on a stratified sample of so many images; test stays whole.
         baseline: Whether to train the same student without the teacher, too.
+        observers: Who watches the run beside those of the recipe: names such as "tensorboard", references
+            package.module:Class, or objects of `kdcompress.observers.Observer`.
         settings: Any keys of the recipe, dotted, such as {"training.batch_size": 64}; they win over everything else.
         out: The run folder; runs/NAME-DIGEST by default, where the same recipe finds its run again.
         fresh: Make the run anew.
@@ -78,22 +84,27 @@ def distill(
         RunError: The folder holds another run, or a file of it has changed.
         KDCompressError: The data or a model cannot be used, or training failed.
     """
+    names, objects = split_observers(observers)
     resolved = recipe_of(
         recipe, data_dir=data_dir, teacher=teacher, student=student, unlabelled=unlabelled, method=method,
         temperature=temperature, alpha=alpha, epochs=epochs, seed=seed, limit=limit, baseline=baseline,
-        settings=settings, files=False,
+        observers=names, settings=settings, files=False,
     )  # fmt: skip
+    folder = Path(out) if out else default_out(resolved)
     with trusting_code(trust_code):
-        return distill_resolved(resolved, Path(out) if out else default_out(resolved), fresh, progress or Progress())
+        return distill_resolved(resolved, folder, fresh, progress or Progress(), objects)
 
 
-def distill_resolved(recipe: Recipe, out: Path, fresh: bool, progress: Progress) -> Run:
-    """As `distill`, for a recipe that is resolved already."""
+def distill_resolved(
+    recipe: Recipe, out: Path, fresh: bool, progress: Progress, observers: Sequence[Observer] = ()
+) -> Run:
+    """As `distill`, for a recipe that is resolved already; `observers` watch beside those of the recipe."""
     from kdcompress.models import digest_of_model_file
 
-    run = RunFolder(out)
+    run, observers = RunFolder(out), (*recipe.observers.values(), *observers)
     if fresh or not run.is_finished():
         check_files(recipe)
+        check_observers(observers)
     run.prepare(fresh)
     with run.lock():
         if fresh:
@@ -103,7 +114,9 @@ def distill_resolved(recipe: Recipe, out: Path, fresh: bool, progress: Progress)
         if run.has_file(METRICS):
             return _finished(run, recipe, progress)
         try:
-            return _execute(recipe, run, progress)
+            work = functools.partial(_execute, recipe, run)
+            result = observe_run(work, run.path, recipe.to_dict(), not begun_now, observers, progress)
+            return Run(run.path, result)
         except (KDCompressError, OSError):
             if begun_now:
                 run.discard_if_empty()
@@ -116,6 +129,7 @@ def plan(recipe: Recipe, out: Path, progress: Progress) -> Plan:
     from kdcompress.verification.flops import count_flops_or_none
     from kdcompress.verification.teachers import count_params_and_flops
 
+    check_observers(recipe.observers.values())
     planned, teachers, student, shape = plan_run(recipe, RunFolder(out), progress)
     planned["teacher"] |= count_params_and_flops(teachers)
     planned["student"] |= {"params": student.count_params(), "flops": count_flops_or_none(student, shape)}
@@ -135,11 +149,12 @@ def _finished(run: RunFolder, recipe: Recipe, progress: Progress) -> Run:
     return Run(run.path, RunResult.of({"run": str(run.path), **result}), resumed=True)
 
 
-def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> Run:
+def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> RunResult:
     from kdcompress.pipeline.distillation import Pipeline
 
     start = time.perf_counter()
     spent = run.manifest().get("seconds", 0.0)
+    run.on_commit = lambda name: progress.emit(ArtefactWritten(path=run / name, name=name))
     run.update_manifest(command=sys.argv, seed=recipe.seed, recipe=recipe.digest, versions=versions())
     pipeline = Pipeline(recipe, run, progress)
     try:
@@ -153,7 +168,7 @@ def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> Run:
     write_json(run / METRICS, result)
     run.commit(METRICS)
     pipeline.clean_up()
-    return Run(run.path, RunResult.of({"run": str(run.path), **result}))
+    return RunResult.of({"run": str(run.path), **result})
 
 
 def _result(run: RunFolder, outcome: Outcome, seconds: float, progress: Progress) -> dict[str, Any]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kdcompress.api._source import reference_of
+from kdcompress.config.observing import observer_overrides
 from kdcompress.config.recipe import Recipe, resolve
+from kdcompress.config.settings import shown
+from kdcompress.errors import UsageError
+from kdcompress.observers import Observer
 
 
 def recipe_of(
@@ -24,6 +28,7 @@ def recipe_of(
     seed: int | None = None,
     limit: int | None = None,
     baseline: bool | None = None,
+    observers: Iterable[str] = (),
     settings: Mapping[str, Any] | None = None,
     files: bool = True,
 ) -> Recipe:
@@ -43,6 +48,7 @@ def recipe_of(
         "seed": seed,
         "split.limit": limit,
         "baseline": baseline,
+        **observer_overrides(observers),
     }
     overrides = {key: value for key, value in given.items() if value is not None}
     base = recipe.to_dict() if isinstance(recipe, Recipe) else recipe
@@ -57,6 +63,22 @@ def _teachers(given: Any) -> dict[str, Any]:
     if len(references) == 1:
         return {"teacher.model": references[0], "teacher.members": []}
     return {"teacher.model": "", "teacher.members": [{"model": one} for one in references]}
+
+
+def split_observers(observers: str | Observer | Iterable[str | Observer]) -> tuple[list[str], list[Observer]]:
+    """Divide observers into names, which become part of a recipe, and objects.
+
+    Raises:
+        UsageError: One is neither.
+    """
+    listed = [observers] if isinstance(observers, str | Observer) else list(observers)
+    for observer in listed:
+        if not isinstance(observer, str | Observer):
+            raise UsageError(
+                "observers are names, references package.module:Class or objects of kdcompress.observers.Observer, "
+                f"got {shown(observer)}"
+            )
+    return [one for one in listed if isinstance(one, str)], [one for one in listed if isinstance(one, Observer)]
 
 
 def default_out(recipe: Recipe) -> Path:

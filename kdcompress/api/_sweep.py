@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kdcompress.api._recipe import recipe_of
+from kdcompress.api._recipe import recipe_of, split_observers
 from kdcompress.config.recipe import Recipe
+from kdcompress.observers import Observer
 from kdcompress.progress import Progress
 from kdcompress.runs.schemas import SweepResult
 from kdcompress.trust import trusting_code
-
-if TYPE_CHECKING:
-    from kdcompress.sweeping._space import Space
 
 
 def sweep(
@@ -37,6 +35,7 @@ def sweep(
     seed: int | None = None,
     limit: int | None = None,
     baseline: bool | None = None,
+    observers: str | Observer | Iterable[str | Observer] = (),
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     trust_code: bool = False,
@@ -68,6 +67,8 @@ def sweep(
         seed: Decides the student's initial weights and the order of batches.
         limit: Train on a stratified sample of so many images; test stays whole.
         baseline: Whether to train the same student without the teacher, too.
+        observers: Who watches the sweep beside those of the recipe: names such as "tensorboard", references
+            package.module:Class, or objects of `kdcompress.observers.Observer`.
         settings: Any keys of the recipe, dotted, such as {"training.batch_size": 64}; they win over everything else.
         out: The sweep's folder; sweeps/NAME-DIGEST by default.
         trust_code: Let code run that came with model files.
@@ -82,29 +83,19 @@ def sweep(
         KDCompressError: The data or a model cannot be used, or no setting could be trained.
     """
     from kdcompress.sweeping._space import make_space
+    from kdcompress.sweeping._sweep import SweepRequest, run_sweep
 
+    names, objects = split_observers(observers)
     base = recipe_of(
         recipe, data_dir=data_dir, teacher=teacher, student=student, unlabelled=unlabelled, method=method,
         temperature=temperature, alpha=alpha, epochs=epochs, seed=seed, limit=limit, baseline=baseline,
-        settings=settings,
+        observers=names, settings=settings,
     )  # fmt: skip
     space = make_space(base, methods, temperatures, alphas, seeds, trials)
-    return _run_sweep(base, space, Path(out) if out else default_sweep(base), jobs, storage, trust_code, progress)
-
-
-def _run_sweep(
-    base: Recipe,
-    space: Space,
-    out: Path,
-    jobs: int,
-    storage: str | None,
-    trust_code: bool,
-    progress: Progress | None,
-) -> SweepResult:
-    from kdcompress.sweeping._sweep import SweepRequest, run_sweep
-
+    watching = (*base.observers.values(), *objects)
+    request = SweepRequest(base, space, Path(out) if out else default_sweep(base), jobs, storage, watching)
     with trusting_code(trust_code):
-        return SweepResult.of(run_sweep(SweepRequest(base, space, out, jobs, storage), progress or Progress()))
+        return run_sweep(request, progress or Progress())
 
 
 def default_sweep(recipe: Recipe) -> Path:

@@ -1,40 +1,56 @@
-"""All printing: results on stdout, progress and notes on stderr, and what other libraries print in a log file.
-
-TensorFlow and its converters write to file descriptors 1 and 2 by themselves, whatever Python is told; while a command
-works, both lead into the log, and our own lines go where the two pointed before.
-"""
+"""All printing: results on stdout, progress and notes on stderr."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import signal
 import sys
-import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, TextIO
+from typing import Any, TextIO
 
 import typer
 
 from kdcompress.cli._printable import printable, printable_json
+from kdcompress.cli._streams import logging_to, open_sink, own_stream, redirected
 from kdcompress.errors import UsageError
+from kdcompress.events import (
+    EpochEnded,
+    Event,
+    Listener,
+    Note,
+    PhaseEnded,
+    PhaseEvent,
+    PhaseStarted,
+    Step,
+    WarningRaised,
+)
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import LOG
 from kdcompress.runs.schemas import Kept
 
+OBSERVER = "An experiment tracker (`kdcompress list observers`), or package.module:Class; repeatable."
 TRUST = "Let code run that came with the run or the model file, if you trust who made it."
 
 
-class Terminal(Progress):
-    """Shows progress on `err` and results on `out`; as a listener it is what api calls report to."""
+class Terminal(Listener):
+    """Shows progress on `err` and results on `out`.
+
+    Args:
+        out: Where results are printed.
+        err: Where progress, notes and warnings are printed.
+
+    Attributes:
+        progress: What commands hand to the functions that they call.
+    """
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self.out, self.err = out, err
+        self.progress = Progress(self)
         self.live: Any = None
         self.task: Any = None
         self.interrupted = False
@@ -48,24 +64,27 @@ class Terminal(Progress):
         document = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
         print(printable_json(document), file=self.out, flush=True)
 
-    def note(self, text: str) -> None:
-        """A note, on stderr."""
-        super().note(text)
-        self._say(text)
+    def observe(self, event: Event) -> None:
+        """Show an event; the many trainings of a sweep are left to other listeners."""
+        if not (isinstance(event, PhaseEvent) and event.trial):
+            super().observe(event)
 
-    def warn(self, text: str) -> None:
+    def on_note(self, event: Note) -> None:
+        """A note, on stderr."""
+        self._say(event.text)
+
+    def on_warning(self, event: WarningRaised) -> None:
         """A warning, on stderr."""
-        super().warn(text)
-        self._say(f"WARNING: {text}")
+        self._say(f"WARNING: {event.text}")
 
     def failure(self, text: str) -> None:
         """Why the command will exit with a failure although it did its work, on stderr."""
         self._say(f"kdcompress: {text}")
 
-    def begin(self, phase: str, total: int, done: int = 0) -> None:
-        """Open a progress bar on a terminal; elsewhere say what begins."""
+    def on_phase_started(self, event: PhaseStarted) -> None:
+        """Open a progress bar on a terminal; elsewhere print the phase's name."""
         if not self.err.isatty():
-            self._say(f"{phase} ...")
+            self._say(f"{event.phase} ...")
             return
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -80,30 +99,30 @@ class Terminal(Progress):
             TextColumn("left"),
         )
         self.live = Bar(*columns, console=Console(file=self.err), transient=True)
-        self.task = self.live.add_task(phase, total=total, completed=done, parts="")
+        self.task = self.live.add_task(event.phase, total=event.total, completed=event.done, parts="")
         self.live.start()
 
-    def step(self, done: int, parts: Mapping[str, float]) -> None:
+    def on_step(self, event: Step) -> None:
         """Move the bar; break off after an interrupt that Python dropped."""
         if self.interrupted:
             raise KeyboardInterrupt
         if self.live is not None:
-            shown = {name: parts[name] for name in parts if name != "accuracy"}
+            shown = {name: value for name, value in event.figures.items() if name != "accuracy"}
             text = " ".join(f"{name.removesuffix('_loss').split('_')[0]} {value:.3f}" for name, value in shown.items())
-            self.live.update(self.task, completed=done, parts=text)
+            self.live.update(self.task, completed=event.done, parts=text)
 
-    def epoch(self, phase: str, epoch: int, epochs: int, row: Mapping[str, float]) -> None:
+    def on_epoch_ended(self, event: EpochEnded) -> None:
         """A line for each epoch."""
-        super().epoch(phase, epoch, epochs, row)
+        row, epochs = event.metrics, event.epochs
         losses = [name for name in row if name.endswith("_loss") and not name.startswith("val_")]
         parts = ", ".join(f"{name.removesuffix('_loss')} {row[name]:.4f}" for name in losses)
         auc = f", AUC {100 * row['val_auc']:.2f} %" if "val_auc" in row else ""
         self._say(
-            f"{phase:<9} epoch {epoch:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.4f} ({parts})  "
+            f"{event.phase:<9} epoch {event.epoch:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.4f} ({parts})  "
             f"val accuracy {100 * row['val_accuracy']:.2f} %{auc}  {row['seconds']:.1f} s"
         )
 
-    def end(self) -> None:
+    def on_phase_ended(self, event: PhaseEnded) -> None:
         """Take the bar away."""
         if self.live is not None:
             self.live.stop()
@@ -145,11 +164,11 @@ def working(log: Path | None = None) -> Iterator[Terminal]:
     sys.stdout.flush()
     sys.stderr.flush()
     with contextlib.ExitStack() as stack:
-        out, err = (stack.enter_context(_own(stream, fd)) for stream, fd in ((sys.stdout, 1), (sys.stderr, 2)))
-        sink = stack.enter_context(_sink(log))
-        stack.enter_context(_led_to(sink.fileno()))
+        out, err = (stack.enter_context(own_stream(stream, fd)) for stream, fd in ((sys.stdout, 1), (sys.stderr, 2)))
+        sink = stack.enter_context(open_sink(log))
+        stack.enter_context(redirected(sink.fileno()))
         if log:
-            stack.enter_context(_logging_to(log))
+            stack.enter_context(logging_to(log))
         terminal = Terminal(out, err)
         stack.enter_context(_remembering_interrupts(terminal))
         yield terminal
@@ -183,67 +202,3 @@ def _remembering_interrupts(terminal: Terminal) -> Iterator[None]:
     finally:
         for number in ours:
             signal.signal(number, usual[number])
-
-
-@contextlib.contextmanager
-def _sink(log: Path | None) -> Iterator[IO[bytes]]:
-    if log is None:
-        with tempfile.TemporaryFile() as sink:
-            yield sink
-    else:
-        with log.open("ab") as sink:
-            yield sink
-
-
-@contextlib.contextmanager
-def _own(stream: TextIO, fd: int) -> Iterator[TextIO]:
-    """A way to where `stream` writes now that survives the redirection of `fd`."""
-    try:
-        direct = stream.fileno() == fd
-    except (OSError, ValueError):
-        direct = False  # a test's buffer
-    if not direct:
-        yield stream
-        return
-    with os.fdopen(os.dup(fd), "w", encoding=stream.encoding, errors=stream.errors) as own:
-        yield own
-
-
-@contextlib.contextmanager
-def _led_to(sink: int) -> Iterator[None]:
-    saved = os.dup(1), os.dup(2)
-    try:
-        os.dup2(sink, 1)
-        os.dup2(sink, 2)
-        yield
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        for fd, before in enumerate(saved, start=1):
-            os.dup2(before, fd)
-            os.close(before)
-
-
-class _Printable(logging.Formatter):
-    """A log is shown in terminals, too."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        """See logging.Formatter."""
-        return printable(super().formatMessage(record))
-
-
-@contextlib.contextmanager
-def _logging_to(log: Path) -> Iterator[None]:
-    logger = logging.getLogger("kdcompress")
-    handler = logging.FileHandler(log, encoding="utf-8")
-    handler.setFormatter(_Printable("%(asctime)s %(levelname)s %(message)s"))
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before)
-        handler.close()

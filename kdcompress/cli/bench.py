@@ -65,7 +65,7 @@ def bench(
             runtimes=runtime,
             data_dir=data_dir,
             trust_code=trust_code,
-            progress=terminal,
+            progress=terminal.progress,
         )
         terminal.json(result) if as_json else _show(result, terminal)
         _say(result, terminal)
@@ -91,9 +91,9 @@ def _counts(option: str, text: str | None) -> list[int] | None:
 
 def _say(result: dict[str, Any], terminal: Terminal) -> None:
     for skipped in result["skipped"]:
-        terminal.note(f"not timed: {skipped}")
+        terminal.progress.note(f"not timed: {skipped}")
     for warning in result["warnings"]:
-        terminal.warn(warning)
+        terminal.progress.warn(warning)
     for gate in result["gates"]:
         if not gate["passed"]:
             terminal.failure(f"gate {gate['name']} fails: {_pair(gate)} takes {_slowdown(gate)}")

@@ -20,7 +20,7 @@ def get(name: str = _NAME) -> None:
 
     source = make_source({"name": name})
     with working() as terminal:
-        folder = source.download(terminal)
+        folder = source.download(terminal.progress)
         terminal.result(f"{name} is in {folder}")
 
 
@@ -45,13 +45,15 @@ def check(
     given = {"data.dir": str(data_dir)} if data_dir else {}
     loader = make_source(data_settings(source, {**given, **dict(parse_setting(text) for text in settings)}))
     with working() as terminal:
-        dataset = loader.load(terminal)
+        dataset = loader.load(terminal.progress)
         _say(terminal, dataset.notice)
         for line in loader.summary(dataset):
             terminal.result(line)
         if ids is not None:
             write_ids(ids, dataset)
-            terminal.note(f"ids of {sum(len(part) for part in dataset.parts.values()):,} images written to {ids}")
+            terminal.progress.note(
+                f"ids of {sum(len(part) for part in dataset.parts.values()):,} images written to {ids}"
+            )
 
 
 @app.command("make-synthetic")
@@ -71,11 +73,13 @@ def make_synthetic(
     from kdcompress.data.synthetic._base import make_synthetic
 
     with working() as terminal:
-        made = make_synthetic(name, out, terminal, count=count, size=size, seed=seed)
-        terminal.note(f"these are drawings and no tissue; look at them: kdcompress data check {name} --data-dir {out}")
+        made = make_synthetic(name, out, terminal.progress, count=count, size=size, seed=seed)
+        terminal.progress.note(
+            f"these are drawings and no tissue; look at them: kdcompress data check {name} --data-dir {out}"
+        )
         terminal.result(f"{made.count:,} synthetic images of {made.size}x{made.size} for {name} are in {out}")
 
 
 def _say(terminal: Terminal, notice: str | None) -> None:
     if notice:
-        terminal.warn(notice)
+        terminal.progress.warn(notice)

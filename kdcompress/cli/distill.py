@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from kdcompress.cli._terminal import TRUST, Terminal, working
+from kdcompress.cli._terminal import OBSERVER, TRUST, Terminal, working
 from kdcompress.verification.origin import synthetic_notice
 
 _WORDS = {"auc": "AUC", "accuracy": "accuracy"}
@@ -30,6 +30,7 @@ def distill(
     epochs: int = typer.Option(None, help="Epochs of every training, also of a teacher that we train."),
     seed: int = typer.Option(None, help="The student's initial weights and the order of batches."),
     limit: int = typer.Option(None, help="Train on a stratified N images; test stays whole."),
+    observers: list[str] = typer.Option([], "--observer", metavar="NAME", help=OBSERVER),
     settings: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Any key of the recipe; repeatable."),
     baseline: bool = typer.Option(None, "--baseline/--no-baseline", help="Also train the student without the teacher."),
     fresh: bool = typer.Option(False, "--fresh", help="Throw away an earlier run in the folder."),
@@ -60,6 +61,7 @@ def distill(
     from kdcompress import api
     from kdcompress.config.overrides import parse_setting
     from kdcompress.config.recipe import check_files
+    from kdcompress.observers import check_observers
     from kdcompress.runs.folder import RunFolder
     from kdcompress.runs.names import LOG
     from kdcompress.trust import trusting_code
@@ -77,21 +79,23 @@ def distill(
         seed=seed,
         limit=limit,
         baseline=baseline,
+        observers=observers,
         settings=dict(parse_setting(text) for text in settings),
         files=False,
     )
     folder = out or api.default_out(resolved)
     if dry_run or fresh or not RunFolder(folder).is_finished():
         check_files(resolved)
+        check_observers(resolved.observers.values())
     if dry_run:
         with working() as terminal, trusting_code(trust_code):
-            plan = api.plan(resolved, folder, terminal)
+            plan = api.plan(resolved, folder, terminal.progress)
             terminal.json(plan) if as_json else _show_plan(plan, terminal)
         return
     run_folder = RunFolder(folder)
     run_folder.prepare(fresh)
     with working(run_folder / LOG) as terminal, trusting_code(trust_code):
-        run = api.distill_resolved(resolved, folder, fresh, terminal)
+        run = api.distill_resolved(resolved, folder, fresh, terminal.progress)
         terminal.json(run.result) if as_json else _show(run.result, terminal)
 
 

@@ -65,7 +65,7 @@ def export(
             input_shape=shape,
             data_dir=data_dir,
             trust_code=trust_code,
-            progress=terminal,
+            progress=terminal.progress,
             opset=opset,
             input_type=input_type,
             max_metric_drop=max_metric_drop,

@@ -44,6 +44,6 @@ def predict(
                 )
                 terminal.result(text.getvalue())
         for reason in refused.values():
-            terminal.warn(reason)
+            terminal.progress.warn(reason)
     if refused:
         raise DataError(f"{len(refused)} of {len(rows) + len(refused)} images could not be read")

@@ -33,7 +33,7 @@ def report(
     from kdcompress import api
 
     with working() as terminal:
-        result = api.report(*runs, out=out, progress=terminal)
+        result = api.report(*runs, out=out, progress=terminal.progress)
         if as_json:
             terminal.json(result)
         else:

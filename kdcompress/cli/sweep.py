@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from kdcompress.cli._terminal import TRUST, Terminal, working
+from kdcompress.cli._terminal import OBSERVER, TRUST, Terminal, working
 from kdcompress.errors import UsageError
 
 
@@ -26,6 +26,7 @@ def sweep(
     student: str = typer.Option(None, help="As for distill."),
     epochs: int = typer.Option(None, help="Epochs of every training, also of a teacher that we train."),
     limit: int = typer.Option(None, help="Train on a stratified N images; test stays whole."),
+    observers: list[str] = typer.Option([], "--observer", metavar="NAME", help=OBSERVER),
     settings: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Any key of the recipe; repeatable."),
     trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),
     as_json: bool = typer.Option(False, "--json", help="The result as one JSON document on stdout."),
@@ -64,8 +65,9 @@ def sweep(
             student=student,
             epochs=epochs,
             limit=limit,
+            observers=observers,
             trust_code=trust_code,
-            progress=terminal,
+            progress=terminal.progress,
             **given,
         )
         terminal.json(result) if as_json else _show(result, terminal)

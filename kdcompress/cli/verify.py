@@ -52,7 +52,7 @@ def verify(
         "max_metric_drop": max_metric_drop,
     }
     with working(log_of(source)) as terminal:
-        result = api.verify(source, input_shape=shape, trust_code=trust_code, progress=terminal, **limits)
+        result = api.verify(source, input_shape=shape, trust_code=trust_code, progress=terminal.progress, **limits)
         if as_json:
             terminal.json(result)
         elif "model" in result:
@@ -87,7 +87,7 @@ def _check_files(source: Path, as_json: bool) -> None:
 def _say_failures(result: dict[str, Any], terminal: Terminal) -> None:
     for role in ("model", "teacher", "student"):
         for warning in result.get(role, {}).get("warnings", []):
-            terminal.warn(f"{role}: {warning}")
+            terminal.progress.warn(f"{role}: {warning}")
     for gate in result.get("gates", []):
         if not gate["passed"]:
             value = "not measurable" if gate["value"] is None else f"{gate['value']:.4g}"

@@ -14,12 +14,12 @@ from kdcompress.errors import RecipeError, RunError
 from kdcompress.plugins import is_reference
 from kdcompress.trust import REMEDY, trusts_code
 
-ROOMS = {"data": "datasets", "method": "methods"}  # by section
+ROOMS = {"data": "datasets", "method": "methods", "observers": "observers"}  # by section
 _MAX_NAME = 100  # characters of a name that is unknown, in a message
 
 
 class Choice(Section):
-    """A choice with its settings as fields: a method or a data set.
+    """A choice with its settings as fields: a method, a data set or an observer.
 
     `name` is its name in recipes, of a class that no recipe named its place in code.
     """
@@ -65,36 +65,56 @@ class Withheld(Choice):
         raise RunError(f"the run's recipe names {self._name}, code that runs only if you say so: {REMEDY}")
 
 
-def choose(section: str, settings: Any, from_run: bool = False) -> Any:
-    """Make the data set source or method that a recipe's section names.
+def choose(section: str, settings: Any, from_run: bool = False, key: str = "") -> Any:
+    """Make the data set source, method or observer that a recipe's section names.
 
     Args:
         section: One of ROOMS.
         settings: The section's keys, `name` among them, or the object itself.
         from_run: Whether they come from a run folder, whose code needs the user's trust.
+        key: The section's dotted key, where it is not `section` itself.
 
     Raises:
         RecipeError: With the choices, or with the key, the rule and the value.
     """
+    key = key or section
     if isinstance(settings, Choice):
         settings = settings.to_dict()
     if not isinstance(settings, Mapping):
-        raise RecipeError(f"{section} is a section, name one of its keys, got {shown(settings)}")
-    name, values = settings.get("name"), {key: value for key, value in settings.items() if key != "name"}
+        raise RecipeError(f"{key} is a section, name one of its keys, got {shown(settings)}")
+    name = settings.get("name")
     untrusted = from_run and isinstance(name, str) and is_reference(name) and not trusts_code()
-    kind = Withheld if untrusted else class_of(section, settings)
-    made: Choice = build(kind, values, section)
-    made._name = str(name)
-    return made
+    return _made(Withheld if untrusted else class_of(section, settings, key), settings, key)
 
 
-def class_of(section: str, settings: Mapping[str, Any]) -> Any:
+def withhold(settings: Any, key: str) -> Any:
+    """Hold a section's settings as they are: nothing is imported for them.
+
+    Args:
+        settings: The section's keys, `name` among them.
+        key: The section's dotted key.
+
+    Raises:
+        RecipeError: It is no section, or has no name.
+    """
+    if not (isinstance(settings, Mapping) and isinstance(settings.get("name"), str)):
+        raise RecipeError(f"{key} is a section with a name, got {shown(settings)}")
+    return _made(Withheld, settings, key)
+
+
+def class_of(section: str, settings: Mapping[str, Any], key: str = "") -> Any:
     """The class that a recipe's section names; see `choose`."""
     room, name = ROOMS[section], settings.get("name")
     if not isinstance(name, str):
         problem = f"must be one of them, got {shown(name)}" if "name" in settings else "is missing"
-        raise RecipeError(f"{section}.name {problem}; choices: {', '.join(registry.choices(room))}")
+        raise RecipeError(f"{key or section}.name {problem}; choices: {', '.join(registry.choices(room))}")
     return registry.load(room, name[:_MAX_NAME])
+
+
+def _made(kind: type[Choice], settings: Mapping[str, Any], key: str) -> Choice:
+    made = build(kind, {name: value for name, value in settings.items() if name != "name"}, key)
+    made._name = str(settings["name"])
+    return made
 
 
 def _name_of(section: str, kind: type[Choice]) -> str:

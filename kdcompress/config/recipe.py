@@ -15,6 +15,7 @@ from kdcompress.config import initialization
 from kdcompress.config.choices import Choice, choose, class_of
 from kdcompress.config.limits import MOST_CLASSES
 from kdcompress.config.members import inherit
+from kdcompress.config.observing import Observers
 from kdcompress.config.overrides import override, override_epochs, read_toml, refuse_ignored, refuse_odd
 from kdcompress.config.references import (
     anchor,
@@ -60,8 +61,7 @@ _AsSettings = PlainSerializer(lambda choice: choice.to_dict())
 class Recipe(Section):
     """Everything that decides a run, every default written out.
 
-    `data` and `method` are the data set's source and the method themselves; in TOML their sections hold a `name` and
-    the settings of that choice.
+    `data`, `method` and `observers` are the objects themselves; in TOML their sections hold a `name` and its settings.
     """
 
     name: Annotated[str, AfterValidator(file_name)]
@@ -77,10 +77,11 @@ class Recipe(Section):
     student: StudentSection
     method: Annotated[Method, _IsChosen, _AsSettings] = Field({"name": "hinton"}, validate_default=True)
     training: TrainingSection = TrainingSection()
+    observers: Observers = Field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, without the keys that are not set (TOML has no null)."""
-        return self.model_dump(mode="json", exclude_none=True)
+        return self.model_dump(mode="json", exclude_none=True, exclude=None if self.observers else {"observers"})
 
     def to_toml(self) -> str:
         """The recipe as TOML, with every default written out."""
@@ -88,8 +89,9 @@ class Recipe(Section):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides the result: all but where data and weights lie, for their fingerprints stand for them."""
+        """What decides the result: all but observers, and where data and weights lie: fingerprints stand for them."""
         plain = self.to_dict()
+        plain.pop("observers", None)
         for section, keys in _paths(plain).items():
             if section in plain:
                 plain[section] = {key: value for key, value in plain[section].items() if key not in keys}

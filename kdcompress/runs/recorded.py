@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,14 @@ class RecordedFiles:
 
     Args:
         path: The folder.
+
+    Attributes:
+        on_commit: Called with the name of each file once the manifest records it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.on_commit: Callable[[str], None] = lambda name: None
 
     def __truediv__(self, name: str) -> Path:
         """Return the path of a file of the run; RunError if it would be outside the folder."""
@@ -60,6 +64,7 @@ class RecordedFiles:
         size = (self / name).stat().st_size
         manifest["files"][name] = {"sha256": sha256_of(self / name), "bytes": size, **facts}
         write_json(self / MANIFEST, manifest)
+        self.on_commit(name)
 
     def drop_missing(self, folder: str) -> None:
         """Remove the entries of deleted files from the manifest.

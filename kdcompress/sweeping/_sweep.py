@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,12 @@ from kdcompress.digests import json_digest
 from kdcompress.errors import RunError, TrainingError, UsageError, one_line
 from kdcompress.files import write_json, write_text
 from kdcompress.metrics.classification import METRIC_NAMES
+from kdcompress.observers import Observer, check_observers, observe_run
 from kdcompress.paths import safe_join
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import write_document
+from kdcompress.runs.schemas import SweepResult
+from kdcompress.sweeping._events import from_line
 from kdcompress.sweeping._gain import interval, paired_gain, sentence
 from kdcompress.sweeping._space import TUNED, Setting, Space
 from kdcompress.sweeping._study import Study
@@ -45,6 +49,7 @@ class SweepRequest:
     folder: Path
     jobs: int = 1
     storage: str | None = None
+    observers: tuple[Observer, ...] = ()
 
     @property
     def url(self) -> str:
@@ -52,15 +57,20 @@ class SweepRequest:
         return self.storage or f"sqlite:///{(self.folder / STUDY).resolve()}"
 
 
-def run_sweep(request: SweepRequest, progress: Progress) -> dict[str, Any]:
+def run_sweep(request: SweepRequest, progress: Progress) -> SweepResult:
     """Do what is not done yet of a sweep, and return the document that `kdcompress sweep --json` prints.
 
     Errors: RunError for a folder or storage of another sweep; UsageError.
     """
-    start = time.perf_counter()
     if request.jobs < 1:
         raise UsageError(f"--jobs must be >= 1, got {request.jobs}")
-    _claim(request)
+    check_observers(request.observers)
+    resumed, recipe = _claim(request), request.base.to_dict()
+    return observe_run(partial(_run, request), request.folder, recipe, resumed, request.observers, progress)
+
+
+def _run(request: SweepRequest, progress: Progress) -> SweepResult:
+    start = time.perf_counter()
     if request.base.deterministic:
         use_determinism()
     worker = Worker(request.base, request.folder, progress)
@@ -74,7 +84,7 @@ def run_sweep(request: SweepRequest, progress: Progress) -> dict[str, Any]:
             result = _finish(request, study, worker, progress)
             result["seconds"] = round(time.perf_counter() - start, 3)
             write_document(request.folder / RESULT, result)
-    return {"sweep": str(request.folder), **result}
+    return SweepResult.of({"sweep": str(request.folder), **result})
 
 
 @contextlib.contextmanager
@@ -106,8 +116,11 @@ def _study(request: SweepRequest, worker: Worker, number: int = 0) -> Study:
     return Study(request.url, digest, request.space, FileLock(request.folder / ".queue.lock"), number)
 
 
-def _claim(request: SweepRequest) -> None:
-    """Begin a sweep in the folder, or check that the one there is of the same recipe; what it tries may differ."""
+def _claim(request: SweepRequest) -> bool:
+    """Begin a sweep in the folder, or check that the one there is of the same recipe; what it tries may differ.
+
+    Returns whether there was one.
+    """
     folder = request.folder
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file; choose another --out")
@@ -117,7 +130,8 @@ def _claim(request: SweepRequest) -> None:
             raise RunError(f"{folder} holds {others[0]} and no sweep; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".queue.lock"):
-        if not (folder / RECIPE).exists():
+        resumed = (folder / RECIPE).exists()
+        if not resumed:
             write_text(folder / RECIPE, request.base.to_toml())
         elif found := first_difference(_known(read_resolved(folder / RECIPE)), _known(request.base)):
             key, was, now = found
@@ -125,6 +139,7 @@ def _claim(request: SweepRequest) -> None:
                 f"{folder} holds a sweep of another recipe: {key} is {was!r} there, {now!r} here; choose another --out"
             )
         write_json(folder / SPACE, {"made_by": _MADE_BY, "space": request.space.facts})
+    return resumed
 
 
 def _known(base: Recipe) -> dict[str, Any]:
@@ -138,7 +153,8 @@ def _in_processes(request: SweepRequest, progress: Progress) -> None:
     """The trials in `jobs` processes, which divide the cores among them; waits for all."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = str(max(1, cores // request.jobs))
-    facts = {"recipe": request.base.to_dict(), "space": request.space.facts, "folder": str(request.folder.resolve())}
+    recipe = request.base.model_copy(update={"observers": {}}).to_dict()  # which watch here alone
+    facts = {"recipe": recipe, "space": request.space.facts, "folder": str(request.folder.resolve())}
     job = {**facts, "storage": request.storage, "trust_code": trusts_code()}
     environment = {"TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads}
     children: list[subprocess.Popen[bytes]] = []
@@ -160,9 +176,9 @@ def _in_processes(request: SweepRequest, progress: Progress) -> None:
 
 
 def _pass_on(children: list[subprocess.Popen[bytes]], progress: Progress) -> None:
-    """Say what the processes say, line by line, until all have ended."""
+    """Report the events of the processes until all have ended."""
     for line in processes.read_lines(children):
-        progress.note(line)
+        progress.emit(from_line(line))
     for number, child in enumerate(children, start=1):
         if child.wait() != 0:
             progress.warn(f"worker {number} ended early (exit {child.returncode}); see worker-{number}.log")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from kdcompress.pipeline.teaching import Teaching
 from kdcompress.progress import Progress
 from kdcompress.runs.artefacts import TRIAL
 from kdcompress.sealed import read_sealed, write_sealed
+from kdcompress.sweeping._events import Quiet, Trial
 from kdcompress.sweeping._space import Setting
 from kdcompress.teachers import Targets
 from kdcompress.training.features import forget_features
@@ -45,23 +45,6 @@ def _is_figure(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-class _Quiet(Progress):
-    """Says what matters of a trial; a line for each epoch of each trial would drown it."""
-
-    def __init__(self, listener: Progress) -> None:
-        self._listener = listener
-
-    def note(self, text: str) -> None:
-        """Kept back."""
-
-    def warn(self, text: str) -> None:
-        """Passed on."""
-        self._listener.warn(text)
-
-    def epoch(self, phase: str, epoch: int, epochs: int, row: Mapping[str, float]) -> None:
-        """Kept back."""
-
-
 @dataclass
 class Worker:
     """Trains students for one sweep: data, teachers and targets are loaded once, whatever the settings.
@@ -76,7 +59,7 @@ class Worker:
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._loading = _Quiet(self.progress) if self.terse else self.progress
+        self._loading = Quiet(self.progress) if self.terse else self.progress
         self.material = Material(self.base, self._loading)
         self._mine: str | None = None
         self._collect_at = 0.0
@@ -134,7 +117,7 @@ class Worker:
         """The metric on test of the student of a setting and seed, or of the same student without the teacher."""
         recipe = setting.recipe(self.base, seed)
         place = self._place(recipe, baseline)
-        self._fit(recipe, place, baseline)
+        self._fit(recipe, place, _trial_name(setting, seed), baseline)
         method = self._method(recipe)
         model = self._learning(recipe).student(method)
         final = finalise(model, self._role(method, baseline), self.material.dataset.input_shape)
@@ -173,14 +156,14 @@ class Worker:
         known = self._found(place) is not None
         found: dict[str, Any] = {"val": None, "val_loss": None, "best_epoch": None, "reason": None}
         try:
-            found |= self._fit(recipe, place, False)
+            found |= self._fit(recipe, place, _trial_name(setting, seed), False)
         except TrainingError as exc:
             found["reason"] = str(exc)
         seconds = round(time.perf_counter() - start, 3)
         return {**setting.facts, "seed": seed, **found, "seconds": seconds, "known": known}
 
-    def _fit(self, recipe: Recipe, place: Path, baseline: bool) -> dict[str, Any]:
-        """Train a student into `place`, unless it is there; its figures on validation."""
+    def _fit(self, recipe: Recipe, place: Path, trial: str, baseline: bool) -> dict[str, Any]:
+        """Train a student into `place`, unless it is there, and report it as `trial`; its figures on validation."""
         if (known := self._found(place)) is not None:
             return known
         place.mkdir(parents=True, exist_ok=True)
@@ -188,9 +171,11 @@ class Worker:
         model, role = learning.student(method), self._role(method, baseline)
         targets = None if baseline else self._teaching(recipe)[1]
         shared = self.folder / FEATURES  # students that start from one network have frozen layers in common
-        phase = learning.phase("student", role, model, targets, place / "checkpoint.npz", shared)
-        state = run_phase(phase, model, learning.feed(role, targets), self.material.split.val, _Quiet(self.progress),
-                          lambda rows: None)  # fmt: skip
+        phase = learning.phase(
+            BASELINE if baseline else "student", role, model, targets, place / "checkpoint.npz", shared
+        )
+        feed, val = learning.feed(role, targets), self.material.split.val
+        state = run_phase(phase, model, feed, val, Trial(self.progress, trial), lambda rows: None)
         save_model(finalise(model, role, self.material.dataset.input_shape), place / _STUDENT)
         best = state.rows[state.best_epoch - 1]
         figures = {"val": best[f"val_{self.metric}"], "val_loss": best["val_loss"], "best_epoch": state.best_epoch}
@@ -250,3 +235,7 @@ class Worker:
             role = self._method(recipe).for_baseline()
             identity = {**identity, "method": [role.model_dump(mode="json"), role.identity], BASELINE: True}
         return self.folder / "trials" / json_digest([self.fingerprint, identity])[:16]
+
+
+def _trial_name(setting: Setting, seed: int) -> str:
+    return f"{setting.shown} seed {seed}"

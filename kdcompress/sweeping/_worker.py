@@ -1,6 +1,6 @@
 """One of the processes that work on a sweep: python -m kdcompress.sweeping._worker NUMBER, its job on standard input.
 
-Says a line on stdout for each trial; everything else goes to stderr.
+Events go to stdout, a line each; everything else goes to stderr.
 """
 
 from __future__ import annotations
@@ -9,23 +9,23 @@ import os
 import sys
 
 from kdcompress import processes
+from kdcompress.events import Event
 from kdcompress.progress import Progress
+from kdcompress.sweeping._events import to_line
 
 
 class _Lines(Progress):
-    """What a trial says, as lines for the process that started this one."""
+    """Sends events, as lines, to the process that started this one."""
 
     def __init__(self) -> None:
+        super().__init__(log=False)
         self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)  # TensorFlow writes to 1 by itself
 
-    def note(self, text: str) -> None:
-        """A line."""
-        print(text, file=self._out, flush=True)
-
-    def warn(self, text: str) -> None:
-        """A line, marked."""
-        self.note(f"WARNING: {text}")
+    def emit(self, event: Event) -> None:
+        """Send an event."""
+        if line := to_line(event):
+            print(line, file=self._out, flush=True)
 
 
 def main(arguments: list[str]) -> int:

@@ -71,12 +71,13 @@ def test_a_gate_that_fails_exits_3_and_json_is_alone_on_stdout(pair: tuple[Path,
 
 def test_ctrl_c_shows_what_was_finished_and_exits_130(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     from kdcompress.cli._terminal import Terminal
+    from kdcompress.events import Step
 
-    def step(self: Terminal, done: int, parts: Any) -> None:
-        if done == 7:
+    def on_step(self: Terminal, event: Step) -> None:
+        if event.done == 7:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Terminal, "step", step)
+    monkeypatch.setattr(Terminal, "on_step", on_step)
     done = run("bench", *pair, "--threads", "1", "--duration", "0.03")
     assert done.exit_code == 130
     assert "slow on onnxruntime" in done.stdout

@@ -19,10 +19,10 @@ class Cleared:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_that_python_drops_breaks_off_at_the_next_step() -> None:
     with pytest.raises(KeyboardInterrupt), working() as terminal:
-        terminal.step(1, {})
+        terminal.progress.step(1, {})
         one = Cleared()
         del one
-        terminal.step(2, {})
+        terminal.progress.step(2, {})
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

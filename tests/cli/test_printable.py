@@ -42,7 +42,7 @@ def test_the_terminal_shows_a_name_in_one_line(caplog: pytest.LogCaptureFixture)
     caplog.set_level(logging.CRITICAL, logger="kdcompress")  # workers of pytest-xdist cannot send lone surrogates
     out, err = io.StringIO(), io.StringIO()
     terminal = Terminal(out, err)
-    for show in (terminal.result, terminal.note, terminal.warn, terminal.failure):
+    for show in (terminal.result, terminal.progress.note, terminal.progress.warn, terminal.failure):
         show("x\n\x1b[1Ay\udcff")
     lines = (out.getvalue() + err.getvalue()).splitlines()
     assert len(lines) == 4

@@ -106,7 +106,7 @@ def test_help(command: tuple[str, ...], snapshot: SnapshotAssertion) -> None:
     assert " ".join(re.sub(r"[│╭╮╰╯─]", " ", shown).split()) == snapshot
 
 
-@pytest.mark.parametrize("room", ["recipes", "models", "methods", "datasets", "formats", "runtimes"])
+@pytest.mark.parametrize("room", ["recipes", "models", "methods", "datasets", "formats", "runtimes", "observers"])
 def test_list(room: str, place: Path, snapshot: SnapshotAssertion) -> None:
     assert seen(place, "list", room) == snapshot
 
