@@ -98,7 +98,7 @@ def _artefacts(kind: str, name: str) -> Artefacts | None:
     """Return the names of the files of an entry; None for a folder that is not named as kdcompress names entries."""
     stem = name.removesuffix(".part")
     keys = ("mnist", "mhist") if kind == "data" else (kind,)
-    return next((CACHE[key][1] for key in keys if CACHE[key][0].fullmatch(stem)), None)
+    return next((CACHE[key][1]() for key in keys if CACHE[key][0].fullmatch(stem)), None)
 
 
 @contextmanager

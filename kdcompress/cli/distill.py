@@ -66,23 +66,24 @@ def distill(
     from kdcompress.runs.names import LOG
     from kdcompress.trust import trusting_code
 
-    resolved = api.recipe_of(
-        recipe,
-        data_dir=data_dir,
-        teacher=teacher,
-        student=student,
-        unlabelled=unlabelled,
-        method=method,
-        temperature=temperature,
-        alpha=alpha,
-        epochs=epochs,
-        seed=seed,
-        limit=limit,
-        baseline=baseline,
-        observers=observers,
-        settings=dict(parse_setting(text) for text in settings),
-        files=False,
-    )
+    with working():  # a method or data set of the user's own may load heavy libraries, which print
+        resolved = api.recipe_of(
+            recipe,
+            data_dir=data_dir,
+            teacher=teacher,
+            student=student,
+            unlabelled=unlabelled,
+            method=method,
+            temperature=temperature,
+            alpha=alpha,
+            epochs=epochs,
+            seed=seed,
+            limit=limit,
+            baseline=baseline,
+            observers=observers,
+            settings=dict(parse_setting(text) for text in settings),
+            files=False,
+        )
     folder = out or api.default_out(resolved)
     if dry_run or fresh or not RunFolder(folder).is_finished():
         check_files(resolved)

@@ -6,15 +6,19 @@ neither followed nor deleted.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from kdcompress import registry
+from kdcompress.errors import RecipeError
 from kdcompress.leftovers import PARTIAL
 
-_PRECISION = r"(fp32|fp16|int8|dynamic)"
 _PARTIAL = rf"([^/]+/)*{re.escape(PARTIAL)}[^/]*(/.*)?"
 _DIGEST = r"[0-9a-f]{32,64}"
 # What TensorFlow and `export` write into a SavedModel; kdcompress writes no assets
@@ -102,48 +106,23 @@ class Artefacts:
                 yield from self._folders(folder, f"{prefix}{name}/")
 
 
-def _exports(stem: str, prefix: str) -> tuple[str, str]:
-    """Return patterns of the files and folders of exports; `stem` is a pattern, `prefix` precedes all names."""
-    name = rf"{stem}-{_PRECISION}(\.failed)?"
-    folder = rf"{prefix}{name}\.saved_model"
-    files = rf"{prefix}exports\.json|{prefix}{name}\.(onnx|tflite)|{folder}/{_IN_SAVED_MODEL}"
-    return files, folder + _DIRS_OF_SAVED_MODEL
-
-
-_RUN_EXPORTS, _RUN_EXPORT_FOLDERS = _exports("student", "exports/")
-_TEACHER = r"teacher(-\d+)?"
-_RUN_FILES = (
-    r"(manifest|metrics|verify|bench)\.json|recipe\.toml|history\.csv|report\.html",
-    rf"(student|baseline)\.keras|{_TEACHER}\.(keras|tflite|onnx|onnx\.data)|{_TEACHER}\.saved_model/{_IN_SAVED_MODEL}",
-    r"outputs/(test|val|disagreements|subclasses)\.npz",
-    r"checkpoints/(initial|teacher|student|baseline)\.npz|checkpoints/features/[0-9a-f]{32}\.(npy|json)",
-    r"checkpoints/features\.lock",
-)
-_RUN_FOLDERS = (
-    r"outputs|exports|checkpoints|checkpoints/features",
-    rf"{_TEACHER}\.saved_model(/.*)?",  # a copy of the user's model, whose folders may have any name
-    _RUN_EXPORT_FOLDERS,
-)
-RUN = Artefacts.of("|".join((*_RUN_FILES, _RUN_EXPORTS)), "|".join(_RUN_FOLDERS))
-_FEATURES = r"features/[0-9a-f]{32}\.(npy|json)|features\.lock"
-CHECKPOINTS = Artefacts.of(rf"(initial|teacher|student|baseline)\.npz|{_FEATURES}", "features")
-FEATURES = Artefacts.of(r"[0-9a-f]{32}\.(npy|json)")
-TARGETS = Artefacts.of(r"logits\.npy|meta\.json")
-TEACHERS = Artefacts.of(rf"teacher\.keras|meta\.json|checkpoint\.npz|{_FEATURES}", "features")
-TRIAL = Artefacts.of(r"student\.keras|trial\.json|checkpoint\.npz")
-SAVED_MODEL = Artefacts.of(_IN_SAVED_MODEL, _DIRS_OF_SAVED_MODEL[2:-2])
-_VISIBLE = r"[^/.][^/]*"  # a name that does not start with a dot
-_IMAGES = rf"({_VISIBLE}/)*{_VISIBLE}\.(?i:png|jpe?g|bmp|tiff?|webp|gif)"
-# Pattern of the folder name of each kind of cache entry, and its files
-CACHE = {
-    "index": (re.compile(_DIGEST), Artefacts.of(r"(index|checked)\.(npz|json)")),
-    "models": (re.compile(_DIGEST), Artefacts.of(r"model\.(keras|json)")),
-    "teachers": (re.compile(_DIGEST), TEACHERS),
-    "targets": (re.compile(_DIGEST), TARGETS),
-    "exports": (re.compile(_DIGEST), Artefacts.of(*_exports("teacher", ""))),
-    "mnist": (re.compile("mnist"), Artefacts.of(r"mnist\.npz")),
-    "mhist": (re.compile(r"mhist-images-[0-9a-f]{16}"), Artefacts.of(_IMAGES, rf"({_VISIBLE}/)*{_VISIBLE}")),
-}
+def run_files() -> Artefacts:
+    """Return the names of the files and folders of a run, relative to it."""
+    exports, export_folders = _exports("student", "exports/")
+    teacher, kept = r"teacher(-\d+)?", _endings("teachers", "kept_as")
+    files = (
+        r"(manifest|metrics|verify|bench)\.json|recipe\.toml|history\.csv|report\.html",
+        rf"(student|baseline)\.keras|{teacher}({kept}|\.onnx\.data)|{teacher}\.saved_model/{_IN_SAVED_MODEL}",
+        r"outputs/(test|val|disagreements|subclasses)\.npz",
+        r"checkpoints/(initial|teacher|student|baseline)\.npz|checkpoints/features/[0-9a-f]{32}\.(npy|json)",
+        r"checkpoints/features\.lock",
+    )
+    folders = (
+        r"outputs|exports|checkpoints|checkpoints/features",
+        rf"{teacher}\.saved_model(/.*)?",  # a copy of the user's model, whose folders may have any name
+        export_folders,
+    )
+    return Artefacts.of("|".join((*files, exports)), "|".join(folders))
 
 
 def export_files(stem: str) -> Artefacts:
@@ -156,3 +135,57 @@ def export_files(stem: str) -> Artefacts:
         Names relative to the output folder.
     """
     return Artefacts.of(*_exports(re.escape(stem), ""))
+
+
+_FEATURES = r"features/[0-9a-f]{32}\.(npy|json)|features\.lock"
+CHECKPOINTS = Artefacts.of(rf"(initial|teacher|student|baseline)\.npz|{_FEATURES}", "features")
+FEATURES = Artefacts.of(r"[0-9a-f]{32}\.(npy|json)")
+TARGETS = Artefacts.of(r"logits\.npy|meta\.json")
+TEACHERS = Artefacts.of(rf"teacher\.keras|meta\.json|checkpoint\.npz|{_FEATURES}", "features")
+TRIAL = Artefacts.of(r"student\.keras|trial\.json|checkpoint\.npz")
+SAVED_MODEL = Artefacts.of(_IN_SAVED_MODEL, _DIRS_OF_SAVED_MODEL[2:-2])
+_VISIBLE = r"[^/.][^/]*"  # a name that does not start with a dot
+_IMAGES = rf"({_VISIBLE}/)*{_VISIBLE}\.(?i:png|jpe?g|bmp|tiff?|webp|gif)"
+# Pattern of the folder name of each kind of cache entry, and its files
+CACHE: dict[str, tuple[re.Pattern[str], Callable[[], Artefacts]]] = {
+    "index": (re.compile(_DIGEST), lambda: Artefacts.of(r"(index|checked)\.(npz|json)")),
+    "models": (re.compile(_DIGEST), lambda: Artefacts.of(r"model\.(keras|json)")),
+    "teachers": (re.compile(_DIGEST), lambda: TEACHERS),
+    "targets": (re.compile(_DIGEST), lambda: TARGETS),
+    "exports": (re.compile(_DIGEST), lambda: export_files("teacher")),
+    "mnist": (re.compile("mnist"), lambda: Artefacts.of(r"mnist\.npz")),
+    "mhist": (
+        re.compile(r"mhist-images-[0-9a-f]{16}"),
+        lambda: Artefacts.of(_IMAGES, rf"({_VISIBLE}/)*{_VISIBLE}"),
+    ),
+}
+
+
+def _exports(stem: str, prefix: str) -> tuple[str, str]:
+    """Return patterns of the files and folders of exports; `stem` is a pattern, `prefix` precedes all names."""
+    name = rf"{stem}-{_precisions()}(\.failed)?"
+    folder = rf"{prefix}{name}\.saved_model"
+    files = rf"{prefix}exports\.json|{prefix}{name}{_endings('formats', 'suffix')}|{folder}/{_IN_SAVED_MODEL}"
+    return files, folder + _DIRS_OF_SAVED_MODEL
+
+
+@functools.cache
+def _endings(room: str, attribute: str) -> str:
+    """Return a pattern of the endings of the files that the choices of a room write; folders are not among them."""
+    endings = {getattr(kind, attribute) for kind in _kinds(room)} - {None, ".saved_model"}
+    return f"({'|'.join(re.escape(ending) for ending in sorted(endings))})"
+
+
+@functools.cache
+def _precisions() -> str:
+    precisions = {precision for kind in _kinds("formats") for precision in kind.precisions}
+    return f"({'|'.join(re.escape(precision) for precision in sorted(precisions))})"
+
+
+def _kinds(room: str) -> list[Any]:
+    """Return the classes of a room; one of another package that cannot be imported has written nothing here."""
+    kinds = []
+    for name in registry.choices(room):
+        with contextlib.suppress(RecipeError):
+            kinds.append(registry.load(room, name))
+    return kinds

@@ -17,7 +17,7 @@ from kdcompress.digests import content_digest
 from kdcompress.errors import RunError
 from kdcompress.files import read_json, write_text
 from kdcompress.leftovers import is_partial, remove_path
-from kdcompress.runs.artefacts import RUN
+from kdcompress.runs.artefacts import run_files
 from kdcompress.runs.manifest import MANIFEST
 from kdcompress.runs.names import HISTORY, LOCK, LOG, METRICS, RECIPE
 from kdcompress.runs.recorded import RecordedFiles
@@ -200,10 +200,10 @@ class RunFolder(RecordedFiles):
         Raises:
             RunError: If a link has the name of a file or folder of a run; nothing is deleted then.
         """
-        for name in RUN.links(self.path):
+        for name in run_files().links(self.path):
             path = self.path / name
             raise RunError(f"{path} is a link, which kdcompress neither makes nor follows; choose another --out")
-        RUN.delete(self.path, self._is_unchanged, last=MANIFEST)
+        run_files().delete(self.path, self._is_unchanged, last=MANIFEST)
 
     def _is_unchanged(self, name: str) -> bool:
         """Whether a file of a copied SavedModel, whose name is not ours, is as the manifest records it."""

@@ -12,7 +12,7 @@ from tiny_runs import distill
 import kdcompress
 from kdcompress import cache
 from kdcompress.errors import RunError
-from kdcompress.runs.artefacts import RUN, SAVED_MODEL, export_files
+from kdcompress.runs.artefacts import SAVED_MODEL, export_files, run_files
 from kdcompress.runs.folder import RunFolder
 
 
@@ -44,14 +44,14 @@ THEIRS = (
 
 def test_a_run_is_deleted_and_the_users_files_stay(tmp_path: Path) -> None:
     put(tmp_path, *OURS, *THEIRS)
-    kept = RUN.delete(tmp_path)
+    kept = run_files().delete(tmp_path)
     assert tree(tmp_path) == sorted(THEIRS)
     assert set(kept) == {name for name in THEIRS if not name.startswith(("photos/", "my/"))} | {"photos", "my"}
 
 
 def test_folders_of_a_run_go_when_they_are_empty(tmp_path: Path) -> None:
     put(tmp_path, *OURS)
-    RUN.delete(tmp_path)
+    run_files().delete(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -59,7 +59,7 @@ def test_links_stay_and_what_they_lead_to(tmp_path: Path) -> None:
     put(tmp_path, "outside/exports.json", "outside/student-fp32.onnx", "run/manifest.json")
     (tmp_path / "run" / "exports").symlink_to(tmp_path / "outside")
     (tmp_path / "run" / "student.keras").symlink_to(tmp_path / "outside" / "exports.json")
-    RUN.delete(tmp_path / "run")
+    run_files().delete(tmp_path / "run")
     assert tree(tmp_path) == ["outside/exports.json", "outside/student-fp32.onnx", "run/exports", "run/student.keras"]
 
 
@@ -73,7 +73,7 @@ def test_the_mark_of_a_folder_goes_last(tmp_path: Path, monkeypatch: pytest.Monk
         unlink(path, missing_ok)
 
     monkeypatch.setattr(Path, "unlink", watched)
-    RUN.delete(tmp_path, last="manifest.json")
+    run_files().delete(tmp_path, last="manifest.json")
     assert gone[-1] == "manifest.json"
 
 
