@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -14,6 +13,7 @@ import numpy as np
 from kdcompress.digests import content_digest
 from kdcompress.errors import ModelError
 from kdcompress.exporting import Format, Options
+from kdcompress.leftovers import temporary_folder
 from kdcompress.testing._imports import check_light_import
 
 _SHAPE, _CLASSES, _N = (12, 10, 3), ["first", "second", "third"], 40
@@ -60,8 +60,8 @@ def check_bytes(kind: type[Format]) -> None:
 
 def check_damaged_file(kind: type[Format]) -> None:
     """A file that is no model of this format is refused with ModelError and its path."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"model{kind.suffix}"
+    with temporary_folder() as folder:
+        path = folder / f"model{kind.suffix}"
         path.write_bytes(b"no model at all")
         try:
             kind().open(path)
@@ -74,8 +74,8 @@ def check_damaged_file(kind: type[Format]) -> None:
 @contextmanager
 def _written(kind: type[Format], precision: str) -> Iterator[Path]:
     network, images, _ = _network()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"model-{precision}{kind.suffix}"
+    with temporary_folder() as folder:
+        path = folder / f"model-{precision}{kind.suffix}"
         kind().write(network, path, precision, Options(), images if precision == "int8" else None, _METADATA)
         assert path.exists(), f"{precision}: nothing is written"
         yield path

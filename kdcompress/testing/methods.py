@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 
 from kdcompress.config.choices import choose
 from kdcompress.errors import RecipeError
+from kdcompress.leftovers import temporary_folder
 from kdcompress.methods import Classes, Method
 from kdcompress.testing._imports import check_light_import
 
@@ -85,7 +84,7 @@ def check_training(method: Method) -> None:
     from kdcompress.config.sections import ViewsSection
     from kdcompress.config.training import TrainingSection
     from kdcompress.data import Samples
-    from kdcompress.models import Forward
+    from kdcompress.models import Forward, load_saved_model
     from kdcompress.progress import Progress
     from kdcompress.training.feed import Feed
     from kdcompress.training.fitting import Phase, finalise, run_phase
@@ -100,15 +99,15 @@ def check_training(method: Method) -> None:
     layers = keras.layers
     student = keras.Sequential([keras.Input(_SHAPE), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(head)])
     before = [np.array(value) for value in student.get_weights()]
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         training = TrainingSection(epochs=2, batch_size=_BATCH)
-        phase = Phase("student", "contract", bound, training, Path(folder) / "checkpoint.npz")
+        phase = Phase("student", "contract", bound, training, folder / "checkpoint.npz")
         state = run_phase(phase, student, feed, samples, Progress(), lambda rows: None)
         assert len(state.rows) == training.epochs
         assert any(not np.array_equal(*pair) for pair in zip(before, student.get_weights(), strict=True))
         final = finalise(student, bound, _SHAPE)
-        final.save(Path(folder) / "student.keras")
-        again = keras.saving.load_model(Path(folder) / "student.keras", compile=False)
+        final.save(folder / "student.keras")
+        again = load_saved_model(folder / "student.keras")
     assert np.allclose(Forward(final)(images), Forward(again)(images), atol=1e-5)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kdcompress.models import Architecture, seed_everything
+from kdcompress.leftovers import temporary_folder
+from kdcompress.models import Architecture, load_saved_model, seed_everything
 from kdcompress.testing._imports import check_light_import
 
 _CLASSES = 7
@@ -56,13 +55,11 @@ def check_seed(kind: type[Architecture]) -> None:
 
 def check_saving(kind: type[Architecture]) -> None:
     """Plain Keras saves and opens it, with the same outputs."""
-    import keras
-
     shape = _accepted(kind)[0]
     model = kind.build(shape, _CLASSES)
-    with tempfile.TemporaryDirectory() as folder:
-        model.save(Path(folder) / "model.keras")
-        again = keras.saving.load_model(Path(folder) / "model.keras", compile=False)
+    with temporary_folder() as folder:
+        model.save(folder / "model.keras")
+        again = load_saved_model(folder / "model.keras")
     pixels = _pixels(shape)
     assert np.allclose(np.asarray(model(pixels)), np.asarray(again(pixels)), atol=1e-4)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from kdcompress.benchmarking import Runtime
 from kdcompress.errors import ModelError
+from kdcompress.leftovers import temporary_folder
 from kdcompress.testing._imports import check_light_import
 
 
@@ -65,7 +66,7 @@ def check_outputs(case: RuntimeCase) -> None:
 def check_facts(case: RuntimeCase) -> None:
     """Settings can be written as JSON; shares of operators, where there are some, sum to 1, the largest first."""
     runtime = case.kind()
-    assert json.loads(json.dumps(runtime.settings())) is not None
+    assert json.dumps(runtime.settings())
     shares = runtime.operators(case.path, 1, _images(case, 1))
     if shares is not None:
         values = list(shares.values())
@@ -75,10 +76,9 @@ def check_facts(case: RuntimeCase) -> None:
 
 def check_damaged_file(case: RuntimeCase) -> None:
     """A file that is no model is refused with ModelError and its path."""
-    import tempfile
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"damaged{case.path.suffix}"
+    with temporary_folder() as folder:
+        path = folder / f"damaged{case.path.suffix}"
         path.write_bytes(b"no model at all")
         try:
             case.kind().signature(path)

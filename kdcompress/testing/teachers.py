@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from kdcompress.config.sections import OneTeacherSection
 from kdcompress.data import Samples
+from kdcompress.leftovers import temporary_folder
 from kdcompress.teachers import OutputSpec, Teacher
 from kdcompress.testing._imports import check_light_import
 
@@ -72,8 +72,8 @@ def check_copy(case: TeacherCase) -> None:
     teacher = case.open()
     if teacher.copy_suffix is None:
         return
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / f"teacher{teacher.copy_suffix}"
+    with temporary_folder() as folder:
+        copy = folder / f"teacher{teacher.copy_suffix}"
         teacher.save_copy(copy)
         again = case.open(copy)
         assert np.allclose(again.predict(case.samples), teacher.predict(case.samples), atol=1e-4)
