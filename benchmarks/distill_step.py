@@ -28,7 +28,7 @@ from kdcompress.config.sections import ViewsSection
 from kdcompress.data import Samples
 from kdcompress.methods import make_method
 from kdcompress.training.feed import Feed
-from kdcompress.training.fitting import supervise
+from kdcompress.training.fitting import compile_student
 
 BATCH, SHAPE, CLASSES = 256, (28, 28, 1), 10
 UNCOUNTED = 3
@@ -101,7 +101,7 @@ def contenders(n_steps: int) -> dict[str, Fit]:
 
     def fed(method: Any, logits: Any) -> Fit:
         feed = Feed(samples, ViewsSection(), None if logits is None else {"logits": logits}, BATCH, seed=0)
-        model = supervise(zoo("mnist_mlp"), method, 1e-3, feed)
+        model = compile_student(zoo("mnist_mlp"), method, 1e-3, feed)
         return lambda steps, timer: model.fit(
             feed.dataset(0, 1), steps_per_epoch=steps, shuffle=False, callbacks=[timer], verbose=0
         )

@@ -117,13 +117,13 @@ def job_labelling(place: Path) -> dict[str, float]:
     from kdcompress import registry
     from kdcompress.config.sections import ViewsSection
     from kdcompress.progress import Progress
-    from kdcompress.teachers import label
+    from kdcompress.teachers import compute_targets
 
     memory = Memory()
     data = load("arrays", place)
     teacher = teacher_of(registry.load("models", "mnist_cnn").build(data.input_shape, CLASSES), data.input_shape)
     start = time.perf_counter()
-    targets = label(teacher, data.train, data.fingerprint, ViewsSection(), Progress())
+    targets = compute_targets(teacher, data.train, data.fingerprint, ViewsSection(), Progress())
     seconds = time.perf_counter() - start
     return {"n": targets.logits.shape[0], "seconds": round(seconds, 1), "rss_anon_mb": memory.stop()}
 
@@ -203,11 +203,11 @@ def _bare(teacher: Any, ready: Any, batch: int) -> Callable[[], Any]:
 def _label(teacher: Any, samples: Any) -> Any:
     from kdcompress.config.sections import ViewsSection
     from kdcompress.progress import Progress
-    from kdcompress.teachers import label
+    from kdcompress.teachers import compute_targets
 
     with tempfile.TemporaryDirectory() as cache:
         os.environ["KDCOMPRESS_CACHE_DIR"] = cache
-        return label(teacher, samples, "benchmark", ViewsSection(), Progress())
+        return compute_targets(teacher, samples, "benchmark", ViewsSection(), Progress())
 
 
 def _time(call: Callable[[], Any]) -> float:

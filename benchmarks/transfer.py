@@ -62,7 +62,7 @@ def stage_seconds(samples: Samples, count: int, once: bool) -> float:
         how = mock.DEFAULT if once else None
         with mock.patch.object(fitting, "cut", wraps=fitting.cut, return_value=how):
             start = time.perf_counter()
-            fitting.run_phase(phase, model, feed, val, Progress(), lambda rows: None)
+            fitting.train_phase(phase, model, feed, val, Progress(), lambda rows: None)
             return time.perf_counter() - start
 
 
@@ -79,7 +79,7 @@ def distill_step(samples: Samples, rounds: int, steps: int) -> dict[str, Any]:
     for name, rows in (("none", None), ("hinton", {"logits": targets})):
         method = make_method({"name": name})
         feed = Feed(samples, section, rows, BATCH, seed=0)
-        fits[name] = fitting.supervise(load_model("mobilenetv2", shape, 2, "student"), method, 1e-4, feed), feed
+        fits[name] = fitting.compile_student(load_model("mobilenetv2", shape, 2, "student"), method, 1e-4, feed), feed
     turns: dict[str, list[float]] = {name: [] for name in fits}
     for turn in range(rounds + 1):
         for name, (model, feed) in fits.items():

@@ -86,7 +86,7 @@ def test_the_teacher_that_labelled_is_unchanged_when_all_is_trained(tmp_path: Pa
     run = RunFolder(tmp_path / "run")
     run.prepare()
     outcome = Pipeline(resolve("mnist-demo", settings), run, Recorder()).execute()
-    (used,) = (one.model for one in outcome.teaching.teachers)
+    (used,) = (one.model for one in outcome.ensemble.teachers)
     assert len(used.weights) == 8
     assert all(np.array_equal(a, b) for a, b in zip(used.get_weights(), teacher.get_weights(), strict=True))
 

@@ -26,7 +26,7 @@ from kdcompress.trust import trusting_code
 from kdcompress.versions import versions
 
 if TYPE_CHECKING:
-    from kdcompress.pipeline.distillation import Outcome
+    from kdcompress.pipeline.distillation import PipelineResult
 
 
 def distill(
@@ -171,7 +171,7 @@ def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> RunResult:
     return RunResult.of({"run": str(run.path), **result})
 
 
-def _result(run: RunFolder, outcome: Outcome, seconds: float, progress: Progress) -> dict[str, Any]:
+def _result(run: RunFolder, outcome: PipelineResult, seconds: float, progress: Progress) -> dict[str, Any]:
     from kdcompress.verification.flops import count_flops_or_none
     from kdcompress.verification.roles import swapped_roles_warning
     from kdcompress.verification.teachers import count_params_and_flops
@@ -179,7 +179,7 @@ def _result(run: RunFolder, outcome: Outcome, seconds: float, progress: Progress
     result: dict[str, Any] = {"dataset": run.manifest()["dataset"]}
     student = outcome.student
     costs = {
-        "teacher": count_params_and_flops(outcome.teaching.teachers),
+        "teacher": count_params_and_flops(outcome.ensemble.teachers),
         "student": {
             "params": student.count_params(),
             "flops": count_flops_or_none(student, outcome.input_shape),

@@ -24,7 +24,7 @@ from kdcompress.exporting._network import freeze
 from kdcompress.exporting._parity import Reference
 from kdcompress.exporting._pipeline import Exporter, read_list
 from kdcompress.exporting._request import make_export_request
-from kdcompress.pipeline.opening import reopen_teaching
+from kdcompress.pipeline.opening import reopen_teachers
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.integrity import read_run_recipe
@@ -92,12 +92,12 @@ def export_teacher(run: RunFolder, dataset: Dataset, formats: Iterable[str], pro
     Raises:
         RunError: The run has no teacher yet.
     """
-    teaching = reopen_teaching(run, read_run_recipe(run))
-    if not teaching.teachers:
+    ensemble = reopen_teachers(run, read_run_recipe(run))
+    if not ensemble.teachers:
         raise RunError(f"run {run.path} has no teacher yet; give its `kdcompress distill` command again to finish it")
-    (teacher, *more), names = teaching.teachers, list(formats)
+    (teacher, *more), names = ensemble.teachers, list(formats)
     if more:
-        reason = f"it is an ensemble of {len(teaching.teachers)} teachers: there is no single file to time"
+        reason = f"it is an ensemble of {len(ensemble.teachers)} teachers: there is no single file to time"
         return TeacherFiles({name: TeacherFile(None, None, [reason]) for name in names}, teacher)
     if teacher.traceable:
         return TeacherFiles(_exported(teacher, dataset, names, progress), teacher)

@@ -23,19 +23,19 @@ from kdcompress.metrics.classification import basic_metrics
 from kdcompress.metrics.comparison import disagreements
 from kdcompress.metrics.finite import check_finite
 from kdcompress.models import Forward, lacks_rescaling, load_weights, model_digest, save_model
-from kdcompress.pipeline.labelling import label_all, refuse_in_vain, sound_teaching
-from kdcompress.pipeline.learning import Learning
-from kdcompress.pipeline.material import Material
-from kdcompress.pipeline.opening import keep_teaching, kept_teachers
-from kdcompress.pipeline.subclasses import keep_subclasses
-from kdcompress.pipeline.teaching import Teaching
+from kdcompress.pipeline.data import RecipeData
+from kdcompress.pipeline.ensemble import TeacherEnsemble
+from kdcompress.pipeline.labelling import label_all, prepare_teachers, validate_training_config
+from kdcompress.pipeline.opening import read_saved_teachers, save_teachers
+from kdcompress.pipeline.student import StudentFactory
+from kdcompress.pipeline.subclass_outputs import save_subclass_outputs
 from kdcompress.progress import Progress
 from kdcompress.runs import artefacts
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import CHECKPOINTS, DISAGREEMENTS, HISTORY, TEST_OUTPUTS, VAL_OUTPUTS
 from kdcompress.teachers import Targets
-from kdcompress.training.checkpoints import TrainingState, assign, values_of
-from kdcompress.training.fitting import finalise, run_phase, use_determinism
+from kdcompress.training.checkpoints import TrainingState, get_values, set_values
+from kdcompress.training.fitting import finalise, train_phase, use_determinism
 from kdcompress.training.history import History
 
 _SHOWN = 24  # images, for a report that has no data set at hand
@@ -43,10 +43,10 @@ Answers = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PipelineResult:
     """The trained models, the targets that were used (None if the teacher was not asked), figures on test by role."""
 
-    teaching: Teaching
+    ensemble: TeacherEnsemble
     student: Any
     targets: Targets | None
     figures: dict[str, dict[str, float | None]]
@@ -61,25 +61,25 @@ class Pipeline:
         self.recipe, self.run, self.progress = recipe, run, progress
         self.history = History(run / HISTORY)
         self.warnings: list[str] = []
-        self.material = Material(recipe, progress)
-        self.learning = Learning(recipe, self.material)
+        self.data = RecipeData(recipe, progress)
+        self.students = StudentFactory(recipe, self.data)
 
     @cached_property
     def method(self) -> Method:
         """The method, bound to the data's classes."""
-        return self.recipe.method.bind(self.material.classes)
+        return self.recipe.method.bind(self.data.classes)
 
     @property
     def dataset(self) -> Dataset:
         """The data set."""
-        return self.material.dataset
+        return self.data.dataset
 
     @property
     def split(self) -> Split:
         """Train, validation and test."""
-        return self.material.split
+        return self.data.split
 
-    def execute(self) -> Outcome:
+    def execute(self) -> PipelineResult:
         """Do every step that is not done yet and return what came out."""
         self._record_data()
         if self.recipe.deterministic and not use_determinism():
@@ -94,20 +94,20 @@ class Pipeline:
                 f"student {self.recipe.student.model} gets pixels of 0 to 255 and does not scale them: it learns badly "
                 "so; put keras.layers.Rescaling(1 / 255) at its start"
             )
-        teaching = self._teaching()
+        ensemble = self._teaching()
         targets = None
         if self.method.needs_targets:
-            targets = label_all(teaching, self.material, self.recipe, self.progress, self._warn)
-        if not kept_teachers(self.run):
-            keep_teaching(teaching, self.run)  # its labels are sound; nothing later depends on the original
+            targets = label_all(ensemble, self.data, self.recipe, self.progress, self._warn)
+        if not read_saved_teachers(self.run):
+            save_teachers(ensemble, self.run)  # its labels are sound; nothing later depends on the original
         self._train("student", student, self.method, targets)
         baseline = None
         if self.recipe.baseline and self.method.needs_targets:
             baseline = self._student()
             self._train("baseline", baseline, self.method.for_baseline(), None)
-        scores = self._evaluate(teaching, student, baseline)
+        scores = self._evaluate(ensemble, student, baseline)
         shape = self.dataset.input_shape
-        return Outcome(teaching, finalise(student, self.method, shape), targets, scores, shape, self.warnings)
+        return PipelineResult(ensemble, finalise(student, self.method, shape), targets, scores, shape, self.warnings)
 
     def clean_up(self) -> None:
         """Delete the checkpoints; only for a run whose result is committed."""
@@ -122,8 +122,8 @@ class Pipeline:
     def _record_data(self) -> None:
         if self.dataset.notice:
             self._warn(self.dataset.notice)
-        refuse_in_vain(self.recipe, self.method, self.material)
-        facts = self.material.facts
+        validate_training_config(self.recipe, self.method, self.data)
+        facts = self.data.facts
         self.run.check_data(facts)
         if (limit := self.recipe.split.limit) and limit > len(self.dataset.train):
             self.progress.note(f"limit {limit:,}: there are only {len(self.dataset.train):,} images to train on")
@@ -136,19 +136,19 @@ class Pipeline:
             split=self.split.fingerprint,
         )
 
-    def _teaching(self) -> Teaching:
+    def _teaching(self) -> TeacherEnsemble:
         progress, rows = self.progress, self.history.replace
-        return sound_teaching(self.recipe, self.run, self.material, self.method, progress, rows, self._warn)
+        return prepare_teachers(self.recipe, self.run, self.data, self.method, progress, rows, self._warn)
 
     def _student(self) -> Any:
         """A student with its initial weights: the same for student and baseline, and after every interruption."""
-        model = self.learning.student(self.method)
+        model = self.students.build(self.method)
         path = self.run / CHECKPOINTS / "initial.npz"
         initial = TrainingState.load(path, self.recipe.digest)
         if initial is None:
-            TrainingState(self.recipe.digest, variables=values_of(model.variables)).save(path)
+            TrainingState(self.recipe.digest, variables=get_values(model.variables)).save(path)
         else:
-            assign(model.variables, initial.variables)
+            set_values(model.variables, initial.variables)
         return model
 
     def _train(self, name: str, model: Any, method: Method, targets: Targets | None) -> None:
@@ -158,9 +158,9 @@ class Pipeline:
             load_weights(final, self.run / f"{name}.keras")  # works for custom classes too, unlike loading the model
             self._check_history(name)
             return
-        phase = self.learning.phase(name, method, model, targets, self.run / CHECKPOINTS / f"{name}.npz")
-        feed = self.learning.feed(method, targets)
-        state = run_phase(
+        phase = self.students.make_phase(name, method, model, targets, self.run / CHECKPOINTS / f"{name}.npz")
+        feed = self.students.make_feed(method, targets)
+        state = train_phase(
             phase, model, feed, self.split.val, self.progress, lambda rows: self.history.replace(name, rows)
         )
         self._keep(final, name, best_epoch=state.best_epoch, history=self.history.digest(name))
@@ -175,31 +175,31 @@ class Pipeline:
         save_model(model, self.run / f"{name}.keras")
         self.run.commit(f"{name}.keras", digest=model_digest(model), **facts)
 
-    def _evaluate(self, teaching: Teaching, student: Any, baseline: Any) -> dict[str, dict[str, float | None]]:
+    def _evaluate(self, ensemble: TeacherEnsemble, student: Any, baseline: Any) -> dict[str, dict[str, float | None]]:
         """Figures on test, the one time that test is looked at; logits, and images they differ on, stay."""
         start, test = time.perf_counter(), self.split.test
         models = {"student": Forward(student), **({} if baseline is None else {"baseline": Forward(baseline)})}
-        outputs, logits = self._ask(test, teaching, models)
-        if doubt := teaching.doubt_on_test(logits["teacher"], test.labels, self.dataset.classes):
+        outputs, logits = self._ask(test, ensemble, models)
+        if doubt := ensemble.doubt_on_test(logits["teacher"], test.labels, self.dataset.classes):
             self._warn(doubt)
         self._keep_outputs(TEST_OUTPUTS, test, logits)
         # What is chosen later, a threshold, is chosen on validation: neither images nor models are needed for it
-        self._keep_outputs(VAL_OUTPUTS, self.split.val, self._ask(self.split.val, teaching, models)[1])
+        self._keep_outputs(VAL_OUTPUTS, self.split.val, self._ask(self.split.val, ensemble, models)[1])
         differing = disagreements(logits["teacher"], logits["student"], _SHOWN)
         if isinstance(self.method, Subclasses):
-            keep_subclasses(self.run, test, outputs, logits, self.method.sizes)
+            save_subclass_outputs(self.run, test, outputs, logits, self.method.sizes)
         write_npz(self.run / DISAGREEMENTS, {"ids": test.ids[differing], "images": test.images[differing]})
         self.run.commit(DISAGREEMENTS)
         asked = f"test and validation: {len(test) + len(self.split.val):,} images"
         self.progress.note(f"{asked} in {time.perf_counter() - start:.1f} s")
         return {name: basic_metrics(values, test.labels) for name, values in logits.items()}
 
-    def _ask(self, part: Samples, teaching: Teaching, models: dict[str, Forward]) -> tuple[Answers, Answers]:
+    def _ask(self, part: Samples, ensemble: TeacherEnsemble, models: dict[str, Forward]) -> tuple[Answers, Answers]:
         """What teacher and `models` say of a part, by role: their outputs, and the class logits these stand for."""
-        outputs = {"teacher": teaching.predict(part), **{role: model(part.images) for role, model in models.items()}}
+        outputs = {"teacher": ensemble.predict(part), **{role: model(part.images) for role, model in models.items()}}
         for role, values in outputs.items():
             check_finite(values, part.ids, role)
-        logits = {"teacher": teaching.read(outputs["teacher"])}
+        logits = {"teacher": ensemble.read(outputs["teacher"])}
         for role in models:
             method = self.method if role == "student" else self.method.for_baseline()
             logits[role] = np.asarray(method.class_logits(outputs[role]), np.float32)

@@ -11,39 +11,39 @@ from kdcompress.data import FileImages
 from kdcompress.digests import json_digest
 from kdcompress.errors import RecipeError
 from kdcompress.methods import Method
-from kdcompress.pipeline.material import Material
-from kdcompress.pipeline.opening import kept_teachers, open_teaching
-from kdcompress.pipeline.teaching import Teaching
+from kdcompress.pipeline.data import RecipeData
+from kdcompress.pipeline.ensemble import TeacherEnsemble
+from kdcompress.pipeline.opening import open_teachers, read_saved_teachers
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
-from kdcompress.teachers import TARGETS, JoinedRows, Targets
+from kdcompress.teachers import TARGETS, ConcatenatedTargets, Targets
 from kdcompress.training.checkpoints import Row
 
 
-def sound_teaching(
+def prepare_teachers(
     recipe: Recipe,
     run: RunFolder | None,
-    material: Material,
+    data: RecipeData,
     method: Method,
     progress: Progress,
     on_rows: Callable[[str, list[Row]], None],
     warn: Callable[[str], None],
-) -> Teaching:
+) -> TeacherEnsemble:
     """The teachers of a recipe, each shown to answer and, if they must label, to know labelled images; see `warn`.
 
     `run` may keep copies of them. Errors: ModelError, TargetsError.
     """
-    dataset, split = material.dataset, material.split
-    refuse_in_vain(recipe, method, material)
+    dataset, split = data.dataset, data.split
+    validate_training_config(recipe, method, data)
     if len(recipe.teacher.each) > 1 and not method.comparable:
         raise RecipeError(
             "teachers that invent their own subclasses cannot be averaged: number 1 of one is not number 1 of another; "
             "take one teacher, or method.subclasses = 'known'"
         )
-    teaching = open_teaching(recipe, run, split, dataset, method, progress, on_rows)
-    more = [material.unlabelled] if material.unlabelled else []
+    ensemble = open_teachers(recipe, run, split, dataset, method, progress, on_rows)
+    more = [data.unlabelled] if data.unlabelled else []
     ids = np.concatenate([part.ids for part in (*dataset.parts.values(), *more)])
-    for teacher in teaching.teachers:
+    for teacher in ensemble.teachers:
         if teacher.output_kind == "probabilities":
             warn(f"{teacher.description} ends in probabilities: their logarithms are taken as logits")
         if teacher.adapter.input_shape != dataset.input_shape:
@@ -52,19 +52,19 @@ def sound_teaching(
             how = "image files are read at that size for it" if from_files else "images are fitted to it"
             progress.note(f"{teacher.description} takes images of {theirs}, the student of {ours}: {how}")
         teacher.check_samples(ids, recipe.views)
-    if method.needs_targets and not (run and kept_teachers(run)):
-        for warning in teaching.check(split, dataset.classes):
+    if method.needs_targets and not (run and read_saved_teachers(run)):
+        for warning in ensemble.check(split, dataset.classes):
             warn(warning)
-    return teaching
+    return ensemble
 
 
-def refuse_in_vain(recipe: Recipe, method: Method, material: Material) -> None:
+def validate_training_config(recipe: Recipe, method: Method, data: RecipeData) -> None:
     """RecipeError for images without labels from which nothing would be learned, and for a training that cannot be."""
     place = "teacher.members.{}.training" if recipe.teacher.members else "teacher.training"
     trained = {place.format(number): one.training for number, one in enumerate(recipe.teacher.each)}
     for key, training in {"training": recipe.training, **trained}.items():
         if training.choose_by == "auc":
-            refuse_auc(material, f"{key}.choose_by = 'auc'")
+            check_auc_available(data, f"{key}.choose_by = 'auc'")
     if recipe.unlabelled and recipe.training.batches == "balanced":
         raise RecipeError("training.batches = 'balanced' needs a label for every image: take class_weights instead")
     _refuse_targets(recipe, method)
@@ -87,12 +87,12 @@ def _refuse_targets(recipe: Recipe, method: Method) -> None:
         )
 
 
-def refuse_auc(material: Material, what: str) -> None:
+def check_auc_available(data: RecipeData, what: str) -> None:
     """RecipeError if `what` asks for an AUC on validation that there is not."""
-    classes = material.dataset.classes
+    classes = data.dataset.classes
     if len(classes) != 2:
         raise RecipeError(f"{what} is for two classes, the data have {len(classes)}; take 'accuracy'")
-    if len(there := np.unique(material.split.val.labels)) < 2:
+    if len(there := np.unique(data.split.val.labels)) < 2:
         raise RecipeError(
             f"{what} needs both classes in validation, which has images of {classes[there[0]]} alone; "
             "take another validation part, or 'accuracy'"
@@ -100,15 +100,15 @@ def refuse_auc(material: Material, what: str) -> None:
 
 
 def label_all(
-    teaching: Teaching, material: Material, recipe: Recipe, progress: Progress, warn: Callable[[str], None]
+    ensemble: TeacherEnsemble, data: RecipeData, recipe: Recipe, progress: Progress, warn: Callable[[str], None]
 ) -> Targets:
     """The targets of the training images, and behind them those of images without labels.
 
     Errors: TargetsError if they do not agree with the labels better than chance.
     """
-    split = material.split
-    targets = teaching.label(split.train, split.fingerprint, recipe.views, progress)
-    agree, doubt = teaching.check_labels(targets, split, material.dataset.classes)
+    split = data.split
+    targets = ensemble.compute_targets(split.train, split.fingerprint, recipe.views, progress)
+    agree, doubt = ensemble.check_labels(targets, split, data.dataset.classes)
     if doubt:
         warn(doubt)
     how = "from the cache" if targets.cached else f"labelled in {targets.seconds:.1f} s"
@@ -116,12 +116,12 @@ def label_all(
         f"targets: {targets.logits.shape[0]:,} samples x {targets.logits.shape[1]} views, {how}; "
         f"the teacher agrees with {100 * agree:.2f} % of the training labels"
     )
-    if material.unlabelled is None:
+    if data.unlabelled is None:
         return targets
-    more = teaching.label(material.unlabelled, material.unlabelled_fingerprint, recipe.views, progress)
+    more = ensemble.compute_targets(data.unlabelled, data.unlabelled_fingerprint, recipe.views, progress)
     progress.note(f"targets: {more.logits.shape[0]:,} unlabelled images beside them")
     return Targets(
-        {name: JoinedRows(rows, more.arrays[name]) for name, rows in targets.arrays.items()},
+        {name: ConcatenatedTargets(rows, more.arrays[name]) for name, rows in targets.arrays.items()},
         targets.cached and more.cached,
         targets.seconds + more.seconds,
         json_digest([targets.key, more.key]),

@@ -17,8 +17,8 @@ from kdcompress.data import Dataset, Split
 from kdcompress.errors import ModelError, RecipeError, RunError, TargetsError
 from kdcompress.methods import Classes, Method
 from kdcompress.models import load_from_function, load_model, load_weights, seed_everything
-from kdcompress.pipeline.teaching import Teaching, names_of
-from kdcompress.pipeline.zoo import trained_teacher
+from kdcompress.pipeline.ensemble import TeacherEnsemble, names_of
+from kdcompress.pipeline.zoo import train_or_load_teacher
 from kdcompress.plugins import is_reference
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
@@ -31,7 +31,7 @@ KEPT = "teachers"  # the manifest's key of what a run keeps of its teachers
 
 
 @dataclass(frozen=True)
-class Kept:
+class SavedTeacher:
     """What a run keeps of a teacher: its name, its copy (None of one that is no model), its digest and image size."""
 
     name: str
@@ -40,7 +40,7 @@ class Kept:
     input_shape: tuple[int, int, int]
 
 
-def open_teaching(
+def open_teachers(
     recipe: Recipe,
     run: RunFolder | None,
     split: Split,
@@ -48,14 +48,14 @@ def open_teaching(
     method: Method,
     progress: Progress,
     on_rows: Callable[[str, list[Row]], None],
-) -> Teaching:
+) -> TeacherEnsemble:
     """The teachers that a recipe names; zoo models are trained first, or come from the cache.
 
     What the run kept already takes the place of the original, which may have gone or changed since. `on_rows` gets the
     name and history of each that was trained. Errors: ModelError, RecipeError.
     """
     spec = OutputSpec(dataset.input_shape, dataset.classes, method.head(Classes(len(dataset.classes))))
-    sections, kept = recipe.teacher.each, kept_teachers(run) if run else {}
+    sections, kept = recipe.teacher.each, read_saved_teachers(run) if run else {}
     teachers = []
     for name, section in zip(names_of(len(sections)), sections, strict=True):
 
@@ -63,24 +63,24 @@ def open_teaching(
             on_rows(name, found)
 
         def train(section: OneTeacherSection = section, rows: Callable[[list[Row]], None] = rows) -> Any:
-            return trained_teacher(recipe, section, split, spec, method, progress, rows)
+            return train_or_load_teacher(recipe, section, split, spec, method, progress, rows)
 
         copy = kept.get(name)
-        teacher = open_one(section, spec, path_of(run, copy) if run else None, train, progress.note)
+        teacher = open_single_teacher(section, spec, saved_path(run, copy) if run else None, train, progress.note)
         if copy:
             teacher.digest = copy.digest  # of the original: a copy may be written otherwise
         check_output_count(teacher, spec)
         teacher.set_output_kind(section, split.train)
         teachers.append(teacher)
-    return Teaching(tuple(teachers), sections, recipe, method)
+    return TeacherEnsemble(tuple(teachers), sections, recipe, method)
 
 
-def reopen_teaching(run: RunFolder, recipe: Recipe) -> Teaching:
+def reopen_teachers(run: RunFolder, recipe: Recipe) -> TeacherEnsemble:
     """The teachers that a run kept; only of a run that came so far."""
     manifest = run.manifest()
     if "classes" not in manifest or "input_shape" not in manifest:
         raise RunError(f"run {run.path} has no teacher yet; give its `kdcompress distill` command again to finish it")
-    kept, method = kept_teachers(run), bound_method(run, recipe)
+    kept, method = read_saved_teachers(run), bound_method(run, recipe)
     classes = tuple(manifest["classes"])
     spec = OutputSpec(tuple(manifest["input_shape"]), classes, method.head(Classes(len(classes))))
     sections, found = recipe.teacher.each, []
@@ -90,9 +90,9 @@ def reopen_teaching(run: RunFolder, recipe: Recipe) -> Teaching:
             f"{remedy(RECIPE, run.path)}"
         )
     for section, one in zip(sections, kept.values(), strict=False):
-        copy = path_of(run, one)
-        found.append(_reopen_one(section, spec, copy) if copy else Forgotten(section, spec))
-    return Teaching(tuple(found), sections, recipe, method)
+        copy = saved_path(run, one)
+        found.append(_reopen_one(section, spec, copy) if copy else UnavailableTeacher(section, spec))
+    return TeacherEnsemble(tuple(found), sections, recipe, method)
 
 
 def _reopen_one(section: OneTeacherSection, spec: OutputSpec, copy: Path) -> Teacher:
@@ -105,7 +105,7 @@ def _reopen_one(section: OneTeacherSection, spec: OutputSpec, copy: Path) -> Tea
                 raise ModelError(
                     f"the run's teacher needs {section.model} to be opened, a program that its recipe names: {REMEDY}"
                 ) from exc
-    return open_one(section, spec, copy)
+    return open_single_teacher(section, spec, copy)
 
 
 def bound_method(run: RunFolder, recipe: Recipe) -> Method:
@@ -116,7 +116,7 @@ def bound_method(run: RunFolder, recipe: Recipe) -> Method:
     return recipe.method.bind(classes)
 
 
-def open_one(
+def open_single_teacher(
     section: OneTeacherSection,
     spec: OutputSpec,
     copy: Path | None = None,
@@ -150,7 +150,7 @@ def open_one(
     return teacher
 
 
-class Forgotten(Teacher):
+class UnavailableTeacher(Teacher):
     """A teacher of which a run keeps no copy, since it is no model: its answers are in the run, and nothing else."""
 
     def __init__(self, section: OneTeacherSection, spec: OutputSpec) -> None:
@@ -158,7 +158,7 @@ class Forgotten(Teacher):
         self.adapter = InputAdapter(spec.input_shape, section.preprocessing)
 
     @classmethod
-    def open(cls, path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> Forgotten:
+    def open(cls, path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> UnavailableTeacher:
         """See Teacher.open."""
         return cls(section, spec)
 
@@ -170,37 +170,37 @@ class Forgotten(Teacher):
         """See Teacher.save_copy."""
 
 
-def keep_teaching(teaching: Teaching, run: RunFolder) -> None:
+def save_teachers(ensemble: TeacherEnsemble, run: RunFolder) -> None:
     """Put a copy of each teacher into the run, so that nothing later depends on the originals."""
     entries = []
-    for name, teacher in zip(teaching.names, teaching.teachers, strict=True):
+    for name, teacher in zip(ensemble.names, ensemble.teachers, strict=True):
         file = f"{name}{teacher.copy_suffix}" if teacher.copy_suffix else None
         if file is not None:
             teacher.save_copy(run / file)
-            for path in files_of(run, file):
+            for path in saved_files(run, file):
                 run.commit(path, digest=teacher.digest)
         shape = list(teacher.adapter.input_shape)
         entries.append({"name": name, "file": file, "digest": teacher.digest, "input_shape": shape})
     run.update_manifest(**{KEPT: entries})
 
 
-def kept_teachers(run: RunFolder) -> dict[str, Kept]:
+def read_saved_teachers(run: RunFolder) -> dict[str, SavedTeacher]:
     """What a run keeps of its teachers, by name, in the recipe's order; RunError if a copy has changed or gone."""
     found = {}
     for entry in run.manifest().get(KEPT, []):
         if entry["file"] is not None:
             run.check_file(entry["file"])
         height, width, channels = entry["input_shape"]
-        found[entry["name"]] = Kept(entry["name"], entry["file"], entry["digest"], (height, width, channels))
+        found[entry["name"]] = SavedTeacher(entry["name"], entry["file"], entry["digest"], (height, width, channels))
     return found
 
 
-def path_of(run: RunFolder, kept: Kept | None) -> Path | None:
+def saved_path(run: RunFolder, kept: SavedTeacher | None) -> Path | None:
     """The copy of a teacher that a run keeps, if it does."""
     return run / kept.file if kept and kept.file else None
 
 
-def files_of(run: RunFolder, file: str) -> list[str]:
+def saved_files(run: RunFolder, file: str) -> list[str]:
     """The files of a kept teacher, by their names in the run: one, one and its weights beside it, or a folder's."""
     if (run / file).is_dir():
         inside = sorted(path for path in (run / file).rglob("*") if path.is_file())

@@ -9,15 +9,15 @@ from kdcompress.config.recipe import Recipe, read_resolved
 from kdcompress.config.sections import OneTeacherSection
 from kdcompress.data import Split
 from kdcompress.methods import Method
-from kdcompress.pipeline.labelling import refuse_in_vain
-from kdcompress.pipeline.learning import Learning
-from kdcompress.pipeline.material import Material
-from kdcompress.pipeline.opening import open_one
-from kdcompress.pipeline.zoo import kept_digest, zoo_key
+from kdcompress.pipeline.data import RecipeData
+from kdcompress.pipeline.labelling import validate_training_config
+from kdcompress.pipeline.opening import open_single_teacher
+from kdcompress.pipeline.student import StudentFactory
+from kdcompress.pipeline.zoo import cached_teacher_digest, zoo_teacher_key
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import RECIPE
-from kdcompress.teachers import OutputSpec, Teacher, check_output_count, labelled, target_key
+from kdcompress.teachers import OutputSpec, Teacher, check_output_count, has_cached_targets, target_key
 from kdcompress.training.fitting import check_stages
 
 
@@ -26,18 +26,18 @@ def plan_run(
 ) -> tuple[dict[str, Any], list[Teacher], Any, tuple[int, int, int]]:
     """What is there and what would be done, in words and numbers; the teachers (one that is not trained yet stands
     there untrained) and the student; the size of an image."""
-    material = Material(recipe, progress)
-    dataset, split = material.dataset, material.split
+    data = RecipeData(recipe, progress)
+    dataset, split = data.dataset, data.split
     if dataset.notice:
         progress.warn(dataset.notice)
-    method = recipe.method.bind(material.classes)
-    refuse_in_vain(recipe, method, material)
-    spec = OutputSpec(dataset.input_shape, dataset.classes, method.head(material.classes))
+    method = recipe.method.bind(data.classes)
+    validate_training_config(recipe, method, data)
+    spec = OutputSpec(dataset.input_shape, dataset.classes, method.head(data.classes))
     teachers = [_untrained(recipe, method, section, split, spec, progress) for section in recipe.teacher.each]
-    student = Learning(recipe, material).student(method)
-    training, n = recipe.training, len(material.transfer)
+    student = StudentFactory(recipe, data).build(method)
+    training, n = recipe.training, len(data.transfer)
     steps = training.all_epochs * (n // min(training.batch_size, n))
-    facts = {key: value for key, value in material.facts.items() if "fingerprint" not in key}
+    facts = {key: value for key, value in data.facts.items() if "fingerprint" not in key}
     numbers = 4 * n * recipe.views.count * spec.n_outputs * len(teachers)
     planned: dict[str, Any] = {
         "run": str(run.path),
@@ -76,9 +76,9 @@ def _state(run: RunFolder, recipe: Recipe) -> str:
 def _untrained(
     recipe: Recipe, method: Method, section: OneTeacherSection, split: Split, spec: OutputSpec, progress: Progress
 ) -> Teacher:
-    if section.start.pretrained != "none" and kept_digest(zoo_key(recipe, section, split, method)):
+    if section.start.pretrained != "none" and cached_teacher_digest(zoo_teacher_key(recipe, section, split, method)):
         section = section.model_copy(update={"pretrained": "none"})  # the trained one starts from nothing any more
-    teacher = open_one(section, spec, note=progress.note)
+    teacher = open_single_teacher(section, spec, note=progress.note)
     check_output_count(teacher, spec)
     return teacher
 
@@ -90,12 +90,12 @@ def _todo(
     if section.model not in registry.choices("models"):
         teacher.set_output_kind(section, split.train)
         known = teacher.stored_logits(split.train) is not None
-        return "used as it is", known or labelled(target_key(teacher, split.fingerprint, recipe.views))
+        return "used as it is", known or has_cached_targets(target_key(teacher, split.fingerprint, recipe.views))
     if section.weights == "none":
         return "used untrained", False
     if teacher.model is not None:
         check_stages(teacher.model, section.training, "teacher.training")
-    if digest := kept_digest(zoo_key(recipe, section, split, method)):
+    if digest := cached_teacher_digest(zoo_teacher_key(recipe, section, split, method)):
         teacher.digest = digest  # of the trained one, which lies in the cache
-        return "trained before, in the cache", labelled(target_key(teacher, split.fingerprint, recipe.views))
+        return "trained before, in the cache", has_cached_targets(target_key(teacher, split.fingerprint, recipe.views))
     return f"trained first, {section.training.all_epochs} epochs", False

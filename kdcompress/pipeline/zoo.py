@@ -22,14 +22,14 @@ from kdcompress.runs import artefacts
 from kdcompress.sealed import read_sealed, write_sealed
 from kdcompress.teachers import OutputSpec
 from kdcompress.training.checkpoints import Row, TrainingState
-from kdcompress.training.features import forget_features
+from kdcompress.training.features import delete_features
 from kdcompress.training.feed import Feed
-from kdcompress.training.fitting import FEATURES, Phase, run_phase
+from kdcompress.training.fitting import FEATURES_FOLDER, Phase, train_phase
 
 SCHEMA = 2
 
 
-def zoo_key(recipe: Recipe, section: OneTeacherSection, split: Split, method: Method) -> dict[str, Any]:
+def zoo_teacher_key(recipe: Recipe, section: OneTeacherSection, split: Split, method: Method) -> dict[str, Any]:
     """What a teacher trained by us, for the students of `method`, depends on, and nothing else."""
     special = {} if method.plain else {"method": method.for_teacher().model_dump(mode="json"), "head": method.identity}
     return {
@@ -50,7 +50,7 @@ def _start_key(start: Start) -> dict[str, Any]:
     return {"start": [content_digest(start.file) if start.file else start.pretrained, start.width]}
 
 
-def kept_digest(key: dict[str, Any]) -> str | None:
+def cached_teacher_digest(key: dict[str, Any]) -> str | None:
     """The digest of the trained teacher of that key in the cache, or None if there is none."""
     try:
         return str(_meta(cache_dir("teachers") / json_digest(key))["digest"])
@@ -58,7 +58,7 @@ def kept_digest(key: dict[str, Any]) -> str | None:
         return None
 
 
-def trained_teacher(
+def train_or_load_teacher(
     recipe: Recipe,
     section: OneTeacherSection,
     split: Split,
@@ -71,7 +71,7 @@ def trained_teacher(
 
     A broken-off training goes on at its last whole epoch, whichever run asks for it next. `on_rows` gets its history.
     """
-    key = zoo_key(recipe, section, split, method)
+    key = zoo_teacher_key(recipe, section, split, method)
     with lock_entry("teachers", json_digest(key), progress) as folder:
         if (rows := _kept_rows(folder, key, progress)) is not None:
             progress.note(f"teacher {section.model}: trained before, taken from the cache ({len(rows)} epochs)")
@@ -146,11 +146,11 @@ def _train(
     )
     phase = Phase("teacher", json_digest(key), method, training, part / "checkpoint.npz")
     _drop_if_damaged(phase, progress)
-    state = run_phase(phase, model, feed, split.val, progress, on_rows)
+    state = train_phase(phase, model, feed, split.val, progress, on_rows)
     save_model(model, part / "teacher.keras")
     facts = {"sha256": sha256_of(part / "teacher.keras"), "digest": model_digest(model)}
     write_sealed(part / "meta.json", {"key": key, **facts, "rows": state.rows, "start": start})
-    forget_features(part / FEATURES)  # before the checkpoint, which may still be needed
+    delete_features(part / FEATURES_FOLDER)  # before the checkpoint, which may still be needed
     (part / "checkpoint.npz").unlink()
     part.rename(folder)
     sync(folder.parent)

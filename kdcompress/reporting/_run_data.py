@@ -14,7 +14,7 @@ from kdcompress.errors import RunError
 from kdcompress.files import read_text
 from kdcompress.metrics.classification import primary_metric, top1
 from kdcompress.metrics.softmax import softmax
-from kdcompress.pipeline.subclasses import SubclassOutputs, read_subclasses
+from kdcompress.pipeline.subclass_outputs import SubclassOutputs, read_subclass_outputs
 from kdcompress.runs.documents import read_checked
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import EXPORTS, HISTORY, RECIPE, TEST_OUTPUTS, remedy
@@ -169,7 +169,7 @@ def load_run_data(run: RunFolder) -> RunData:
         outputs=read_test_outputs(run) if run.has_file(TEST_OUTPUTS) else None,
         validation=read_validation_outputs(run),
         disagreements=read_disagreements(run),
-        subclasses=read_subclasses(run),
+        subclasses=read_subclass_outputs(run),
     )
 
 

@@ -208,7 +208,7 @@ def _finish(request: SweepRequest, study: Study, worker: Worker, progress: Progr
     worker.forget_all_but(chosen, space.seeds)
     return {
         "recipe": request.base.name,
-        "dataset": worker.material.facts,
+        "dataset": worker.data.facts,
         "metric": worker.metric,
         "space": space.facts,
         "trials": rows,

@@ -20,18 +20,18 @@ from kdcompress.methods import Method
 from kdcompress.metrics.classification import METRIC_NAMES, basic_metrics, primary_metric
 from kdcompress.metrics.finite import check_finite
 from kdcompress.models import Forward, digest_of_model_file, load_weights, save_model
-from kdcompress.pipeline.labelling import label_all, refuse_auc, sound_teaching
-from kdcompress.pipeline.learning import Learning
-from kdcompress.pipeline.material import Material
-from kdcompress.pipeline.teaching import Teaching
+from kdcompress.pipeline.data import RecipeData
+from kdcompress.pipeline.ensemble import TeacherEnsemble
+from kdcompress.pipeline.labelling import check_auc_available, label_all, prepare_teachers
+from kdcompress.pipeline.student import StudentFactory
 from kdcompress.progress import Progress
 from kdcompress.runs.artefacts import TRIAL
 from kdcompress.sealed import read_sealed, write_sealed
 from kdcompress.sweeping._events import Quiet, Trial
 from kdcompress.sweeping._space import Setting
 from kdcompress.teachers import Targets
-from kdcompress.training.features import forget_features
-from kdcompress.training.fitting import FEATURES, finalise, run_phase
+from kdcompress.training.features import delete_features
+from kdcompress.training.fitting import FEATURES_FOLDER, finalise, train_phase
 
 BASELINE = "baseline"
 _STUDENT, _RESULT = "student.keras", "trial.json"
@@ -60,34 +60,34 @@ class Worker:
 
     def __post_init__(self) -> None:
         self._loading = Quiet(self.progress) if self.terse else self.progress
-        self.material = Material(self.base, self._loading)
+        self.data = RecipeData(self.base, self._loading)
         self._mine: str | None = None
         self._collect_at = 0.0
-        self._taught: dict[str, tuple[Teaching, Targets | None]] = {}
+        self._taught: dict[str, tuple[TeacherEnsemble, Targets | None]] = {}
 
     @property
     def fingerprint(self) -> str:
         """What all students of the sweep are made of, beside their settings: data, and the models that files hold."""
         if self._mine is None:
             files = [digest_of_model_file(path) for path in self.base.files.values()]
-            material = self.material
-            self._mine = json_digest([material.split.fingerprint, material.unlabelled_fingerprint, files])
+            data = self.data
+            self._mine = json_digest([data.split.fingerprint, data.unlabelled_fingerprint, files])
         return self._mine
 
     @property
     def metric(self) -> str:
         """What students are judged by: AUC for two classes, else accuracy."""
-        return primary_metric(len(self.material.dataset.classes))
+        return primary_metric(len(self.data.dataset.classes))
 
     def prepare(self, settings: list[Setting]) -> None:
         """Train teachers and label once, before processes that share the cache would wait for each other."""
         if self.metric == "auc":
-            refuse_auc(self.material, "a sweep's metric, the AUC,")
-        if notice := self.material.dataset.notice:
+            check_auc_available(self.data, "a sweep's metric, the AUC,")
+        if notice := self.data.dataset.notice:
             self._warn(notice)
         for setting in settings:
             recipe = setting.recipe(self.base, self.base.seed)
-            self._learning(recipe).student(self._method(recipe))  # one that does not fit is told first
+            self._students(recipe).build(self._method(recipe))  # one that does not fit is told first
             self._teaching(recipe)
 
     def train(self, setting: Setting, seeds: tuple[int, ...]) -> list[dict[str, Any]]:
@@ -119,17 +119,17 @@ class Worker:
         place = self._place(recipe, baseline)
         self._fit(recipe, place, _trial_name(setting, seed), baseline)
         method = self._method(recipe)
-        model = self._learning(recipe).student(method)
-        final = finalise(model, self._role(method, baseline), self.material.dataset.input_shape)
+        model = self._students(recipe).build(method)
+        final = finalise(model, self._role(method, baseline), self.data.dataset.input_shape)
         load_weights(final, place / _STUDENT)
-        test = self.material.split.test
+        test = self.data.split.test
         return self._measured(Forward(final)(test.images), test, "student")
 
     def teacher_test(self, setting: Setting) -> float:
         """The metric on test of the teacher that a setting learns from."""
-        teaching, _ = self._teaching(setting.recipe(self.base, self.base.seed))
-        test = self.material.split.test
-        return self._measured(teaching.read(teaching.predict(test)), test, "teacher")
+        ensemble, _ = self._teaching(setting.recipe(self.base, self.base.seed))
+        test = self.data.split.test
+        return self._measured(ensemble.read(ensemble.predict(test)), test, "teacher")
 
     def _measured(self, logits: NDArray[np.float32], test: Samples, what: str) -> float:
         check_finite(logits, test.ids, what)
@@ -142,7 +142,7 @@ class Worker:
 
     def forget_all_but(self, setting: Setting, seeds: tuple[int, ...]) -> None:
         """Delete the models of every other setting, whose figures stay in the study, and what frozen layers gave."""
-        forget_features(self.folder / FEATURES)
+        delete_features(self.folder / FEATURES_FOLDER)
         kept = {self._place(setting.recipe(self.base, seed), baseline) for seed in seeds for baseline in (False, True)}
         for place in (self.folder / "trials").iterdir():
             if place not in kept and (place / _RESULT).is_file():  # another process may be training in it if not
@@ -167,16 +167,16 @@ class Worker:
         if (known := self._found(place)) is not None:
             return known
         place.mkdir(parents=True, exist_ok=True)
-        learning, method = self._learning(recipe), self._method(recipe)
-        model, role = learning.student(method), self._role(method, baseline)
+        students, method = self._students(recipe), self._method(recipe)
+        model, role = students.build(method), self._role(method, baseline)
         targets = None if baseline else self._teaching(recipe)[1]
-        shared = self.folder / FEATURES  # students that start from one network have frozen layers in common
-        phase = learning.phase(
+        shared = self.folder / FEATURES_FOLDER  # students that start from one network have frozen layers in common
+        phase = students.make_phase(
             BASELINE if baseline else "student", role, model, targets, place / "checkpoint.npz", shared
         )
-        feed, val = learning.feed(role, targets), self.material.split.val
-        state = run_phase(phase, model, feed, val, Trial(self.progress, trial), lambda rows: None)
-        save_model(finalise(model, role, self.material.dataset.input_shape), place / _STUDENT)
+        feed, val = students.make_feed(role, targets), self.data.split.val
+        state = train_phase(phase, model, feed, val, Trial(self.progress, trial), lambda rows: None)
+        save_model(finalise(model, role, self.data.dataset.input_shape), place / _STUDENT)
         best = state.rows[state.best_epoch - 1]
         figures = {"val": best[f"val_{self.metric}"], "val_loss": best["val_loss"], "best_epoch": state.best_epoch}
         write_sealed(place / _RESULT, {**figures, _VOUCHED: sha256_of(place / _STUDENT)})
@@ -198,18 +198,18 @@ class Worker:
         self.progress.warn(f"{place} is not as it was kept: refused, its student is trained anew")
         return None
 
-    def _teaching(self, recipe: Recipe) -> tuple[Teaching, Targets | None]:
+    def _teaching(self, recipe: Recipe) -> tuple[TeacherEnsemble, Targets | None]:
         """The teachers and targets of a setting: the same for all that ask the same teachers the same."""
         method = self._method(recipe)
         key = json_digest([method.for_teacher().model_dump(mode="json"), method.identity, method.needs_targets])
         if key not in self._taught:
-            teaching = sound_teaching(
-                recipe, None, self.material, method, self._loading, lambda name, rows: None, self._warn
+            ensemble = prepare_teachers(
+                recipe, None, self.data, method, self._loading, lambda name, rows: None, self._warn
             )
             targets = (
-                label_all(teaching, self.material, recipe, self._loading, self._warn) if method.needs_targets else None
+                label_all(ensemble, self.data, recipe, self._loading, self._warn) if method.needs_targets else None
             )
-            self._taught[key] = teaching, targets
+            self._taught[key] = ensemble, targets
         return self._taught[key]
 
     def _warn(self, text: str) -> None:
@@ -219,14 +219,14 @@ class Worker:
                 self.progress.warn(text)
 
     def _method(self, recipe: Recipe) -> Method:
-        return recipe.method.bind(self.material.classes)
+        return recipe.method.bind(self.data.classes)
 
     @staticmethod
     def _role(method: Method, baseline: bool) -> Method:
         return method.for_baseline() if baseline else method
 
-    def _learning(self, recipe: Recipe) -> Learning:
-        return Learning(recipe, self.material)
+    def _students(self, recipe: Recipe) -> StudentFactory:
+        return StudentFactory(recipe, self.data)
 
     def _place(self, recipe: Recipe, baseline: bool) -> Path:
         """The folder of a student; a baseline does not depend on what its method makes of the teacher."""

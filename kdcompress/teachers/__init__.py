@@ -18,9 +18,9 @@ from kdcompress.teachers._base import (
     are_probabilities,
     check_output_count,
 )
-from kdcompress.teachers._check import agreement, check_before, complain, judge_answers
-from kdcompress.teachers._ensemble import EnsembleRows, JoinedRows, combine
-from kdcompress.teachers._targets import LOGITS, TARGETS, Targets, label, labelled, target_key
+from kdcompress.teachers._check import assess_logits, check_on_samples, label_agreement, make_teacher_error
+from kdcompress.teachers._ensemble import ConcatenatedTargets, EnsembleTargets, combine_logits
+from kdcompress.teachers._targets import LOGITS, TARGETS, Targets, compute_targets, has_cached_targets, target_key
 
 
 def open_teacher(path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> Teacher:
@@ -43,22 +43,22 @@ __all__ = [
     "LOGITS",
     "N_INSPECTED",
     "TARGETS",
-    "EnsembleRows",
+    "ConcatenatedTargets",
+    "EnsembleTargets",
     "InputAdapter",
-    "JoinedRows",
     "OutputSpec",
     "TargetRows",
     "Targets",
     "Teacher",
-    "agreement",
     "are_probabilities",
-    "check_before",
+    "assess_logits",
+    "check_on_samples",
     "check_output_count",
-    "combine",
-    "complain",
-    "judge_answers",
-    "label",
-    "labelled",
+    "combine_logits",
+    "compute_targets",
+    "has_cached_targets",
+    "label_agreement",
+    "make_teacher_error",
     "open_teacher",
     "target_key",
     "teacher_of_model",

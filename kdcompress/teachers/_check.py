@@ -13,7 +13,7 @@ from kdcompress.errors import TargetsError
 from kdcompress.metrics.ranking import auc
 from kdcompress.metrics.softmax import cross_entropy
 from kdcompress.teachers._base import TargetRows, Teacher
-from kdcompress.teachers._usual import usual_answers
+from kdcompress.teachers._common_preprocessing import predict_with_common_preprocessing
 
 Logits = NDArray[np.float32]
 # Makes class logits of a teacher's outputs
@@ -27,7 +27,7 @@ _BLOCK = 65536  # rows of targets that are read at once
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Assessment:
     """How often a teacher is right on n images, in the mean over classes, and by chance; and its order of classes.
 
     `auc` is how well it ranks two classes: one that has not found the line between them yet may well know them. `order`
@@ -75,7 +75,7 @@ class Verdict:
 class _Trial:
     """How a teacher does on the images that it is tried on."""
 
-    verdict: Verdict
+    verdict: Assessment
     gap: float
     cross_entropy: float
 
@@ -90,7 +90,7 @@ class _Trial:
         return self.verdict.above(_LITTLE, ordered=True) and not self.saturated
 
 
-def judge(confusion: NDArray[np.int64], ranking: float | None = None) -> Verdict:
+def assess_confusion(confusion: NDArray[np.int64], ranking: float | None = None) -> Assessment:
     """The verdict on a confusion matrix (label, answer) of counts; the mean is over classes that have images.
 
     `ranking` is the AUC of two classes.
@@ -106,20 +106,20 @@ def judge(confusion: NDArray[np.int64], ranking: float | None = None) -> Verdict
     plain = len(moved) > 0 and all(shares[c, best[c]] > 0.5 and counts[c] >= _SURE for c in moved)
     order = tuple(int(place) for place in best) if plain else None
     ordered = float(shares[np.arange(len(best)), best][there].mean()) if plain else right
-    return Verdict(int(counts.sum()), right, 1 / len(confusion), order, ordered, ranking)
+    return Assessment(int(counts.sum()), right, 1 / len(confusion), order, ordered, ranking)
 
 
-def judge_answers(logits: Logits, labels: NDArray[np.int64], classes: int) -> Verdict:
+def assess_logits(logits: Logits, labels: NDArray[np.int64], classes: int) -> Assessment:
     """The verdict on class logits (n, classes)."""
-    return judge(confusion_of(logits, labels, classes), auc(logits, labels) if classes == 2 else None)
+    return assess_confusion(confusion_of(logits, labels, classes), auc(logits, labels) if classes == 2 else None)
 
 
-def check_before(teacher: Teacher, train: Samples, classes: Sequence[str], read: Read) -> str | None:
+def check_on_samples(teacher: Teacher, train: Samples, classes: Sequence[str], read: Read) -> str | None:
     """Try a teacher on some labelled images before it labels all; returns a warning, or None.
 
     Most networks of rectifiers hardly mind a wrong scale of pixels: they answer rightly, but as certainties, and teach
     little. So answers are looked at for softness too, and a teacher that gets unscaled pixels is tried with what is
-    usual. `read` makes class logits of its outputs. Errors: TargetsError, see `complain`.
+    usual. `read` makes class logits of its outputs. Errors: TargetsError, see `make_teacher_error`.
     """
     probe = train.take(_probe(train.labels, _OF_ALL))
     logits = read(teacher.predict(probe))
@@ -128,7 +128,7 @@ def check_before(teacher: Teacher, train: Samples, classes: Sequence[str], read:
     now = _tried(logits, probe.labels, len(classes))
     if not now.verdict.sound:
         proposal = None if now.verdict.order else _proposal(teacher, probe, classes, read)
-        raise complain(teacher, now.verdict, classes, proposal)
+        raise make_teacher_error(teacher, now.verdict, classes, proposal)
     in_doubt = now.verdict.weak or now.saturated
     if not in_doubt and teacher.adapter.section.scale != 1:
         return None
@@ -138,7 +138,9 @@ def check_before(teacher: Teacher, train: Samples, classes: Sequence[str], read:
     return _doubt(teacher, now, classes, found if better else None)
 
 
-def agreement(targets: TargetRows, train: Samples, classes: Sequence[str], read: Read) -> tuple[float, Verdict]:
+def label_agreement(
+    targets: TargetRows, train: Samples, classes: Sequence[str], read: Read
+) -> tuple[float, Assessment]:
     """The fraction of the training labels that targets agree with, and the verdict on them."""
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     of_two = []
@@ -149,11 +151,11 @@ def agreement(targets: TargetRows, train: Samples, classes: Sequence[str], read:
         if len(classes) == 2:
             of_two.append(logits)
     ranking = auc(np.concatenate(of_two), train.labels) if of_two else None
-    return float(np.trace(confusion) / confusion.sum()), judge(confusion, ranking)
+    return float(np.trace(confusion) / confusion.sum()), assess_confusion(confusion, ranking)
 
 
-def complain(
-    teacher: Teacher, verdict: Verdict, classes: Sequence[str], proposal: tuple[str, _Trial] | None
+def make_teacher_error(
+    teacher: Teacher, verdict: Assessment, classes: Sequence[str], proposal: tuple[str, _Trial] | None
 ) -> TargetsError:
     """What is wrong with a teacher, what is likely the reason, and what to set."""
     said = (
@@ -220,7 +222,7 @@ def _classes(teacher: Teacher, order: tuple[int, ...], classes: Sequence[str]) -
 def _proposal(teacher: Teacher, probe: Samples, classes: Sequence[str], read: Read) -> tuple[str, _Trial] | None:
     """The usual preprocessing that suits the teacher best, if one does: right, soft, and the likeliest labels."""
     found: list[tuple[str, _Trial]] = []
-    for said, outputs in usual_answers(teacher, probe):
+    for said, outputs in predict_with_common_preprocessing(teacher, probe):
         trial = _tried(read(outputs), probe.labels, len(classes))
         if trial.worth_proposing:
             found.append((said, trial))
@@ -228,7 +230,7 @@ def _proposal(teacher: Teacher, probe: Samples, classes: Sequence[str], read: Re
 
 
 def _tried(logits: Logits, labels: NDArray[np.int64], classes: int) -> _Trial:
-    verdict = judge_answers(logits, labels, classes)
+    verdict = assess_logits(logits, labels, classes)
     first_two = np.sort(logits, axis=-1)[:, -2:]
     gap = float(np.median(first_two[:, 1] - first_two[:, 0]))
     places = labels if verdict.order is None else np.array(verdict.order)[labels]

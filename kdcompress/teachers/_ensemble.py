@@ -14,7 +14,9 @@ from kdcompress.teachers._base import RowIndex, TargetRows
 Combine = Literal["probabilities", "logits"]
 
 
-def combine(logits: Sequence[NDArray[np.float32]], weights: Sequence[float], how: Combine) -> NDArray[np.float32]:
+def combine_logits(
+    logits: Sequence[NDArray[np.float32]], weights: Sequence[float], how: Combine
+) -> NDArray[np.float32]:
     """The logits (n, classes) of an ensemble, from those of its members and their weights (which need not sum to 1).
 
     `probabilities`: log sum_k w_k softmax(z_k), the log of the mean of the members' probabilities; `logits`:
@@ -30,7 +32,7 @@ def combine(logits: Sequence[NDArray[np.float32]], weights: Sequence[float], how
     return np.asarray(highest + np.log(np.exp(log_p - highest).sum(axis=0)), np.float32)
 
 
-class EnsembleRows:
+class EnsembleTargets:
     """The targets of an ensemble, combined from its members' when they are asked for."""
 
     def __init__(self, members: Sequence[TargetRows], weights: Sequence[float], how: Combine) -> None:
@@ -38,10 +40,10 @@ class EnsembleRows:
         self.shape: tuple[int, ...] = members[0].shape
 
     def __getitem__(self, place: RowIndex) -> NDArray[np.float32]:
-        return combine([np.asarray(one[place]) for one in self._members], self._weights, self._how)
+        return combine_logits([np.asarray(one[place]) for one in self._members], self._weights, self._how)
 
 
-class JoinedRows:
+class ConcatenatedTargets:
     """The targets of one set of samples, and behind them those of another."""
 
     def __init__(self, first: TargetRows, second: TargetRows) -> None:

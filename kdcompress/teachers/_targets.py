@@ -1,6 +1,6 @@
 """The target cache: a teacher's outputs for every sample and view, computed once and kept on disk.
 
-An entry is a folder named by its key (who labelled, what was labelled, which views) that holds `logits.npy`, shape
+An entry is a folder named by its key (the teacher, the samples, the views) that holds `logits.npy`, shape
 (samples, views, classes), and `meta.json`, written last. Row i belongs to sample i of the split, whatever the order of
 training. While labelling, rows are appended to a part file, so that a killed run goes on behind its last whole batch.
 """
@@ -64,7 +64,7 @@ def target_key(teacher: Teacher, split_fingerprint: str, views: ViewsSection) ->
     return {"schema": SCHEMA, **teacher.identity, "split": split_fingerprint, "views": views.identity}
 
 
-def label(
+def compute_targets(
     teacher: Teacher, samples: Samples, split_fingerprint: str, views: ViewsSection, progress: Progress
 ) -> Targets:
     """The teacher's logits for all views of `samples`, from the cache or computed now.
@@ -85,7 +85,7 @@ def label(
     return Targets({LOGITS: logits}, cached, time.perf_counter() - start, name)
 
 
-def labelled(key: dict[str, Any]) -> bool:
+def has_cached_targets(key: dict[str, Any]) -> bool:
     """Whether the cache has an entry of that key (which may still prove damaged when it is opened)."""
     return (cache_dir("targets") / json_digest(key) / "meta.json").is_file()
 

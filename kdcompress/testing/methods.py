@@ -87,7 +87,7 @@ def check_training(method: Method) -> None:
     from kdcompress.models import Forward, load_saved_model
     from kdcompress.progress import Progress
     from kdcompress.training.feed import Feed
-    from kdcompress.training.fitting import Phase, finalise, run_phase
+    from kdcompress.training.fitting import Phase, finalise, train_phase
 
     bound = method.bind(CLASSES)
     head, n = bound.head(CLASSES), 4 * _BATCH
@@ -102,7 +102,7 @@ def check_training(method: Method) -> None:
     with temporary_folder() as folder:
         training = TrainingSection(epochs=2, batch_size=_BATCH)
         phase = Phase("student", "contract", bound, training, folder / "checkpoint.npz")
-        state = run_phase(phase, student, feed, samples, Progress(), lambda rows: None)
+        state = train_phase(phase, student, feed, samples, Progress(), lambda rows: None)
         assert len(state.rows) == training.epochs
         assert any(not np.array_equal(*pair) for pair in zip(before, student.get_weights(), strict=True))
         final = finalise(student, bound, _SHAPE)

@@ -20,7 +20,7 @@ from kdcompress.metrics.ranking import auc
 from kdcompress.metrics.softmax import cross_entropy
 from kdcompress.models._inference import forget_custom_gradients
 from kdcompress.progress import Progress
-from kdcompress.training.checkpoints import Row, TrainingState, values_of
+from kdcompress.training.checkpoints import Row, TrainingState, get_values
 
 Logs = dict[str, Any] | None
 
@@ -58,7 +58,7 @@ class StopOnDivergence(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
-class Judge:
+class Validator:
     """How a model does on validation: its class logits there, the labels, and what the best epoch is chosen by."""
 
     answer: Callable[[], NDArray[np.float32]]
@@ -79,13 +79,13 @@ class Judge:
         return max(rows, key=lambda row: (row.get(f"val_{self.choose_by}", 0.0), -row["val_loss"]))
 
 
-class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
+class EndOfEpoch(keras.callbacks.Callback):  # type: ignore[misc]
     """After each epoch: validate, keep the best weights, write the checkpoint, tell the listener."""
 
     def __init__(
         self,
         student: Any,
-        judge: Judge,
+        validator: Validator,
         state: TrainingState,
         path: Path,
         progress: Progress,
@@ -94,7 +94,7 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
         on_row: Callable[[list[Row]], None],
     ) -> None:
         super().__init__()
-        self.student, self.judge, self.state, self.path = student, judge, state, path
+        self.student, self.validator, self.state, self.path = student, validator, state, path
         self.progress, self.phase, self.epochs, self.on_row = progress, phase, epochs, on_row
         self.started = 0.0
 
@@ -111,16 +111,16 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Close the epoch."""
-        row: Row = {"epoch": epoch + 1, **_parts(logs or {}), **self.judge.figures()}
+        row: Row = {"epoch": epoch + 1, **_parts(logs or {}), **self.validator.figures()}
         row["seconds"] = round(time.perf_counter() - self.started, 3)
         state = self.state
         state.epoch = epoch + 1
         state.rows = [*state.rows, row]
-        if self.judge.best(state.rows) is row:
+        if self.validator.best(state.rows) is row:
             state.best_epoch = epoch + 1
-            state.best = values_of(self.student.variables)
-        state.variables = values_of(self.student.variables)
-        state.optimizer = values_of(self.model.optimizer.variables)
+            state.best = get_values(self.student.variables)
+        state.variables = get_values(self.student.variables)
+        state.optimizer = get_values(self.model.optimizer.variables)
         state.save(self.path)
         self.on_row(state.rows)
         self.progress.epoch(self.phase, epoch + 1, self.epochs, row)

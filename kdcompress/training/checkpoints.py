@@ -75,12 +75,12 @@ class TrainingState:
         return cls(facts.key, facts.epoch, best_epoch=facts.best_epoch, rows=facts.rows, **groups)
 
 
-def values_of(variables: list[Any]) -> Arrays:
+def get_values(variables: list[Any]) -> Arrays:
     """The present values of Keras variables."""
     return [np.asarray(variable.numpy()) for variable in variables]
 
 
-def assign(variables: list[Any], values: Arrays) -> None:
+def set_values(variables: list[Any], values: Arrays) -> None:
     """Put `values` into Keras variables; RunError if their number or shapes differ."""
     if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
         raise RunError("the model is not the one that the run began with; --fresh starts the run anew")

@@ -87,7 +87,7 @@ def compute_features(
         return Features(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
-def forget_features(folder: Path) -> None:
+def delete_features(folder: Path) -> None:
     """Delete a folder of features, when nobody is writing there; those who read go on reading."""
     with _locked(folder):
         if not FEATURES.delete(folder):

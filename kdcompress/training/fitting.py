@@ -17,14 +17,14 @@ from kdcompress.errors import ModelError
 from kdcompress.methods import Method
 from kdcompress.models import Forward
 from kdcompress.progress import Progress
-from kdcompress.training.checkpoints import Row, TrainingState, assign
+from kdcompress.training.checkpoints import Row, TrainingState, set_values
 from kdcompress.training.features import FrozenLayers, compute_features
 from kdcompress.training.feed import Feed
 from kdcompress.training.packing import Packing
-from kdcompress.training.stages import ALL, cut, first_trained, only_training
+from kdcompress.training.stages import ALL, first_trainable_layer, freeze_layers, split_model
 from kdcompress.training.weights import LossWeights
 
-FEATURES = "features"  # a folder beside the checkpoint
+FEATURES_FOLDER = "features"  # a folder beside the checkpoint
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def use_determinism() -> bool:
     return True
 
 
-def supervise(
+def compile_student(
     student: Any,
     method: Method,
     learning_rate: float,
@@ -123,7 +123,7 @@ def finalise(model: Any, method: Method, input_shape: tuple[int, ...]) -> Any:
     return keras.Model(image, method.class_logits(model(image)), name=model.name)
 
 
-def run_phase(
+def train_phase(
     phase: Phase,
     model: Any,
     feed: Feed,
@@ -139,16 +139,16 @@ def run_phase(
     check_stages(model, phase.training, _training_key(phase))
     state = TrainingState.load(phase.checkpoint, phase.key) or TrainingState(phase.key)
     if state.epoch:
-        assign(model.variables, state.variables)
+        set_values(model.variables, state.variables)
         on_rows(state.rows)
         progress.note(f"{phase.name}: going on after epoch {state.epoch} of {epochs}")
     for stage in phase.training.plan:
         if state.epoch < stage.end:
             if phase.training.stages:
                 progress.note(f"{phase.name}: {_told(stage)}")
-            with only_training(model, stage.trainable):
+            with freeze_layers(model, stage.trainable):
                 _run_stage(phase, stage, _learner(phase, stage, model, feed, val, progress), state, progress, on_rows)
-    assign(model.variables, state.best)
+    set_values(model.variables, state.best)
     return state
 
 
@@ -163,7 +163,7 @@ def check_stages(model: Any, training: TrainingSection, key: str) -> None:
     """ModelError for a stage of a layer that the model has not, before any stage is trained; `key` is the recipe's."""
     for number, stage in enumerate(training.plan):
         try:
-            first_trained(model, stage.trainable)
+            first_trainable_layer(model, stage.trainable)
         except ModelError as exc:
             raise ModelError(f"{key}.stages.{number}.trainable: {exc}") from exc
 
@@ -184,13 +184,13 @@ def _learner(phase: Phase, stage: Stage, model: Any, feed: Feed, val: Samples, p
     whole = _Learner(model, model, feed, val.images, val.labels)
     if stage.trainable == ALL:
         return whole
-    parts = cut(model, stage.trainable, feed.samples.images[:2])
+    parts = split_model(model, stage.trainable, feed.samples.images[:2])
     if parts is None:
         progress.note(
             f"{phase.name}: frozen layers run in every epoch: more than one tensor leaves them, or they are random"
         )
         return whole
-    name, folder = f"{phase.name} {stage.trainable}", phase.features or phase.checkpoint.parent / FEATURES
+    name, folder = f"{phase.name} {stage.trainable}", phase.features or phase.checkpoint.parent / FEATURES_FOLDER
     frozen = FrozenLayers(parts.frozen)
     features = compute_features(frozen, feed.samples, feed.views, folder, name, progress)
     val_features = compute_features(frozen, val, ViewsSection(), folder, f"{name}, validation", progress)
@@ -210,20 +210,20 @@ def _run_stage(
     """Train what learns in one stage up to its end, with an optimizer of its own."""
     import keras
 
-    from kdcompress.training.callbacks import EpochEnd, Judge, StopOnDivergence
+    from kdcompress.training.callbacks import EndOfEpoch, StopOnDivergence, Validator
 
     feed, shape, steps = learner.feed, learner.feed.input_shape, learner.feed.steps_per_epoch
     weights = LossWeights(phase.method, phase.training.all_epochs)
-    supervised = supervise(learner.part, phase.method, stage.learning_rate, feed, weights)
+    supervised = compile_student(learner.part, phase.method, stage.learning_rate, feed, weights)
     if not supervised.trainable_variables:
         raise ModelError(f"{phase.name}: nothing learns in stage {stage.trainable!r}, all its layers came frozen")
     supervised.optimizer.build(supervised.trainable_variables)
     if state.epoch > stage.begin:
-        assign(supervised.optimizer.variables, state.optimizer)
+        set_values(supervised.optimizer.variables, state.optimizer)
     epochs = phase.training.all_epochs
     progress.begin(phase.name, epochs * steps, state.epoch * steps)
     forward = Forward(finalise(learner.part, phase.method, shape))
-    judge = Judge(lambda: forward(learner.val), learner.labels, phase.training.choose_by)
+    validator = Validator(lambda: forward(learner.val), learner.labels, phase.training.choose_by)
     try:
         supervised.fit(
             feed.dataset(state.epoch, stage.end),
@@ -234,7 +234,7 @@ def _run_stage(
             callbacks=[
                 keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: weights.set_epoch(epoch)),
                 StopOnDivergence(phase.name, _rate_key(phase, stage)),
-                EpochEnd(learner.model, judge, state, phase.checkpoint, progress, phase.name, epochs, on_rows),
+                EndOfEpoch(learner.model, validator, state, phase.checkpoint, progress, phase.name, epochs, on_rows),
             ],
             verbose=0,
         )

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from kdcompress.errors import ModelError
 from kdcompress.registry import suggestion
-from kdcompress.training.checkpoints import assign, values_of
+from kdcompress.training.checkpoints import get_values, set_values
 
 ALL, HEAD = "all", "head"
 
 
 @dataclass(frozen=True)
-class Cut:
+class SplitModel:
     """A model in two, sharing its layers: `frozen` gives what `learning` starts from."""
 
     frozen: Any
@@ -26,7 +26,7 @@ class Cut:
 
 
 @contextmanager
-def only_training(model: Any, trainable: str) -> Iterator[None]:
+def freeze_layers(model: Any, trainable: str) -> Iterator[None]:
     """Freeze all of a model's layers but those that learn in a stage; afterwards they are as they were.
 
     A frozen BatchNormalization uses its moving statistics, and leaves them as they are. Errors: ModelError where there
@@ -35,7 +35,7 @@ def only_training(model: Any, trainable: str) -> Iterator[None]:
     if trainable == ALL:
         yield
         return
-    frozen = _layers(model)[: first_trained(model, trainable)]
+    frozen = _layers(model)[: first_trainable_layer(model, trainable)]
     inner = [one for layer in frozen for one in _with_inner(layer)]
     # Layers first, for each sets the flags of its variables, which may differ from it
     variables = [variable for layer in frozen for variable in layer.variables]
@@ -49,7 +49,7 @@ def only_training(model: Any, trainable: str) -> Iterator[None]:
             one.trainable = flag
 
 
-def first_trained(model: Any, trainable: str) -> int:
+def first_trainable_layer(model: Any, trainable: str) -> int:
     """The place among a model's layers of the first that learns. Errors: ModelError."""
     if trainable == ALL:
         return 0
@@ -76,7 +76,7 @@ def _head(model: Any, layers: list[Any]) -> int:
     return weighed[-1] if weighed else 0
 
 
-def cut(model: Any, trainable: str, sample: NDArray[Any]) -> Cut | None:
+def split_model(model: Any, trainable: str, sample: NDArray[Any]) -> SplitModel | None:
     """The model cut where its frozen layers end, or None if they cannot be run once and for all.
 
     That is so where more than one tensor goes over the border, or where frozen layers do otherwise in training than in
@@ -85,18 +85,18 @@ def cut(model: Any, trainable: str, sample: NDArray[Any]) -> Cut | None:
     """
     import keras
 
-    frozen_layers = _layers(model)[: first_trained(model, trainable)]
+    frozen_layers = _layers(model)[: first_trainable_layer(model, trainable)]
     border = _border(model, set(frozen_layers))
     if border is None or any(_is_random(one) for layer in frozen_layers for one in _with_inner(layer)):
         return None
     frozen = keras.Model(model.inputs[0], border)
-    state = values_of(frozen.variables)
+    state = get_values(frozen.variables)
     try:
         given = sample.astype(np.float32)
         alike = np.array_equal(np.asarray(frozen(given, training=True)), np.asarray(frozen(given, training=False)))
     finally:
-        assign(frozen.variables, state)
-    return Cut(frozen, keras.Model(border, model.outputs[0], name=model.name)) if alike else None
+        set_values(frozen.variables, state)
+    return SplitModel(frozen, keras.Model(border, model.outputs[0], name=model.name)) if alike else None
 
 
 def _is_random(layer: Any) -> bool:

@@ -9,9 +9,9 @@ from kdcompress.errors import UsageError
 from kdcompress.metrics.classification import primary_metric
 from kdcompress.metrics.subclasses import subclass_usage
 from kdcompress.models import load_saved_model
-from kdcompress.pipeline.opening import reopen_teaching
+from kdcompress.pipeline.opening import reopen_teachers
 from kdcompress.pipeline.reopening import open_model
-from kdcompress.pipeline.subclasses import read_subclasses
+from kdcompress.pipeline.subclass_outputs import read_subclass_outputs
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import read_checked
 from kdcompress.runs.folder import RunFolder
@@ -100,8 +100,8 @@ def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress
     outputs, classes = read_test_outputs(run), read_classes(run)
     measures, comparison = measure_outputs(outputs, read_validation_outputs(run), classes)
     progress.note("counting the teacher ...")
-    teaching = reopen_teaching(run, read_run_recipe(run))
-    costs = {"teacher": cost_of_teachers(teaching.teachers, teaching.names)}
+    ensemble = reopen_teachers(run, read_run_recipe(run))
+    costs = {"teacher": cost_of_teachers(ensemble.teachers, ensemble.names)}
     progress.note("counting the student ...")
     costs["student"] = _cost(run, "student", input_shape)
     dataset = run.manifest().get("dataset", {})
@@ -155,7 +155,7 @@ def _drop(result: dict[str, Any], classes: list[str]) -> tuple[str, float | None
 
 def _subclasses(run: RunFolder) -> dict[str, Any] | None:
     """Compute how teacher and student use subclasses; None for a run without subclasses."""
-    outputs = read_subclasses(run)
+    outputs = read_subclass_outputs(run)
     if outputs is None:
         return None
     assigned = {"teacher": outputs.teacher, "student": outputs.student}

@@ -17,9 +17,9 @@ from kdcompress.config.recipe import Recipe, check_files, resolve
 from kdcompress.errors import RecipeError, RunError
 from kdcompress.methods import make_method
 from kdcompress.models import load_model
-from kdcompress.pipeline.learning import Learning
-from kdcompress.pipeline.material import Material
-from kdcompress.pipeline.zoo import zoo_key
+from kdcompress.pipeline.data import RecipeData
+from kdcompress.pipeline.student import StudentFactory
+from kdcompress.pipeline.zoo import zoo_teacher_key
 from kdcompress.runs.folder import RunFolder
 
 NARROW = {"student.model": "mobilenetv2", "student.width": 0.35}
@@ -126,12 +126,12 @@ def test_members_take_over_what_their_teacher_starts_from() -> None:
 
 
 def test_a_kept_teacher_depends_on_what_is_in_the_file(own: dict[str, Any], tmp_path: Path) -> None:
-    material = Material(resolve(own), Recorder())
-    method = make_method({"name": "hinton"}).bind(material.classes)
+    data = RecipeData(resolve(own), Recorder())
+    method = make_method({"name": "hinton"}).bind(data.classes)
 
     def key(**teacher: Any) -> dict[str, Any]:
         recipe = resolve({**own, "teacher": {**own["teacher"], **teacher}}, files=False)
-        return zoo_key(recipe, recipe.teacher, material.split, method)
+        return zoo_teacher_key(recipe, recipe.teacher, data.split, method)
 
     path = Path(own["teacher"]["pretrained"])
     moved = tmp_path / "moved.weights.h5"
@@ -174,8 +174,8 @@ def test_the_user_is_told_once_for_each_model(own: dict[str, Any], tmp_path: Pat
 
 def test_student_and_baseline_start_alike(own: dict[str, Any], recorder: Recorder) -> None:
     recipe = resolve(own)
-    learning = Learning(recipe, Material(recipe, recorder))
-    method = make_method(recipe.method).bind(learning.material.classes)
-    one, other = (learning.student(method).get_weights() for _ in range(2))
+    students = StudentFactory(recipe, RecipeData(recipe, recorder))
+    method = make_method(recipe.method).bind(students.data.classes)
+    one, other = (students.build(method).get_weights() for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
     assert len([note for note in recorder.notes if note.startswith("student")]) == 1

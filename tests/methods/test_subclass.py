@@ -241,13 +241,13 @@ def test_unequal_classes_without_labels_are_read_alike() -> None:
 
 
 def test_an_image_s_subclass_is_one_of_its_class() -> None:
-    from kdcompress.pipeline.subclasses import assign
+    from kdcompress.pipeline.subclass_outputs import assign_subclasses
 
     z = np.array([[1.0, 1.0, 1.5, -9.0], [5.0, 0.0, 1.0, 2.0]], np.float32)
     # Two of 1.0 are together likelier than one of 1.5
     assert np.asarray(class_logits(z, (2, 2))).argmax(-1).tolist() == [0, 0]
-    assert assign(z, np.array([0, 0]), (2, 2)).tolist() == [0, 0]
-    assert assign(z, np.array([1, 1]), (2, 2)).tolist() == [2, 3]
+    assert assign_subclasses(z, np.array([0, 0]), (2, 2)).tolist() == [0, 0]
+    assert assign_subclasses(z, np.array([1, 1]), (2, 2)).tolist() == [2, 3]
 
 
 def test_use_of_subclasses_by_hand() -> None:

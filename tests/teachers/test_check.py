@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kdcompress.teachers import agreement, judge_answers
+from kdcompress.teachers import assess_logits, label_agreement
 
 
 def shifted(by: float, n: int = 40) -> tuple[np.ndarray, np.ndarray]:
@@ -16,23 +16,23 @@ def shifted(by: float, n: int = 40) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_teacher_that_ranks_two_classes_knows_them_wherever_it_draws_the_line() -> None:
     logits, labels = shifted(3.0)
-    verdict = judge_answers(logits, labels, 2)
+    verdict = assess_logits(logits, labels, 2)
     assert (verdict.right, verdict.auc) == (0.5, 1.0)
     assert verdict.knows and verdict.sound and verdict.weak
     assert verdict.shown == "50.0 % (mean over classes; its AUC is 100.0 %)"
-    agree, same = agreement(logits[:, None], _samples(labels), ["a", "b"], lambda outputs: outputs)
+    agree, same = label_agreement(logits[:, None], _samples(labels), ["a", "b"], lambda outputs: outputs)
     assert (agree, same) == (0.5, verdict)
 
 
 def test_one_that_ranks_them_by_chance_does_not() -> None:
     logits, labels = shifted(3.0, 2000)
-    verdict = judge_answers(logits[np.random.default_rng(0).permutation(2000)], labels, 2)
+    verdict = assess_logits(logits[np.random.default_rng(0).permutation(2000)], labels, 2)
     assert verdict.auc == pytest.approx(0.5, abs=0.05) and not verdict.knows
 
 
 def test_more_classes_are_judged_by_answers_alone() -> None:
     logits = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
-    verdict = judge_answers(logits, np.array([0, 1, 2, 1]), 3)
+    verdict = assess_logits(logits, np.array([0, 1, 2, 1]), 3)
     assert verdict.auc is None
     assert verdict.shown == "83.3 % (mean over classes)"
 

@@ -163,19 +163,19 @@ def test_a_quantized_teacher_that_ends_in_softmax_is_noticed(network: Any, digit
 
 
 def test_an_ensemble_is_the_mean_by_hand() -> None:
-    from kdcompress.teachers import EnsembleRows, combine
+    from kdcompress.teachers import EnsembleTargets, combine_logits
 
     p, q = np.array([[0.7, 0.2, 0.1]]), np.array([[0.1, 0.8, 0.1]])
     logits = [np.log(p).astype(np.float32) + 5, np.log(q).astype(np.float32) - 3]
     mean = (3 * p + q) / 4
-    assert np.exp(combine(logits, [3, 1], "probabilities")) == pytest.approx(mean, abs=1e-6)
+    assert np.exp(combine_logits(logits, [3, 1], "probabilities")) == pytest.approx(mean, abs=1e-6)
     geometric = p**0.75 * q**0.25
-    by_logits = np.exp(combine(logits, [3, 1], "logits"))
+    by_logits = np.exp(combine_logits(logits, [3, 1], "logits"))
     assert by_logits / by_logits.sum() == pytest.approx(geometric / geometric.sum(), abs=1e-6)
-    rows = EnsembleRows([one[:, None] for one in logits], [3, 1], "probabilities")
+    rows = EnsembleTargets([one[:, None] for one in logits], [3, 1], "probabilities")
     assert np.exp(rows[np.array([0]), np.array([0])]) == pytest.approx(mean, abs=1e-6)
     far = [np.array([[2000.0, 0.0]], np.float32), np.array([[0.0, 2000.0]], np.float32)]
-    assert combine(far, [1, 1], "probabilities") == pytest.approx(np.log([[0.5, 0.5]]), abs=1e-5)
+    assert combine_logits(far, [1, 1], "probabilities") == pytest.approx(np.log([[0.5, 0.5]]), abs=1e-5)
 
 
 def test_what_a_run_keeps_answers_as_the_original(

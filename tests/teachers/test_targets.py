@@ -19,7 +19,7 @@ from kdcompress.errors import TargetsError
 from kdcompress.formats.keras.teacher import KerasTeacher
 from kdcompress.models import model_digest, seed_everything
 from kdcompress.progress import Progress
-from kdcompress.teachers import InputAdapter, Targets, label
+from kdcompress.teachers import InputAdapter, Targets, compute_targets
 
 ONE = ViewsSection()
 FIT = InputAdapter((28, 28, 1), PreprocessingSection())
@@ -37,7 +37,7 @@ def entry(targets: Targets) -> Path:
 
 def test_row_i_view_k_is_the_teacher_s_answer_to_that_image(small: Samples) -> None:
     teacher = make_teacher()
-    targets = label(teacher, small, "split", THREE, Progress())
+    targets = compute_targets(teacher, small, "split", THREE, Progress())
     assert targets.logits.shape == (300, 3, 10)
     assert isinstance(targets.logits, np.memmap)
     table = view_transforms(THREE, small.ids, 28, 28)
@@ -48,28 +48,28 @@ def test_row_i_view_k_is_the_teacher_s_answer_to_that_image(small: Samples) -> N
 
 
 def test_computed_once(small: Samples) -> None:
-    first = label(make_teacher(), small, "split", ONE, Progress())
-    second = label(make_teacher(), small, "split", ONE, Progress())
+    first = compute_targets(make_teacher(), small, "split", ONE, Progress())
+    second = compute_targets(make_teacher(), small, "split", ONE, Progress())
     assert (first.cached, second.cached) == (False, True)
     assert np.array_equal(first.logits, second.logits)
 
 
 def test_another_teacher_split_or_view_is_another_entry(small: Samples) -> None:
     keys = {
-        label(make_teacher(), small, "split", ONE, Progress()).key,
-        label(make_teacher(seed=1), small, "split", ONE, Progress()).key,
-        label(make_teacher(), small, "other", ONE, Progress()).key,
-        label(make_teacher(), small, "split", THREE, Progress()).key,
-        label(make_teacher(), small, "split", ViewsSection(count=3, shift_px=1), Progress()).key,
+        compute_targets(make_teacher(), small, "split", ONE, Progress()).key,
+        compute_targets(make_teacher(seed=1), small, "split", ONE, Progress()).key,
+        compute_targets(make_teacher(), small, "other", ONE, Progress()).key,
+        compute_targets(make_teacher(), small, "split", THREE, Progress()).key,
+        compute_targets(make_teacher(), small, "split", ViewsSection(count=3, shift_px=1), Progress()).key,
     }
     assert len(keys) == 5
-    same = label(make_teacher(), small, "split", ViewsSection(count=1, shift_px=1), Progress())
+    same = compute_targets(make_teacher(), small, "split", ViewsSection(count=1, shift_px=1), Progress())
     assert same.cached  # with one view, how others would be drawn does not matter
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "meta", "other ids"])
 def test_a_mismatch_is_refused_and_labelled_anew(small: Samples, recorder: Recorder, damage: str) -> None:
-    good = label(make_teacher(), small, "split", ONE, Progress())
+    good = compute_targets(make_teacher(), small, "split", ONE, Progress())
     logits, samples = np.array(good.logits), small
     path = entry(good) / "logits.npy"
     content = bytearray(path.read_bytes())
@@ -85,7 +85,7 @@ def test_a_mismatch_is_refused_and_labelled_anew(small: Samples, recorder: Recor
     else:
         order = np.arange(300)[::-1]
         samples, logits = small.take(order), logits[order]
-    again = label(make_teacher(), samples, "split", ONE, recorder)
+    again = compute_targets(make_teacher(), samples, "split", ONE, recorder)
     assert not again.cached
     assert "refused, labelling anew" in recorder.warnings[0]
     assert again.logits == pytest.approx(logits, abs=1e-4)
@@ -93,11 +93,11 @@ def test_a_mismatch_is_refused_and_labelled_anew(small: Samples, recorder: Recor
 
 def test_a_teacher_of_the_same_digest_that_answers_otherwise_is_refused(small: Samples, recorder: Recorder) -> None:
     """What a subclassed model's call() does is in no configuration."""
-    label(make_teacher(), small, "split", ONE, Progress())
+    compute_targets(make_teacher(), small, "split", ONE, Progress())
     changed = make_teacher()
     raw_outputs = changed.raw_outputs
     changed.raw_outputs = lambda images: raw_outputs(images) * 2  # type: ignore[method-assign]
-    again = label(changed, small, "split", ONE, recorder)
+    again = compute_targets(changed, small, "split", ONE, recorder)
     assert not again.cached
     assert "refused, labelling anew" in recorder.warnings[0]
     assert again.logits[:, 0] == pytest.approx(changed.logits(small.images), abs=1e-4)
@@ -106,14 +106,14 @@ def test_a_teacher_of_the_same_digest_that_answers_otherwise_is_refused(small: S
 def test_the_teacher_is_not_changed_by_being_asked(small: Samples) -> None:
     teacher = make_teacher()
     before = [np.array(v) for v in teacher.model.get_weights()]
-    label(teacher, small, "split", THREE, Progress())
+    compute_targets(teacher, small, "split", THREE, Progress())
     assert all(np.array_equal(a, b) for a, b in zip(before, teacher.model.get_weights(), strict=True))
     assert model_digest(teacher.model) == teacher.digest
 
 
 def test_nan_names_the_sample_and_leaves_nothing(small: Samples) -> None:
     with pytest.raises(TargetsError, match=f"for sample {small.ids[0]} \\(view 0\\) are not finite"):
-        label(make_teacher("nan"), small, "split", ONE, Progress())
+        compute_targets(make_teacher("nan"), small, "split", ONE, Progress())
     assert not [path for path in cache_dir("targets").iterdir() if path.is_dir()]
 
 
@@ -128,13 +128,13 @@ def test_one_bad_sample_among_many_is_named(small: Samples) -> None:
 
     teacher.raw_outputs = raw  # type: ignore[method-assign]
     with pytest.raises(TargetsError, match=f"sample {small.ids[270]} "):
-        label(teacher, small, "split", ONE, Progress())
+        compute_targets(teacher, small, "split", ONE, Progress())
 
 
 def test_probabilities_are_noticed_and_their_logarithm_taken(small: Samples) -> None:
     teacher = make_teacher("softmax")
     assert teacher.detect_probabilities(small.images)
-    targets = label(teacher, small, "split", ONE, Progress())
+    targets = compute_targets(teacher, small, "split", ONE, Progress())
     probabilities = np.asarray(teacher.model(small.images.astype(np.float32)))
     assert np.exp(targets.logits[:, 0]) == pytest.approx(probabilities, abs=1e-5)
     assert not make_teacher("plain").detect_probabilities(small.images)
@@ -147,7 +147,7 @@ LABEL = """
     from kdcompress.models import seed_everything
     from kdcompress.progress import Progress
     from kdcompress.config.sections import PreprocessingSection, ViewsSection
-    from kdcompress.teachers import InputAdapter, label
+    from kdcompress.teachers import InputAdapter, compute_targets
     from kdcompress.formats.keras.teacher import KerasTeacher
 
     class Killer(Progress):
@@ -158,7 +158,7 @@ LABEL = """
     part = np.load(sys.argv[1])
     seed_everything(0)
     teacher = KerasTeacher(tiny_models.teacher(), InputAdapter((28, 28, 1), PreprocessingSection()))
-    targets = label(teacher, Samples(**part), "split", ViewsSection(count=2), Killer())
+    targets = compute_targets(teacher, Samples(**part), "split", ViewsSection(count=2), Killer())
     print(targets.cached)
 """
 
@@ -184,7 +184,7 @@ def test_a_killed_labelling_leaves_no_entry_and_goes_on(tmp_path: Path, digits: 
     teacher = make_teacher()
     answer = teacher.raw_outputs
     teacher.raw_outputs = lambda images: (asked.append(len(images)), answer(images))[1]  # type: ignore[method-assign,func-returns-value]
-    targets = label(teacher, samples, "split", ViewsSection(count=2), recorder)
+    targets = compute_targets(teacher, samples, "split", ViewsSection(count=2), recorder)
     assert asked == [1, 232, 232]  # one image to learn the number of classes, then the last batch alone, both views
     whole = make_teacher().logits(samples.images)
     assert targets.logits[:, 0] == pytest.approx(whole, abs=1e-4)

@@ -16,9 +16,9 @@ from kdcompress.errors import RecipeError, RunError, TrainingError
 from kdcompress.methods import make_method
 from kdcompress.models import seed_everything
 from kdcompress.progress import Progress
-from kdcompress.training.checkpoints import TrainingState, values_of
+from kdcompress.training.checkpoints import TrainingState, get_values
 from kdcompress.training.feed import Feed
-from kdcompress.training.fitting import Phase, run_phase, supervise
+from kdcompress.training.fitting import Phase, compile_student, train_phase
 
 NONE = {"name": "none"}
 EPOCHS = 4
@@ -51,12 +51,12 @@ def train(
     feed = Feed(small, ViewsSection(), targets, batch_size=50, seed=0)
     training = TrainingSection(epochs=epochs, batch_size=50, learning_rate=learning_rate)
     phase = Phase("student", key, made, training, path / "c.npz")
-    state = run_phase(phase, model, feed, small.take(np.arange(60)), progress or Progress(), lambda rows: None)
+    state = train_phase(phase, model, feed, small.take(np.arange(60)), progress or Progress(), lambda rows: None)
     return model, state
 
 
 def same(one: Any, other: Any) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(values_of(one.weights), values_of(other.weights), strict=True))
+    return all(np.array_equal(a, b) for a, b in zip(get_values(one.weights), get_values(other.weights), strict=True))
 
 
 def test_the_loss_is_the_weighted_sum_of_its_named_parts(small: Samples, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_step_is_the_step_of_a_loop_written_by_hand(small: Samples) -> None:
     targets = fake_targets(len(small))[:, 0]
     method = make_method(hinton(temperature=3.0, alpha=0.4))
     feed = Feed(small, ViewsSection(), {"logits": fake_targets(len(small))}, batch_size=50, seed=0)
-    supervised = supervise(ours, method, 1e-2, feed)
+    supervised = compile_student(ours, method, 1e-2, feed)
     images = small.images[:50].astype(np.float32)
     supervised.train_on_batch(images, {"label": small.labels[:50], "targets": targets[:50]})
 
@@ -197,7 +197,7 @@ def test_an_image_without_label_has_the_teacher_s_answer_alone(small: Samples) -
     image, truth, weights = next(iter(feed.dataset(0, 1)))
     (index, _), *_ = feed.order(0)
     student = tiny_models.plain()
-    supervised = supervise(student, method, 1e-3, feed)
+    supervised = compile_student(student, method, 1e-3, feed)
     found = supervised.test_on_batch(image, truth, weights, return_dict=True)
 
     z = np.asarray(student(samples.images[index].astype(np.float32)), np.float64)
@@ -222,7 +222,7 @@ def test_soft_labels_and_class_weights_are_in_the_loss_as_worked_out_by_hand(sma
     seed_everything(0)
     model = tiny_models.plain()
     z = np.asarray(model(small.images.astype(np.float32)), np.float64)
-    supervised = supervise(model, make_method(hinton(temperature=2.0, alpha=0.4)), 0.0, feed)
+    supervised = compile_student(model, make_method(hinton(temperature=2.0, alpha=0.4)), 0.0, feed)
     images, truth, weights = next(feed.dataset(0, 1).as_numpy_iterator())
     got = supervised.evaluate(images, truth, sample_weight=weights, batch_size=len(small), return_dict=True, verbose=0)
 
@@ -238,7 +238,7 @@ def test_soft_labels_and_class_weights_are_in_the_loss_as_worked_out_by_hand(sma
 
 
 def test_the_epoch_is_chosen_by_what_was_asked(small: Samples, tmp_path: Path) -> None:
-    from kdcompress.training.callbacks import Judge
+    from kdcompress.training.callbacks import Validator
 
     rows = [
         {"val_accuracy": 0.9, "val_auc": 0.8, "val_loss": 0.5},
@@ -246,7 +246,7 @@ def test_the_epoch_is_chosen_by_what_was_asked(small: Samples, tmp_path: Path) -
         {"val_accuracy": 0.8, "val_auc": 0.9, "val_loss": 0.4},
         {"val_accuracy": 0.6, "val_auc": 0.7, "val_loss": 0.3},
     ]
-    best = {by: Judge(lambda: np.zeros((1, 2), np.float32), small.labels, by).best(rows) for by in
+    best = {by: Validator(lambda: np.zeros((1, 2), np.float32), small.labels, by).best(rows) for by in
             ("accuracy", "auc", "loss")}  # fmt: skip
     assert [rows.index(best[by]) for by in ("accuracy", "auc", "loss")] == [0, 2, 3]
 

@@ -19,7 +19,7 @@ from kdcompress.methods import Method
 from kdcompress.models import seed_everything
 from kdcompress.progress import Progress
 from kdcompress.training.feed import Feed
-from kdcompress.training.fitting import Phase, run_phase
+from kdcompress.training.fitting import Phase, train_phase
 from kdcompress.training.packing import Packing
 
 EMBEDDING = (2, 3)
@@ -77,7 +77,7 @@ def test_a_loss_gets_named_targets_and_labels(small: Samples, tmp_path: Path) ->
     feed = Feed(small, ViewsSection(), targets, batch_size=n, seed=0, labels_with_targets=True)
     phase = Phase("student", "k", Named(), TrainingSection(epochs=1, batch_size=n), tmp_path / "checkpoint.npz")
     seed_everything(0)
-    state = run_phase(phase, tiny_models.plain(), feed, small, Progress(), lambda rows: None)
+    state = train_phase(phase, tiny_models.plain(), feed, small, Progress(), lambda rows: None)
     picked = targets["logits"][np.arange(n), 0, small.labels]
     by_hand = picked + 100 * targets["embedding"].sum(axis=(1, 2, 3))
     assert state.rows[0]["targets_loss"] == pytest.approx(by_hand.mean(), rel=1e-5)
@@ -96,9 +96,9 @@ def test_a_weight_may_change_from_epoch_to_epoch_and_the_training_goes_on_with_i
             phase = Phase("student", "k", Ramp(), TrainingSection(epochs=6, batch_size=50), tmp_path / folder / "c.npz")
             if stop < 6:
                 with pytest.raises(KeyboardInterrupt):
-                    run_phase(phase, model, feed, small, Progress(), _stop_at(stop))
+                    train_phase(phase, model, feed, small, Progress(), _stop_at(stop))
             else:
-                state = run_phase(phase, model, feed, small, Progress(), lambda rows: None)
+                state = train_phase(phase, model, feed, small, Progress(), lambda rows: None)
         return state.rows, [np.asarray(value) for value in model.get_weights()]
 
     rows, weights = trained("whole", 6)

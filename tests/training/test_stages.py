@@ -17,10 +17,10 @@ from kdcompress.methods import make_method
 from kdcompress.models import seed_everything
 from kdcompress.progress import Progress
 from kdcompress.training import features, fitting
-from kdcompress.training.checkpoints import TrainingState, values_of
+from kdcompress.training.checkpoints import TrainingState, get_values
 from kdcompress.training.feed import Feed
-from kdcompress.training.fitting import FEATURES, Phase, run_phase
-from kdcompress.training.stages import cut, first_trained, only_training
+from kdcompress.training.fitting import FEATURES_FOLDER, Phase, train_phase
+from kdcompress.training.stages import first_trainable_layer, freeze_layers, split_model
 
 HEAD = {"trainable": "head", "epochs": 2, "learning_rate": 1e-2}
 LATE = {"trainable": "join", "epochs": 1, "learning_rate": 1e-3}
@@ -68,7 +68,7 @@ def train(
     feed = Feed(small, views, {"logits": targets}, batch_size=50, seed=0)
     training = TrainingSection(batch_size=50, stages=stages)
     phase = Phase("student", "k", make_method({"name": "hinton"}), training, path / "c.npz")
-    state = run_phase(phase, model, feed, small.take(np.arange(60)), progress or Progress(), lambda rows: None)
+    state = train_phase(phase, model, feed, small.take(np.arange(60)), progress or Progress(), lambda rows: None)
     return model, state
 
 
@@ -85,10 +85,10 @@ def test_features_computed_once_train_as_frozen_layers_in_every_step_do(
     stage: dict[str, Any], small: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, once = train(small, tmp_path / "once", stage, ALL)
-    assert list((tmp_path / "once" / FEATURES).iterdir())
-    monkeypatch.setattr(fitting, "cut", whole)
+    assert list((tmp_path / "once" / FEATURES_FOLDER).iterdir())
+    monkeypatch.setattr(fitting, "split_model", whole)
     _, plain = train(small, tmp_path / "plain", stage, ALL)
-    assert not (tmp_path / "plain" / FEATURES).exists()
+    assert not (tmp_path / "plain" / FEATURES_FOLDER).exists()
     assert close(once.variables, plain.variables)
     assert once.best_epoch == plain.best_epoch
     assert [row["loss"] for row in once.rows] == pytest.approx([row["loss"] for row in plain.rows], rel=1e-4)
@@ -117,7 +117,7 @@ def test_stages_are_fits_of_a_model_frozen_and_compiled_by_hand(small: Samples, 
         orders = [pair for epoch in range(begin, end) for pair in feed.order(epoch)]
         for (images, truth), (index, view) in zip(batches, orders, strict=True):
             wrapped.train_on_batch(images, {**truth, "targets": targets[index, view]})
-    assert close(state.variables, values_of(by_hand.variables))
+    assert close(state.variables, get_values(by_hand.variables))
 
 
 def test_frozen_layers_and_their_statistics_stay(small: Samples, tmp_path: Path) -> None:
@@ -185,13 +185,14 @@ def test_two_tensors_over_the_border_are_told_and_trained_plainly(
 def test_random_frozen_layers_are_not_run_once_and_for_all(seed: int, small: Samples) -> None:
     seed_everything(seed)
     model = network(dropout=True)
-    with only_training(model, "head"):
-        assert cut(model, "head", small.images[:2]) is None
-    with only_training(model, "dropout"):
-        assert cut(model, "dropout", small.images[:2]) is not None
+    with freeze_layers(model, "head"):
+        assert split_model(model, "head", small.images[:2]) is None
+    with freeze_layers(model, "dropout"):
+        assert split_model(model, "dropout", small.images[:2]) is not None
     flipping = keras.Sequential([keras.Input((28, 28, 1)), layers.RandomFlip(), layers.Flatten(), layers.Dense(2)])
-    with only_training(flipping, "head"):
-        assert cut(flipping, "head", small.images[:2]) is None  # though a draw may leave both images as they are
+    with freeze_layers(flipping, "head"):
+        # Though a draw may leave both images as they are
+        assert split_model(flipping, "head", small.images[:2]) is None
 
 
 class Noisy(layers.Layer):  # type: ignore[misc]
@@ -209,8 +210,8 @@ class Noisy(layers.Layer):  # type: ignore[misc]
 
 def test_what_a_layer_of_ones_own_does_in_training_is_tried_and_leaves_no_trace(small: Samples) -> None:
     model = keras.Sequential([keras.Input((28, 28, 1)), Noisy(), layers.Flatten(), layers.Dense(2)])
-    with only_training(model, "head"):
-        assert cut(model, "head", small.images[:2]) is None
+    with freeze_layers(model, "head"):
+        assert split_model(model, "head", small.images[:2]) is None
     assert float(model.layers[0].calls.numpy()) == 0
 
 
@@ -228,8 +229,8 @@ def test_a_layer_on_both_sides_of_the_border_is_not_cut(small: Samples) -> None:
     shared = layers.Dense(4, name="shared")
     x = shared(layers.Flatten()(layers.AveragePooling2D(14, name="small")(image)))
     model = keras.Model(image, layers.Dense(2, name="last")(shared(layers.ReLU(name="between")(x))))
-    with only_training(model, "between"):
-        assert cut(model, "between", small.images[:2]) is None
+    with freeze_layers(model, "between"):
+        assert split_model(model, "between", small.images[:2]) is None
 
 
 def test_a_model_of_open_image_size_is_cut_at_the_size_of_the_data(small: Samples, tmp_path: Path) -> None:
@@ -238,7 +239,7 @@ def test_a_model_of_open_image_size_is_cut_at_the_size_of_the_data(small: Sample
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3, name="first")(x))
     model = keras.Model(image, layers.Dense(10)(x))
     train(small, tmp_path, {"trainable": "first", "epochs": 1}, model=model)
-    assert list((tmp_path / FEATURES).iterdir())
+    assert list((tmp_path / FEATURES_FOLDER).iterdir())
 
 
 def test_flags_of_layers_and_of_single_variables_come_back_as_they_were() -> None:
@@ -246,7 +247,7 @@ def test_flags_of_layers_and_of_single_variables_come_back_as_they_were() -> Non
     model.get_layer("side").trainable = False
     model.get_layer("conv").kernel.trainable = False
     before = [variable.path for variable in model.trainable_variables]
-    with pytest.raises(KeyError), only_training(model, "head"):
+    with pytest.raises(KeyError), freeze_layers(model, "head"):
         assert len(model.trainable_variables) == 2
         raise KeyError
     assert [variable.path for variable in model.trainable_variables] == before
@@ -262,13 +263,13 @@ def test_a_full_disk_is_seen_before_it_is_full(
 
 def test_head_is_the_last_layer_with_weights() -> None:
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Dense(2), layers.Activation("linear")])
-    assert first_trained(model, "head") == 1
-    assert first_trained(model, "all") == 0
+    assert first_trainable_layer(model, "head") == 1
+    assert first_trainable_layer(model, "all") == 0
 
 
 def test_a_layer_that_is_not_there_is_told_with_those_that_are() -> None:
     with pytest.raises(ModelError, match=r"no layer 'joins' \(did you mean 'join'\?\); .* from scale to logits"):
-        first_trained(network(), "joins")
+        first_trainable_layer(network(), "joins")
 
 
 def test_a_subclassed_model_has_no_layers_in_order() -> None:
@@ -276,7 +277,7 @@ def test_a_subclassed_model_has_no_layers_in_order() -> None:
         pass
 
     with pytest.raises(ModelError, match="Own is a subclassed model"):
-        first_trained(Own(), "head")
+        first_trainable_layer(Own(), "head")
 
 
 def test_features_of_other_images_with_the_same_ids_are_not_taken(small: Samples, tmp_path: Path) -> None:
@@ -308,7 +309,7 @@ def test_a_stage_in_which_nothing_learns_is_refused(small: Samples, tmp_path: Pa
 
 
 def test_what_a_killed_pass_left_is_cleared_away(small: Samples, tmp_path: Path) -> None:
-    left = tmp_path / FEATURES / ".kdcompress-part-1-2.npy"
+    left = tmp_path / FEATURES_FOLDER / ".kdcompress-part-1-2.npy"
     left.parent.mkdir()
     left.write_bytes(b"half")
     train(small, tmp_path, HEAD)

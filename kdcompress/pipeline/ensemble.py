@@ -18,20 +18,20 @@ from kdcompress.methods import Method
 from kdcompress.progress import Progress
 from kdcompress.teachers import (
     LOGITS,
-    EnsembleRows,
+    EnsembleTargets,
     Targets,
     Teacher,
-    agreement,
-    check_before,
-    combine,
-    complain,
-    judge_answers,
-    label,
+    assess_logits,
+    check_on_samples,
+    combine_logits,
+    compute_targets,
+    label_agreement,
+    make_teacher_error,
 )
 
 
 @dataclass(frozen=True)
-class Teaching:
+class TeacherEnsemble:
     """One teacher, or several that answer as one."""
 
     teachers: tuple[Teacher, ...]
@@ -53,12 +53,12 @@ class Teaching:
         reading = self.method.for_teacher()
         return outputs if self.method.plain else np.asarray(reading.class_logits(outputs), np.float32)
 
-    def label(self, samples: Samples, fingerprint: str, views: ViewsSection, progress: Progress) -> Targets:
+    def compute_targets(self, samples: Samples, fingerprint: str, views: ViewsSection, progress: Progress) -> Targets:
         """The logits of all views of `samples`, each teacher's from the cache or computed now."""
-        found = [label(teacher, samples, fingerprint, views, progress) for teacher in self.teachers]
+        found = [compute_targets(teacher, samples, fingerprint, views, progress) for teacher in self.teachers]
         if len(found) == 1:
             return found[0]
-        rows = EnsembleRows([one.logits for one in found], self._weights, self.recipe.teacher.combine)
+        rows = EnsembleTargets([one.logits for one in found], self._weights, self.recipe.teacher.combine)
         key = json_digest([[one.key for one in found], self._weights, self.recipe.teacher.combine])
         cached, seconds = all(one.cached for one in found), sum(one.seconds for one in found)
         return Targets({LOGITS: rows}, cached, seconds, key)
@@ -71,7 +71,7 @@ class Teaching:
         for teacher, section in zip(self.teachers, self.sections, strict=True):
             if not self.recipe.teacher.check or section.model in registry.choices("models"):
                 continue  # a zoo model has its scaling inside
-            if warning := check_before(teacher, split.train, classes, self.read):
+            if warning := check_on_samples(teacher, split.train, classes, self.read):
                 yield warning
 
     def check_labels(self, targets: Targets, split: Split, classes: Sequence[str]) -> tuple[float, str | None]:
@@ -79,11 +79,11 @@ class Teaching:
 
         Errors: TargetsError as for `check`.
         """
-        agree, verdict = agreement(targets.logits, split.train, classes, self.read)
+        agree, verdict = label_agreement(targets.logits, split.train, classes, self.read)
         trained = all(section.model in registry.choices("models") for section in self.sections)
         asked = self.recipe.teacher.check and all(section.weights != "none" for section in self.sections)
         if asked and not verdict.sound and not trained:
-            raise complain(self.teachers[0], verdict, classes, None)
+            raise make_teacher_error(self.teachers[0], verdict, classes, None)
         if asked and trained and not verdict.knows:
             raise TargetsError(
                 f"teacher {self.recipe.teacher.shown} is right on {verdict.shown} of the training images: it was "
@@ -97,7 +97,7 @@ class Teaching:
         self, logits: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequence[str]
     ) -> str | None:
         """A warning if a teacher that knows the training images is no better than chance on test."""
-        verdict = judge_answers(logits, labels, len(classes))
+        verdict = assess_logits(logits, labels, len(classes))
         if verdict.knows or not self.recipe.teacher.check:
             return None
         return (
@@ -108,7 +108,7 @@ class Teaching:
     def _combined(self, logits: list[NDArray[np.float32]]) -> NDArray[np.float32]:
         if len(logits) == 1:
             return logits[0]
-        return combine(logits, self._weights, self.recipe.teacher.combine)
+        return combine_logits(logits, self._weights, self.recipe.teacher.combine)
 
     @property
     def _weights(self) -> list[float]:

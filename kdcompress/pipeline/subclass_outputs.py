@@ -37,7 +37,7 @@ class SubclassOutputs:
     shown: NDArray[np.int64]
 
 
-def keep_subclasses(
+def save_subclass_outputs(
     run: RunFolder,
     test: Samples,
     outputs: dict[str, NDArray[np.float32]],
@@ -48,7 +48,9 @@ def keep_subclasses(
 
     An image's subclass is the likeliest of the class that the class `logits` (n, classes) give.
     """
-    assigned = {role: assign(outputs[role], logits[role].argmax(axis=-1), sizes) for role in ("teacher", "student")}
+    assigned = {
+        role: assign_subclasses(outputs[role], logits[role].argmax(axis=-1), sizes) for role in ("teacher", "student")
+    }
     rows, shown = _surest(outputs["teacher"], assigned["teacher"])
     arrays: dict[str, NDArray[Any]] = {
         "sizes": np.array(sizes, np.int64),
@@ -63,7 +65,7 @@ def keep_subclasses(
     run.commit(FILE)
 
 
-def read_subclasses(run: RunFolder) -> SubclassOutputs | None:
+def read_subclass_outputs(run: RunFolder) -> SubclassOutputs | None:
     """What a run kept of subclasses; None of a run of another method."""
     if not run.has_file(FILE):
         return None
@@ -104,7 +106,9 @@ def _problem(arrays: dict[str, NDArray[Any]]) -> str | None:
     return None
 
 
-def assign(outputs: NDArray[np.float32], classes: NDArray[np.int64], sizes: tuple[int, ...]) -> NDArray[np.int64]:
+def assign_subclasses(
+    outputs: NDArray[np.float32], classes: NDArray[np.int64], sizes: tuple[int, ...]
+) -> NDArray[np.int64]:
     """The likeliest subclass within each image's class, counted through all classes."""
     owner = np.repeat(np.arange(len(sizes)), sizes)
     return np.asarray(np.where(owner == classes[:, None], outputs, -np.inf).argmax(axis=-1), np.int64)

@@ -26,7 +26,7 @@ _USUAL: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-def usual_answers(teacher: Teacher, probe: Samples) -> Iterator[tuple[str, NDArray[np.float32]]]:
+def predict_with_common_preprocessing(teacher: Teacher, probe: Samples) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """(what a recipe says, the finite answers) with each of the usual preprocessings that fit the teacher.
 
     Nothing of logits that were computed elsewhere. The teacher is left as it was.

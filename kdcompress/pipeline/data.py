@@ -11,7 +11,7 @@ from kdcompress.methods import Classes
 from kdcompress.progress import Progress
 
 
-class Material:
+class RecipeData:
     """Everything is loaded when it is first asked for."""
 
     def __init__(self, recipe: Recipe, progress: Progress) -> None:

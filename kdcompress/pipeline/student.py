@@ -11,39 +11,39 @@ from kdcompress.digests import json_digest
 from kdcompress.errors import ModelError
 from kdcompress.methods import Method
 from kdcompress.models import Forward, load_model, model_digest, seed_everything
-from kdcompress.pipeline.material import Material
+from kdcompress.pipeline.data import RecipeData
 from kdcompress.teachers import N_INSPECTED, Targets, are_probabilities
 from kdcompress.training.feed import Feed
 from kdcompress.training.fitting import Phase, check_stages
 
 
 @dataclass(frozen=True)
-class Learning:
-    """A recipe with its material: everything that a student's training is a function of, but for the targets."""
+class StudentFactory:
+    """A recipe with its data: everything that a student's training is a function of, but for the targets."""
 
     recipe: Recipe
-    material: Material
+    data: RecipeData
 
-    def student(self, method: Method) -> Any:
+    def build(self, method: Method) -> Any:
         """A student with the head that `method` wants, and its initial weights: the same for every call.
 
         Errors: ModelError if it does not fit, or ends in probabilities.
         """
-        recipe, classes = self.recipe, self.material.classes
+        recipe, classes = self.recipe, self.data.classes
         seed_everything(recipe.seed)
         head = method.head(classes)
         why = "" if head == classes.count else f"the method wants {head} subclass logits for {classes.count} classes"
-        shape, note = self.material.dataset.input_shape, self.material.note_once
+        shape, note = self.data.dataset.input_shape, self.data.note_once
         model = load_model(recipe.student.model, shape, head, "student", why, recipe.student.start, note)
         check_stages(model, recipe.training, "training")
-        if are_probabilities(Forward(model)(self.material.split.train.images[:N_INSPECTED])):
+        if are_probabilities(Forward(model)(self.data.split.train.images[:N_INSPECTED])):
             raise ModelError(
                 f"student {recipe.student.model} ends in probabilities (softmax); it must end in logits: "
                 "remove the last activation"
             )
         return model
 
-    def phase(
+    def make_phase(
         self,
         name: str,
         method: Method,
@@ -55,19 +55,19 @@ class Learning:
         """The training of `model` as `name`; its key names all that it depends on."""
         key = {
             "recipe": self.recipe.digest,
-            "split": self.material.split.fingerprint,
+            "split": self.data.split.fingerprint,
             "targets": targets and targets.key,
             "initial": model_digest(model),
         }
         return Phase(name, json_digest(key), method, self.recipe.training, checkpoint, features)
 
-    def feed(self, method: Method, targets: Targets | None) -> Feed:
+    def make_feed(self, method: Method, targets: Targets | None) -> Feed:
         """What a model is trained on: images without labels only with targets, but always in as many steps."""
-        recipe, transfer = self.recipe, self.material.transfer
+        recipe, transfer = self.recipe, self.data.transfer
         size, seed = recipe.training.batch_size, recipe.seed
         weigh, balanced = recipe.training.weighs_classes, recipe.training.balances_batches
         if targets is None:
-            train, draws = self.material.split.train, len(transfer)
+            train, draws = self.data.split.train, len(transfer)
             return Feed(train, recipe.views, None, size, seed, draws, weigh=weigh, balanced=balanced)
 
         # An image without label has no other loss: alpha is 1 on it
