@@ -109,7 +109,7 @@ class Artefacts:
 def run_files() -> Artefacts:
     """Return the names of the files and folders of a run, relative to it."""
     exports, export_folders = _exports("student", "exports/")
-    teacher, kept = r"teacher(-\d+)?", _endings("teachers", "kept_as")
+    teacher, kept = r"teacher(-\d+)?", _endings("teachers", "copy_suffix")
     files = (
         r"(manifest|metrics|verify|bench)\.json|recipe\.toml|history\.csv|report\.html",
         rf"(student|baseline)\.keras|{teacher}({kept}|\.onnx\.data)|{teacher}\.saved_model/{_IN_SAVED_MODEL}",
