@@ -16,6 +16,7 @@ from kdcompress.testing.datasets import DATASET_CHECKS
 from kdcompress.testing.formats import FORMAT_CHECKS
 from kdcompress.testing.methods import METHOD_CHECKS
 from kdcompress.testing.models import MODEL_CHECKS
+from kdcompress.testing.observers import OBSERVER_CHECKS
 from kdcompress.testing.runtimes import RUNTIME_CHECKS, RuntimeCase
 from kdcompress.testing.teachers import TEACHER_CHECKS, TeacherCase
 
@@ -24,6 +25,7 @@ __all__ = [
     "FORMAT_CHECKS",
     "METHOD_CHECKS",
     "MODEL_CHECKS",
+    "OBSERVER_CHECKS",
     "RUNTIME_CHECKS",
     "TEACHER_CHECKS",
     "RuntimeCase",

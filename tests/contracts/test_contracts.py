@@ -20,6 +20,7 @@ from kdcompress.testing import (
     FORMAT_CHECKS,
     METHOD_CHECKS,
     MODEL_CHECKS,
+    OBSERVER_CHECKS,
     RUNTIME_CHECKS,
     TEACHER_CHECKS,
     RuntimeCase,
@@ -130,6 +131,14 @@ def test_every_kind_of_teacher_is_here() -> None:
 def test_teachers(check: Callable[[Any], None], name: str, suffix: str, model_file: Path, small: Samples) -> None:
     classes = tuple("0123456789")
     check(TeacherCase(registry.load("teachers", name), model_file, small.take(np.arange(10)), classes))
+
+
+@every(OBSERVER_CHECKS)
+@names("observers")
+def test_observers(check: Callable[[Any], None], name: str, tmp_path: Path) -> None:
+    kind = registry.load("observers", name)
+    places = {"tensorboard": {"log_dir": str(tmp_path)}, "mlflow": {"tracking_uri": f"sqlite:///{tmp_path}/mlflow.db"}}
+    check(kind(**places[name]))
 
 
 RUNTIMES = {"onnxruntime": ".onnx", "litert": ".tflite"}

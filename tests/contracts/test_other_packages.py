@@ -24,12 +24,15 @@ RECIPE: dict[str, Any] = {
 }
 CONTRACTS = """
 import sys
-from kdcompress.testing import DATASET_CHECKS, METHOD_CHECKS, MODEL_CHECKS, RUNTIME_CHECKS, RuntimeCase
+from kdcompress.testing import (
+    DATASET_CHECKS, METHOD_CHECKS, MODEL_CHECKS, OBSERVER_CHECKS, RUNTIME_CHECKS, RuntimeCase,
+)
 from pathlib import Path
 from kdcompress import registry
 for check in METHOD_CHECKS: check(registry.load("methods", "mse")(alpha=0.5))
 for check in DATASET_CHECKS: check(registry.load("datasets", "stripes")(count=40))
 for check in MODEL_CHECKS: check(registry.load("models", "tiny"))
+for check in OBSERVER_CHECKS: check(registry.load("observers", "lines")(file="contract.txt"))
 for check in RUNTIME_CHECKS: check(RuntimeCase(registry.load("runtimes", "reference"), Path(sys.argv[1])))
 """
 
@@ -76,6 +79,7 @@ def test_list_says_where_a_choice_comes_from(command: Any) -> None:
         ("mse", "The student matches the teacher's logits"),
         ("stripes", "Grey images with noisy stripes, lying or standing."),
         ("tiny", "One convolution and one dense layer."),
+        ("lines", "Appends the name of every event to a file, and the epoch of those that have one."),
         ("reference", "One thread whatever is asked for, no options."),
     ):
         (line,) = [line for line in lines if line.split()[:1] == [name]]
@@ -87,7 +91,10 @@ def test_list_says_where_a_choice_comes_from(command: Any) -> None:
 @pytest.mark.slow
 def test_what_a_package_adds_works_from_the_command_line(command: Any, tmp_path: Path) -> None:
     write_recipe(tmp_path / "recipe.toml")
-    result = json.loads(command("distill", "recipe.toml", "--out", "run", "--json").stdout)
+    result = json.loads(command("distill", "recipe.toml", "--out", "run", "--observer", "lines", "--json").stdout)
+    events = (tmp_path / "events.txt").read_text().splitlines()
+    assert (events[0].strip(), events[-1].strip()) == ("RunStarted", "RunFinished")
+    assert [line for line in events if line.startswith("EpochEnded")][-1] == "EpochEnded 4"
     assert result["dataset"]["name"] == "stripes"
     assert result["student"]["metrics"]["accuracy"] > 0.8
     assert 'name = "mse"' in (tmp_path / "run" / "recipe.toml").read_text()
