@@ -55,7 +55,7 @@ class Registry:
 
 
 # What the command line calls them; packages add to those with a base by the entry points kdcompress.ROOM
-ROOMS = {
+REGISTRIES = {
     "recipes": Registry("config/presets/*.toml", "recipe"),
     "models": Registry("models/*.py", "model", "MODEL", "kdcompress.models:Architecture"),
     "methods": Registry("methods/*.py", "method", "METHOD", "kdcompress.methods:Method"),
@@ -68,17 +68,17 @@ ROOMS = {
         "formats/*/costs.py", "kind of model file", "COSTS", "kdcompress.verification.costs:FileCosts", listed=False
     ),
 }
-LISTED = tuple(room for room, registry in ROOMS.items() if registry.listed)
+LISTED = tuple(room for room, registry in REGISTRIES.items() if registry.listed)
 
 
 def choices(room: str) -> list[str]:
     """The names to choose from in `room`, sorted: built in, or of an installed package."""
-    return sorted({*ROOMS[room].files(), *_added(room)})
+    return sorted({*REGISTRIES[room].files(), *_added(room)})
 
 
 def describe(room: str, name: str) -> str:
     """The first line of what a choice says about itself; nothing is imported for it."""
-    path = ROOMS[room].files().get(name)
+    path = REGISTRIES[room].files().get(name)
     if path is None:
         return plugins.describe(_added(room)[name])
     text = path.read_text(encoding="utf-8")
@@ -89,7 +89,7 @@ def describe(room: str, name: str) -> str:
 
 def origin(room: str, name: str) -> str:
     """The package and version that a choice comes from, empty for what is built in."""
-    return "" if name in ROOMS[room].files() else plugins.origin(_added(room)[name])
+    return "" if name in REGISTRIES[room].files() else plugins.origin(_added(room)[name])
 
 
 def check(room: str, name: str) -> str:
@@ -99,10 +99,9 @@ def check(room: str, name: str) -> str:
         RecipeError: With the choices.
     """
     names = choices(room)
-    if name not in names and not (ROOMS[room].base and is_reference(name)):
-        raise RecipeError(
-            f"unknown {ROOMS[room].word} {name[:_MAX_SHOWN]!r}{suggestion(name, names)}; choices: {', '.join(names)}"
-        )
+    if name not in names and not (REGISTRIES[room].base and is_reference(name)):
+        unknown = f"unknown {REGISTRIES[room].word} {name[:_MAX_SHOWN]!r}{did_you_mean(name, names)}"
+        raise RecipeError(f"{unknown}; choices: {', '.join(names)}")
     return name
 
 
@@ -112,7 +111,7 @@ def load(room: str, name: str) -> Any:
     Raises:
         RecipeError: There is none of that name, it cannot be imported, or it is no subclass of the room's base.
     """
-    registry = ROOMS[room]
+    registry = REGISTRIES[room]
     path = registry.files().get(check(room, name))
     if path is not None:
         module = importlib.import_module(".".join(("kdcompress", *path.relative_to(_ROOT).with_suffix("").parts)))
@@ -129,11 +128,11 @@ def load(room: str, name: str) -> Any:
     return found
 
 
-def suggestion(name: str, names: Iterable[str]) -> str:
+def did_you_mean(name: str, names: Iterable[str]) -> str:
     """` (did you mean 'x'?)` when a known name is close to `name`, else nothing."""
     close = difflib.get_close_matches(name, list(names), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _added(room: str) -> plugins.EntryPoints:
-    return plugins.entry_points(f"kdcompress.{room}") if ROOMS[room].base else {}
+    return plugins.entry_points(f"kdcompress.{room}") if REGISTRIES[room].base else {}

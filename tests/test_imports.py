@@ -155,6 +155,6 @@ def test_a_choice_is_a_file() -> None:
     assert registry.choices("recipes") == [
         "ebhi", "ebhi-known", "ebhi-subclass", "mhist", "mhist-subclass", "mnist", "mnist-demo", "mnist-subclass",
     ]  # fmt: skip
-    for room in registry.ROOMS:
+    for room in registry.REGISTRIES:
         for name in registry.choices(room):
             assert registry.describe(room, name), f"{room}/{name} does not say what it is"

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import kdcompress
 from kdcompress.cli._app import app
-from kdcompress.config.recipe import read_resolved
+from kdcompress.config.recipe import read_resolved_recipe
 from kdcompress.errors import ModelError
 from kdcompress.runs.folder import RunFolder
 
@@ -135,7 +135,7 @@ def test_the_observers_of_a_run_watch_nothing_later(sent: Path, digit: Path) -> 
     assert cli("report", ".").exit_code == 0
     for options in ((), ("--trust-code",)):
         assert cli("verify", ".", *options).exit_code == 0
-        recipe = read_resolved(sent / "recipe.toml")
+        recipe = read_resolved_recipe(sent / "recipe.toml")
         assert recipe.to_dict()["observers"] == {
             "evil": {"name": "evil_module:go", "url": "x"}, "gone": {"name": "of-no-package"},
         }  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 from kdcompress.api._source import reference_of
 from kdcompress.config.observing import observer_overrides
 from kdcompress.config.recipe import Recipe, resolve
-from kdcompress.config.settings import shown
+from kdcompress.config.settings import format_value
 from kdcompress.errors import UsageError
 from kdcompress.observers import Observer
 
@@ -76,7 +76,7 @@ def split_observers(observers: str | Observer | Iterable[str | Observer]) -> tup
         if not isinstance(observer, str | Observer):
             raise UsageError(
                 "observers are names, references package.module:Class or objects of kdcompress.observers.Observer, "
-                f"got {shown(observer)}"
+                f"got {format_value(observer)}"
             )
     return [one for one in listed if isinstance(one, str)], [one for one in listed if isinstance(one, Observer)]
 

@@ -39,11 +39,11 @@ def check(
     kdcompress data check my-recipe.toml --ids ids.csv
     """
     from kdcompress.config.overrides import parse_setting
-    from kdcompress.config.recipe import data_settings
+    from kdcompress.config.recipe import resolve_data_settings
     from kdcompress.data import make_source, write_ids
 
     given = {"data.dir": str(data_dir)} if data_dir else {}
-    loader = make_source(data_settings(source, {**given, **dict(parse_setting(text) for text in settings)}))
+    loader = make_source(resolve_data_settings(source, {**given, **dict(parse_setting(text) for text in settings)}))
     with working() as terminal:
         dataset = loader.load(terminal.progress)
         _say(terminal, dataset.notice)

@@ -13,7 +13,7 @@ def list_choices(
 ) -> None:
     """Show what there is to choose from."""
     if what is not None and what not in registry.LISTED:
-        close = registry.suggestion(what, registry.LISTED)
+        close = registry.did_you_mean(what, registry.LISTED)
         raise UsageError(f"cannot list {what!r}{close}; choices: {', '.join(registry.LISTED)}")
     for room in [what] if what else list(registry.LISTED):
         if what is None:

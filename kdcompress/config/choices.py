@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict, PrivateAttr
 
 from kdcompress import registry
-from kdcompress.config.settings import Section, build, shown
+from kdcompress.config.settings import Section, build_section, format_value
 from kdcompress.errors import RecipeError, RunError
 from kdcompress.plugins import is_reference
 from kdcompress.trust import REMEDY, trusts_code
 
-ROOMS = {"data": "datasets", "method": "methods", "observers": "observers"}  # by section
+REGISTRY_OF = {"data": "datasets", "method": "methods", "observers": "observers"}  # by section
 _MAX_NAME = 100  # characters of a name that is unknown, in a message
 
 
@@ -48,7 +48,7 @@ class Choice(Section):
         return {"name": self.name, **self.model_dump(mode="json", exclude_none=True)}
 
 
-class Withheld(Choice):
+class UntrustedChoice(Choice):
     """A choice of a run's recipe that is code, package.module:Class, while the user does not trust the run's code.
 
     It holds the settings as they stand; whatever else it is asked for is refused.
@@ -65,7 +65,7 @@ class Withheld(Choice):
         raise RunError(f"the run's recipe names {self._name}, code that runs only if you say so: {REMEDY}")
 
 
-def choose(section: str, settings: Any, from_run: bool = False, key: str = "") -> Any:
+def make_choice(section: str, settings: Any, from_run: bool = False, key: str = "") -> Any:
     """Make the data set source, method or observer that a recipe's section names.
 
     Args:
@@ -81,10 +81,10 @@ def choose(section: str, settings: Any, from_run: bool = False, key: str = "") -
     if isinstance(settings, Choice):
         settings = settings.to_dict()
     if not isinstance(settings, Mapping):
-        raise RecipeError(f"{key} is a section, name one of its keys, got {shown(settings)}")
+        raise RecipeError(f"{key} is a section, name one of its keys, got {format_value(settings)}")
     name = settings.get("name")
     untrusted = from_run and isinstance(name, str) and is_reference(name) and not trusts_code()
-    return _made(Withheld if untrusted else class_of(section, settings, key), settings, key)
+    return _made(UntrustedChoice if untrusted else choice_class(section, settings, key), settings, key)
 
 
 def withhold(settings: Any, key: str) -> Any:
@@ -98,26 +98,26 @@ def withhold(settings: Any, key: str) -> Any:
         RecipeError: It is no section, or has no name.
     """
     if not (isinstance(settings, Mapping) and isinstance(settings.get("name"), str)):
-        raise RecipeError(f"{key} is a section with a name, got {shown(settings)}")
-    return _made(Withheld, settings, key)
+        raise RecipeError(f"{key} is a section with a name, got {format_value(settings)}")
+    return _made(UntrustedChoice, settings, key)
 
 
-def class_of(section: str, settings: Mapping[str, Any], key: str = "") -> Any:
-    """The class that a recipe's section names; see `choose`."""
-    room, name = ROOMS[section], settings.get("name")
+def choice_class(section: str, settings: Mapping[str, Any], key: str = "") -> Any:
+    """The class that a recipe's section names; see `make_choice`."""
+    room, name = REGISTRY_OF[section], settings.get("name")
     if not isinstance(name, str):
-        problem = f"must be one of them, got {shown(name)}" if "name" in settings else "is missing"
+        problem = f"must be one of them, got {format_value(name)}" if "name" in settings else "is missing"
         raise RecipeError(f"{key or section}.name {problem}; choices: {', '.join(registry.choices(room))}")
     return registry.load(room, name[:_MAX_NAME])
 
 
 def _made(kind: type[Choice], settings: Mapping[str, Any], key: str) -> Choice:
-    made = build(kind, {name: value for name, value in settings.items() if name != "name"}, key)
+    made = build_section(kind, {name: value for name, value in settings.items() if name != "name"}, key)
     made._name = str(settings["name"])
     return made
 
 
 def _name_of(section: str, kind: type[Choice]) -> str:
-    room = ROOMS[section]
-    built_in = registry.ROOMS[room].files()
+    room = REGISTRY_OF[section]
+    built_in = registry.REGISTRIES[room].files()
     return next((name for name in built_in if registry.load(room, name) is kind), f"{kind.__module__}:{kind.__name__}")

@@ -6,21 +6,21 @@ from typing import Any
 
 from kdcompress import registry
 from kdcompress.config import initialization
-from kdcompress.config.sections import OneTeacherSection
+from kdcompress.config.sections import SingleTeacherSection
 
 
-def inherit(teacher: Any) -> None:
+def inherit_teacher_settings(teacher: Any) -> None:
     """What stands in [teacher] counts for each of its members that does not say otherwise."""
     if isinstance(teacher, dict) and isinstance(teacher.get("members"), list | tuple):
         shared = {
-            key: value for key, value in teacher.items() if key in OneTeacherSection.model_fields and key != "model"
+            key: value for key, value in teacher.items() if key in SingleTeacherSection.model_fields and key != "model"
         }
         teacher["members"] = [_heir(shared, one) if isinstance(one, dict) else one for one in teacher["members"]]
 
 
 def _heir(shared: dict[str, Any], member: dict[str, Any]) -> dict[str, Any]:
     is_zoo = member.get("model") in registry.choices("models")  # which has its preprocessing inside
-    own = {*initialization.settings_of(str(member.get("model"))), *(() if is_zoo else ("preprocessing",))}
+    own = {*initialization.initialization_settings(str(member.get("model"))), *(() if is_zoo else ("preprocessing",))}
     special = ("preprocessing", *initialization.SETTINGS)
     heir = {**{key: value for key, value in shared.items() if key not in special or key in own}, **member}
     if isinstance(shared.get("training"), dict) and isinstance(member.get("training"), dict):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo
 
-from kdcompress.config.choices import Choice, choose, withhold
-from kdcompress.config.settings import named, shown
+from kdcompress.config.choices import Choice, make_choice, withhold
+from kdcompress.config.settings import format_name, format_value
 from kdcompress.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -28,12 +28,14 @@ def _make_observers(sections: Any, info: ValidationInfo) -> dict[str, Any]:
         RecipeError: With the choices, or with the key, the rule and the value.
     """
     if not isinstance(sections, Mapping):
-        raise RecipeError(f"observers is a section of sections, such as observers.tensorboard, got {shown(sections)}")
+        raise RecipeError(
+            f"observers is a section of sections, such as observers.tensorboard, got {format_value(sections)}"
+        )
     from_run = bool(info.context and info.context["from_run"])
     observers = {}
     for label, section in sections.items():
-        settings, key = _with_name(section, label), f"observers.{named(str(label))}"
-        observers[label] = withhold(settings, key) if from_run else choose("observers", settings, key=key)
+        settings, key = _with_name(section, label), f"observers.{format_name(str(label))}"
+        observers[label] = withhold(settings, key) if from_run else make_choice("observers", settings, key=key)
     return observers
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from kdcompress import registry
 from kdcompress.config import initialization
-from kdcompress.config.settings import LONGEST_PATH, named, shown
+from kdcompress.config.settings import MAX_PATH_CHARS, format_name, format_value
 from kdcompress.errors import KDCompressError, RecipeError
 from kdcompress.files import read_text
 
@@ -30,7 +30,7 @@ class _NotText(KDCompressError):
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The values in a TOML file; RecipeError in one line, with the path, for what is none; FileNotFoundError."""
-    shown_path = named(str(path), LONGEST_PATH)
+    shown_path = format_name(str(path), MAX_PATH_CHARS)
     try:
         text = read_text(path, _NotText, "a recipe is text")
     except FileNotFoundError:  # which means another thing to each who asks
@@ -45,7 +45,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     if len(text) > _MOST_BYTES:
         raise RecipeError(f"{shown_path} is too large for a recipe, which has at most {_MOST_BYTES} characters")
     values = _loads(text, shown_path)
-    refuse_odd(values, f"{shown_path}: ")
+    check_plain_values(values, f"{shown_path}: ")
     return values
 
 
@@ -55,9 +55,9 @@ def _loads(text: str, name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
-        raise RecipeError(f"{name} is not valid TOML: {named(str(exc), _SAID)}") from exc
+        raise RecipeError(f"{name} is not valid TOML: {format_name(str(exc), _SAID)}") from exc
     except (RecursionError, ValueError) as exc:  # lists in lists, a number of thousands of digits
-        raise RecipeError(f"{name} cannot be read: {named(str(exc), _SAID)}") from exc
+        raise RecipeError(f"{name} cannot be read: {format_name(str(exc), _SAID)}") from exc
 
 
 def _refuse_dots(text: str, name: str) -> None:
@@ -65,7 +65,7 @@ def _refuse_dots(text: str, name: str) -> None:
         raise RecipeError(f"{name} has a line with more than {_MOST_DOTS} dots, which no recipe needs; break the line")
 
 
-def refuse_odd(values: Mapping[str, Any], where: str = "") -> None:
+def check_plain_values(values: Mapping[str, Any], where: str = "") -> None:
     """RecipeError for what no key of a recipe takes and much code stumbles over, before anybody looks at it.
 
     That is what is nested deeper than any recipe, text that is endless or no text, numbers of more digits than Python
@@ -75,14 +75,14 @@ def refuse_odd(values: Mapping[str, Any], where: str = "") -> None:
     while waiting:
         keys, value = waiting.pop()
         if problem := _oddity(value):
-            raise RecipeError(f"{where}{named('.'.join(keys))} {problem}, got {shown(value)}")
+            raise RecipeError(f"{where}{format_name('.'.join(keys))} {problem}, got {format_value(value)}")
         if not isinstance(value, Mapping | list | tuple):
             continue
         if len(keys) >= _DEEPEST:
-            raise RecipeError(f"{where}{named('.'.join(keys))} is nested deeper than any recipe, {_DEEPEST} keys")
+            raise RecipeError(f"{where}{format_name('.'.join(keys))} is nested deeper than any recipe, {_DEEPEST} keys")
         for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
             if problem := _oddity(key):
-                raise RecipeError(f"{where}a key {problem}, got {shown(key)}")
+                raise RecipeError(f"{where}a key {problem}, got {format_value(key)}")
             if isinstance(item, Mapping | list | tuple) or _oddity(item):
                 waiting.append(((*keys, str(key)), item))
 
@@ -105,26 +105,26 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """`KEY=VALUE` as (key, value); the value is read as TOML, and as plain text when it is none."""
     key, equals, value = text.partition("=")
     if not equals or not all(part.strip() for part in key.split(".")):
-        raise RecipeError(f"--set takes KEY=VALUE, such as training.epochs=3, got {shown(text)}")
+        raise RecipeError(f"--set takes KEY=VALUE, such as training.epochs=3, got {format_value(text)}")
     key = key.strip()
-    _refuse_dots(value, f"--set {named(key)}")
+    _refuse_dots(value, f"--set {format_name(key)}")
     try:
         found = tomllib.loads(f"value = {value}")
     except tomllib.TOMLDecodeError:
         return key, value.strip()
     except (RecursionError, ValueError) as exc:  # lists in lists, a number of thousands of digits
-        raise RecipeError(f"--set {named(key)}: its value cannot be read ({named(str(exc))})") from exc
+        raise RecipeError(f"--set {format_name(key)}: its value cannot be read ({format_name(str(exc))})") from exc
     if len(found) > 1:
-        raise RecipeError(f"--set takes one KEY=VALUE, got {shown(text)}; give --set once for each")
+        raise RecipeError(f"--set takes one KEY=VALUE, got {format_value(text)}; give --set once for each")
     return key, found["value"]
 
 
-def override(values: dict[str, Any], key: str, value: Any) -> None:
+def apply_override(values: dict[str, Any], key: str, value: Any) -> None:
     """Set a dotted key; in a list, a part is the number of an item from 0, or * for all of them."""
     parts = key.split(".")
     if len(parts) > _DEEPEST:
-        raise RecipeError(f"unknown key {shown(key)}: no recipe has keys of more than {_DEEPEST} parts")
-    refuse_odd({key: value})
+        raise RecipeError(f"unknown key {format_value(key)}: no recipe has keys of more than {_DEEPEST} parts")
+    check_plain_values({key: value})
     if key == "method.name" and isinstance(value, str) and isinstance(values.get("method"), dict):
         values["method"] = _shared_settings(values["method"], value)
     _drop_other_start(values, key, value)
@@ -140,10 +140,10 @@ def override_epochs(values: dict[str, Any], epochs: int, overrides: Mapping[str,
     for prefix, owner in owners.items():
         training = owner.get("training", {}) if isinstance(owner, dict) else None
         if isinstance(training, dict):
-            override(values, f"{prefix}training{'.stages.*' if training.get('stages') else ''}.epochs", epochs)
+            apply_override(values, f"{prefix}training{'.stages.*' if training.get('stages') else ''}.epochs", epochs)
     for key, value in overrides.items():
         if "training" in key.split("."):
-            override(values, key, value)
+            apply_override(values, key, value)
 
 
 def _drop_other_start(values: dict[str, Any], key: str, model: Any) -> None:
@@ -153,10 +153,10 @@ def _drop_other_start(values: dict[str, Any], key: str, model: Any) -> None:
     if name not in ("teacher", "student") or last != "model" or not isinstance(section, dict):
         return
     if model not in ("", section.get("model")):  # "" makes room for members, which take over what they can
-        initialization.drop_start(section, str(model))
+        initialization.drop_unsupported(section, str(model))
 
 
-def refuse_ignored(values: dict[str, Any], key: str) -> None:
+def check_override_used(values: dict[str, Any], key: str) -> None:
     """Of values that `key` was laid over: RecipeError for what a training's stages all have of their own."""
     *sections, training, last = ["", *key.split(".")]
     if training != "training" or last not in ("epochs", "learning_rate"):
@@ -178,11 +178,11 @@ def _set(place: Any, parts: list[str], value: Any, key: str, name: str) -> None:
         for item in place if first == "*" else [_item(place, first, key)]:
             _set(item, rest or [""], value, key, name)
     elif not isinstance(place, dict):
-        raise RecipeError(f"unknown key {shown(key)}: {named(name)} is a value, not a section")
+        raise RecipeError(f"unknown key {format_value(key)}: {format_name(name)} is a value, not a section")
     elif not rest:
         place[first] = value
     elif rest[0] == "*" and not place.get(first):
-        raise RecipeError(f"{named(key)} would change nothing: there are no {named(first)} in the recipe")
+        raise RecipeError(f"{format_name(key)} would change nothing: there are no {format_name(first)} in the recipe")
     else:
         _set(place.setdefault(first, {}), rest, value, key, first)
 
@@ -190,7 +190,7 @@ def _set(place: Any, parts: list[str], value: Any, key: str, name: str) -> None:
 def _item(items: list[Any], number: str, key: str) -> Any:
     if not number.isdecimal() or len(number) > 9 or int(number) >= len(items):
         there = f"there are items 0 to {len(items) - 1}, or * for all" if items else "it has no items"
-        raise RecipeError(f"unknown key {shown(key)}: {there}, got {shown(number)}")
+        raise RecipeError(f"unknown key {format_value(key)}: {there}, got {format_value(number)}")
     return items[int(number)]
 
 

@@ -12,18 +12,24 @@ from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, Val
 
 from kdcompress import registry
 from kdcompress.config import initialization
-from kdcompress.config.choices import Choice, choose, class_of
-from kdcompress.config.limits import MOST_CLASSES
-from kdcompress.config.members import inherit
+from kdcompress.config.choices import Choice, choice_class, make_choice
+from kdcompress.config.limits import MAX_CLASSES
+from kdcompress.config.members import inherit_teacher_settings
 from kdcompress.config.observing import Observers
-from kdcompress.config.overrides import override, override_epochs, read_toml, refuse_ignored, refuse_odd
+from kdcompress.config.overrides import (
+    apply_override,
+    check_override_used,
+    check_plain_values,
+    override_epochs,
+    read_toml,
+)
 from kdcompress.config.references import (
-    anchor,
-    file_name,
+    check_exists,
+    check_file_name,
+    check_model_reference,
     is_folder,
-    located,
-    model_reference,
-    refuse_missing,
+    make_paths_absolute,
+    to_path,
 )
 from kdcompress.config.sections import (
     ClassNames,
@@ -34,7 +40,7 @@ from kdcompress.config.sections import (
     UnlabelledSection,
     ViewsSection,
 )
-from kdcompress.config.settings import LONGEST_PATH, Section, build, named, shown
+from kdcompress.config.settings import MAX_PATH_CHARS, Section, build_section, format_name, format_value
 from kdcompress.config.training import TrainingSection
 from kdcompress.digests import json_digest
 from kdcompress.errors import RecipeError
@@ -51,7 +57,7 @@ _LONGEST = 100  # of a name that is unknown, in a message
 
 
 def _chosen(settings: Any, info: ValidationInfo) -> Any:
-    return choose(str(info.field_name), settings, from_run=bool(info.context and info.context["from_run"]))
+    return make_choice(str(info.field_name), settings, from_run=bool(info.context and info.context["from_run"]))
 
 
 _IsChosen = PlainValidator(_chosen)
@@ -64,12 +70,12 @@ class Recipe(Section):
     `data`, `method` and `observers` are the objects themselves; in TOML their sections hold a `name` and its settings.
     """
 
-    name: Annotated[str, AfterValidator(file_name)]
+    name: Annotated[str, AfterValidator(check_file_name)]
     seed: int = Field(0, ge=0, lt=2**32)
     baseline: bool = True
     deterministic: bool = True
     data: Annotated[DatasetSource, _IsChosen, _AsSettings]
-    superclasses: dict[str, ClassNames] = Field(default_factory=dict, max_length=MOST_CLASSES)
+    superclasses: dict[str, ClassNames] = Field(default_factory=dict, max_length=MAX_CLASSES)
     split: SplitSection = SplitSection()
     unlabelled: UnlabelledSection | None = None
     views: ViewsSection = ViewsSection()
@@ -103,9 +109,16 @@ class Recipe(Section):
     @property
     def files(self) -> dict[str, Path]:
         """The files of models and weights that the recipe names, there or not, by what they are for."""
-        named = {"student": self.student, **{f"teacher-{n}": one for n, one in enumerate(self.teacher.each, start=1)}}
+        named = {
+            "student": self.student,
+            **{f"teacher-{n}": one for n, one in enumerate(self.teacher.teachers, start=1)},
+        }
         models = {key: Path(one.model) for key, one in named.items() if Path(one.model).is_absolute()}
-        return models | {f"{key}-weights": one.start.file for key, one in named.items() if one.start.file}
+        return models | {
+            f"{key}-weights": one.initialization.weights_file
+            for key, one in named.items()
+            if one.initialization.weights_file
+        }
 
     @property
     def digest(self) -> str:
@@ -132,14 +145,14 @@ def resolve(
     """
     if isinstance(recipe, Mapping):
         recipe = {key: one.to_dict() if isinstance(one, Choice) else one for key, one in recipe.items()}
-        refuse_odd(recipe)
+        check_plain_values(recipe)
     values = copy.deepcopy(dict(recipe)) if isinstance(recipe, Mapping) else _read(str(recipe))
     for key, value in (overrides or {}).items():
-        override(values, key, value)
+        apply_override(values, key, value)
     if epochs is not None:
         override_epochs(values, epochs, overrides or {})
     for key in overrides or {}:
-        refuse_ignored(values, key)
+        check_override_used(values, key)
     resolved = _check(values)
     if files:
         check_files(resolved)
@@ -149,13 +162,13 @@ def resolve(
 def check_files(recipe: Recipe) -> None:
     """RecipeError for a model file that a recipe names and that is not there."""
     place = "teacher.members.{}" if recipe.teacher.members else "teacher"
-    named = {place.format(index): one for index, one in enumerate(recipe.teacher.each)}
+    named = {place.format(index): one for index, one in enumerate(recipe.teacher.teachers)}
     for key, one in {"student": recipe.student, **named}.items():
-        refuse_missing(one.model, f"{key}.model")
-        refuse_missing(str(one.start.file or ""), f"{key}.pretrained")
+        check_exists(one.model, f"{key}.model")
+        check_exists(str(one.initialization.weights_file or ""), f"{key}.pretrained")
 
 
-def data_settings(source: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+def resolve_data_settings(source: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a data set by its name, or of that in a recipe file, with dotted `overrides` (data.size) over it.
 
     Nothing else of the recipe is looked at: its models need not be there yet. Errors: RecipeError.
@@ -163,26 +176,26 @@ def data_settings(source: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
     values = {"data": {"name": source}} if source in registry.choices("datasets") else _read(source)
     for key, value in overrides.items():
         if not key.startswith("data."):
-            raise RecipeError(f"only the data are looked at: --set takes data.KEY=VALUE here, got {shown(key)}")
-        override(values, key, value)
+            raise RecipeError(f"only the data are looked at: --set takes data.KEY=VALUE here, got {format_value(key)}")
+        apply_override(values, key, value)
     found = values.get("data", {})
     if not isinstance(found, dict):
-        raise RecipeError(f"data is a section, name one of its keys, got {shown(found)}")
+        raise RecipeError(f"data is a section, name one of its keys, got {format_value(found)}")
     return found
 
 
-def read_resolved(path: Path) -> Recipe:
+def read_resolved_recipe(path: Path) -> Recipe:
     """The recipe that a run was begun with, as it stands in the run: its files need not be there any more.
 
     Errors: RecipeError with the path.
     """
-    told = named(str(path), LONGEST_PATH)
+    told = format_name(str(path), MAX_PATH_CHARS)
     try:
         values = read_toml(path)
     except FileNotFoundError as exc:
         raise RecipeError(f"{told} is gone, and nothing else says what was asked for; {_RESTORE}") from exc
     try:
-        recipe = build(Recipe, values, context={"from_run": True})
+        recipe = build_section(Recipe, values, context={"from_run": True})
         _refuse_teachers(recipe)
     except RecipeError as exc:
         raise RecipeError(f"{told} is damaged ({exc}); {_RESTORE}") from exc
@@ -192,16 +205,16 @@ def read_resolved(path: Path) -> Recipe:
 def _read(recipe: str) -> dict[str, Any]:
     if recipe in registry.choices("recipes"):
         return read_toml(PRESETS / f"{recipe}.toml")
-    path, choices = located(recipe, "a recipe"), ", ".join(registry.choices("recipes"))
+    path, choices = to_path(recipe, "a recipe"), ", ".join(registry.choices("recipes"))
     if not recipe or (not recipe.endswith(".toml") and not path.exists()):
         registry.check("recipes", recipe[:_LONGEST])
     if is_folder(path):
-        raise RecipeError(f"{named(recipe)} is a folder; name a recipe file, or one of {choices}")
+        raise RecipeError(f"{format_name(recipe)} is a folder; name a recipe file, or one of {choices}")
     try:
         values = read_toml(path)
     except FileNotFoundError as exc:
-        raise RecipeError(f"recipe file {named(recipe)} does not exist; built-in recipes: {choices}") from exc
-    anchor(values, path.resolve().parent, _paths(values))
+        raise RecipeError(f"recipe file {format_name(recipe)} does not exist; built-in recipes: {choices}") from exc
+    make_paths_absolute(values, path.resolve().parent, _paths(values))
     return values
 
 
@@ -210,13 +223,13 @@ def _paths(values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     data = values.get("data")
     paths = {"unlabelled": UnlabelledSection.PATHS}
     if isinstance(data, dict) and data.get("name") in registry.choices("datasets"):
-        paths["data"] = class_of("data", data).PATHS
+        paths["data"] = choice_class("data", data).PATHS
     return paths
 
 
 def _check(values: dict[str, Any]) -> Recipe:
-    inherit(values.get("teacher"))
-    recipe = build(Recipe, values)
+    inherit_teacher_settings(values.get("teacher"))
+    recipe = build_section(Recipe, values)
     data = _located(recipe.data, "data")
     unlabelled = recipe.unlabelled and _located(recipe.unlabelled, "unlabelled")
     _refuse_teachers(recipe)
@@ -239,7 +252,7 @@ def _located(section: S, name: str) -> S:
     paths: dict[str, str] = {}
     for key in getattr(section, "PATHS", ()):
         if (text := getattr(section, key)) is not None:
-            paths[key] = str(located(text, f"{name}.{key}").resolve())
+            paths[key] = str(to_path(text, f"{name}.{key}").resolve())
     return section.model_copy(update=paths) if paths else section
 
 
@@ -254,8 +267,8 @@ M = TypeVar("M", bound=ModelSection)
 
 def _check_model(section: M, key: str) -> M:
     """A section of a model with its paths made absolute, which are of a kind that its role may have."""
-    model = model_reference(section.model, f"{key}.model", key.partition(".")[0])
-    if section.pretrained not in initialization.NAMED:
-        located(section.pretrained, f"{key}.pretrained")
+    model = check_model_reference(section.model, f"{key}.model", key.partition(".")[0])
+    if section.pretrained not in initialization.PRETRAINED:
+        to_path(section.pretrained, f"{key}.pretrained")
     checked = section.model_copy(update={"model": model})
-    return checked.model_copy(update={"pretrained": initialization.check_start(checked, key)})
+    return checked.model_copy(update={"pretrained": initialization.check_initialization(checked, key)})

@@ -9,7 +9,7 @@ from typing import Any
 
 from kdcompress import registry
 from kdcompress.config import initialization
-from kdcompress.config.settings import LONGEST_PATH, named, shown
+from kdcompress.config.settings import MAX_PATH_CHARS, format_name, format_value
 from kdcompress.errors import RecipeError, one_line
 from kdcompress.plugins import is_reference
 
@@ -20,7 +20,7 @@ _MOST_BYTES = 200
 _UNSEEN = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, what ends a line
 
 
-def file_name(name: str) -> str:
+def check_file_name(name: str) -> str:
     """Check the name of a recipe, which becomes part of the names of folders; ValueError."""
     bad = any(letter in "/\\" or unicodedata.category(letter) in _UNSEEN for letter in name)
     if bad or not 1 <= len(name) <= _LONGEST_NAME or name != name.strip() or name.startswith("."):
@@ -33,7 +33,7 @@ def file_name(name: str) -> str:
     return name
 
 
-def located(text: str, key: str, folder: Path = Path()) -> Path:
+def to_path(text: str, key: str, folder: Path = Path()) -> Path:
     """The path that a recipe's key holds, ~ being home and `folder` where it begins, there or not.
 
     Errors: RecipeError for what no file can be called.
@@ -45,37 +45,37 @@ def located(text: str, key: str, folder: Path = Path()) -> Path:
         return path
     except (OSError, RuntimeError, ValueError) as exc:  # too long, links in a circle; no such home; a NUL
         what = exc.strerror if isinstance(exc, OSError) and exc.strerror else one_line(exc, 80)
-        raise RecipeError(f"{key} must be a path that can be there ({what}), got {shown(text)}") from exc
+        raise RecipeError(f"{key} must be a path that can be there ({what}), got {format_value(text)}") from exc
     return path
 
 
-def anchor(values: dict[str, Any], folder: Path, paths: Mapping[str, tuple[str, ...]]) -> None:
+def make_paths_absolute(values: dict[str, Any], folder: Path, paths: Mapping[str, tuple[str, ...]]) -> None:
     """Make the paths in a recipe file, which are relative to it, absolute; `paths` are the keys of data, by section."""
 
     def place(text: str, key: str) -> str:
-        return str(located(text, key, folder))
+        return str(to_path(text, key, folder))
 
     def model(text: str, key: str) -> str:
         if is_reference(text) or text in registry.choices("models"):
             return text
-        is_file = Path(text).suffix.lower() in file_endings("teacher")
+        is_file = Path(text).suffix.lower() in model_suffixes("teacher")
         return place(text, key) if is_file or "/" in text or is_folder(folder / text) else text
 
     def weights(text: str, key: str) -> str:
-        return text if text in initialization.NAMED else place(text, key)
+        return text if text in initialization.PRETRAINED else place(text, key)
 
     for name, keys in paths.items():
-        map_texts(values.get(name), name, keys, place)
+        _map_strings(values.get(name), name, keys, place)
     teacher = values.get("teacher")
     members = teacher.get("members") if isinstance(teacher, dict) else None
     named_members = enumerate(members if isinstance(members, list) else [])
     sections = {"teacher": teacher, "student": values.get("student")}
     for name, section in {**sections, **{f"teacher.members.{n}": one for n, one in named_members}}.items():
-        map_texts(section, name, ("model",), model)
-        map_texts(section, name, ("pretrained",), weights)
+        _map_strings(section, name, ("model",), model)
+        _map_strings(section, name, ("pretrained",), weights)
 
 
-def map_texts(section: Any, name: str, keys: tuple[str, ...], change: Callable[[str, str], str]) -> None:
+def _map_strings(section: Any, name: str, keys: tuple[str, ...], change: Callable[[str, str], str]) -> None:
     """Change the texts under `keys` of a section, if they are some; `change` gets each and its dotted key."""
     for key in keys if isinstance(section, dict) else ():
         if isinstance(section.get(key), str):
@@ -90,55 +90,59 @@ def is_folder(path: Path) -> bool:
         return False
 
 
-def model_reference(text: str, key: str, role: str) -> str:
+def check_model_reference(text: str, key: str, role: str) -> str:
     """Check the form of a model reference: a zoo name, a file of a kind that `role` may have, or module:function.
 
-    Whether the file is there, `refuse_missing` tells.
+    Whether the file is there, `check_exists` tells.
 
     A student is a Keras model; a teacher may be a file of any kind in teachers/.
     """
     if text in registry.choices("models"):
         return text
-    path, endings = located(text, key), file_endings(role)
+    path, endings = to_path(text, key), model_suffixes(role)
     if path.suffix.lower() in endings or (role == "teacher" and is_folder(path)):
         return str(path.resolve())
     module, _, function = text.partition(":")
     if module.endswith(".py"):
-        without = named(f"{module.removesuffix('.py')}:{function or 'function'}")
+        without = format_name(f"{module.removesuffix('.py')}:{function or 'function'}")
         raise RecipeError(f"{key}: name the module without .py: {without}")
     if is_reference(text):
         return text
     ending = path.suffix.lower()
     if ending in _FOREIGN:
         raise RecipeError(
-            f"{key}: {named(text)} is a file of PyTorch; export it first: torch.onnx.export(model, ..., 'big.onnx')"
+            f"{key}: {format_name(text)} is a file of PyTorch; export it first: "
+            "torch.onnx.export(model, ..., 'big.onnx')"
         )
-    if role == "student" and ending in file_endings("teacher"):
+    if role == "student" and ending in model_suffixes("teacher"):
         raise RecipeError(
-            f"{key}: {named(text)} cannot be trained; a student is a Keras model, other files can only be teachers"
+            f"{key}: {format_name(text)} cannot be trained; a student is a Keras model, "
+            "other files can only be teachers"
         )
     names = registry.choices("models")
     files = f"a {', '.join(endings)} file{', a SavedModel folder' if role == 'teacher' else ''}"
     raise RecipeError(
-        f"{key}: unknown model {shown(text)}{registry.suggestion(text, names)}; "
+        f"{key}: unknown model {format_value(text)}{registry.did_you_mean(text, names)}; "
         f"give one of {', '.join(names)}, {files}, or module:function"
     )
 
 
-def refuse_missing(reference: str, key: str) -> None:
+def check_exists(reference: str, key: str) -> None:
     """RecipeError if a reference is that of a file or folder that does not exist, or lies where nobody may look."""
     if not Path(reference).is_absolute():
         return
-    what = f"{key}: {'weights' if key.endswith('.pretrained') else 'model'} file {named(reference, LONGEST_PATH)}"
+    what = (
+        f"{key}: {'weights' if key.endswith('.pretrained') else 'model'} file {format_name(reference, MAX_PATH_CHARS)}"
+    )
     try:
-        there = located(reference, key).exists()
+        there = to_path(reference, key).exists()
     except PermissionError as exc:
         raise RecipeError(f"{what} cannot be read (permission denied)") from exc
     if not there:
         raise RecipeError(f"{what} does not exist")
 
 
-def file_endings(role: str) -> tuple[str, ...]:
+def model_suffixes(role: str) -> tuple[str, ...]:
     """The endings of the files that a teacher or student may be."""
     kinds = registry.choices("teachers") if role == "teacher" else ["keras"]
     return tuple(ending for kind in kinds for ending in registry.load("teachers", kind).suffixes)

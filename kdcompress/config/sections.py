@@ -10,15 +10,15 @@ from pydantic import (
     field_validator,
 )
 
-from kdcompress.config.initialization import Start
-from kdcompress.config.limits import MOST_CLASSES, MOST_IMAGES, MOST_PARTS, MOST_SCALE, MOST_SIDE
+from kdcompress.config.initialization import Initialization
+from kdcompress.config.limits import MAX_CLASSES, MAX_IMAGES, MAX_PARTS, MAX_SCALE, MAX_SIDE
 from kdcompress.config.settings import Section
 from kdcompress.config.training import TrainingSection
 
-Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
-Pixel = Annotated[float, Field(ge=-MOST_SCALE, le=MOST_SCALE)]
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+Pixel = Annotated[float, Field(ge=-MAX_SCALE, le=MAX_SCALE)]
 Pixels = Annotated[tuple[Pixel, ...], Field(min_length=1, max_length=1024)]
-ClassNames = Annotated[tuple[str, ...], Field(max_length=MOST_CLASSES)]
+ClassNames = Annotated[tuple[str, ...], Field(max_length=MAX_CLASSES)]
 # What the int64 and the float32 of a model's inputs hold; the lowest float32 stands for minus infinity at times
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Real = Annotated[float, Field(ge=-3.5e38, le=3.5e38)]
@@ -31,7 +31,7 @@ class SplitSection(Section):
 
     validation_fraction: float = Field(0.05, gt=0, lt=1)
     seed: int = Field(0, ge=0, lt=2**32)
-    limit: int | None = Field(None, ge=1, le=MOST_IMAGES)
+    limit: int | None = Field(None, ge=1, le=MAX_IMAGES)
 
 
 class ViewsSection(Section):
@@ -61,7 +61,7 @@ class PreprocessingSection(Section):
     `size` (H or H, W) is needed where the teacher leaves it open; `classes` are its outputs, in its order, by name.
     """
 
-    scale: float = Field(1.0, ge=1 / MOST_SCALE, le=MOST_SCALE)
+    scale: float = Field(1.0, ge=1 / MAX_SCALE, le=MAX_SCALE)
     mean: Pixel | Pixels = 0.0
     std: Pixel | Pixels = 1.0
     layout: Literal["auto", "nhwc", "nchw"] = "auto"
@@ -70,7 +70,7 @@ class PreprocessingSection(Section):
     classes: ClassNames | None = None
 
     @property
-    def untouched(self) -> bool:
+    def is_identity(self) -> bool:
         """Whether pixels are given as they are."""
         return (self.scale, self.mean, self.std, self.channel_order) == (1.0, 0.0, 1.0, "rgb")
 
@@ -89,8 +89,8 @@ class PreprocessingSection(Section):
     @field_validator("std")
     @classmethod
     def _above_0(cls, value: float | tuple[float, ...]) -> float | tuple[float, ...]:
-        if min(value if isinstance(value, tuple) else (value,), default=0.0) < 1 / MOST_SCALE:
-            raise ValueError(f"must be > 0 for every channel, and not below {1 / MOST_SCALE:g}")
+        if min(value if isinstance(value, tuple) else (value,), default=0.0) < 1 / MAX_SCALE:
+            raise ValueError(f"must be > 0 for every channel, and not below {1 / MAX_SCALE:g}")
         return value
 
 
@@ -105,12 +105,12 @@ class ModelSection(Section):
     width: float = Field(1.0, gt=0, le=8)
 
     @property
-    def start(self) -> Start:
+    def initialization(self) -> Initialization:
         """What the model starts from."""
-        return Start(self.pretrained, self.width)
+        return Initialization(self.pretrained, self.width)
 
 
-class OneTeacherSection(ModelSection):
+class SingleTeacherSection(ModelSection):
     """One teacher; a zoo model is trained by us (and kept), a file or function comes as it is.
 
     `weights` says whether we train a zoo model, `pretrained` what it starts from.
@@ -122,18 +122,18 @@ class OneTeacherSection(ModelSection):
     training: TrainingSection = TrainingSection()
     input: Name | None = None
     output: Name | None = None
-    constants: dict[str, bool | Whole | Real] = Field(default_factory=dict, max_length=MOST_PARTS)
+    constants: dict[str, bool | Whole | Real] = Field(default_factory=dict, max_length=MAX_PARTS)
     outputs: Literal["auto", "logits", "probabilities"] = "auto"
     preprocessing: PreprocessingSection = PreprocessingSection()
 
 
-class MemberSection(OneTeacherSection):
+class MemberSection(SingleTeacherSection):
     """One teacher of several, and what it weighs beside the others."""
 
-    weight: float = Field(1.0, gt=0, le=MOST_SCALE)
+    weight: float = Field(1.0, gt=0, le=MAX_SCALE)
 
 
-class TeacherSection(OneTeacherSection):
+class TeacherSection(SingleTeacherSection):
     """The teacher, or several `members` whose answers are averaged.
 
     `check` stops a teacher that knows the labelled training images no better than chance, or answers in another order
@@ -141,19 +141,19 @@ class TeacherSection(OneTeacherSection):
     """
 
     model: str = ""
-    members: tuple[MemberSection, ...] = Field((), max_length=MOST_PARTS)
+    members: tuple[MemberSection, ...] = Field((), max_length=MAX_PARTS)
     combine: Literal["probabilities", "logits"] = "probabilities"
     check: bool = True
 
     @property
-    def each(self) -> tuple[OneTeacherSection, ...]:
+    def teachers(self) -> tuple[SingleTeacherSection, ...]:
         """The teachers, one or several."""
         return self.members or (self,)
 
     @property
-    def shown(self) -> str:
+    def display_name(self) -> str:
         """What the recipe calls it."""
-        return ", ".join(one.model for one in self.each)
+        return ", ".join(one.model for one in self.teachers)
 
 
 class UnlabelledSection(Section):
@@ -162,7 +162,7 @@ class UnlabelledSection(Section):
     PATHS: ClassVar[tuple[str, ...]] = ("dir",)
 
     dir: str
-    limit: int | None = Field(None, ge=1, le=MOST_IMAGES)
+    limit: int | None = Field(None, ge=1, le=MAX_IMAGES)
 
 
 class StudentSection(ModelSection):

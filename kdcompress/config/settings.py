@@ -7,9 +7,9 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kdcompress.errors import RecipeError
-from kdcompress.registry import suggestion
+from kdcompress.registry import did_you_mean
 
-LONGEST_PATH = 300  # in a message
+MAX_PATH_CHARS = 300  # in a message
 _SHOWN = 100  # characters of a value in a message
 _RULES = {
     "greater_than": "must be > {gt}",
@@ -40,7 +40,7 @@ class Section(BaseModel):
 S = TypeVar("S", bound=Section)
 
 
-def build(kind: type[S], values: dict[str, Any], prefix: str = "", context: dict[str, Any] | None = None) -> S:
+def build_section(kind: type[S], values: dict[str, Any], prefix: str = "", context: dict[str, Any] | None = None) -> S:
     """Make a section from its values.
 
     Args:
@@ -67,22 +67,21 @@ def _first_problem(kind: type[Section], exc: ValidationError, prefix: str) -> st
     alike = (one for one in problems if one["type"] in _LIMITS and _keys(kind, one["loc"]) == place)
     problem = next(alike, problems[0])
     full = ".".join([*([prefix] if prefix else []), *place])
-    name = named(full)
+    name = format_name(full)
     if problem["type"] == "extra_forbidden":
         known = list(_section_at(kind, place[:-1]).model_fields)
-        return (
-            f"unknown key {shown(full)}{suggestion(place[-1], known)}; choices: {', '.join(sorted(known)) or '(none)'}"
-        )
+        choices = ", ".join(sorted(known)) or "(none)"
+        return f"unknown key {format_value(full)}{did_you_mean(place[-1], known)}; choices: {choices}"
     if problem["type"] == "missing":
         return f"{name} is missing"
     rule = _RULES.get(problem["type"])
     said = problem["msg"].removeprefix("Value error, ")
     limits = {key: _plain_number(value) for key, value in problem.get("ctx", {}).items()}
     text = rule.format(**limits) if rule else said[0].lower() + said[1:]
-    return f"{name} {text}, got {shown(problem['input'])}"
+    return f"{name} {text}, got {format_value(problem['input'])}"
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value for a message, cut where it is long: it may come from a stranger's file."""
     if isinstance(value, list | tuple | str):
         value = value[: _SHOWN + 1]
@@ -93,7 +92,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def named(text: str, most: int = _SHOWN) -> str:
+def format_name(text: str, most: int = _SHOWN) -> str:
     """A key or a path for a message, as it is where it can be: one that would break the line or fill it is not."""
     told = text if text.isprintable() else repr(text)[1:-1]
     return told if len(told) <= most else f"{told[:most]}..."

@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from kdcompress.config.limits import MOST_BATCH, MOST_EPOCHS, MOST_PARTS, MOST_RATE
+from kdcompress.config.limits import MAX_BATCH, MAX_EPOCHS, MAX_PARTS, MAX_RATE
 from kdcompress.config.settings import Section
 
 _OF_STAGES = ("epochs", "learning_rate")
@@ -29,8 +29,8 @@ class StageSection(Section):
     """
 
     trainable: str = Field("all", min_length=1, max_length=1000)
-    epochs: int | None = Field(None, ge=1, le=MOST_EPOCHS)
-    learning_rate: float | None = Field(None, gt=0, le=MOST_RATE)
+    epochs: int | None = Field(None, ge=1, le=MAX_EPOCHS)
+    learning_rate: float | None = Field(None, gt=0, le=MAX_RATE)
 
 
 class TrainingSection(Section):
@@ -42,13 +42,13 @@ class TrainingSection(Section):
     validation; AUC is for two classes.
     """
 
-    epochs: int = Field(12, ge=1, le=MOST_EPOCHS)
-    batch_size: int = Field(256, ge=1, le=MOST_BATCH)
-    learning_rate: float = Field(1e-3, gt=0, le=MOST_RATE)
+    epochs: int = Field(12, ge=1, le=MAX_EPOCHS)
+    batch_size: int = Field(256, ge=1, le=MAX_BATCH)
+    learning_rate: float = Field(1e-3, gt=0, le=MAX_RATE)
     class_weights: Literal["none", "balanced"] = "none"
     batches: Literal["shuffled", "balanced"] = "shuffled"
     choose_by: Literal["accuracy", "auc", "loss"] = "accuracy"
-    stages: tuple[StageSection, ...] = Field((), max_length=MOST_PARTS)
+    stages: tuple[StageSection, ...] = Field((), max_length=MAX_PARTS)
 
     @model_validator(mode="before")
     @classmethod
@@ -100,7 +100,7 @@ class TrainingSection(Section):
         return tuple(found)
 
     @property
-    def all_epochs(self) -> int:
+    def total_epochs(self) -> int:
         """The epochs of all stages together."""
         return self.plan[-1].end
 

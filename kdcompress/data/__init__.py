@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kdcompress.config.choices import choose
+from kdcompress.config.choices import make_choice
 from kdcompress.config.recipe import Recipe
 from kdcompress.data.base import Dataset, DatasetSource, write_ids
 from kdcompress.data.finding import find_images
@@ -48,7 +48,7 @@ def make_source(settings: Mapping[str, Any]) -> DatasetSource:
     Raises:
         RecipeError: If the settings are invalid.
     """
-    source: DatasetSource = choose("data", settings)
+    source: DatasetSource = make_choice("data", settings)
     return source
 
 

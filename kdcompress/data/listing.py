@@ -24,7 +24,7 @@ from kdcompress.data.stores import FileImages
 from kdcompress.data.subclasses import number_subclasses
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
-from kdcompress.registry import suggestion
+from kdcompress.registry import did_you_mean
 
 # Names in use for the parts of a data set
 PARTS = {
@@ -123,7 +123,7 @@ class ImageFiles(DatasetSource):
                 raise DataError(f"data.classes names {name!r} twice")
             if name not in present:
                 raise DataError(
-                    f"data.classes: {listed.root} has no class {name!r}{suggestion(name, present)}; "
+                    f"data.classes: {listed.root} has no class {name!r}{did_you_mean(name, present)}; "
                     f"it has {', '.join(present)}"
                 )
         if len(classes) < 2:

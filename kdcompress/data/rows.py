@@ -13,7 +13,7 @@ from kdcompress.data.filesystem import exists
 from kdcompress.errors import DataError
 from kdcompress.paths import check_regular_file
 from kdcompress.progress import Progress
-from kdcompress.registry import suggestion
+from kdcompress.registry import did_you_mean
 
 MAX_NAME_LENGTH = 255  # characters of a class, group or subclass, as of a folder
 _MAX_BYTES = 256 << 20
@@ -96,7 +96,7 @@ def _header(table: Path, names: Sequence[str] | None, columns: Mapping[str, str]
         if column not in header:
             more = f" and {len(header) - 20} more" if len(header) > 20 else ""
             existing = ", ".join(name[:80] for name in header[:20]) or "none"
-            close = suggestion(column, header)
+            close = did_you_mean(column, header)
             raise DataError(f"{table} has no column {column!r}{close}; it has {existing}{more}: {remedy}")
     if repeated := [name for name in dict.fromkeys(header) if name and header.count(name) > 1]:
         raise DataError(f"{table} has two columns {repeated[0][:80]!r}, and which one counts is not known; rename one")

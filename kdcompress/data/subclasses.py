@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kdcompress.data.base import Dataset
 from kdcompress.data.samples import Samples
 from kdcompress.errors import DataError, RecipeError
-from kdcompress.registry import suggestion
+from kdcompress.registry import did_you_mean
 
 Names = tuple[tuple[str, ...], ...]
 
@@ -36,7 +36,7 @@ def merge_classes(dataset: Dataset, superclasses: Mapping[str, Sequence[str]]) -
     for name in listed:
         if name not in dataset.classes:
             raise RecipeError(
-                f"superclasses: the data have no class {name!r}{suggestion(name, dataset.classes)}; "
+                f"superclasses: the data have no class {name!r}{did_you_mean(name, dataset.classes)}; "
                 f"they have {', '.join(dataset.classes)}"
             )
         if listed.count(name) > 1:

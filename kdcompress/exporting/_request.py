@@ -10,7 +10,7 @@ from kdcompress import registry
 from kdcompress.errors import UsageError
 from kdcompress.exporting._base import INPUT_TYPES, INT8, OPSETS, PRECISIONS, Format, Options
 from kdcompress.exporting._calibration import SIZE
-from kdcompress.registry import suggestion
+from kdcompress.registry import did_you_mean
 from kdcompress.verification.gates import validate_metric_drop
 
 ALL = "all"
@@ -143,7 +143,7 @@ def _select(names: Iterable[str], available: Iterable[str], option: str) -> list
     selected = dict.fromkeys(choice for name in names for choice in ([name] if name != ALL else choices))
     for name in selected:
         if name not in choices:
-            close = suggestion(name, [*choices, ALL])
+            close = did_you_mean(name, [*choices, ALL])
             raise UsageError(f"unknown {option} {name!r}{close}; choices: {', '.join(choices)}, {ALL}")
     if not selected:
         raise UsageError(f"name a {option}; choices: {', '.join(choices)}, {ALL}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kdcompress.config.choices import choose
+from kdcompress.config.choices import make_choice
 from kdcompress.methods._base import Classes, ExtraLoss, Method, NoDistillation
 
 
@@ -18,7 +18,7 @@ def make_method(settings: Mapping[str, Any]) -> Method:
     Raises:
         RecipeError: The name is unknown, or a setting is wrong.
     """
-    method: Method = choose("method", settings)
+    method: Method = make_choice("method", settings)
     return method
 
 

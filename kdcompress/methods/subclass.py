@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, PrivateAttr
 from typing_extensions import Self
 
-from kdcompress.config.settings import shown
+from kdcompress.config.settings import format_value
 from kdcompress.errors import RecipeError
 from kdcompress.methods._base import Classes, ExtraLoss, Labels, Method
 from kdcompress.methods.hinton import distillation_loss
@@ -114,7 +114,7 @@ class Subclasses(Method):
         if len(sizes) != classes.count:
             raise RecipeError(
                 f"method.subclasses must have a number for each of the {classes.count} classes, "
-                f"got {len(sizes)}: {shown(list(sizes))}"
+                f"got {len(sizes)}: {format_value(list(sizes))}"
             )
         if sum(sizes) > _MOST_OUTPUTS:
             raise RecipeError(
@@ -200,7 +200,7 @@ class Subclass(Subclasses):
         if self.intra_class and self.alpha == 1 and isinstance(bound, Subclasses) and 1 in bound.sizes:
             raise RecipeError(
                 "method.intra_class with alpha = 1 reads a class by its subclasses: each class needs two or more, "
-                f"got {shown(list(bound.sizes))}"
+                f"got {format_value(list(bound.sizes))}"
             )
         return bound
 

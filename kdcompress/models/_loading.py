@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress import registry
-from kdcompress.config.initialization import Start, settings_of
+from kdcompress.config.initialization import Initialization, initialization_settings
 from kdcompress.errors import ModelError, one_line
 from kdcompress.formats.keras.model import check_model_file, check_weights_file, keras_of, weights_within
 from kdcompress.models._functions import explain_error, load_from_function
@@ -38,7 +38,7 @@ def load_model(
     outputs: int,
     role: str,
     why: str = "",
-    start: Start | None = None,
+    initialization: Initialization | None = None,
     note: Callable[[str], None] | None = None,
 ) -> Any:
     """Load a Keras model and check that it maps images to logits of the expected size.
@@ -49,7 +49,7 @@ def load_model(
         outputs: Number of outputs.
         role: "teacher" or "student", for messages.
         why: Reason for the number of outputs, for messages; by default the number of classes.
-        start: Initialization of a zoo model, random by default.
+        initialization: Initialization of a zoo model, random by default.
         note: Is called with a message on which layers have pretrained weights.
 
     Returns:
@@ -59,7 +59,9 @@ def load_model(
         ModelError: If it cannot be loaded or does not fit.
     """
     if reference in registry.choices("models"):
-        model = _build_zoo_model(reference, input_shape, outputs, role, start or Start(), note or Progress().note)
+        model = _build_zoo_model(
+            reference, input_shape, outputs, role, initialization or Initialization(), note or Progress().note
+        )
     else:
         model = _load(reference, role, input_shape, outputs)
     return prepare_model(model, input_shape, outputs, f"{role} {reference}", why)
@@ -135,24 +137,29 @@ def _load(reference: str, role: str, input_shape: tuple[int, int, int], outputs:
 
 
 def _build_zoo_model(
-    name: str, input_shape: tuple[int, int, int], outputs: int, role: str, start: Start, note: Callable[[str], None]
+    name: str,
+    input_shape: tuple[int, int, int],
+    outputs: int,
+    role: str,
+    initialization: Initialization,
+    note: Callable[[str], None],
 ) -> Any:
     architecture, subject = registry.load("models", name), f"{role} {name}"
-    settings = {"width": start.width} if "width" in settings_of(name) else {}
+    settings = {"width": initialization.width} if "width" in initialization_settings(name) else {}
     model = architecture.build(input_shape, outputs, **settings)
-    path = start.file
-    if start.pretrained == "imagenet":
+    path = initialization.weights_file
+    if initialization.pretrained == "imagenet":
         path = architecture.published(input_shape, **settings).fetch(subject, note)
     if path:
-        note(_load_pretrained(model, path, subject, start))
+        note(_load_pretrained(model, path, subject, initialization))
     return model
 
 
-def _load_pretrained(model: Any, path: Path, subject: str, start: Start) -> str:
+def _load_pretrained(model: Any, path: Path, subject: str, initialization: Initialization) -> str:
     try:
         return load_pretrained(model, path, subject)
     except ModelError as exc:
-        if start.file:
+        if initialization.weights_file:
             raise
         raise ModelError(f"{exc}; delete it, and it is downloaded again") from exc
 

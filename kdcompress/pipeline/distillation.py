@@ -86,7 +86,7 @@ class Pipeline:
             self.progress.note(
                 "TensorFlow ran before in this process: models with BatchNorm may differ in their last bits"
             )
-        if self.method.needs_targets and not self.method.weighs_targets(self.recipe.training.all_epochs):
+        if self.method.needs_targets and not self.method.weighs_targets(self.recipe.training.total_epochs):
             self._warn("alpha is 0: the teacher's outputs weigh nothing, the student learns from the labels alone")
         student = self._student()  # before the teacher is trained for minutes: a student that does not fit is told now
         if lacks_rescaling(student):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kdcompress import registry
 from kdcompress.config.recipe import Recipe
-from kdcompress.config.sections import MemberSection, OneTeacherSection, ViewsSection
+from kdcompress.config.sections import MemberSection, SingleTeacherSection, ViewsSection
 from kdcompress.data import Samples, Split
 from kdcompress.digests import json_digest
 from kdcompress.errors import TargetsError
@@ -35,7 +35,7 @@ class TeacherEnsemble:
     """One teacher, or several that answer as one."""
 
     teachers: tuple[Teacher, ...]
-    sections: tuple[OneTeacherSection, ...]
+    sections: tuple[SingleTeacherSection, ...]
     recipe: Recipe
     method: Method
 
@@ -86,8 +86,8 @@ class TeacherEnsemble:
             raise make_teacher_error(self.teachers[0], verdict, classes, None)
         if asked and trained and not verdict.knows:
             raise TargetsError(
-                f"teacher {self.recipe.teacher.shown} is right on {verdict.shown} of the training images: it was "
-                "trained too little (epochs and learning_rate of teacher.training or its stages); "
+                f"teacher {self.recipe.teacher.display_name} is right on {verdict.shown} of the training images: it "
+                "was trained too little (epochs and learning_rate of teacher.training or its stages); "
                 "teacher.check = false goes on"
             )
         little = f"the teacher is right on no more of the training images than {verdict.shown}"

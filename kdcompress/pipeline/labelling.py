@@ -35,7 +35,7 @@ def prepare_teachers(
     """
     dataset, split = data.dataset, data.split
     validate_training_config(recipe, method, data)
-    if len(recipe.teacher.each) > 1 and not method.comparable:
+    if len(recipe.teacher.teachers) > 1 and not method.comparable:
         raise RecipeError(
             "teachers that invent their own subclasses cannot be averaged: number 1 of one is not number 1 of another; "
             "take one teacher, or method.subclasses = 'known'"
@@ -61,14 +61,14 @@ def prepare_teachers(
 def validate_training_config(recipe: Recipe, method: Method, data: RecipeData) -> None:
     """RecipeError for images without labels from which nothing would be learned, and for a training that cannot be."""
     place = "teacher.members.{}.training" if recipe.teacher.members else "teacher.training"
-    trained = {place.format(number): one.training for number, one in enumerate(recipe.teacher.each)}
+    trained = {place.format(number): one.training for number, one in enumerate(recipe.teacher.teachers)}
     for key, training in {"training": recipe.training, **trained}.items():
         if training.choose_by == "auc":
             check_auc_available(data, f"{key}.choose_by = 'auc'")
     if recipe.unlabelled and recipe.training.batches == "balanced":
         raise RecipeError("training.batches = 'balanced' needs a label for every image: take class_weights instead")
     _refuse_targets(recipe, method)
-    if recipe.unlabelled and not method.weighs_targets(recipe.training.all_epochs):
+    if recipe.unlabelled and not method.weighs_targets(recipe.training.total_epochs):
         raise RecipeError(
             "unlabelled images teach nothing without the teacher's outputs: take another method than "
             f"{recipe.method.name} or alpha > 0, or leave `unlabelled` out"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kdcompress import registry
 from kdcompress.config.recipe import Recipe
-from kdcompress.config.sections import OneTeacherSection, PreprocessingSection
+from kdcompress.config.sections import PreprocessingSection, SingleTeacherSection
 from kdcompress.data import Dataset, Split
 from kdcompress.errors import ModelError, RecipeError, RunError, TargetsError
 from kdcompress.methods import Classes, Method
@@ -55,14 +55,14 @@ def open_teachers(
     name and history of each that was trained. Errors: ModelError, RecipeError.
     """
     spec = OutputSpec(dataset.input_shape, dataset.classes, method.head(Classes(len(dataset.classes))))
-    sections, kept = recipe.teacher.each, read_saved_teachers(run) if run else {}
+    sections, kept = recipe.teacher.teachers, read_saved_teachers(run) if run else {}
     teachers = []
     for name, section in zip(names_of(len(sections)), sections, strict=True):
 
         def rows(found: list[Row], name: str = name) -> None:
             on_rows(name, found)
 
-        def train(section: OneTeacherSection = section, rows: Callable[[list[Row]], None] = rows) -> Any:
+        def train(section: SingleTeacherSection = section, rows: Callable[[list[Row]], None] = rows) -> Any:
             return train_or_load_teacher(recipe, section, split, spec, method, progress, rows)
 
         copy = kept.get(name)
@@ -83,7 +83,7 @@ def reopen_teachers(run: RunFolder, recipe: Recipe) -> TeacherEnsemble:
     kept, method = read_saved_teachers(run), bound_method(run, recipe)
     classes = tuple(manifest["classes"])
     spec = OutputSpec(tuple(manifest["input_shape"]), classes, method.head(Classes(len(classes))))
-    sections, found = recipe.teacher.each, []
+    sections, found = recipe.teacher.teachers, []
     if kept and len(kept) != len(sections):
         raise RunError(
             f"run {run.path} keeps {len(kept)} teachers and its recipe names {len(sections)}; "
@@ -95,7 +95,7 @@ def reopen_teachers(run: RunFolder, recipe: Recipe) -> TeacherEnsemble:
     return TeacherEnsemble(tuple(found), sections, recipe, method)
 
 
-def _reopen_one(section: OneTeacherSection, spec: OutputSpec, copy: Path) -> Teacher:
+def _reopen_one(section: SingleTeacherSection, spec: OutputSpec, copy: Path) -> Teacher:
     """A kept teacher; one that a function made is opened as the file it is, for the run's recipe is not the user's."""
     if is_reference(section.model):
         try:
@@ -117,7 +117,7 @@ def bound_method(run: RunFolder, recipe: Recipe) -> Method:
 
 
 def open_single_teacher(
-    section: OneTeacherSection,
+    section: SingleTeacherSection,
     spec: OutputSpec,
     copy: Path | None = None,
     train: Callable[[], Any] | None = None,
@@ -138,8 +138,8 @@ def open_single_teacher(
         return teacher_of_model(train(), section, spec, what)
     seed_everything(section.seed)
     if is_zoo:
-        start = replace(section.start, pretrained="none") if copy else section.start
-        model = load_model(section.model, spec.input_shape, spec.n_outputs, "teacher", start=start, note=note)
+        start = replace(section.initialization, pretrained="none") if copy else section.initialization
+        model = load_model(section.model, spec.input_shape, spec.n_outputs, "teacher", initialization=start, note=note)
     else:
         model = load_from_function(section.model, "teacher", spec.input_shape, spec.n_outputs)
     if copy:
@@ -153,12 +153,12 @@ def open_single_teacher(
 class UnavailableTeacher(Teacher):
     """A teacher of which a run keeps no copy, since it is no model: its answers are in the run, and nothing else."""
 
-    def __init__(self, section: OneTeacherSection, spec: OutputSpec) -> None:
+    def __init__(self, section: SingleTeacherSection, spec: OutputSpec) -> None:
         self.description, self.digest = f"teacher {section.model}", ""
         self.adapter = InputAdapter(spec.input_shape, section.preprocessing)
 
     @classmethod
-    def open(cls, path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> UnavailableTeacher:
+    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> UnavailableTeacher:
         """See Teacher.open."""
         return cls(section, spec)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kdcompress import registry
-from kdcompress.config.recipe import Recipe, read_resolved
-from kdcompress.config.sections import OneTeacherSection
+from kdcompress.config.recipe import Recipe, read_resolved_recipe
+from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.data import Split
 from kdcompress.methods import Method
 from kdcompress.pipeline.data import RecipeData
@@ -33,10 +33,10 @@ def plan_run(
     method = recipe.method.bind(data.classes)
     validate_training_config(recipe, method, data)
     spec = OutputSpec(dataset.input_shape, dataset.classes, method.head(data.classes))
-    teachers = [_untrained(recipe, method, section, split, spec, progress) for section in recipe.teacher.each]
+    teachers = [_untrained(recipe, method, section, split, spec, progress) for section in recipe.teacher.teachers]
     student = StudentFactory(recipe, data).build(method)
     training, n = recipe.training, len(data.transfer)
-    steps = training.all_epochs * (n // min(training.batch_size, n))
+    steps = training.total_epochs * (n // min(training.batch_size, n))
     facts = {key: value for key, value in data.facts.items() if "fingerprint" not in key}
     numbers = 4 * n * recipe.views.count * spec.n_outputs * len(teachers)
     planned: dict[str, Any] = {
@@ -52,12 +52,12 @@ def plan_run(
         },
         "student": {
             "model": recipe.student.model,
-            "todo": f"{training.all_epochs} epochs, {steps:,} steps of {training.batch_size}",
+            "todo": f"{training.total_epochs} epochs, {steps:,} steps of {training.batch_size}",
         },
     }
-    pairs = zip(recipe.teacher.each, teachers, strict=True)
+    pairs = zip(recipe.teacher.teachers, teachers, strict=True)
     todos, ready = zip(*[_todo(recipe, method, section, split, one) for section, one in pairs], strict=True)
-    planned["teacher"] = {"model": recipe.teacher.shown, "todo": "; ".join(todos)}
+    planned["teacher"] = {"model": recipe.teacher.display_name, "todo": "; ".join(todos)}
     if method.needs_targets:
         planned["targets"]["todo"] = "in the cache" if all(ready) else "the teacher labels them once"
     return planned, teachers, student, spec.input_shape
@@ -68,15 +68,17 @@ def _state(run: RunFolder, recipe: Recipe) -> str:
         return f"refused: {problem}"
     if not (run / RECIPE).exists():
         return "new"
-    if read_resolved(run / RECIPE).digest != recipe.digest:
+    if read_resolved_recipe(run / RECIPE).digest != recipe.digest:
         return "refused without --fresh: it belongs to another recipe"
     return "finished already" if run.is_finished() else "goes on where it stopped"
 
 
 def _untrained(
-    recipe: Recipe, method: Method, section: OneTeacherSection, split: Split, spec: OutputSpec, progress: Progress
+    recipe: Recipe, method: Method, section: SingleTeacherSection, split: Split, spec: OutputSpec, progress: Progress
 ) -> Teacher:
-    if section.start.pretrained != "none" and cached_teacher_digest(zoo_teacher_key(recipe, section, split, method)):
+    if section.initialization.pretrained != "none" and cached_teacher_digest(
+        zoo_teacher_key(recipe, section, split, method)
+    ):
         section = section.model_copy(update={"pretrained": "none"})  # the trained one starts from nothing any more
     teacher = open_single_teacher(section, spec, note=progress.note)
     check_output_count(teacher, spec)
@@ -84,7 +86,7 @@ def _untrained(
 
 
 def _todo(
-    recipe: Recipe, method: Method, section: OneTeacherSection, split: Split, teacher: Teacher
+    recipe: Recipe, method: Method, section: SingleTeacherSection, split: Split, teacher: Teacher
 ) -> tuple[str, bool]:
     """What will be done with a teacher, and whether its answers are known already."""
     if section.model not in registry.choices("models"):
@@ -98,4 +100,4 @@ def _todo(
     if digest := cached_teacher_digest(zoo_teacher_key(recipe, section, split, method)):
         teacher.digest = digest  # of the trained one, which lies in the cache
         return "trained before, in the cache", has_cached_targets(target_key(teacher, split.fingerprint, recipe.views))
-    return f"trained first, {section.training.all_epochs} epochs", False
+    return f"trained first, {section.training.total_epochs} epochs", False

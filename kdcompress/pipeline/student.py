@@ -34,7 +34,7 @@ class StudentFactory:
         head = method.head(classes)
         why = "" if head == classes.count else f"the method wants {head} subclass logits for {classes.count} classes"
         shape, note = self.data.dataset.input_shape, self.data.note_once
-        model = load_model(recipe.student.model, shape, head, "student", why, recipe.student.start, note)
+        model = load_model(recipe.student.model, shape, head, "student", why, recipe.student.initialization, note)
         check_stages(model, recipe.training, "training")
         if are_probabilities(Forward(model)(self.data.split.train.images[:N_INSPECTED])):
             raise ModelError(

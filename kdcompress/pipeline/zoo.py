@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.cache import cache_dir, delete_entry, lock_entry
-from kdcompress.config.initialization import Start
+from kdcompress.config.initialization import Initialization
 from kdcompress.config.recipe import Recipe
-from kdcompress.config.sections import OneTeacherSection, ViewsSection
+from kdcompress.config.sections import SingleTeacherSection, ViewsSection
 from kdcompress.data import Split
 from kdcompress.digests import content_digest, json_digest, sha256_of
 from kdcompress.errors import RunError
@@ -29,7 +29,7 @@ from kdcompress.training.fitting import FEATURES_FOLDER, Phase, train_phase
 SCHEMA = 2
 
 
-def zoo_teacher_key(recipe: Recipe, section: OneTeacherSection, split: Split, method: Method) -> dict[str, Any]:
+def zoo_teacher_key(recipe: Recipe, section: SingleTeacherSection, split: Split, method: Method) -> dict[str, Any]:
     """What a teacher trained by us, for the students of `method`, depends on, and nothing else."""
     special = {} if method.plain else {"method": method.for_teacher().model_dump(mode="json"), "head": method.identity}
     return {
@@ -39,15 +39,15 @@ def zoo_teacher_key(recipe: Recipe, section: OneTeacherSection, split: Split, me
         "views": recipe.views.identity,
         "deterministic": recipe.deterministic,
         **special,
-        **_start_key(section.start),
+        **_start_key(section.initialization),
     }
 
 
-def _start_key(start: Start) -> dict[str, Any]:
+def _start_key(start: Initialization) -> dict[str, Any]:
     """What a start other than the usual one adds to the key: of a weights file what it holds, not where it lies."""
-    if start == Start():
+    if start == Initialization():
         return {}
-    return {"start": [content_digest(start.file) if start.file else start.pretrained, start.width]}
+    return {"start": [content_digest(start.weights_file) if start.weights_file else start.pretrained, start.width]}
 
 
 def cached_teacher_digest(key: dict[str, Any]) -> str | None:
@@ -60,7 +60,7 @@ def cached_teacher_digest(key: dict[str, Any]) -> str | None:
 
 def train_or_load_teacher(
     recipe: Recipe,
-    section: OneTeacherSection,
+    section: SingleTeacherSection,
     split: Split,
     spec: OutputSpec,
     method: Method,
@@ -116,7 +116,7 @@ def _drop_if_damaged(phase: Phase, progress: Progress) -> None:
 def _train(
     folder: Path,
     key: dict[str, Any],
-    section: OneTeacherSection,
+    section: SingleTeacherSection,
     views: ViewsSection,
     split: Split,
     spec: OutputSpec,
@@ -130,7 +130,9 @@ def _train(
     seed_everything(section.seed)
     shape, outputs = spec.input_shape, spec.n_outputs
     start: list[str] = []
-    model = load_model(section.model, shape, outputs, "teacher", start=section.start, note=start.append)
+    model = load_model(
+        section.model, shape, outputs, "teacher", initialization=section.initialization, note=start.append
+    )
     for said in start:
         progress.note(said)
     extra_labels = method.extra_labels(split.train.labels, split.train.subclasses)

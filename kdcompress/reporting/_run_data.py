@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.config.recipe import read_resolved
+from kdcompress.config.recipe import read_resolved_recipe
 from kdcompress.errors import RunError
 from kdcompress.files import read_text
 from kdcompress.metrics.classification import primary_metric, top1
@@ -159,7 +159,7 @@ def load_run_data(run: RunFolder) -> RunData:
     return RunData(
         folder=str(run.path),
         manifest=run.manifest(),
-        recipe=read_resolved(recipe).to_dict() if recipe.exists() else {},
+        recipe=read_resolved_recipe(recipe).to_dict() if recipe.exists() else {},
         recipe_text=read_text(recipe, RunError, remedy(RECIPE, run.path)) if recipe.exists() else "",
         history=_history(run),
         metrics=_document(run, "metrics.json"),

@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from kdcompress.config.recipe import Recipe, read_resolved
+from kdcompress.config.recipe import Recipe, read_resolved_recipe
 from kdcompress.differences import first_difference
 from kdcompress.digests import content_digest
 from kdcompress.errors import RunError
@@ -126,7 +126,7 @@ class RunFolder(RecordedFiles):
             self.update_manifest()
             write_text(path, recipe.to_toml())
             return True
-        if difference := first_difference(read_resolved(path).identity, recipe.identity):
+        if difference := first_difference(read_resolved_recipe(path).identity, recipe.identity):
             key, before, now = difference
             raise RunError(
                 f"run folder {self.path} belongs to another recipe: {key} is {before!r} there, "

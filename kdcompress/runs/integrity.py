@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kdcompress.config.recipe import Recipe, read_resolved
+from kdcompress.config.recipe import Recipe, read_resolved_recipe
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.manifest import MANIFEST
 from kdcompress.runs.names import RECIPE
@@ -40,4 +40,4 @@ def read_run_recipe(run: RunFolder) -> Recipe:
         RecipeError: If it is not a valid recipe.
     """
     run.has_file(RECIPE)
-    return read_resolved(run / RECIPE)
+    return read_resolved_recipe(run / RECIPE)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdcompress import registry
-from kdcompress.config.choices import choose
+from kdcompress.config.choices import make_choice
 from kdcompress.config.recipe import Recipe, resolve
-from kdcompress.config.settings import shown
+from kdcompress.config.settings import format_value
 from kdcompress.errors import UsageError
 
 TUNED = ("temperature", "alpha")
@@ -128,7 +128,7 @@ def make_space(
         raise UsageError(f"a sweep has at most {_MOST} trainings, settings x seeds; these are {space.trainings}")
     plain = {method: Setting(method).recipe(base, base.seed).method.to_dict() for method in space.methods}
     for one in space.settings:
-        choose("method", {**plain[one.method], **one.tuned})
+        make_choice("method", {**plain[one.method], **one.tuned})
     if trials is not None and max(len(space.temperatures), len(space.alphas)) < 2:
         raise UsageError("--trials searches between the values of -T and --alpha: give two or more of one of them")
     return space
@@ -136,7 +136,7 @@ def make_space(
 
 def _refuse_count(option: str, count: int) -> None:
     if not 1 <= count <= _MOST:
-        raise UsageError(f"{option} must be {'>= 1' if count < 1 else f'<= {_MOST}'}, got {shown(count)}")
+        raise UsageError(f"{option} must be {'>= 1' if count < 1 else f'<= {_MOST}'}, got {format_value(count)}")
 
 
 def _given(option: str, values: Iterable[Any] | None, default: Sequence[Any]) -> tuple[Any, ...]:
@@ -154,6 +154,6 @@ def _numbers(option: str, values: Iterable[Any] | None, default: Any) -> tuple[f
         except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
-            raise UsageError(f"{option} must be a finite number, got {shown(value)}")
+            raise UsageError(f"{option} must be a finite number, got {format_value(value)}")
         found.append(number)
     return tuple(dict.fromkeys(found))

@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock
 
 from kdcompress import processes
-from kdcompress.config.recipe import Recipe, read_resolved, resolve
+from kdcompress.config.recipe import Recipe, read_resolved_recipe, resolve
 from kdcompress.differences import first_difference
 from kdcompress.digests import json_digest
 from kdcompress.errors import RunError, TrainingError, UsageError, one_line
@@ -133,7 +133,7 @@ def _claim(request: SweepRequest) -> bool:
         resumed = (folder / RECIPE).exists()
         if not resumed:
             write_text(folder / RECIPE, request.base.to_toml())
-        elif found := first_difference(_known(read_resolved(folder / RECIPE)), _known(request.base)):
+        elif found := first_difference(_known(read_resolved_recipe(folder / RECIPE)), _known(request.base)):
             key, was, now = found
             raise RunError(
                 f"{folder} holds a sweep of another recipe: {key} is {was!r} there, {now!r} here; choose another --out"

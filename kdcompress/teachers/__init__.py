@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress import registry
-from kdcompress.config.sections import OneTeacherSection
+from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.errors import ModelError
 from kdcompress.runs.integrity import check_integrity
 from kdcompress.teachers._adapter import InputAdapter
@@ -23,7 +23,7 @@ from kdcompress.teachers._ensemble import ConcatenatedTargets, EnsembleTargets, 
 from kdcompress.teachers._targets import LOGITS, TARGETS, Targets, compute_targets, has_cached_targets, target_key
 
 
-def open_teacher(path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> Teacher:
+def open_teacher(path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> Teacher:
     """The teacher in a file or folder, of whatever kind; ModelError if it is of none, or does not answer."""
     kinds: list[type[Teacher]] = [registry.load("teachers", name) for name in registry.choices("teachers")]
     kind = next((one for one in kinds if one.owns(path)), None)
@@ -33,7 +33,7 @@ def open_teacher(path: Path, section: OneTeacherSection, spec: OutputSpec, what:
     return kind.open(path, section, spec, what)
 
 
-def teacher_of_model(model: Any, section: OneTeacherSection, spec: OutputSpec, what: str) -> Teacher:
+def teacher_of_model(model: Any, section: SingleTeacherSection, spec: OutputSpec, what: str) -> Teacher:
     """The teacher that a Keras model in memory is; ModelError if it does not match the spec."""
     found: Teacher = registry.load("teachers", "keras").of_model(model, section, spec, what)
     return found

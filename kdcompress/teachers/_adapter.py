@@ -14,7 +14,7 @@ from kdcompress.config.sections import PreprocessingSection
 from kdcompress.data import Shape
 from kdcompress.errors import ModelError, RecipeError
 from kdcompress.models import check_image_size
-from kdcompress.registry import suggestion
+from kdcompress.registry import did_you_mean
 
 _CHANNELS = (1, 3, 4)  # what tells an axis of channels from one of height or width
 
@@ -48,7 +48,7 @@ class InputAdapter:
         given = self.section
         if given.channel_order == "bgr":
             images = images[..., ::-1]
-        if not given.untouched:
+        if not given.is_identity:
             mean, std = np.asarray(given.mean, np.float32), np.asarray(given.std, np.float32)
             images = (images.astype(np.float32) * np.float32(given.scale) - mean) / std
         return np.ascontiguousarray(np.moveaxis(images, -1, 1)) if self.nchw else images
@@ -118,7 +118,7 @@ def _columns(theirs: tuple[str, ...] | None, ours: tuple[str, ...]) -> tuple[int
     for name in ours:
         if name not in theirs:
             raise RecipeError(
-                f"teacher.preprocessing.classes lacks {name!r}{suggestion(name, theirs)}; it names the teacher's "
+                f"teacher.preprocessing.classes lacks {name!r}{did_you_mean(name, theirs)}; it names the teacher's "
                 "outputs in the teacher's order, by the data's names"
             )
     columns = tuple(theirs.index(name) for name in ours)

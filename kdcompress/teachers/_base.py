@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.batches import default_batch_size
-from kdcompress.config.sections import OneTeacherSection, ViewsSection
+from kdcompress.config.sections import SingleTeacherSection, ViewsSection
 from kdcompress.data import Images, Samples, Shape, iter_blocks, resize_images
 from kdcompress.errors import DataError, ModelError, RecipeError, TargetsError, one_line
 from kdcompress.teachers._adapter import InputAdapter
@@ -87,7 +87,7 @@ class Teacher(ABC):
 
     @classmethod
     @abstractmethod
-    def open(cls, path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> Teacher:
+    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> Teacher:
         """Open a file of this kind; ModelError if it is none, cannot be run, or does not match the spec."""
 
     @abstractmethod
@@ -170,7 +170,7 @@ class Teacher(ABC):
         self.output_kind = "probabilities" if probabilities else "logits"
         return probabilities
 
-    def set_output_kind(self, section: OneTeacherSection, samples: Samples) -> None:
+    def set_output_kind(self, section: SingleTeacherSection, samples: Samples) -> None:
         """Take the outputs for what the recipe says they are, or for what they look like."""
         if section.outputs == "auto":
             self.detect_probabilities(self.resize(samples.images)[:N_INSPECTED])

@@ -169,7 +169,7 @@ def make_teacher_error(
         said += f"; {_told(teacher, proposal, classes)}"
     else:
         given = (
-            "as teacher.preprocessing says" if not teacher.adapter.section.untouched else "as they are, 0 to 255, RGB"
+            "as teacher.preprocessing says" if not teacher.adapter.section.is_identity else "as they are, 0 to 255, RGB"
         )
         said += (
             f"; it gets pixels {given}: likely it expects another scale, mean or std, layout or channel order, has "

@@ -37,7 +37,7 @@ def predict_with_common_preprocessing(teacher: Teacher, probe: Samples) -> Itera
     theirs = {"scale": 1 / 255, "mean": adapter.section.mean, "std": adapter.section.std}
     beside = (
         []
-        if adapter.section.untouched or adapter.section.scale != 1
+        if adapter.section.is_identity or adapter.section.scale != 1
         else [("scale = '1/255' beside what is set", theirs)]
     )
     try:

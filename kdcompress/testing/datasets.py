@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kdcompress.config.choices import choose
+from kdcompress.config.choices import make_choice
 from kdcompress.data import UNLABELLED, DatasetSource
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
@@ -18,7 +18,7 @@ _READ = 5  # images of each part
 def check_settings(source: DatasetSource) -> None:
     """Settings survive the way through a recipe."""
     settings = source.to_dict()
-    assert choose("data", settings).to_dict() == settings, "settings change on their way through a recipe"
+    assert make_choice("data", settings).to_dict() == settings, "settings change on their way through a recipe"
 
 
 def check_import(source: DatasetSource) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.config.choices import choose
+from kdcompress.config.choices import make_choice
 from kdcompress.errors import RecipeError
 from kdcompress.leftovers import temporary_folder
 from kdcompress.methods import Classes, Method
@@ -21,9 +21,9 @@ _SHAPE, _BATCH, _EPOCHS = (8, 8, 1), 6, 5
 def check_settings(method: Method) -> None:
     """Settings survive the way through a recipe, cannot be changed, and an unknown one is refused."""
     settings = method.to_dict()
-    assert choose("method", settings).to_dict() == settings, "settings change on their way through a recipe"
+    assert make_choice("method", settings).to_dict() == settings, "settings change on their way through a recipe"
     try:
-        choose("method", {**settings, "no_such_setting": 1})
+        make_choice("method", {**settings, "no_such_setting": 1})
     except RecipeError as exc:
         assert "no_such_setting" in str(exc)
     else:

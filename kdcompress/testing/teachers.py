@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kdcompress.config.sections import OneTeacherSection
+from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.data import Samples
 from kdcompress.leftovers import temporary_folder
 from kdcompress.teachers import OutputSpec, Teacher
@@ -35,7 +35,7 @@ class TeacherCase:
         """The teacher in the file, or in another of the same model."""
         height, width, channels = self.samples.images.shape[1:]
         spec = OutputSpec((height, width, channels), self.classes)
-        section = OneTeacherSection(model=str(self.path))
+        section = SingleTeacherSection(model=str(self.path))
         return self.kind.open(path or self.path, section, spec, f"teacher {self.path.name}")
 
 

@@ -135,7 +135,7 @@ def train_phase(
 
     `on_rows` receives all rows of the phase after each epoch. Errors: TrainingError when the loss is not finite.
     """
-    epochs = phase.training.all_epochs
+    epochs = phase.training.total_epochs
     check_stages(model, phase.training, _training_key(phase))
     state = TrainingState.load(phase.checkpoint, phase.key) or TrainingState(phase.key)
     if state.epoch:
@@ -213,14 +213,14 @@ def _run_stage(
     from kdcompress.training.callbacks import EndOfEpoch, StopOnDivergence, Validator
 
     feed, shape, steps = learner.feed, learner.feed.input_shape, learner.feed.steps_per_epoch
-    weights = LossWeights(phase.method, phase.training.all_epochs)
+    weights = LossWeights(phase.method, phase.training.total_epochs)
     supervised = compile_student(learner.part, phase.method, stage.learning_rate, feed, weights)
     if not supervised.trainable_variables:
         raise ModelError(f"{phase.name}: nothing learns in stage {stage.trainable!r}, all its layers came frozen")
     supervised.optimizer.build(supervised.trainable_variables)
     if state.epoch > stage.begin:
         set_values(supervised.optimizer.variables, state.optimizer)
-    epochs = phase.training.all_epochs
+    epochs = phase.training.total_epochs
     progress.begin(phase.name, epochs * steps, state.epoch * steps)
     forward = Forward(finalise(learner.part, phase.method, shape))
     validator = Validator(lambda: forward(learner.val), learner.labels, phase.training.choose_by)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.errors import ModelError
-from kdcompress.registry import suggestion
+from kdcompress.registry import did_you_mean
 from kdcompress.training.checkpoints import get_values, set_values
 
 ALL, HEAD = "all", "head"
@@ -59,7 +59,7 @@ def first_trainable_layer(model: Any, trainable: str) -> int:
     names = [layer.name for layer in layers]
     if trainable not in names:
         raise ModelError(
-            f"model {model.name} has no layer {trainable!r}{suggestion(trainable, names)}; "
+            f"model {model.name} has no layer {trainable!r}{did_you_mean(trainable, names)}; "
             f"trainable is all, head, or one of its layers, from {names[0]} to {names[-1]}"
         )
     return names.index(trainable)

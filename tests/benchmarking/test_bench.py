@@ -19,7 +19,7 @@ from kdcompress import cache
 from kdcompress.benchmarking import _bench, _result, make_runtime
 from kdcompress.benchmarking._lineup import batches
 from kdcompress.benchmarking._request import make_bench_request
-from kdcompress.config.recipe import read_resolved
+from kdcompress.config.recipe import read_resolved_recipe
 from kdcompress.errors import MissingExtraError, ModelError, RunError, UsageError
 from kdcompress.exporting import _parity
 from kdcompress.exporting._pipeline import Exporter
@@ -61,7 +61,7 @@ def _exported(_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KDCOMPRESS_CACHE_DIR", str(folder / "cache"))
         kdcompress.export(run, ["onnx", "tflite", "saved-model"], ["fp32", "int8"])
-        dataset = open_data(RunFolder(run), read_resolved(run / RECIPE), None, Progress())
+        dataset = open_data(RunFolder(run), read_resolved_recipe(run / RECIPE), None, Progress())
         export_teacher(RunFolder(run), dataset, ["onnx", "tflite"], Progress())
     return folder
 

@@ -42,7 +42,9 @@ def own(tmp_path: Path) -> dict[str, Any]:
     """A recipe on a few images of 96 pixels, with a narrow student that starts from a file."""
     pictures(tmp_path / "images" / "train", 6, size=(96, 96))
     pictures(tmp_path / "images" / "test", 2, size=(96, 96))
-    model = load_model("mobilenetv2", (96, 96, 3), 5, "student", start=resolve("mnist-demo", NARROW).student.start)
+    model = load_model(
+        "mobilenetv2", (96, 96, 3), 5, "student", initialization=resolve("mnist-demo", NARROW).student.initialization
+    )
     model.save_weights(tmp_path / "start.weights.h5")
     training = {"epochs": 1, "batch_size": 4}
     model_section = {"model": "mobilenetv2", "width": 0.35, "pretrained": str(tmp_path / "start.weights.h5")}
@@ -121,7 +123,7 @@ def test_members_take_over_what_their_teacher_starts_from() -> None:
     names = ("mobilenetv2", "resnet50v2", "mnist_cnn", "a:b")
     members = [*({"model": name} for name in names), {"model": "mobilenetv2", "pretrained": "none"}]
     recipe = resolve(base, {"teacher.model": "", "teacher.members": members})
-    starts = [(one.pretrained, one.width) for one in recipe.teacher.each]
+    starts = [(one.pretrained, one.width) for one in recipe.teacher.teachers]
     assert starts == [("imagenet", 0.5), ("imagenet", 1.0), ("none", 1.0), ("none", 1.0), ("none", 0.5)]
 
 

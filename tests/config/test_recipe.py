@@ -53,7 +53,7 @@ def test_stages_take_over_what_they_do_not_say_and_are_written_out() -> None:
         {"trainable": "all", "epochs": 25, "learning_rate": 1e-4},
     ]
     assert [(one.begin, one.end) for one in recipe.training.plan] == [(0, 10), (10, 35)]
-    assert recipe.training.all_epochs == 35
+    assert recipe.training.total_epochs == 35
     assert resolve(recipe.to_dict()) == recipe
 
 
@@ -65,7 +65,7 @@ def test_epochs_set_every_stage_also_of_the_teacher() -> None:
     recipe = recipe_of(base, epochs=2)
     for training in (recipe.training, recipe.teacher.training):
         assert [one.end - one.begin for one in training.plan] == [2, 2]
-    assert recipe_of("mnist", epochs=2).training.all_epochs == 2
+    assert recipe_of("mnist", epochs=2).training.total_epochs == 2
 
 
 def test_epochs_reach_members_with_a_training_of_their_own() -> None:
@@ -77,9 +77,9 @@ def test_epochs_reach_members_with_a_training_of_their_own() -> None:
     ]
     given = {"teacher": {"members": members, "training": {"epochs": 20, "batch_size": 32}}}
     for base in (resolve("mnist", {"teacher": given["teacher"]}), resolve("mnist").to_dict() | given):
-        one, two = recipe_of(base, epochs=3).teacher.each
-        assert (one.training.all_epochs, one.training.batch_size) == (3, 32)
-        assert (two.training.all_epochs, two.training.batch_size) == (6, 64)
+        one, two = recipe_of(base, epochs=3).teacher.teachers
+        assert (one.training.total_epochs, one.training.batch_size) == (3, 32)
+        assert (two.training.total_epochs, two.training.batch_size) == (6, 64)
     assert recipe_of("mnist", epochs=3, settings={"training.epochs": 5}).training.epochs == 5
 
 
@@ -114,7 +114,7 @@ def test_settings_are_held_to_what_they_make_together_in_any_order() -> None:
     base = resolve("mhist").to_dict()
     given = {"training.epochs": 7, "training.stages": [{"trainable": "head"}]}
     for order in (list(given), list(reversed(given))):
-        assert resolve(base, {key: given[key] for key in order}).training.all_epochs == 7
+        assert resolve(base, {key: given[key] for key in order}).training.total_epochs == 7
 
 
 def test_a_member_that_sets_one_key_of_its_training_shares_the_rest() -> None:

@@ -14,8 +14,8 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdcompress.config.overrides import override, parse_setting
-from kdcompress.config.recipe import PRESETS, data_settings, read_resolved, resolve
+from kdcompress.config.overrides import apply_override, parse_setting
+from kdcompress.config.recipe import PRESETS, read_resolved_recipe, resolve, resolve_data_settings
 from kdcompress.errors import RecipeError, UsageError
 from kdcompress.registry import choices
 from kdcompress.sweeping._space import make_space
@@ -147,8 +147,8 @@ def test_any_value_under_any_key_is_taken_or_one_line(key: str, tmp_path: Path) 
         text = tomli_w.dumps(put(key, MARK if value == HUGE else value))
         path.write_text(text.replace(str(MARK), DIGITS))
         told = [refusal(lambda: resolve(path)), refusal(lambda v=value: resolve(PLAIN, {key: v}))]  # type: ignore[misc]
-        told.append(refusal(lambda: data_settings(str(path), {})) if key.startswith("data") else "")
-        for one in (*told, from_run := refusal(lambda: read_resolved(path))):
+        told.append(refusal(lambda: resolve_data_settings(str(path), {})) if key.startswith("data") else "")
+        for one in (*told, from_run := refusal(lambda: read_resolved_recipe(path))):
             assert one.isprintable() and len(one) < 800, (value, one)
         assert from_run == "" or from_run.startswith(str(path))
 
@@ -194,7 +194,7 @@ def test_a_file_that_is_no_recipe_is_one_line(text: str | bytes, words: str, tmp
     path = tmp_path / "r.toml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     assert words in refused(lambda: resolve(path), 500)
-    told = refused(lambda: read_resolved(path), 500)
+    told = refused(lambda: read_resolved_recipe(path), 500)
     assert words in told
     assert told.startswith(str(path))
 
@@ -214,13 +214,13 @@ def test_what_is_no_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "a\nb.toml": r"recipe file a\nb.toml does not exist", "": "unknown recipe ''", "x" * 200: "unknown recipe 'xxx",
     }.items():  # fmt: skip
         assert words in refused(lambda path=path: resolve(path))  # type: ignore[misc]
-        refused(lambda path=path: read_resolved(Path(path)))  # type: ignore[misc]
+        refused(lambda path=path: read_resolved_recipe(Path(path)))  # type: ignore[misc]
 
 
 def test_a_runs_own_recipe_that_is_gone_or_damaged_is_told_with_its_path(tmp_path: Path) -> None:
     path = tmp_path / "run" / "recipe.toml"
     assert "run/recipe.toml is gone, and nothing else says what was asked for; bring" in refused(
-        lambda: read_resolved(path)
+        lambda: read_resolved_recipe(path)
     )
     path.parent.mkdir()
     text = resolve("mnist-demo").to_toml()
@@ -234,16 +234,16 @@ def test_a_runs_own_recipe_that_is_gone_or_damaged_is_told_with_its_path(tmp_pat
     ):
         assert old in text
         path.write_text(text.replace(old, new))
-        told = refused(lambda: read_resolved(path), 600)
+        told = refused(lambda: read_resolved_recipe(path), 600)
         assert told.startswith(f"{path} is damaged (")
         assert words in told
         assert told.endswith("; bring it back from a copy, or begin anew in another folder")
     path.write_text(text)
-    assert read_resolved(path) == resolve("mnist-demo")
+    assert read_resolved_recipe(path) == resolve("mnist-demo")
 
 
 def test_a_run_of_an_earlier_version_is_read() -> None:
-    assert read_resolved(EARLIER).name == "mnist-demo"
+    assert read_resolved_recipe(EARLIER).name == "mnist-demo"
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ def test_a_recipe_that_may_not_be_read_is_one_line(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("kdcompress.config.overrides.read_text", closed)
     path = tmp_path / "r.toml"
     path.write_text(DEMO)
-    for call in (lambda: resolve(path), lambda: read_resolved(path)):
+    for call in (lambda: resolve(path), lambda: read_resolved_recipe(path)):
         assert refused(call) == f"{path} cannot be read (permission denied)"
 
 
@@ -324,7 +324,7 @@ def test_any_text_is_a_setting_or_refused(text: str) -> None:
     values: dict[str, Any] = {"training": {"stages": [{"epochs": 1}], "epochs": 2}}
     try:
         key, value = parse_setting(text)
-        override(values, key, value)
+        apply_override(values, key, value)
     except RecipeError:
         return
     assert values

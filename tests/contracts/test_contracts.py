@@ -13,7 +13,7 @@ from mhist_folder import mhist_folder
 from own_images import pictures
 
 from kdcompress import registry
-from kdcompress.config.choices import choose
+from kdcompress.config.choices import make_choice
 from kdcompress.data import Dataset, Samples
 from kdcompress.testing import (
     DATASET_CHECKS,
@@ -54,7 +54,7 @@ def test_every_method_is_here() -> None:
 @every(METHOD_CHECKS)
 @pytest.mark.parametrize("settings", METHODS, ids=str)
 def test_methods(check: Callable[[Any], None], settings: dict[str, Any]) -> None:
-    check(choose("method", settings))
+    check(make_choice("method", settings))
 
 
 @pytest.fixture
@@ -62,25 +62,25 @@ def source(name: str, tmp_path: Path, digits: Dataset, digits_dir: Path) -> Any:
     """A data set of each kind, small."""
     folder = tmp_path / "data"
     if name == "mnist":
-        return choose("data", {"name": name, "dir": str(digits_dir)})
+        return make_choice("data", {"name": name, "dir": str(digits_dir)})
     if name == "mhist":
         mhist_folder(tmp_path, size=(224, 224))
-        return choose("data", {"name": name, "dir": str(tmp_path)})
+        return make_choice("data", {"name": name, "dir": str(tmp_path)})
     if name == "arrays":
         np.savez(tmp_path / "arrays.npz", x=digits.train.images[::13], y=digits.train.labels[::13])
-        return choose("data", {"name": name, "dir": str(tmp_path / "arrays.npz")})
+        return make_choice("data", {"name": name, "dir": str(tmp_path / "arrays.npz")})
     if name == "ebhi-seg":
         for kind in ("Normal", "Polyp"):
             images = pictures(folder / kind, 40, ("image",), size=(224, 224))
             for index, path in enumerate(sorted((images / "image").iterdir())):
                 path.rename(path.with_name(f"case{index}-{index}.png"))
-        return choose("data", {"name": name, "dir": str(folder), "classes": ["Normal", "Polyp"]})
+        return make_choice("data", {"name": name, "dir": str(folder), "classes": ["Normal", "Polyp"]})
     pictures(folder, 20)
     if name == "csv":
         rows = [f"{path.relative_to(folder)},{path.parent.name}" for path in sorted(folder.rglob("*.png"))]
         (folder / "images.csv").write_text("\n".join(["path,label", *rows]), encoding="utf-8")
-        return choose("data", {"name": name, "dir": str(folder), "file": str(folder / "images.csv")})
-    return choose("data", {"name": name, "dir": str(folder)})
+        return make_choice("data", {"name": name, "dir": str(folder), "file": str(folder / "images.csv")})
+    return make_choice("data", {"name": name, "dir": str(folder)})
 
 
 @every(DATASET_CHECKS)

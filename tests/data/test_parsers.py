@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from mhist_folder import HEADER, rows_of
 from own_images import load, picture
 
-from kdcompress.config.overrides import override, parse_setting
+from kdcompress.config.overrides import apply_override, parse_setting
 from kdcompress.config.recipe import PRESETS, resolve
 from kdcompress.data import ArrayFile, read_image
 from kdcompress.data.idx import read_idx
@@ -337,7 +337,9 @@ def test_settings_as_text(text: str) -> None:
 @some
 @given(KEYS | st.text(max_size=12), PLAIN)
 def test_overrides(key: str, value: Any) -> None:
-    parsed(lambda: override({"training": {"stages": [{}]}, "method": {"name": "hinton"}}, key, value), RecipeError)
+    parsed(
+        lambda: apply_override({"training": {"stages": [{}]}, "method": {"name": "hinton"}}, key, value), RecipeError
+    )
     parsed(lambda: resolve("mnist", {key: value}, files=False), RecipeError)
 
 
@@ -364,4 +366,4 @@ def test_deep_recipes(text: str) -> None:
 @pytest.mark.parametrize("key", ["training.stages." + "9" * 5000, ".".join("a" * 2000), "training.stages.²"])
 def test_keys_that_are_odd(key: str) -> None:
     values = {"training": {"stages": [{}]}}
-    parsed(lambda: override(values, f"{key}.epochs", 1), RecipeError)
+    parsed(lambda: apply_override(values, f"{key}.epochs", 1), RecipeError)

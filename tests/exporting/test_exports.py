@@ -14,7 +14,7 @@ from conftest import Recorder
 from PIL import Image
 
 import kdcompress
-from kdcompress.config.recipe import read_resolved
+from kdcompress.config.recipe import read_resolved_recipe
 from kdcompress.data import Dataset, make_source, split_dataset
 from kdcompress.digests import content_digest
 from kdcompress.errors import DataError, ExportError, ModelError, RunError, UsageError
@@ -68,7 +68,7 @@ def test_calibration_images_are_of_train_each_class_in_its_share_and_listed(fini
     entries = {entry["precision"]: entry for entry in result["artefacts"]}
     assert entries["fp32"]["calibration"] is None
     facts = entries["int8"]["calibration"]
-    recipe = read_resolved(finished / RECIPE)
+    recipe = read_resolved_recipe(finished / RECIPE)
     split = split_dataset(make_source(recipe.data).load(Progress()), recipe.split)
     label_of = dict(zip(split.train.ids.tolist(), split.train.labels.tolist(), strict=True))
     assert (facts["source"], facts["n"], len(set(facts["ids"]))) == ("train", 50, 50)

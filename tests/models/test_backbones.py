@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kdcompress import registry
-from kdcompress.config.initialization import Start, settings_of
+from kdcompress.config.initialization import Initialization, initialization_settings
 from kdcompress.errors import ModelError
 from kdcompress.models import load_model, seed_everything
 from kdcompress.verification.flops import count_flops
@@ -61,16 +61,16 @@ def test_the_same_seed_gives_the_same_first_weights() -> None:
 
 @pytest.mark.parametrize("width", [0.35, 0.6, 1.4])
 def test_the_width_is_that_of_keras(width: float) -> None:
-    model = load_model("mobilenetv2", (96, 96, 3), 3, "student", start=Start(width=width))
+    model = load_model("mobilenetv2", (96, 96, 3), 3, "student", initialization=Initialization(width=width))
     theirs = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(96, 96, 3), alpha=width)
     assert model.count_params() == theirs.count_params() + 3 * (theirs.output_shape[-1] + 1)
 
 
 def test_which_models_know_which_settings() -> None:
-    assert settings_of("mobilenetv2") == {"pretrained": "none", "width": 1.0}
-    assert settings_of("resnet50v2") == {"pretrained": "none"}
+    assert initialization_settings("mobilenetv2") == {"pretrained": "none", "width": 1.0}
+    assert initialization_settings("resnet50v2") == {"pretrained": "none"}
     for model in ("mnist_cnn", "mnist_mlp", "big.keras", "module:function"):
-        assert settings_of(model) == {}
+        assert initialization_settings(model) == {}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,7 +12,7 @@ import pytest
 from conftest import WHOLE
 
 from kdcompress import registry
-from kdcompress.config.initialization import Start
+from kdcompress.config.initialization import Initialization
 from kdcompress.errors import ModelError
 from kdcompress.models import load_model, seed_everything
 
@@ -62,11 +62,11 @@ def features(model: keras.Model, layer: str) -> np.ndarray:
     return np.asarray(inner(pixels(model.input_shape[1:]), training=False))
 
 
-def loaded(name: str, start: Start | Path, notes: list[str] | None = None, **how: Any) -> keras.Model:
-    start = start if isinstance(start, Start) else Start(str(start))
+def loaded(name: str, start: Initialization | Path, notes: list[str] | None = None, **how: Any) -> keras.Model:
+    start = start if isinstance(start, Initialization) else Initialization(str(start))
     how = {"input_shape": SHAPE, "outputs": 2, "role": "student", **how}
     seed_everything(0)
-    return load_model(name, start=start, note=[].append if notes is None else notes.append, **how)
+    return load_model(name, initialization=start, note=[].append if notes is None else notes.append, **how)
 
 
 def newer(model: keras.Model, path: Path) -> Path:
@@ -105,7 +105,7 @@ def test_the_loaded_network_is_keras_s_own(write: Callable[[Any, Path], Path], t
     assert notes == [
         f"student mobilenetv2: 104 of 105 layers with weights from {path} (up to Conv_1_bn); fresh: logits"
     ]
-    fresh = loaded("mobilenetv2", Start())
+    fresh = loaded("mobilenetv2", Initialization())
     assert np.array_equal(ours.layers[-1].kernel, fresh.layers[-1].kernel)
 
 
@@ -113,7 +113,7 @@ def test_a_file_of_the_first_layers_fills_those(tmp_path: Path) -> None:
     theirs, notes = randomised(resnet()), []
     first = keras.Model(theirs.input, theirs.get_layer("conv4_block6_out").output)
     path = newer(first, tmp_path / "first")
-    ours, fresh = loaded("resnet50v2", path, notes), loaded("resnet50v2", Start())
+    ours, fresh = loaded("resnet50v2", path, notes), loaded("resnet50v2", Initialization())
     expected = np.asarray(first(pixels() / 127.5 - 1, training=False))
     assert np.allclose(features(ours, "conv4_block6_out"), expected, atol=1e-4 * np.abs(expected).max())
     assert notes == [
@@ -128,7 +128,7 @@ def test_a_file_of_the_first_layers_fills_those(tmp_path: Path) -> None:
 
 
 def test_a_model_of_ours_is_taken_with_its_head_or_without(tmp_path: Path) -> None:
-    theirs, notes = randomised(loaded("mobilenetv2", Start())), []
+    theirs, notes = randomised(loaded("mobilenetv2", Initialization())), []
     path = newer(theirs, tmp_path / "ours")
     same = loaded("mobilenetv2", path, notes)
     assert np.allclose(same(pixels(), training=False), theirs(pixels(), training=False), atol=1e-6)
@@ -234,7 +234,7 @@ def test_imagenet_comes_from_keras_s_cache(tmp_path: Path) -> None:
     file.path.parent.mkdir(parents=True)
     older(theirs, tmp_path / "w").rename(file.path)
     assert file.path.is_relative_to(tmp_path / "keras" / "models")
-    ours = loaded("mobilenetv2", Start("imagenet", 0.5), notes)
+    ours = loaded("mobilenetv2", Initialization("imagenet", 0.5), notes)
     expected = np.asarray(theirs(pixels() / 127.5 - 1, training=False))
     assert np.allclose(features(ours, "out_relu"), expected, atol=1e-5)
     assert notes[0].startswith(f"student mobilenetv2: 104 of 105 layers with weights from {file.path}")
@@ -247,7 +247,7 @@ def test_without_network_the_error_says_where_the_file_belongs(name: str, tmp_pa
         file.path.parent.mkdir(parents=True)
         file.path.write_bytes(b"half a download")
     with pytest.raises(ModelError) as caught:
-        loaded(name, Start("imagenet"), role="teacher")
+        loaded(name, Initialization("imagenet"), role="teacher")
     assert time.monotonic() - start < 20
     for words in (f"teacher {name}: ", f"put {file.url} at {file.path}", 'teacher.pretrained = "PATH"'):
         assert words in str(caught.value)
@@ -256,7 +256,7 @@ def test_without_network_the_error_says_where_the_file_belongs(name: str, tmp_pa
 
 def test_imagenet_has_keras_s_widths_alone() -> None:
     with pytest.raises(ModelError, match=r"the widths 0\.35, 0\.5, 0\.75, 1\.0, 1\.3, 1\.4, got 0\.6"):
-        loaded("mobilenetv2", Start("imagenet", 0.6))
+        loaded("mobilenetv2", Initialization("imagenet", 0.6))
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no weights/ in KDCOMPRESS_DATA_DIR, or it is not set")

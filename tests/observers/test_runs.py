@@ -12,7 +12,7 @@ import tiny_runs
 from conftest import Recorder
 from watchers import Breaking, Interrupting, Recording
 
-from kdcompress.config.recipe import read_resolved, resolve
+from kdcompress.config.recipe import read_resolved_recipe, resolve
 from kdcompress.errors import MissingExtraError, RecipeError, TrainingError, UsageError
 from kdcompress.events import (
     ArtefactWritten,
@@ -79,7 +79,7 @@ def test_a_run_from_start_to_end(watched: tuple[Any, Recording]) -> None:
     start, end = observer.events[0], observer.events[-1]
     assert isinstance(start, RunStarted)
     assert (start.run, start.resumed) == (run.path, False)
-    assert start.recipe == read_resolved(run.path / "recipe.toml").to_dict()
+    assert start.recipe == read_resolved_recipe(run.path / "recipe.toml").to_dict()
     assert isinstance(end, RunFinished)
     assert end.result == run.result
     assert end.result["student"]["metrics"]["accuracy"] == run.result.student.metrics.accuracy

@@ -9,7 +9,7 @@ import numpy as np
 import other_models
 import pytest
 
-from kdcompress.config.sections import MemberSection, OneTeacherSection, PreprocessingSection
+from kdcompress.config.sections import MemberSection, PreprocessingSection, SingleTeacherSection
 from kdcompress.data import Dataset
 from kdcompress.errors import ModelError, RecipeError, TargetsError
 from kdcompress.teachers import OutputSpec, Teacher, check_output_count, open_teacher
@@ -29,7 +29,7 @@ def expected(network: Any, digits: Dataset) -> np.ndarray:
 
 def opened(path: Path, **settings: Any) -> Teacher:
     settings = {"preprocessing": PIXELS, **settings}
-    section = OneTeacherSection.model_validate({"model": str(path), **settings})
+    section = SingleTeacherSection.model_validate({"model": str(path), **settings})
     teacher = open_teacher(path, section, QUESTION, f"teacher {path.name}")
     check_output_count(teacher, QUESTION)
     return teacher
@@ -37,7 +37,7 @@ def opened(path: Path, **settings: Any) -> Teacher:
 
 def answers(teacher: Teacher, digits: Dataset, settings: dict[str, Any] | None = None) -> np.ndarray:
     some = digits.test.take(np.arange(200))
-    teacher.set_output_kind(OneTeacherSection.model_validate({"model": "x", **(settings or {})}), some)
+    teacher.set_output_kind(SingleTeacherSection.model_validate({"model": "x", **(settings or {})}), some)
     return teacher.predict(some)
 
 
@@ -100,7 +100,7 @@ def test_outputs_of_classes_that_the_data_do_not_have_are_left_out(
     network: Any, expected: np.ndarray, digits: Dataset, tmp_path: Path
 ) -> None:
     path = other_models.onnx_file(network, tmp_path / "t.onnx")
-    section = OneTeacherSection.model_validate(
+    section = SingleTeacherSection.model_validate(
         {"model": str(path), "preprocessing": {**PIXELS, "classes": [f"digit {name}" for name in DIGITS]}}
     )
     spec = OutputSpec((28, 28, 1), ("digit 8", "digit 2", "digit 3"))
@@ -324,8 +324,8 @@ def test_ids_that_are_missing_or_too_many(expected: np.ndarray, digits: Dataset,
 
 
 def test_scales_are_fractions_and_names_may_be_numbers() -> None:
-    def section(**values: Any) -> OneTeacherSection:
-        return OneTeacherSection.model_validate({"model": "x", **values})
+    def section(**values: Any) -> SingleTeacherSection:
+        return SingleTeacherSection.model_validate({"model": "x", **values})
 
     for text, value in (("1/255", 1 / 255), ("1/127.5", 1 / 127.5), ("1 / 2", 0.5), ("0.25", 0.25)):
         assert section(preprocessing={"scale": text}).preprocessing.scale == pytest.approx(value)
@@ -343,8 +343,8 @@ def test_weights_that_were_left_behind_are_told_by_name(network: Any, tmp_path: 
 
 
 def test_weights_of_members_are_above_0() -> None:
-    from kdcompress.config.settings import build
+    from kdcompress.config.settings import build_section
     from kdcompress.errors import RecipeError
 
     with pytest.raises(RecipeError, match="weight must be > 0, got 0"):
-        build(MemberSection, {"model": "x", "weight": 0})
+        build_section(MemberSection, {"model": "x", "weight": 0})

@@ -16,7 +16,7 @@ from kdcompress.data.listing import ImageFiles, Listing
 from kdcompress.errors import DataError
 from kdcompress.paths import safe_join
 from kdcompress.progress import Progress
-from kdcompress.registry import suggestion
+from kdcompress.registry import did_you_mean
 
 CLASSES = ("Normal", "Polyp", "Low-grade IN", "High-grade IN", "Serrated adenoma", "Adenocarcinoma")
 _FIGSHARE = "figshare, 10.6084/m9.figshare.21540159 (CC BY 4.0)"
@@ -115,7 +115,8 @@ def part_of(case: str) -> str:
 def _folder(root: Path, kind: str) -> Path:
     if kind not in CLASSES:
         raise DataError(
-            f"EBHI-Seg has no class {kind!r}{suggestion(kind, CLASSES)}; choose data.classes from {', '.join(CLASSES)}"
+            f"EBHI-Seg has no class {kind!r}{did_you_mean(kind, CLASSES)}; choose data.classes from "
+            f"{', '.join(CLASSES)}"
         )
     if not is_folder(root / kind / "image"):
         raise DataError(f"{root / kind} has no folder image/; the published layout is CLASS/image/NAME")

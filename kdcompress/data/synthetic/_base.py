@@ -19,7 +19,7 @@ from kdcompress._version import __version__
 from kdcompress.errors import DataError, UsageError
 from kdcompress.files import move_into_place, read_json, scratch_folder, write_json
 from kdcompress.progress import Progress
-from kdcompress.registry import suggestion
+from kdcompress.registry import did_you_mean
 
 MANIFEST = "synthetic.json"
 MIN_SIZE, MAX_SIZE = 32, 1024  # pixels
@@ -134,7 +134,7 @@ def _generator(name: str) -> Synthetic:
     names = list_generators()
     if name not in names:
         raise UsageError(
-            f"there is no generator of synthetic images for {name!r}{suggestion(name, names)}; "
+            f"there is no generator of synthetic images for {name!r}{did_you_mean(name, names)}; "
             f"data sets that have one: {', '.join(names)}"
         )
     module = importlib.import_module(f"kdcompress.data.synthetic.{name.replace('-', '_')}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.config.sections import OneTeacherSection
+from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.models import Forward, build_model, declared_shape, load_saved_model, model_digest, save_model
 from kdcompress.teachers._adapter import InputAdapter, make_input_adapter
 from kdcompress.teachers._base import OutputSpec, Teacher
@@ -27,14 +27,14 @@ class KerasTeacher(Teacher):
         self._forward = Forward(model)
 
     @classmethod
-    def open(cls, path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> KerasTeacher:
+    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> KerasTeacher:
         """See Teacher.open."""
         teacher = cls.of_model(load_saved_model(path), section, spec, what)
         teacher.path = path
         return teacher
 
     @classmethod
-    def of_model(cls, model: Any, section: OneTeacherSection, spec: OutputSpec, what: str) -> KerasTeacher:
+    def of_model(cls, model: Any, section: SingleTeacherSection, spec: OutputSpec, what: str) -> KerasTeacher:
         """A teacher from a model in memory; ModelError if it does not match the spec."""
         own = declared_shape(model, what)
         adapter = make_input_adapter(section.preprocessing, own, spec.input_shape, spec.classes, what)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.config.sections import OneTeacherSection, ViewsSection
+from kdcompress.config.sections import SingleTeacherSection, ViewsSection
 from kdcompress.data import ArrayFile, Samples
 from kdcompress.digests import json_digest, sha256_of
 from kdcompress.errors import ModelError, RecipeError, TargetsError
@@ -25,7 +25,7 @@ class LogitsTeacher(Teacher):
     suffixes = (".npz",)
     uses_images = False
 
-    def __init__(self, path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> None:
+    def __init__(self, path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> None:
         file = ArrayFile(path)
         self.source, self.description = path, what
         self.adapter = make_input_adapter(section.preprocessing, None, spec.input_shape, spec.classes, what)
@@ -37,7 +37,7 @@ class LogitsTeacher(Teacher):
             )
         ids = file.load_text("ids", len(self._logits))
         assert ids is not None  # it was read above
-        if not section.preprocessing.untouched:
+        if not section.preprocessing.is_identity:
             raise RecipeError(f"{path} holds logits: there are no pixels that teacher.preprocessing could change")
         self._refuse_non_finite(ids)
         self._row = {name: row for row, name in enumerate(ids.tolist())}
@@ -52,7 +52,7 @@ class LogitsTeacher(Teacher):
                 raise TargetsError(f"{self.source}: the logits of {ids[begin + bad[0]]} are not finite")
 
     @classmethod
-    def open(cls, path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> LogitsTeacher:
+    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> LogitsTeacher:
         """See Teacher.open."""
         return cls(path, section, spec, what)
 
@@ -82,7 +82,7 @@ class LogitsTeacher(Teacher):
         """See Teacher.stored_logits."""
         return _Rows(self, samples.ids)
 
-    def set_output_kind(self, section: OneTeacherSection, samples: Samples) -> None:
+    def set_output_kind(self, section: SingleTeacherSection, samples: Samples) -> None:
         """See Teacher.set_output_kind."""
         probabilities = are_probabilities(np.asarray(self._logits[:N_INSPECTED], np.float32))
         detected = "probabilities" if probabilities else "logits"

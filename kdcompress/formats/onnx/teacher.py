@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.batches import run_in_batches
-from kdcompress.config.sections import OneTeacherSection
+from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.digests import json_digest, sha256_of
 from kdcompress.errors import ModelError
 from kdcompress.files import move_into_place, scratch_folder, write_atomically
@@ -29,7 +29,9 @@ class OnnxTeacher(Teacher):
     suffixes = (".onnx",)
     copy_suffix = ".onnx"
 
-    def __init__(self, path: Path, session: Any, section: OneTeacherSection, adapter: InputAdapter, what: str) -> None:
+    def __init__(
+        self, path: Path, session: Any, section: SingleTeacherSection, adapter: InputAdapter, what: str
+    ) -> None:
         self.path: Path = path
         self.adapter, self.description, self._session = adapter, what, session
         self._image = image_of(session, section, what)
@@ -45,7 +47,7 @@ class OnnxTeacher(Teacher):
         )
 
     @classmethod
-    def open(cls, path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> OnnxTeacher:
+    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> OnnxTeacher:
         """See Teacher.open."""
         session = open_session(path, None)
         own = sizes_of(image_of(session, section, what), what)[1:]
@@ -84,7 +86,7 @@ class OnnxTeacher(Teacher):
 TEACHER = OnnxTeacher
 
 
-def image_of(session: Any, section: OneTeacherSection, what: str) -> Any:
+def image_of(session: Any, section: SingleTeacherSection, what: str) -> Any:
     """The input that takes the images; ModelError if there are several and none is named."""
     inputs = {one.name: one for one in session.get_inputs()}
     return inputs[select_name(list(inputs), section.input, what, "teacher.input")]
@@ -98,7 +100,7 @@ def sizes_of(value: Any, what: str) -> tuple[int | None, ...]:
     return tuple(size if isinstance(size, int) and size > 0 else None for size in shape)
 
 
-def _constants(session: Any, image: str, section: OneTeacherSection, what: str) -> dict[str, NDArray[Any]]:
+def _constants(session: Any, image: str, section: SingleTeacherSection, what: str) -> dict[str, NDArray[Any]]:
     """What the inputs beside the image are given."""
     others = {one.name: one for one in session.get_inputs() if one.name != image}
     for name in section.constants:

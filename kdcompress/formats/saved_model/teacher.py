@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.batches import run_in_batches
-from kdcompress.config.sections import OneTeacherSection
+from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.digests import content_digest, json_digest
 from kdcompress.errors import ModelError
 from kdcompress.files import move_into_place, scratch_folder
@@ -27,7 +27,7 @@ class SavedModelTeacher(Teacher):
     copy_suffix = ".saved_model"
 
     def __init__(
-        self, path: Path, signature: Any, section: OneTeacherSection, adapter: InputAdapter, what: str
+        self, path: Path, signature: Any, section: SingleTeacherSection, adapter: InputAdapter, what: str
     ) -> None:
         self.path: Path = path
         self.adapter, self.description, self._signature = adapter, what, signature
@@ -47,7 +47,7 @@ class SavedModelTeacher(Teacher):
         return (path / "saved_model.pb").is_file()
 
     @classmethod
-    def open(cls, path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> SavedModelTeacher:
+    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> SavedModelTeacher:
         """See Teacher.open."""
         signature = open_signature(path)
         inputs = signature.structured_input_signature[1]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.config.sections import OneTeacherSection
+from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.digests import json_digest, sha256_of
 from kdcompress.errors import ModelError
 from kdcompress.files import write_atomically
@@ -26,7 +26,7 @@ class TFLiteTeacher(Teacher):
     copy_suffix = ".tflite"
 
     def __init__(
-        self, path: Path, runner: LiteRunner, section: OneTeacherSection, adapter: InputAdapter, what: str
+        self, path: Path, runner: LiteRunner, section: SingleTeacherSection, adapter: InputAdapter, what: str
     ) -> None:
         self.path: Path = path
         self.adapter, self.description, self._runner = adapter, what, runner
@@ -34,7 +34,7 @@ class TFLiteTeacher(Teacher):
         self.digest = json_digest([sha256_of(path), section.input, section.output])
 
     @classmethod
-    def open(cls, path: Path, section: OneTeacherSection, spec: OutputSpec, what: str) -> TFLiteTeacher:
+    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> TFLiteTeacher:
         """See Teacher.open."""
         interpreter = open_interpreter(path, os.cpu_count())
         inputs = {one["name"]: one for one in interpreter.get_input_details()}

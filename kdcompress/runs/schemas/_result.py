@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, GetCoreSchemaHandler, TypeAdapter
 from pydantic_core import CoreSchema, core_schema
 from typing_extensions import NotRequired, Self, TypedDict
 
-from kdcompress.registry import suggestion
+from kdcompress.registry import did_you_mean
 
 SCHEMA_VERSION = 1  # raised when a key is taken away or means another thing; keys may be added without it
 _VERSION = "schema_version"
@@ -110,7 +110,7 @@ class Result(dict[str, Any]):
             if name in self._defaults:
                 default = self._defaults[name]
                 return default.make() if isinstance(default, _Made) else default
-            close = "" if name.startswith("_") else suggestion(name, [*_keys(type(self)), *self])
+            close = "" if name.startswith("_") else did_you_mean(name, [*_keys(type(self)), *self])
             raise AttributeError(f"{type(self).__name__} has no {name!r}{close}")
 
         def __setattr__(self, name: str, value: Any) -> None:
