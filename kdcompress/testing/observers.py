@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from kdcompress.config.choices import choose
+from kdcompress.config.choices import make_choice
 from kdcompress.events import (
     ArtefactWritten,
     EpochEnded,
@@ -38,7 +38,7 @@ _RECIPE = {"name": "contract", "seed": 0, "method": {"name": "hinton", "temperat
 def check_settings(observer: Observer) -> None:
     """Settings survive the way through a recipe."""
     settings = observer.to_dict()
-    assert choose("observers", settings).to_dict() == settings, "settings change on their way through a recipe"
+    assert make_choice("observers", settings).to_dict() == settings, "settings change on their way through a recipe"
 
 
 def check_import(observer: Observer) -> None:
