@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from earlier import RUN, needs_its_keras
 
 import kdcompress
 from kdcompress.data import make_source
+from kdcompress.errors import RunError
 from kdcompress.progress import Progress
 
 pytestmark = needs_its_keras
@@ -45,6 +47,15 @@ def test_its_report_is_made_again(earlier: Path) -> None:
     assert shown["finished"]
     assert shown["missing"] == []
     assert shown["metrics"]["student"]["accuracy"] == pytest.approx(0.864)
+
+
+def test_its_training_is_not_continued_by_this_version(earlier: Path) -> None:
+    manifest = json.loads((earlier / "manifest.json").read_text(encoding="utf-8"))
+    for name in ("metrics.json", "baseline.keras"):
+        del manifest["files"][name]
+    (earlier / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(RunError, match=r"was begun by 'kdcompress 0\.1\.0', and only the same minor version"):
+        kdcompress.distill(earlier / "recipe.toml", out=earlier)
 
 
 def test_its_student_is_exported_again(earlier: Path) -> None:

@@ -18,7 +18,7 @@ from kdcompress.errors import RunError
 from kdcompress.files import read_json, write_text
 from kdcompress.leftovers import is_partial, remove_path
 from kdcompress.runs.artefacts import run_files
-from kdcompress.runs.manifest import MANIFEST
+from kdcompress.runs.manifest import MADE_BY, MANIFEST, minor_version
 from kdcompress.runs.names import HISTORY, LOCK, LOG, METRICS, RECIPE
 from kdcompress.runs.recorded import RecordedFiles
 
@@ -117,7 +117,7 @@ class RunFolder(RecordedFiles):
             Whether the run was started now.
 
         Raises:
-            RunError: If the recipes differ; names the first such key.
+            RunError: If the recipes differ, with the first such key, or another version began the run.
         """
         for leftover in filter(is_partial, self.path.iterdir()):
             remove_path(leftover)
@@ -131,6 +131,12 @@ class RunFolder(RecordedFiles):
             raise RunError(
                 f"run folder {self.path} belongs to another recipe: {key} is {before!r} there, "
                 f"{now!r} here; choose another --out, or --fresh to make it anew"
+            )
+        made_by = self.manifest()["made_by"]
+        if not self.is_finished() and minor_version(made_by) != minor_version(MADE_BY):
+            raise RunError(
+                f"run {self.path} was begun by {made_by[:40]!r}, and only the same minor version ({MADE_BY}) continues "
+                "a training; choose another --out, or --fresh to make it anew"
             )
         return False
 

@@ -13,6 +13,7 @@ from kdcompress.files import read_json
 from kdcompress.paths import safe_join
 
 SCHEMA = 1
+MADE_BY = f"kdcompress {__version__}"
 MANIFEST = "manifest.json"
 _REMEDY = "--fresh starts the run anew"
 _MAX_CLASSES = 1_000_000
@@ -72,9 +73,14 @@ class _Manifest(_Entry):
     command: list[str] = []
 
 
+def minor_version(made_by: str) -> str:
+    """Return "kdcompress 0.2" of "kdcompress 0.2.1"."""
+    return ".".join(made_by.split(".")[:2])
+
+
 def empty_manifest() -> dict[str, Any]:
     """Return the manifest of a run without files."""
-    return {"schema": SCHEMA, "made_by": f"kdcompress {__version__}", "files": {}}
+    return {"schema": SCHEMA, "made_by": MADE_BY, "files": {}}
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
