@@ -11,7 +11,7 @@ from statistics import mean
 from typing import Any
 
 from kdcompress._version import __version__
-from kdcompress.sweeping._gain import interval, paired_gain
+from kdcompress.sweeping._gain import mean_interval, paired_gain
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tabling import grid, interval_text, processor
@@ -104,7 +104,7 @@ def _table_5(found: Found, data: dict[str, Any]) -> str:
         if row in found:
             aucs = _of(found, row, "auc")
             one = found[row][0]
-            shown = interval_text(interval(aucs))
+            shown = interval_text(mean_interval(aucs))
             seeds = ", ".join(f"{100 * value:.2f}" for value in aucs)
             spread = f"{100 * one['auc_low']:.2f} to {100 * one['auc_high']:.2f}"
             rows.append([row.title, f"{row.paper:.2f}", shown, seeds, spread])

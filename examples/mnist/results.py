@@ -10,7 +10,7 @@ from statistics import mean
 from typing import Any
 
 from kdcompress._version import __version__
-from kdcompress.sweeping._gain import interval, paired_gain, sentence
+from kdcompress.sweeping._gain import describe_gain, mean_interval, paired_gain
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tabling import grid, interval_text, processor
@@ -158,7 +158,7 @@ def _by_seed(
 
 
 def _ours(values: Sequence[float], paper: float | None) -> list[str]:
-    found = interval(values)
+    found = mean_interval(values)
     if found["low"] is None or paper is None:
         return [interval_text(found), f"{100 * min(values):.2f} to {100 * max(values):.2f}", "-"]
     agree = "yes" if 100 * found["low"] <= paper <= 100 * found["high"] else "no"
@@ -166,4 +166,4 @@ def _ours(values: Sequence[float], paper: float | None) -> list[str]:
 
 
 def _plain(gain: dict[str, Any]) -> str:
-    return sentence(gain).replace("the teacher brings ", "").replace("the teacher costs ", "")
+    return describe_gain(gain).replace("the teacher brings ", "").replace("the teacher costs ", "")

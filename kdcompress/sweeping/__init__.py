@@ -1,1 +1,1 @@
-"""Sweeps: which setting is best on validation, and what the teacher brings on test, over several seeds."""
+"""Sweeps: choice of the best setting on validation, and the gain from the teacher on test, over several seeds."""

@@ -1,4 +1,4 @@
-"""How the trainings of a sweep are reported, also from one process to another."""
+"""Progress of the trainings of a sweep, also across processes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _SENT = {kind.__name__: kind for kind in (EpochEnded, Note, PhaseEnded, PhaseSta
 
 
 class Quiet(Progress):
-    """Passes on the warnings alone.
+    """Forwards only warnings.
 
     Args:
-        progress: What they are passed to.
+        progress: Receives the warnings.
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -23,16 +23,16 @@ class Quiet(Progress):
         self._progress = progress
 
     def emit(self, event: Event) -> None:
-        """Pass a warning on."""
+        """Forward a warning."""
         if isinstance(event, WarningRaised):
             self._progress.warn(event.text)
 
 
 class Trial(Quiet):
-    """Reports one training of many: phases and epochs carry its name, so that a terminal can leave them out.
+    """Forwards phases, epochs and warnings of one trial, with its name, so that a terminal can omit them.
 
     Args:
-        progress: What is reported to.
+        progress: Receives the events.
         trial: Setting and seed in words.
     """
 
@@ -41,7 +41,7 @@ class Trial(Quiet):
         self._trial = trial
 
     def emit(self, event: Event) -> None:
-        """Pass on phases, epochs and warnings."""
+        """Forward phases, epochs and warnings."""
         if isinstance(event, PhaseEvent) and not isinstance(event, Step):
             self._progress.emit(replace(event, trial=self._trial))
         else:
@@ -49,13 +49,27 @@ class Trial(Quiet):
 
 
 def to_line(event: Event) -> str:
-    """Format an event of a trial as a line for another process; empty for one that is not sent."""
+    """Serialize an event for another process.
+
+    Args:
+        event: Any event.
+
+    Returns:
+        A line of JSON; empty for events that are not sent.
+    """
     kind = type(event).__name__
     return json.dumps({"event": kind, **asdict(event)}) if kind in _SENT else ""
 
 
 def from_line(line: str) -> Event:
-    """Read what `to_line` formatted; any other line becomes a note."""
+    """Deserialize an event.
+
+    Args:
+        line: Result of `to_line`, or other output of a process.
+
+    Returns:
+        The event; other output becomes a note.
+    """
     try:
         fields = json.loads(line)
         return _SENT[fields.pop("event")](**fields)

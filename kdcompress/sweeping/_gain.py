@@ -1,4 +1,4 @@
-"""Means and paired gains over seeds, with their intervals, and the sentence that a reader needs."""
+"""Means and paired gains over seeds with their confidence intervals."""
 
 from __future__ import annotations
 
@@ -10,38 +10,57 @@ import numpy as np
 CONFIDENCE = 0.95
 
 
-def interval(values: Sequence[float]) -> dict[str, Any]:
-    """{"mean", "low", "high", "n"}: the mean and its 95 % interval by Student's t; low and high are None of one value.
+def mean_interval(values: Sequence[float]) -> dict[str, Any]:
+    """Compute a mean and its 95 % interval by Student's t.
 
-    mean +- t(n - 1) * s / sqrt(n), s being the standard deviation with n - 1 (Student 1908).
+    The interval is mean +- t(n - 1) * s / sqrt(n), where s is the standard deviation with n - 1 (Student 1908).
+
+    Args:
+        values: At least one value.
+
+    Returns:
+        `mean`, `low`, `high` and `n`; `low` and `high` are None for a single value.
     """
     from scipy.stats import t
 
-    found = np.asarray(values, np.float64)
-    n, mean = len(found), float(found.mean())
+    sample = np.asarray(values, np.float64)
+    n, mean = len(sample), float(sample.mean())
     if n < 2:
         return {"mean": mean, "low": None, "high": None, "n": n}
-    half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1) * found.std(ddof=1) / np.sqrt(n))
+    half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1) * sample.std(ddof=1) / np.sqrt(n))
     return {"mean": mean, "low": mean - half, "high": mean + half, "n": n}
 
 
 def paired_gain(student: Sequence[float], baseline: Sequence[float]) -> dict[str, Any]:
-    """The interval of student minus baseline, seed by seed: what both share through a seed cancels out.
+    """Compute the gain from the teacher and its interval, paired by seed, so that shared noise cancels out.
 
-    Both are fractions by seed, in the same order.
+    Args:
+        student: Metric by seed, fractions.
+        baseline: Metric by seed of the student trained without the teacher, in the same order.
+
+    Returns:
+        `mean_interval` of the differences, and `by_seed`, the differences.
     """
-    differences = [mine - without for mine, without in zip(student, baseline, strict=True)]
-    return {**interval(differences), "by_seed": differences}
+    differences = [with_teacher - without for with_teacher, without in zip(student, baseline, strict=True)]
+    return {**mean_interval(differences), "by_seed": differences}
 
 
-def sentence(gain: dict[str, Any], metric: str = "accuracy") -> str:
-    """The gain in words: whether the teacher was shown to bring anything at all."""
+def describe_gain(gain: dict[str, Any], metric: str = "accuracy") -> str:
+    """State in words whether a gain was shown.
+
+    Args:
+        gain: Result of `paired_gain`.
+        metric: Name of the metric.
+
+    Returns:
+        A phrase without a full stop.
+    """
     points = f"{100 * gain['mean']:+.2f} points of {metric}"
     if gain["low"] is None:
         return f"{points} from the teacher in one seed: whether that is chance, several seeds tell (--seeds)"
-    told = f"95 % {100 * gain['low']:+.2f} to {100 * gain['high']:+.2f}, {gain['n']} seeds"
+    interval = f"95 % {100 * gain['low']:+.2f} to {100 * gain['high']:+.2f}, {gain['n']} seeds"
     if gain["low"] > 0:
-        return f"the teacher brings {points} ({told})"
+        return f"the teacher brings {points} ({interval})"
     if gain["high"] < 0:
-        return f"the teacher costs {points} ({told})"
-    return f"no gain shown: {points} ({told})"
+        return f"the teacher costs {points} ({interval})"
+    return f"no gain shown: {points} ({interval})"

@@ -1,4 +1,4 @@
-"""What a sweep tries: each setting of method, temperature and alpha with each seed, or what TPE proposes of ranges."""
+"""Search space of a sweep: a grid of method, temperature and alpha with each seed, or ranges for TPE."""
 
 from __future__ import annotations
 
@@ -15,43 +15,62 @@ from kdcompress.config.settings import format_value
 from kdcompress.errors import UsageError
 
 TUNED = ("temperature", "alpha")
-_MOST = 100_000  # trainings, which nobody waits for
+_MAX_TRAININGS = 100_000
 _LAST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to distil: a method, and those of temperature and alpha that it has."""
+    """Hyperparameters of one student.
+
+    Attributes:
+        method: Name of the method.
+        temperature: Temperature; None if the method has none.
+        alpha: Alpha; None if the method has none.
+    """
 
     method: str
     temperature: float | None = None
     alpha: float | None = None
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """As results show it."""
+    def to_dict(self) -> dict[str, Any]:
+        """Convert to JSON types, with None for what the method does not have."""
         return {"method": self.method, "temperature": self.temperature, "alpha": self.alpha}
 
     @property
     def tuned(self) -> dict[str, float]:
-        """Those that the method has."""
+        """Temperature and alpha, if the method has them."""
         return {key: getattr(self, key) for key in TUNED if getattr(self, key) is not None}
 
-    @property
-    def shown(self) -> str:
-        """In words."""
+    def __str__(self) -> str:
         tuned = [("T", self.temperature), ("alpha", self.alpha)]
         return " ".join([self.method, *(f"{name} {value:g}" for name, value in tuned if value is not None)])
 
     def recipe(self, base: Recipe, seed: int) -> Recipe:
-        """The recipe of this setting and a seed, otherwise as `base`; without baseline, which a sweep trains itself."""
+        """Create the recipe of this setting.
+
+        Args:
+            base: Recipe that supplies everything else.
+            seed: Seed.
+
+        Returns:
+            The recipe, without a baseline, which the sweep trains itself.
+        """
         tuned = {f"method.{key}": value for key, value in self.tuned.items()}
         return resolve(base.to_dict(), {"method.name": self.method, **tuned, "seed": seed, "baseline": False})
 
 
 @dataclass(frozen=True)
 class Space:
-    """The values of each setting; with `trials`, lists are ranges from which Optuna's TPE proposes so many settings."""
+    """Search space.
+
+    Attributes:
+        methods: Names of methods.
+        temperatures: Temperatures of the grid, or values whose range TPE searches.
+        alphas: Alphas, likewise.
+        seeds: Seeds with which every setting is trained.
+        trials: Number of settings that Optuna's TPE proposes; None for the grid.
+    """
 
     methods: tuple[str, ...]
     temperatures: tuple[float, ...]
@@ -61,27 +80,27 @@ class Space:
 
     @property
     def settings(self) -> list[Setting]:
-        """The grid, each setting once: a method is not repeated for what it does not have."""
-        found = []
+        """Settings of the grid, each once: a method is not repeated for hyperparameters that it does not have."""
+        grid = []
         for method in self.methods:
-            has = registry.load("methods", method).model_fields
-            temperatures = self.temperatures if "temperature" in has else (None,)
-            alphas = self.alphas if "alpha" in has else (None,)
-            found += [Setting(method, t, a) for t, a in itertools.product(temperatures, alphas)]
-        return list(dict.fromkeys(found))
+            fields = registry.load("methods", method).model_fields
+            temperatures = self.temperatures if "temperature" in fields else (None,)
+            alphas = self.alphas if "alpha" in fields else (None,)
+            grid += [Setting(method, t, a) for t, a in itertools.product(temperatures, alphas)]
+        return list(dict.fromkeys(grid))
 
     @property
     def trainings(self) -> int:
-        """How many students are trained, without making the list of them."""
+        """Number of students to train, computed without listing the settings."""
         if self.trials is not None:
             return self.trials * len(self.seeds)
-        has = [registry.load("methods", method).model_fields for method in self.methods]
+        by_method = [registry.load("methods", method).model_fields for method in self.methods]
         counts = {"temperature": len(self.temperatures), "alpha": len(self.alphas)}
-        return len(self.seeds) * sum(math.prod(counts[key] for key in TUNED if key in one) for one in has)
+        settings = sum(math.prod(counts[key] for key in TUNED if key in fields) for fields in by_method)
+        return len(self.seeds) * settings
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """For the sweep's folder."""
+    def to_dict(self) -> dict[str, Any]:
+        """Convert to JSON types."""
         return {
             "methods": list(self.methods),
             "temperatures": list(self.temperatures),
@@ -91,12 +110,12 @@ class Space:
         }
 
     @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> Space:
-        """The space that `facts` tell of."""
+    def from_dict(cls, document: Mapping[str, Any]) -> Space:
+        """Create the space from the result of `to_dict`."""
         methods, temperatures, alphas, seeds = (
-            tuple(facts[key]) for key in ("methods", "temperatures", "alphas", "seeds")
+            tuple(document[key]) for key in ("methods", "temperatures", "alphas", "seeds")
         )
-        return cls(methods, temperatures, alphas, seeds, facts["trials"])
+        return cls(methods, temperatures, alphas, seeds, document["trials"])
 
 
 def make_space(
@@ -107,53 +126,67 @@ def make_space(
     seeds: int,
     trials: int | None,
 ) -> Space:
-    """The space around a recipe, whose own values stand for what is not given, each once; every value is checked.
+    """Validate the options of a sweep.
 
-    Seeds are the recipe's and those that follow. Errors: UsageError; RecipeError for a value that a method refuses.
+    Args:
+        base: Recipe, whose own values replace options that are None.
+        methods: Names of methods.
+        temperatures: Temperatures, > 0.
+        alphas: Alphas, in [0, 1].
+        seeds: Number of seeds, >= 1: the recipe's seed and those after it.
+        trials: Number of settings for TPE to propose; None for the grid.
+
+    Returns:
+        The search space.
+
+    Raises:
+        UsageError: An option is invalid, or the space is too large.
+        RecipeError: A method does not accept a value.
     """
-    _refuse_count("--seeds", seeds)
+    _check_count("--seeds", seeds)
     if trials is not None:
-        _refuse_count("--trials", trials)
+        _check_count("--trials", trials)
     if base.seed + seeds - 1 > _LAST_SEED:
         raise UsageError(f"--seeds: the recipe's seed {base.seed} and the {seeds - 1} after it must be <= {_LAST_SEED}")
     own = base.method
     space = Space(
-        tuple(registry.check("methods", str(one)[:100]) for one in _given("--method", methods, [own.name])),
+        tuple(registry.check("methods", str(name)[:100]) for name in _distinct("--method", methods, [own.name])),
         _numbers("--temperature", temperatures, getattr(own, "temperature", 4.0)),
         _numbers("--alpha", alphas, getattr(own, "alpha", 0.5)),
         tuple(range(base.seed, base.seed + seeds)),
         trials,
     )
-    if space.trainings > _MOST:
-        raise UsageError(f"a sweep has at most {_MOST} trainings, settings x seeds; these are {space.trainings}")
-    plain = {method: Setting(method).recipe(base, base.seed).method.to_dict() for method in space.methods}
-    for one in space.settings:
-        make_choice("method", {**plain[one.method], **one.tuned})
+    if space.trainings > _MAX_TRAININGS:
+        limit = f"a sweep has at most {_MAX_TRAININGS} trainings"
+        raise UsageError(f"{limit}, settings x seeds; these are {space.trainings}")
+    defaults = {method: Setting(method).recipe(base, base.seed).method.to_dict() for method in space.methods}
+    for setting in space.settings:
+        make_choice("method", {**defaults[setting.method], **setting.tuned})
     if trials is not None and max(len(space.temperatures), len(space.alphas)) < 2:
         raise UsageError("--trials searches between the values of -T and --alpha: give two or more of one of them")
     return space
 
 
-def _refuse_count(option: str, count: int) -> None:
-    if not 1 <= count <= _MOST:
-        raise UsageError(f"{option} must be {'>= 1' if count < 1 else f'<= {_MOST}'}, got {format_value(count)}")
+def _check_count(option: str, count: int) -> None:
+    if not 1 <= count <= _MAX_TRAININGS:
+        raise UsageError(f"{option} must be {'>= 1' if count < 1 else f'<= {_MAX_TRAININGS}'}, got {format_value(count)}")
 
 
-def _given(option: str, values: Iterable[Any] | None, default: Sequence[Any]) -> tuple[Any, ...]:
-    found = tuple(dict.fromkeys(default if values is None else values))
-    if not found:
+def _distinct(option: str, values: Iterable[Any] | None, default: Sequence[Any]) -> tuple[Any, ...]:
+    distinct = tuple(dict.fromkeys(default if values is None else values))
+    if not distinct:
         raise UsageError(f"{option} must name a value, got none")
-    return found
+    return distinct
 
 
 def _numbers(option: str, values: Iterable[Any] | None, default: Any) -> tuple[float, ...]:
-    found = []
-    for value in _given(option, values, [default]):
+    numbers = []
+    for value in _distinct(option, values, [default]):
         try:
             number = float(value)
         except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
             raise UsageError(f"{option} must be a finite number, got {format_value(value)}")
-        found.append(number)
-    return tuple(dict.fromkeys(found))
+        numbers.append(number)
+    return tuple(dict.fromkeys(numbers))

@@ -1,4 +1,4 @@
-"""The Optuna study of a sweep: trials that several processes, on several machines, may work on at once."""
+"""Optuna study of a sweep, whose trials several processes, also on several machines, can share."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from kdcompress.digests import json_digest
 from kdcompress.errors import RunError, UsageError, one_line
 from kdcompress.sweeping._space import Setting, Space
 
-_BEAT_S, _GRACE_S = 5, 20  # a running trial says that it lives; one that has not for so long was killed
-_ASKED, _BEGUN, _ROWS = "asked", "begun", "rows"  # attributes of a trial
+_HEARTBEAT_S, _GRACE_S = 5, 20  # a running trial without a heartbeat for the grace period was killed
+_POINT, _STARTED, _ROWS = "asked", "begun", "rows"  # user attributes of a trial
 Rows = list[dict[str, Any]]
-# What a worker does: the results of a setting with each of some seeds; a row with a "reason" is a failure
-Work = Callable[[Setting, tuple[int, ...]], Rows]
+Work = Callable[[Setting, tuple[int, ...]], Rows]  # trains a setting with each seed; a row with a "reason" has failed
 Point = tuple[str, float | None, float | None, int]
 
 
@@ -31,11 +30,20 @@ class _Failed(Exception):
 
 
 class Study:
-    """Hands out a grid, a setting and a seed a trial, or settings that TPE proposes, each with all seeds.
+    """Distributes the trials of a sweep: one setting and seed of the grid each, or one setting from TPE with all seeds.
 
-    A trial's result is in its attributes, so that every process that shares the storage knows it. `recipe` is the
-    digest of what all trials have in common: sweeps of other recipes may lie in the same storage. `lock` keeps
-    processes of one folder from filling the queue twice. Errors: UsageError, RunError for a storage.
+    Results are user attributes of the trials, so that every process that shares the storage has them.
+
+    Args:
+        url: URL of the storage, for SQLAlchemy.
+        recipe: Digest of what all trials share; a storage may hold sweeps of several recipes.
+        space: Search space.
+        lock: Lock of the sweep's folder, which keeps processes from queueing a trial twice.
+        worker: Number of this process.
+
+    Raises:
+        UsageError: The URL is invalid, or its database driver is not installed.
+        RunError: The storage does not respond.
     """
 
     def __init__(self, url: str, recipe: str, space: Space, lock: FileLock, worker: int = 0) -> None:
@@ -43,102 +51,105 @@ class Study:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        self.space, self.shown, self._lock, self._worker = space, _shown(url), lock, worker
-        self._wanted = [
-            (one.method, one.temperature, one.alpha, seed) for one in space.settings for seed in space.seeds
+        self.space, self.shown, self._lock, self._worker = space, _without_password(url), lock, worker
+        self._grid = [
+            (setting.method, setting.temperature, setting.alpha, seed)
+            for setting in space.settings
+            for seed in space.seeds
         ]
-        ranges = {key: value for key, value in space.facts.items() if key != "trials"}
+        ranges = {key: value for key, value in space.to_dict().items() if key != "trials"}
         kind = "grid" if space.trials is None else f"tpe {json_digest(ranges)[:8]}"
         name = f"kdcompress {recipe[:12]} {kind}"
         try:
-            with lock:  # two processes that make the tables of a new file get in each other's way
-                storage = optuna.storages.RDBStorage(url, heartbeat_interval=_BEAT_S, grace_period=_GRACE_S)
+            with lock:  # concurrent creation of the tables of a new file fails
+                storage = optuna.storages.RDBStorage(url, heartbeat_interval=_HEARTBEAT_S, grace_period=_GRACE_S)
                 self.study = optuna.create_study(
                     storage=storage, study_name=name, direction="maximize", load_if_exists=True
                 )
         except ImportError as exc:
             raise UsageError(f"storage {self.shown} needs a package that is not installed ({exc})") from exc
         except Exception as exc:
-            said = one_line(exc).partition(" (Background on this error")[0]
-            raise RunError(f"storage {self.shown} does not answer ({said})") from exc
+            reason = one_line(exc).partition(" (Background on this error")[0]
+            raise RunError(f"storage {self.shown} does not respond ({reason})") from exc
 
     def work(self, work: Work, waiting: Callable[[int], None]) -> None:
-        """Do trials until none is left. `waiting` hears how many others are at, once there is nothing else to do.
+        """Run trials until none is left, also those that other processes began and did not finish.
 
-        Those are waited for, since they may be killed, and are then done here.
+        Args:
+            work: Trains the students of a trial.
+            waiting: Called once with the number of trials that other processes are running, when no others are left.
         """
-        told = False
+        notified = False
         while True:
             self._fail_stale()
-            if self._more():
+            if self._has_next():
                 self.study.sampler = self._sampler()
                 self.study.optimize(lambda trial: self._objective(trial, work), n_trials=1, catch=(_Failed,))
-            elif others := len(self._at()):
-                if not told:
+            elif others := len(self._running()):
+                if not notified:
                     waiting(others)
-                told = True
+                notified = True
                 time.sleep(1)
             else:
                 return
 
     def _fail_stale(self) -> None:
-        """Give up the trials of processes that were killed."""
+        """Mark the trials of killed processes as failed."""
         import optuna
 
         optuna.storages.fail_stale_trials(self.study)
-        # One that was killed before its first sign of life is never stale to Optuna
+        # Optuna never considers a trial stale that was killed before its first heartbeat
         for trial in self._trials("RUNNING"):
             age = (datetime.datetime.now() - trial.datetime_start).total_seconds()
-            if _BEGUN not in trial.user_attrs and age > _GRACE_S:
-                with contextlib.suppress(ValueError):  # it began after all, or another process was quicker
+            if _STARTED not in trial.user_attrs and age > _GRACE_S:
+                with contextlib.suppress(ValueError):  # it has started after all, or another process was faster
                     self.study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
 
-    def _at(self) -> list[Any]:
-        """The trials of this space that processes are at."""
+    def _running(self) -> list[Any]:
         running = self._trials("RUNNING")
-        return running if self.space.trials is not None else [one for one in running if _asked(one) in self._wanted]
+        return running if self.space.trials is not None else [trial for trial in running if _point(trial) in self._grid]
 
     def rows(self) -> Rows:
-        """The results of all trials that ended, one for each setting and seed, in the order in which they ended."""
-        found: dict[Point, dict[str, Any]] = {}
+        """Return the results of all completed trials, one row for each setting and seed, in order of completion."""
+        rows: dict[Point, dict[str, Any]] = {}
         for trial in self._trials("COMPLETE", "FAIL"):
-            for row in _checked(trial.user_attrs.get(_ROWS, []), self.shown):
-                found.setdefault(_point_of(row), row)
-        return list(found.values())
+            for row in _validated(trial.user_attrs.get(_ROWS, []), self.shown):
+                rows.setdefault(_point_of(row), row)
+        return list(rows.values())
 
     def _sampler(self) -> Any:
-        """TPE, seeded by what is there already: neither a process nor a sweep that goes on repeats proposals."""
+        """Create a TPE sampler whose seed depends on process and trials, so that no proposal is repeated."""
         import optuna
 
         seed = [self.space.seeds[0], self._worker, len(self.study.get_trials(deepcopy=False))]
         number = int(np.random.SeedSequence(seed).generate_state(1)[0])
         return optuna.samplers.TPESampler(seed=number, multivariate=True, constant_liar=True)
 
-    def _more(self) -> bool:
-        """Whether there is a trial to do; of a grid, the next one is put into the queue, and no more than that."""
+    def _has_next(self) -> bool:
+        """Return whether there is a trial to run; of a grid, the next one only is queued."""
         with self._lock:
             if self.space.trials is not None:
                 ended = [trial for trial in self._trials("COMPLETE", "FAIL") if _ROWS in trial.user_attrs]
                 return len(ended) + len(self._trials("RUNNING")) < self.space.trials
-            queued = {_asked(trial) for trial in self._trials("WAITING")}
-            known = queued | {_asked(trial) for trial in self._trials("RUNNING")} | self._done()
-            if point := next((one for one in self._wanted if one not in known), None):
-                asked = dict(zip(_NAMES, point, strict=True))
-                tuned = {name: value for name, value in asked.items() if value is not None}
-                self.study.enqueue_trial(tuned, user_attrs={_ASKED: asked})
+            queued = {_point(trial) for trial in self._trials("WAITING")}
+            known = queued | {_point(trial) for trial in self._trials("RUNNING")} | self._completed()
+            if point := next((point for point in self._grid if point not in known), None):
+                values = dict(zip(_NAMES, point, strict=True))
+                params = {name: value for name, value in values.items() if value is not None}
+                self.study.enqueue_trial(params, user_attrs={_POINT: values})
                 return True
-            return bool(queued & set(self._wanted))
+            return bool(queued & set(self._grid))
 
-    def _done(self) -> set[Point]:
+    def _completed(self) -> set[Point]:
         return {_point_of(row) for row in self.rows()}
 
     def _objective(self, trial: Any, work: Work) -> float:
         import optuna
 
-        trial.set_user_attr(_BEGUN, True)
+        trial.set_user_attr(_STARTED, True)
         if self.space.trials is None:
-            if _ASKED not in trial.user_attrs or _asked(trial) in self._done():
-                raise optuna.TrialPruned  # another process took the last one between our look and our reach
+            if _POINT not in trial.user_attrs or _point(trial) in self._completed():
+                raise optuna.TrialPruned  # another process has taken the last trial in the meantime
             setting, seeds = self._queued(trial)
         else:
             setting, seeds = self._proposed(trial), self.space.seeds
@@ -150,39 +161,39 @@ class Study:
 
     @staticmethod
     def _queued(trial: Any) -> tuple[Setting, tuple[int, ...]]:
-        """What a trial of the grid is; its distributions are the widest there are, so that a grid may grow."""
-        asked = trial.user_attrs[_ASKED]
+        """Read a trial of the grid; its distributions are as wide as possible, so that the grid can be extended."""
+        values = trial.user_attrs[_POINT]
         method = trial.suggest_categorical("method", registry.choices("methods"))
-        if asked["temperature"] is not None:
+        if values["temperature"] is not None:
             trial.suggest_float("temperature", 0.0, 1e9)
-        if asked["alpha"] is not None:
+        if values["alpha"] is not None:
             trial.suggest_float("alpha", 0.0, 1.0)
         seed = trial.suggest_int("seed", 0, 2**32 - 1)
-        return Setting(method, asked["temperature"], asked["alpha"]), (seed,)
+        return Setting(method, values["temperature"], values["alpha"]), (seed,)
 
     def _proposed(self, trial: Any) -> Setting:
         space = self.space
         method = trial.suggest_categorical("method", list(space.methods))
-        has = registry.load("methods", method).model_fields
+        fields = registry.load("methods", method).model_fields
         temperature = alpha = None
-        if "temperature" in has:
+        if "temperature" in fields:
             temperature = trial.suggest_float("temperature", min(space.temperatures), max(space.temperatures), log=True)
-        if "alpha" in has:
+        if "alpha" in fields:
             alpha = trial.suggest_float("alpha", min(space.alphas), max(space.alphas))
         return Setting(method, temperature, alpha)
 
     def _trials(self, *states: str) -> list[Any]:
         import optuna
 
-        wanted = [optuna.trial.TrialState[state] for state in states]
-        return list(self.study.get_trials(deepcopy=False, states=wanted))
+        selected = [optuna.trial.TrialState[state] for state in states]
+        return list(self.study.get_trials(deepcopy=False, states=selected))
 
 
 _NAMES = ("method", "temperature", "alpha", "seed")
 
 
 class _Row(BaseModel):
-    """What a worker tells of a student."""
+    """Result of one student."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
@@ -197,28 +208,27 @@ class _Row(BaseModel):
     reason: str | None
 
 
-def _checked(rows: Any, storage: str) -> Rows:
-    """The rows of a trial as a storage gives them; RunError if somebody else wrote them."""
+def _validated(rows: Any, storage: str) -> Rows:
+    """Validate the rows of a trial, since a storage is untrusted input."""
     try:
         for row in rows:
             _Row.model_validate(row)
     except (ValidationError, TypeError) as exc:
         raise RunError(f"storage {storage} holds a trial that is none of kdcompress ({one_line(exc, 120)})") from exc
-    found: Rows = rows
-    return found
+    validated: Rows = rows
+    return validated
 
 
 def _point_of(row: dict[str, Any]) -> Point:
     return row["method"], row["temperature"], row["alpha"], row["seed"]
 
 
-def _asked(trial: Any) -> Point | None:
-    asked = trial.user_attrs.get(_ASKED)
-    return _point_of(asked) if asked else None
+def _point(trial: Any) -> Point | None:
+    values = trial.user_attrs.get(_POINT)
+    return _point_of(values) if values else None
 
 
-def _shown(url: str) -> str:
-    """A storage's URL without its password."""
+def _without_password(url: str) -> str:
     from sqlalchemy.engine import make_url
 
     try:

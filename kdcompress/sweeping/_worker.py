@@ -1,6 +1,6 @@
-"""One of the processes that work on a sweep: python -m kdcompress.sweeping._worker NUMBER, its job on standard input.
+"""Worker process of a sweep: `python -m kdcompress.sweeping._worker NUMBER`, with its job on standard input.
 
-Events go to stdout, a line each; everything else goes to stderr.
+It writes its events to standard output, one per line; everything else goes to standard error.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from kdcompress.sweeping._events import to_line
 
 
 class _Lines(Progress):
-    """Sends events, as lines, to the process that started this one."""
+    """Sends events, as lines, to the parent process."""
 
     def __init__(self) -> None:
         super().__init__(log=False)
         self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-        os.dup2(2, 1)  # TensorFlow writes to 1 by itself
+        os.dup2(2, 1)  # TensorFlow writes to file descriptor 1 directly
 
     def emit(self, event: Event) -> None:
         """Send an event."""
@@ -29,11 +29,18 @@ class _Lines(Progress):
 
 
 def main(arguments: list[str]) -> int:
-    """Work until no trial is left."""
-    from kdcompress.sweeping._sweep import work_along
+    """Run trials until none is left.
+
+    Args:
+        arguments: The number of the process.
+
+    Returns:
+        Exit code.
+    """
+    from kdcompress.sweeping._sweep import run_worker
 
     job, _ = processes.receive_job()
-    work_along(job, int(arguments[0]), _Lines())
+    run_worker(job, int(arguments[0]), _Lines())
     return 0
 
 

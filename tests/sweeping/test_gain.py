@@ -3,16 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kdcompress.sweeping._gain import interval, paired_gain, sentence
+from kdcompress.sweeping._gain import describe_gain, mean_interval, paired_gain
 
 
 def test_an_interval_by_hand() -> None:
     # mean 3, s = sqrt(10 / 4), t(4) = 2.776
-    found = interval([1, 2, 3, 4, 5])
+    found = mean_interval([1, 2, 3, 4, 5])
     half = 2.7764451 * np.sqrt(2.5) / np.sqrt(5)
     assert (found["mean"], found["n"]) == (3.0, 5)
     assert (found["low"], found["high"]) == (pytest.approx(3 - half), pytest.approx(3 + half))
-    assert interval([0.5]) == {"mean": 0.5, "low": None, "high": None, "n": 1}
+    assert mean_interval([0.5]) == {"mean": 0.5, "low": None, "high": None, "n": 1}
 
 
 def test_what_both_share_through_a_seed_cancels_out() -> None:
@@ -46,4 +46,4 @@ def test_the_interval_covers_the_true_gain_in_95_of_100_cases(n: int) -> None:
     ],
 )
 def test_the_sentence_that_a_reader_needs(differences: list[float], words: str) -> None:
-    assert sentence(paired_gain(differences, [0.0] * len(differences))).startswith(words)
+    assert describe_gain(paired_gain(differences, [0.0] * len(differences))).startswith(words)

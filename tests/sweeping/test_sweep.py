@@ -215,7 +215,7 @@ def test_several_processes_share_one_sweep(teacher: Path, tmp_path: Path) -> Non
         (
             {"storage": "sqlite:////nowhere/at/all.db"},
             RunError,
-            r"storage sqlite:////nowhere/at/all\.db does not answer",
+            r"storage sqlite:////nowhere/at/all\.db does not respond",
         ),
     ],
 )
