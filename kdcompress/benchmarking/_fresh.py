@@ -20,7 +20,7 @@ from kdcompress.errors import ModelError
 
 _CALLS = 5  # after the first; memory has been planned by then
 _MB = 1e6
-MOST_SECONDS = 600.0  # a file may hold a loop that never ends
+TIMEOUT_S = 600.0  # a file may hold a loop that never ends
 
 
 def measure_fresh(runtime: str, path: Path, threads: int, images: Images) -> dict[str, float]:
@@ -40,7 +40,7 @@ def measure_fresh(runtime: str, path: Path, threads: int, images: Images) -> dic
             processes.send_job(child, job, pixels.getvalue())
         answer, said = _until_its_end(child)
     except subprocess.TimeoutExpired as exc:
-        raise ModelError(f"{path} did not end within {MOST_SECONDS:g} s in {runtime}, in a fresh process") from exc
+        raise ModelError(f"{path} did not end within {TIMEOUT_S:g} s in {runtime}, in a fresh process") from exc
     finally:
         child.kill()
         child.wait()
@@ -54,7 +54,7 @@ def measure_fresh(runtime: str, path: Path, threads: int, images: Images) -> dic
 def _until_its_end(child: Any) -> tuple[bytes, bytes]:
     """What a child writes; its standard input stays open meanwhile, for it would end with that."""
     kept, child.stdin = child.stdin, None
-    output: tuple[bytes, bytes] = child.communicate(timeout=MOST_SECONDS)
+    output: tuple[bytes, bytes] = child.communicate(timeout=TIMEOUT_S)
     with contextlib.suppress(BrokenPipeError):
         kept.close()
     return output

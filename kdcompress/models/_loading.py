@@ -10,7 +10,7 @@ from typing import Any
 from kdcompress import registry
 from kdcompress.config.initialization import Initialization, initialization_settings
 from kdcompress.errors import ModelError, one_line
-from kdcompress.formats.keras.model import check_model_file, check_weights_file, keras_of, weights_within
+from kdcompress.formats.keras.model import check_model_file, check_weights_file, limit_weights, read_keras_version
 from kdcompress.models._functions import explain_error, load_from_function
 from kdcompress.models._pretrained import load_pretrained
 from kdcompress.models._probing import prepare_model
@@ -92,7 +92,7 @@ def load_saved_model(path: Path) -> Any:
     check_integrity(path)
     stored = check_model_file(path)
     try:
-        with weights_within(stored, str(path)):
+        with limit_weights(stored, str(path)):
             return keras.saving.load_model(path, compile=False, safe_mode=not trusts_code())
     except ModelError:
         raise
@@ -106,7 +106,7 @@ def _newer_keras_hint(path: Path) -> str:
     """Return a hint for a file of a newer Keras, whose layers may have settings unknown to this one; else ""."""
     import keras
 
-    saved_by, installed = keras_of(path), keras.__version__
+    saved_by, installed = read_keras_version(path), keras.__version__
     numbers = [[int(part) for part in text.split(".")[:2] if part.isdecimal()] for text in (saved_by, installed)]
     if numbers[0] <= numbers[1]:
         return ""

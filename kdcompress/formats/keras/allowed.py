@@ -1,9 +1,9 @@
-"""What a Keras file may name: classes and functions that compute, by name, as Keras 3 (and its older files) call them.
+"""Allowlist of the classes and functions that a Keras file may name: those of Keras 3 and older that only compute.
 
-Whatever is not here is refused, so that what a later Keras can do is not in a file's power before somebody has looked
-at it. Left out on purpose: Lambda; what loads code or models (TFSMLayer, TorchModuleWrapper, JaxLayer, FlaxLayer);
-what reads files (StringLookup, IntegerLookup, TextVectorization); operations that take a function (Map, Scan, Cond,
-WhileLoop ...); callbacks, utilities and data sets, which are no part of a model.
+Everything else is rejected, so that additions of later Keras versions are not available to a file before they have been
+reviewed. Excluded on purpose: Lambda; layers that load code or models (TFSMLayer, TorchModuleWrapper, JaxLayer,
+FlaxLayer); layers that read files (StringLookup, IntegerLookup, TextVectorization); operations that take a function
+(Map, Scan, Cond, WhileLoop, ...); callbacks, utilities and data sets, which are not part of a model.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ METRICS = frozenset(
     """.split()
 )
 
-# keras.ops in a functional model: the classes behind the functions, none of which takes a function itself
+# keras.ops in a functional model: the classes of the operations, none of which takes a function
 OPERATIONS = frozenset(
     """
     Abs Absolute AdaptiveAveragePool AdaptiveMaxPool Add AffineTransform All AllClose Amax Amin Angle Any Append
@@ -111,7 +111,7 @@ OPERATIONS = frozenset(
     """.split()
 )
 
-# Functions by name: activations, losses and metrics; a model names no others
+# Functions by name: activations, losses and metrics
 FUNCTIONS = frozenset(
     """
     celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear log_sigmoid
@@ -157,9 +157,9 @@ _PRIVATE = {
     ),
 }
 CLASSES = {**_PUBLIC, **_PRIVATE, "keras": MODELS | POLICIES | INITIALIZERS}
-# Older files, and some values in newer ones, name a class without its module
+# Older files, and some values in newer files, name a class without its module
 WITHOUT_MODULE = frozenset[str]().union(*CLASSES.values())
-# Values that Keras writes as objects of these names
+# Class names under which Keras serializes plain values
 VALUES = frozenset(
     "__keras_tensor__ __tensor__ __numpy__ __bytes__ __ellipsis__ __slice__ __tuple__ TensorShape".split()
 )

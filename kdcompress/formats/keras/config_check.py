@@ -1,4 +1,4 @@
-"""The configuration in a Keras file, read before Keras sees it: it may name what computes, and nothing else."""
+"""Check of the configuration in a Keras file, before Keras reads it, against the allowlist."""
 
 from __future__ import annotations
 
@@ -10,99 +10,116 @@ from kdcompress.errors import ModelError
 from kdcompress.formats.keras.allowed import CLASSES, FUNCTION_MODULES, FUNCTIONS, VALUES, WITHOUT_MODULE
 from kdcompress.trust import REMEDY, trusts_code
 
-_MOST_DEPTH = 200
+_MAX_DEPTH = 200
 _FUNCTION = "function"
-_WAYS_ON = f"give the model as module:function that you trust, or {REMEDY}"
+_REMEDY = f"give the model as module:function that you trust, or {REMEDY}"
 
 
-def parse_config(text: str | bytes, what: str) -> dict[str, Any]:
-    """The configuration as JSON; ModelError if it is none, or is nested without end."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as exc:
-        raise ModelError(f"{what}: its configuration is damaged ({str(exc).splitlines()[0]})") from exc
-    if not isinstance(found, dict):
-        raise ModelError(f"{what}: its configuration is damaged (it must be an object, got {type(found).__name__})")
-    return found
+def parse_config(text: str | bytes, name: str) -> dict[str, Any]:
+    """Parse a configuration.
 
+    Args:
+        text: JSON.
+        name: Name of the file in errors.
 
-def check_config(config: dict[str, Any], what: str) -> None:
-    """ModelError that names the first class or function that a model may not name; nothing where the user trusts it.
+    Returns:
+        The configuration.
 
-    Classes that the user's own code registered with Keras in this process may be named, too. The configuration of the
-    model's compilation is not looked at: it is not used.
+    Raises:
+        ModelError: It is not a JSON object, or is nested too deeply to be parsed.
     """
-    if trusts_code():
-        for _ in _objects({**config, "compile_config": None}, what, 0):
-            pass  # its depth is bounded all the same
-        return
-    for found in _objects({**config, "compile_config": None}, what, 0):
-        if (reason := _problem(found)) is not None:
-            raise ModelError(f"{what} cannot be loaded as a Keras model: {reason}")
+    try:
+        config = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise ModelError(f"{name}: its configuration is damaged ({str(exc).splitlines()[0]})") from exc
+    if not isinstance(config, dict):
+        raise ModelError(f"{name}: its configuration is damaged (it must be an object, got {type(config).__name__})")
+    return config
 
 
-def _objects(value: Any, what: str, depth: int) -> Iterator[dict[str, Any]]:
-    """Everything in a configuration that Keras makes an object of."""
-    if depth > _MOST_DEPTH:
-        raise ModelError(f"{what}: its configuration is nested more than {_MOST_DEPTH} deep; no model is")
+def check_config(config: dict[str, Any], name: str) -> None:
+    """Check that a configuration names only allowed classes and functions, unless the user trusts the file's code.
+
+    Classes that user code has registered with Keras are allowed, too. The configuration of the compilation is not
+    checked, since it is not used.
+
+    Args:
+        config: Configuration of a model.
+        name: Name of the file in errors.
+
+    Raises:
+        ModelError: It names something that is not allowed, or is nested too deeply.
+    """
+    trusted = trusts_code()
+    for document in _objects({**config, "compile_config": None}, name, 0):  # limits the depth of trusted files, too
+        if not trusted and (reason := _problem(document)) is not None:
+            raise ModelError(f"{name} cannot be loaded as a Keras model: {reason}")
+
+
+def _objects(value: Any, name: str, depth: int) -> Iterator[dict[str, Any]]:
+    """Iterate over the parts of a configuration that Keras deserializes to objects."""
+    if depth > _MAX_DEPTH:
+        raise ModelError(f"{name}: its configuration is nested more than {_MAX_DEPTH} deep; no model is")
     if isinstance(value, dict):
         if "class_name" in value or "registered_name" in value:
             yield value
-        inside: Any = value.values()
+        items: Any = value.values()
     else:
-        inside = value if isinstance(value, list) else ()
-    for item in inside:
-        yield from _objects(item, what, depth + 1)
+        items = value if isinstance(value, list) else ()
+    for item in items:
+        yield from _objects(item, name, depth + 1)
 
 
-def _problem(found: dict[str, Any]) -> str | None:
-    """What is wrong with an object of a configuration, in words; None if it may be made."""
-    name, module, given = found.get("class_name"), found.get("module"), found.get("registered_name")
-    if not isinstance(name, str) or not isinstance(module, str | None) or not isinstance(given, str | None):
+def _problem(document: dict[str, Any]) -> str | None:
+    """Describe why an object may not be deserialized; None if it may."""
+    name, module, registered = (document.get(key) for key in ("class_name", "module", "registered_name"))
+    if not isinstance(name, str) or not isinstance(module, str | None) or not isinstance(registered, str | None):
         return f"it holds an object whose class is no name ({str(name)[:40]!r})"
     if name in VALUES:
         return None
-    called = found["config"].get("name") if isinstance(found.get("config"), dict) else None
-    if isinstance(called, str) and not called.isprintable():
-        return f"the name of a layer holds control characters ({_shown(called)})"
+    layer = document["config"].get("name") if isinstance(document.get("config"), dict) else None
+    if isinstance(layer, str) and not layer.isprintable():
+        return f"the name of a layer holds control characters ({_quote(layer)})"
     if name == _FUNCTION:
-        return _function_problem(found.get("config"), module, given)
-    if _is_users(found.get("registered_name", name)):  # by which Keras looks first
+        return _function_problem(document.get("config"), module, registered)
+    if _is_registered_by_user(document.get("registered_name", name)):  # Keras looks this name up first
         return None
     allowed = WITHOUT_MODULE if module is None else CLASSES.get(module, frozenset())
-    if given in (None, name) and name in allowed:
+    if registered in (None, name) and name in allowed:
         return None
-    if given not in (None, name) or (module is not None and module.split(".")[0] != "keras"):
+    if registered not in (None, name) or (module is not None and module.split(".")[0] != "keras"):
         return (
-            f"its custom class {_shown(name)} is not known here; give the model as module:function that imports the "
+            f"its custom class {_quote(name)} is not known here; give the model as module:function that imports the "
             "class and loads the file"
         )
-    where = f" ({_shown(called)})" if isinstance(called, str) else ""
+    location = f" ({_quote(layer)})" if isinstance(layer, str) else ""
     if name == "Lambda":
-        return f"it holds a Lambda layer{where}, which could run any code; {_WAYS_ON}"
+        return f"it holds a Lambda layer{location}, which could run any code; {_REMEDY}"
     return (
-        f"it holds {_shown(f'{module}.{name}' if module else name)}{where}, which is none of Keras's layers that only "
-        f"compute; {_WAYS_ON}"
+        f"it holds {_quote(f'{module}.{name}' if module else name)}{location}, which is none of Keras's layers that "
+        f"only compute; {_REMEDY}"
     )
 
 
-def _function_problem(function: Any, module: str | None, given: str | None) -> str | None:
+def _function_problem(function: Any, module: str | None, registered: str | None) -> str | None:
     if not isinstance(function, str):
         return "it holds a function without a name"
-    if _is_users(function):  # by which Keras looks first
+    if _is_registered_by_user(function):  # Keras looks this name up first
         return None
-    known = function in FUNCTIONS and given in (None, function) and module in (None, *FUNCTION_MODULES)
-    shown = _shown(f"{module}.{function}" if module else function)
-    return None if known else f"it names the function {shown}, which is none of Keras's that only compute; {_WAYS_ON}"
+    if function in FUNCTIONS and registered in (None, function) and module in (None, *FUNCTION_MODULES):
+        return None
+    name = _quote(f"{module}.{function}" if module else function)
+    return f"it names the function {name}, which is none of Keras's that only compute; {_REMEDY}"
 
 
-def _is_users(name: str | None) -> bool:
-    """Whether the user's own code registered something under that name, in this process or in a scope of its own."""
+def _is_registered_by_user(name: str | None) -> bool:
+    """Return whether user code has registered an object with Keras under a name."""
     import keras
 
-    found = None if name is None else keras.saving.get_registered_object(name)
-    return found is not None and str(getattr(found, "__module__", "")).split(".")[0] not in ("keras", "tf_keras")
+    registered = None if name is None else keras.saving.get_registered_object(name)
+    module = str(getattr(registered, "__module__", ""))
+    return registered is not None and module.split(".")[0] not in ("keras", "tf_keras")
 
 
-def _shown(name: str) -> str:
+def _quote(name: str) -> str:
     return repr(name if len(name) <= 80 else f"{name[:80]}...")

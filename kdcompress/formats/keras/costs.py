@@ -1,4 +1,4 @@
-"""The cost of a `.keras` file: that of the model in it."""
+"""Cost of a `.keras` file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from kdcompress.verification.costs._base import Shape
 
 
 class KerasCosts(FileCosts):
-    """Keras files."""
+    """Counts the cost of Keras files."""
 
     kind = ".keras"
 
     def count(self, path: Path, input_shape: Shape | None) -> Cost:
-        """See `cost_of_model`."""
+        """Load the model and count its cost with `cost_of_model`."""
         return cost_of_model(load_saved_model(path), input_shape)
 
 

@@ -1,4 +1,4 @@
-"""HDF5 files from anywhere: plain numbers in the file itself, no more of them than are stored, and no links."""
+"""Check of untrusted HDF5 files: they may hold only numbers that are stored in the file itself, and no links."""
 
 from __future__ import annotations
 
@@ -8,70 +8,80 @@ from typing import Any
 
 from kdcompress.errors import ModelError
 
-_MOST_OBJECTS = 1_000_000
-# Compressed weights shrink little; a file of zeros that claims more than this is a bomb
-_MOST_TIMES, _SLACK = 100, 1 << 20
-_NUMBERS = "fiub"
+_MAX_OBJECTS = 1_000_000
+# Trained weights compress little: a higher ratio is a decompression bomb
+_MAX_COMPRESSION, _SLACK = 100, 1 << 20
+_NUMERIC_KINDS = "fiub"
 
 
-def check_hdf5(tree: Any, what: str) -> int:
-    """The bytes of all data sets in an open HDF5 file, as they will be in memory.
+def check_hdf5(tree: Any, source: str) -> int:
+    """Check an HDF5 file.
 
-    Errors: ModelError for a link of any kind (soft, external, of a user's), for data in other files (external storage,
-    virtual data sets), for data that are no numbers, and for a size that is declared and not stored.
+    Args:
+        tree: The open file.
+        source: Name of the file in errors.
+
+    Returns:
+        Bytes of all datasets in memory.
+
+    Raises:
+        ModelError: The file has links (soft, external or user-defined), data in other files (external storage or
+            virtual datasets), non-numeric data, or datasets larger than what is stored.
     """
     total = 0
-    for name, item in _items(tree, what):
+    for name, item in _items(tree, source):
         if hasattr(item, "shape"):
-            total += _bytes_of(name, item, what)
+            total += _dataset_bytes(name, item, source)
     return total
 
 
-def _items(tree: Any, what: str) -> Iterator[tuple[str, Any]]:
-    """Every object below a group, each once, however many names it has."""
+def _items(tree: Any, source: str) -> Iterator[tuple[str, Any]]:
+    """Iterate over all objects below a group, each once, even if it has several names."""
     import h5py
 
-    seen, waiting = {_address(tree)}, [("", tree)]
-    while waiting:
-        prefix, group = waiting.pop()
+    seen, pending = {_address(tree)}, [("", tree)]
+    while pending:
+        prefix, group = pending.pop()
         for key in group:
             name = f"{prefix}/{key}"
             link = group.get(key, getlink=True)
             if not isinstance(link, h5py.HardLink):
                 kind = type(link).__name__.replace("Link", "").lower()
-                raise ModelError(f"{what} holds a link ({kind}) at {name[:80]!r}; weights must lie in the file itself")
+                raise ModelError(
+                    f"{source} holds a link ({kind}) at {name[:80]!r}; weights must be stored in the file itself"
+                )
             item = group[key]
-            if (place := _address(item)) in seen:
+            if (address := _address(item)) in seen:
                 continue
-            seen.add(place)
-            if len(seen) > _MOST_OBJECTS:
-                raise ModelError(f"{what} holds more than {_MOST_OBJECTS:,} objects; no model does")
+            seen.add(address)
+            if len(seen) > _MAX_OBJECTS:
+                raise ModelError(f"{source} holds more than {_MAX_OBJECTS:,} objects; no model does")
             if isinstance(item, h5py.Group):
-                waiting.append((name, item))
+                pending.append((name, item))
             yield name, item
 
 
 def _address(item: Any) -> Any:
     import h5py
 
-    facts = h5py.h5o.get_info(item.id)
-    return facts.fileno, facts.addr
+    info = h5py.h5o.get_info(item.id)
+    return info.fileno, info.addr
 
 
-def _bytes_of(name: str, data: Any, what: str) -> int:
-    """The bytes that a data set takes in memory; ModelError if the file does not hold them."""
-    where = f"{what}: data set {name[:80]!r}"
+def _dataset_bytes(name: str, data: Any, source: str) -> int:
+    """Return the bytes of a dataset in memory, after checking that the file stores them."""
+    label = f"{source}: data set {name[:80]!r}"
     if data.external or data.is_virtual:
-        raise ModelError(f"{where} lies in another file; weights must lie in the file itself")
+        raise ModelError(f"{label} is stored in another file; weights must be stored in the file itself")
     if data.shape is None:
-        raise ModelError(f"{where} has no shape")
+        raise ModelError(f"{label} has no shape")
     text = data.dtype.metadata is not None and "vlen" in data.dtype.metadata
-    if data.dtype.kind not in _NUMBERS and not (data.dtype.kind in "SO" and (text or data.dtype.kind == "S")):
-        raise ModelError(f"{where} holds {data.dtype}, and no numbers")
+    if data.dtype.kind not in _NUMERIC_KINDS and not (data.dtype.kind in "SO" and (text or data.dtype.kind == "S")):
+        raise ModelError(f"{label} holds {data.dtype}, and no numbers")
     declared = math.prod(data.shape) * data.dtype.itemsize
     stored = data.id.get_storage_size()
-    packed = data.id.get_create_plist().get_nfilters() > 0
-    most = max(_SLACK, _MOST_TIMES * stored) if packed else stored
-    if declared > most:
-        raise ModelError(f"{where} claims {declared:,} bytes {data.shape}, and the file stores {stored:,} of it")
+    compressed = data.id.get_create_plist().get_nfilters() > 0
+    limit = max(_SLACK, _MAX_COMPRESSION * stored) if compressed else stored
+    if declared > limit:
+        raise ModelError(f"{label} claims {declared:,} bytes {data.shape}, and the file stores {stored:,} of it")
     return int(declared)

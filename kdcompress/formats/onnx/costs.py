@@ -1,4 +1,4 @@
-"""The cost of an ONNX file: trained numbers among its constants, MACs from the shapes of its nodes."""
+"""Cost of an ONNX file: trained weights among its constants, and MACs from the shapes of its nodes."""
 
 from __future__ import annotations
 
@@ -8,51 +8,61 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.errors import ModelError, one_line
-from kdcompress.formats.onnx.shapes import fix_image, image_input, load, shapes_of
+from kdcompress.formats.onnx.shapes import fix_image, image_input, load, tensor_shapes
 from kdcompress.formats.onnx.weights import weights_by_node
 from kdcompress.verification.costs._base import Cost, FileCosts, LayerCost, Shape, Sizes, einsum_macs
 
-# What the quantizers and optimizers of onnxruntime add under its own domain and that multiplies no matrices.
+# Operators of onnxruntime's own domain, added by its quantizers and optimizers, that are not matrix products
 _FREE_NAMES = (
     "QuantizeLinear DequantizeLinear QLinearAdd QLinearMul QLinearConcat QLinearSigmoid QLinearLeakyRelu "
     "QLinearSoftmax QLinearAveragePool QLinearGlobalAveragePool Gelu BiasGelu FastGelu QuickGelu LayerNormalization"
 )
 _FREE = frozenset(_FREE_NAMES.split())
-# Operations that multiply matrices in a way that is not counted here.
+# Operators with matrix products that are not counted here
 _UNKNOWN = frozenset({"Loop", "Scan", "If", "DFT", "STFT", "Attention", "DeformConv"})
 
 
 def cost_of_onnx(path: Path, input_shape: Shape | None) -> Cost:
-    """The cost of an ONNX file in either layout (NHWC or NCHW) on one image (H, W, C).
+    """Count the cost of an ONNX file, in NHWC or NCHW layout, on one image; FLOPs are unknown.
 
-    Counts what the file holds: an exporter that folds BatchNorm into convolutions, or drops weights that are zero,
-    leaves fewer params than the Keras model has. FLOPs are not known. Errors: ModelError.
+    Only what the file contains is counted: an exporter that folds batch normalization into convolutions, or drops
+    zero weights, leaves fewer parameters than the Keras model has.
+
+    Args:
+        path: The file.
+        input_shape: (H, W, C); required if the model leaves a dimension open.
+
+    Returns:
+        The cost.
+
+    Raises:
+        ModelError: The file cannot be loaded, or does not take one batch of images of this shape.
     """
-    what, model = f"ONNX model {path}", load(path)
-    image = image_input(model.graph, what)
-    shape = fix_image(image, input_shape, what)
-    wanted = {name for node in model.graph.node if node.op_type in _MACS for name in (*node.input, *node.output)}
+    label, model = f"ONNX model {path}", load(path)
+    image = image_input(model.graph, label)
+    shape = fix_image(image, input_shape, label)
+    tensors = {name for node in model.graph.node if node.op_type in _MACS for name in (*node.input, *node.output)}
     try:
-        shapes = shapes_of(model, image, wanted - {""})
+        shapes = tensor_shapes(model, image, tensors - {""})
     except Exception as exc:
-        raise ModelError(f"{what} fails on an image of {'x'.join(map(str, shape))}: {one_line(exc)}") from exc
+        raise ModelError(f"{label} fails on an image of {'x'.join(map(str, shape))}: {one_line(exc)}") from exc
     layers, weight_bytes = [], 0
     for node, weights in weights_by_node(model.graph, image.name):
         params, macs = sum(weight.params for weight in weights), _node_macs(node, shapes)
         weight_bytes += sum(weight.bytes for weight in weights)
         if params or macs:
             layers.append(LayerCost(node.name or node.output[0], node.op_type, params, macs, None))
-    return Cost.of_file(layers, weight_bytes, shape, _not_counted(model.graph))
+    return Cost.of_file(layers, weight_bytes, shape, _uncounted_warnings(model.graph))
 
 
-def _not_counted(graph: Any) -> list[str]:
-    """Operations that may multiply matrices and have no formula: control flow, and those of other domains."""
-    foreign = {
+def _uncounted_warnings(graph: Any) -> list[str]:
+    """List operators without a formula that may be matrix products: control flow, and those of other domains."""
+    uncounted = {
         f"{node.domain}.{node.op_type}" if node.domain else node.op_type
         for node in graph.node
         if node.op_type in _UNKNOWN or (node.domain not in ("", "ai.onnx") and node.op_type not in (*_MACS, *_FREE))
     }
-    return [f"not counted: MACs of {kind}" for kind in sorted(foreign)]
+    return [f"not counted: MACs of {kind}" for kind in sorted(uncounted)]
 
 
 def _node_macs(node: Any, shapes: dict[str, list[int]]) -> int:
@@ -69,7 +79,7 @@ def _attribute(node: Any, name: str) -> Any:
 
 
 def _conv(weight: int) -> Callable[[Any, list[Sizes], Sizes], int]:
-    # The kernel is (out, in / groups, k..); the output (batch, out, spatial..).
+    # The kernel is (out, in / groups, k..), the output (batch, out, spatial..)
     return lambda node, inputs, output: math.prod(output) * math.prod(inputs[weight][1:])
 
 
@@ -107,12 +117,12 @@ _MACS: dict[str, Callable[[Any, list[Sizes], Sizes], int]] = {
 
 
 class OnnxCosts(FileCosts):
-    """ONNX files."""
+    """Counts the cost of ONNX files."""
 
     kind = ".onnx"
 
     def count(self, path: Path, input_shape: Shape | None) -> Cost:
-        """See `cost_of_onnx`."""
+        """Count the cost with `cost_of_onnx`."""
         return cost_of_onnx(path, input_shape)
 
 

@@ -1,4 +1,4 @@
-"""The files beside an ONNX file that hold its weights; needs the onnx package."""
+"""External weight files of ONNX models; requires the onnx package."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from kdcompress.paths import check_regular_file, safe_join
 
 
 def external_files(path: Path) -> list[Path]:
-    """The files beside an ONNX file that hold its weights, if it does not itself.
+    """List the external weight files of an ONNX model.
 
-    Errors: ModelError if it is none, or if it names a file that is not below its folder.
+    Args:
+        path: ONNX file.
+
+    Returns:
+        The files, whether or not they exist; empty if the model contains all its weights.
+
+    Raises:
+        ModelError: The file cannot be loaded, or names a file outside its folder.
     """
     names = [
         entry.value
@@ -26,7 +33,17 @@ def external_files(path: Path) -> list[Path]:
 
 
 def load_onnx(path: Path) -> Any:
-    """The model in an ONNX file without what lies in files beside it; ModelError if it is none."""
+    """Load an ONNX model without its external data.
+
+    Args:
+        path: ONNX file.
+
+    Returns:
+        The ModelProto.
+
+    Raises:
+        ModelError: The file cannot be loaded.
+    """
     import onnx
 
     check_regular_file(path, ModelError)
@@ -37,7 +54,14 @@ def load_onnx(path: Path) -> Any:
 
 
 def external_tensors(message: Any) -> Iterator[Any]:
-    """All tensors of a model that lie in other files: weights, constants of nodes, in subgraphs and functions, too."""
+    """Iterate over the tensors of a model with external data, also constants in subgraphs and functions.
+
+    Args:
+        message: ModelProto or a part of it.
+
+    Yields:
+        TensorProto messages.
+    """
     import onnx
 
     if isinstance(message, onnx.TensorProto):
@@ -52,8 +76,15 @@ def external_tensors(message: Any) -> Iterator[Any]:
 
 
 def digest_of_model_file(path: Path) -> str:
-    """The SHA-256 of all bytes that decide what a model file or folder answers, those beside an ONNX file with it."""
+    """Compute the digest of a model file or folder, with the external weight files of an ONNX model.
+
+    Args:
+        path: Model file or folder.
+
+    Returns:
+        SHA-256 in hexadecimal.
+    """
     if path.suffix.lower() != ".onnx" or not path.is_file():
         return content_digest(path)
-    beside = [file for file in external_files(path) if file.is_file()]
-    return json_digest([sha256_of(file) for file in (path, *beside)]) if beside else sha256_of(path)
+    external = [file for file in external_files(path) if file.is_file()]
+    return json_digest([sha256_of(file) for file in (path, *external)]) if external else sha256_of(path)

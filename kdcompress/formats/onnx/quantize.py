@@ -1,4 +1,4 @@
-"""Smaller weights for ONNX: stored as float16, or as int8 with calibrated activations."""
+"""Quantisation of ONNX models: float16 weights, or int8 with calibrated activations."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from kdcompress.leftovers import temporary_folder
 
 
 def halve_weights(model: Any) -> None:
-    """Store float32 weights as float16, in place, and cast them back before use.
+    """Store float32 weights as float16 and cast them back before use, in place.
 
-    Arithmetic stays in float32, which every CPU has; runtimes do the casts once, when they open the file. Biases and
-    scales, which weigh nothing, and tensors with a value beyond float16's range stay as they are.
+    Arithmetic remains in float32, which every CPU supports; runtimes fold the casts when they open the file. Biases and
+    scales, which are small, and tensors with values beyond float16's range remain float32.
+
+    Args:
+        model: ModelProto.
     """
     import onnx
 
@@ -30,16 +33,23 @@ def halve_weights(model: Any) -> None:
         name = weight.name
         weight.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
         casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], f"{name}_cast", to=onnx.TensorProto.FLOAT))
-    rest = list(model.graph.node)
+    nodes = list(model.graph.node)
     del model.graph.node[:]
-    model.graph.node.extend([*casts, *rest])
+    model.graph.node.extend([*casts, *nodes])
 
 
 def quantize(model: Any, calibration: Images) -> Any:
-    """The int8 form of a float32 model: static QDQ, int8 weights per channel, ranges from `calibration` (n, H, W, C).
+    """Quantise a float32 model to int8: static QDQ with int8 weights per channel.
 
-    Weights keep to 7 bits of their range: the AVX2 and AVX-512 kernels of CPUs without VNNI add pairs of products in 16
-    bits, which 8-bit weights overflow, and the same file would answer otherwise on another machine.
+    Weights use 7 bits of their range: the AVX2 and AVX-512 kernels of CPUs without VNNI add pairs of products in 16
+    bits, which 8-bit weights overflow, so that the same file would give other outputs on another machine.
+
+    Args:
+        model: ModelProto.
+        calibration: Images for the ranges of activations, (n, H, W, C).
+
+    Returns:
+        The quantised ModelProto.
     """
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -65,7 +75,7 @@ def quantize(model: Any, calibration: Images) -> Any:
 
 
 class _Reader:
-    """Feeds the calibration images one by one (the interface of onnxruntime's CalibrationDataReader)."""
+    """Feeds the calibration images one at a time; has the interface of onnxruntime's CalibrationDataReader."""
 
     def __init__(self, images: Images) -> None:
         self._feed: Iterator[Any] = ({INPUT: images[i : i + 1].astype(np.float32)} for i in range(len(images)))
@@ -75,7 +85,7 @@ class _Reader:
 
 
 def _keep_logits_float(graph: Any) -> None:
-    """Take the last quantization away: it clips logits at the largest one seen in calibration, and saves nothing."""
+    """Remove the last quantization, which clips logits at the calibration maximum and saves nothing."""
     producers = {name: node for node in graph.node for name in node.output}
     dequantize = producers[OUTPUT]
     quantize_last = producers.get(dequantize.input[0])

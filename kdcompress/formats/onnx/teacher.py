@@ -15,7 +15,7 @@ from kdcompress.digests import json_digest, sha256_of
 from kdcompress.errors import ModelError
 from kdcompress.files import move_into_place, scratch_folder, write_atomically
 from kdcompress.formats.onnx.external import external_tensors, load_onnx
-from kdcompress.formats.onnx.model import open_session, run_bounded
+from kdcompress.formats.onnx.model import open_session, run_with_timeout
 from kdcompress.models import check_image_size, external_files
 from kdcompress.teachers._adapter import InputAdapter, make_input_adapter
 from kdcompress.teachers._base import OutputSpec, Teacher, select_name
@@ -60,7 +60,7 @@ class OnnxTeacher(Teacher):
 
         def call(images: NDArray[Any]) -> NDArray[np.float32]:
             feed = {self._image.name: images.astype(kind), **self._constants}
-            return np.asarray(run_bounded(self._session, [self._output], feed, self.description)[0], np.float32)
+            return np.asarray(run_with_timeout(self._session, [self._output], feed, self.description)[0], np.float32)
 
         return run_in_batches(call, batch, sizes_of(self._image, self.description)[0])
 

@@ -1,4 +1,4 @@
-"""Making an ONNX graph's bytes depend on what it computes alone: order, names, and nothing that is not used."""
+"""Canonical form of ONNX graphs, so that equal networks give equal bytes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from kdcompress.exporting._network import INPUT, OUTPUT
 
 
 def tidy(model: Any, layer_name: Callable[[str], str]) -> Any:
-    """A copy of an ONNX model with nodes in the order of a walk from the output, and names counted in that order.
+    """Copy an ONNX model with nodes, weights and names in canonical order.
 
-    Converters number their names through the life of a process, so that the same network gets other bytes each time.
-    A graph with graphs inside (loops, conditions) keeps its names, since inner ones refer to outer ones.
+    Converters number names over the life of a process, so that the same network gets different bytes each time. A model
+    with subgraphs (loops, conditions) keeps its names, since subgraphs refer to outer names.
+
+    Args:
+        model: ModelProto.
+        layer_name: Returns the layer in the name of a node.
+
+    Returns:
+        The copy.
     """
     import onnx
 
@@ -25,9 +32,9 @@ def tidy(model: Any, layer_name: Callable[[str], str]) -> Any:
     tidied.doc_string = graph.doc_string = ""
     tidied.producer_name, tidied.producer_version = "kdcompress", ""
     used = {node.domain for node in graph.node}
-    kept = [entry for entry in tidied.opset_import if entry.domain in used or not entry.domain]
+    opsets = [entry for entry in tidied.opset_import if entry.domain in used or not entry.domain]
     del tidied.opset_import[:]
-    tidied.opset_import.extend(kept)
+    tidied.opset_import.extend(opsets)
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     if not any(attribute.HasField("g") for node in graph.node for attribute in node.attribute):
@@ -37,7 +44,7 @@ def tidy(model: Any, layer_name: Callable[[str], str]) -> Any:
 
 
 def _reorder(graph: Any) -> None:
-    """Nodes as met on a depth-first walk from the output, each after what it needs; weights as first used."""
+    """Sort nodes topologically by a depth-first search from the output, and weights by their first use."""
     producers = {name: index for index, node in enumerate(graph.node) for name in node.output}
     order: dict[int, None] = {}
     stack = [(producers[value.name], False) for value in reversed(graph.output)]
@@ -67,14 +74,14 @@ def _copy(message: Any) -> Any:
 
 
 def _rename(graph: Any, layer_name: Callable[[str], str]) -> None:
-    """Name nodes and values by layer and operator, numbered where that is taken already."""
-    taken: dict[str, int] = {INPUT: 1, OUTPUT: 1}
+    """Name nodes and values by layer and operator, with a number if the name is already in use."""
+    counts: dict[str, int] = {INPUT: 1, OUTPUT: 1}
     names = {INPUT: INPUT, OUTPUT: OUTPUT, "": ""}
 
     def fresh(old: str, kind: str) -> str:
-        wanted = f"{re.sub(r'(__|:)[0-9]+', '', layer_name(old).split('/')[-1])}/{kind}"
-        taken[wanted] = taken.get(wanted, 0) + 1
-        return wanted if taken[wanted] == 1 else f"{wanted}_{taken[wanted]}"
+        name = f"{re.sub(r'(__|:)[0-9]+', '', layer_name(old).split('/')[-1])}/{kind}"
+        counts[name] = counts.get(name, 0) + 1
+        return name if counts[name] == 1 else f"{name}_{counts[name]}"
 
     weights = {weight.name: weight for weight in graph.initializer}
     for node in graph.node:

@@ -1,4 +1,4 @@
-"""Which constants of an ONNX graph are trained numbers, and which node they belong to."""
+"""Trained weights among the constants of an ONNX graph, and the nodes that they belong to."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-# Nodes that hand a weight on to the node that computes with it.
-_HANDING_ON = frozenset(
+# Nodes that pass a weight on to the node that computes with it
+_PASS_THROUGH = frozenset(
     ["DequantizeLinear", "QuantizeLinear", "Identity", "Cast", "Transpose", "Reshape", "Squeeze", "Unsqueeze"]
 )
-# Where quantized operations take weights; their other constants are scales and zero points.
+# Input positions of weights in quantized operators; their other constants are scales and zero points
 _QUANTIZED = {
     "QLinearConv": (3, 8),
     "QLinearMatMul": (0, 3),
@@ -23,7 +23,7 @@ _QUANTIZED = {
     "DynamicQuantizeMatMul": (1, 4),
     "MatMulIntegerToFloat": (1, 6),
 }
-# Nodes whose float constants are bounds and factors, not weights.
+# Nodes whose float constants are parameters, not weights
 _SETTINGS = frozenset({"Clip", "Pad", "Resize", "Upsample", "OneHot", "Range", "Dropout", "NonMaxSuppression"})
 _ARITHMETIC = ("Add", "Sub", "Mul", "Div", "QLinearAdd", "QLinearMul")
 _PIXEL_ARITHMETIC = frozenset((*_ARITHMETIC, "Cast", "Identity", "Transpose", "QuantizeLinear", "DequantizeLinear"))
@@ -31,7 +31,13 @@ _PIXEL_ARITHMETIC = frozenset((*_ARITHMETIC, "Cast", "Identity", "Transpose", "Q
 
 @dataclass(frozen=True)
 class Weight:
-    """A stored constant that a node computes with."""
+    """A trained constant.
+
+    Attributes:
+        name: Name of the tensor.
+        params: Number of elements.
+        bytes: Bytes as stored.
+    """
 
     name: str
     params: int
@@ -39,64 +45,73 @@ class Weight:
 
 
 def weights_by_node(graph: Any, image: str) -> Iterator[tuple[Any, list[Weight]]]:
-    """Each node with the weights that it is the first to use; a weight comes once however often it is used.
+    """Assign trained weights to the nodes that use them first.
 
-    Trained are constants with at least one axis that are float, or that reach a node dequantized or as a quantized
-    operation's weight. Scalars, shapes, scales, zero points and what scales the raw pixels are not.
+    Trained weights are non-scalar constants that are float, or that reach a node dequantized or as the weight of a
+    quantized operator. Scalars, shapes, scales, zero points and constants that scale raw pixels are not.
+
+    Args:
+        graph: GraphProto.
+        image: Name of the image input.
+
+    Yields:
+        Each node that is not preprocessing with its weights; a weight is listed once, even if several nodes use it.
     """
     constants = _constants(graph)
-    makers = {output: node for node in graph.node for output in node.output}
+    producers = {output: node for node in graph.node for output in node.output}
     pixels, seen = {image}, set[str]()
     for node in graph.node:
-        if _scales_pixels(node, pixels, constants):
+        if _is_preprocessing(node, pixels, constants):
             pixels |= set(node.output)
             continue
-        found = []
+        weights = []
         for position, name in enumerate(node.input):
-            stored = _stored(name, makers, constants)
-            if stored and stored not in seen and _trained(node, position, constants[stored], name != stored, makers):
-                seen.add(stored)
-                found.append(_weight(stored, constants[stored]))
-        yield node, found
+            source = _source(name, producers, constants)
+            if not source or source in seen:
+                continue
+            if _is_trained(node, position, constants[source], name != source, producers):
+                seen.add(source)
+                weights.append(_weight(source, constants[source]))
+        yield node, weights
 
 
 def _constants(graph: Any) -> dict[str, Any]:
-    """Tensors by name: initializers, and what Constant nodes hold (their scalar and integer forms are no weights)."""
-    stored = {tensor.name: tensor for tensor in graph.initializer}
+    """Collect initializers and the tensors of Constant nodes, whose scalar and integer forms are not weights."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         for attribute in node.attribute if node.op_type == "Constant" else ():
             if attribute.name == "value":
-                stored[node.output[0]] = attribute.t
-    return stored
+                constants[node.output[0]] = attribute.t
+    return constants
 
 
-def _scales_pixels(node: Any, pixels: set[str], constants: dict[str, Any]) -> bool:
-    given = [name for name in node.input if name and name not in constants]
-    return node.op_type in _PIXEL_ARITHMETIC and bool(given) and set(given) <= pixels
+def _is_preprocessing(node: Any, pixels: set[str], constants: dict[str, Any]) -> bool:
+    inputs = [name for name in node.input if name and name not in constants]
+    return node.op_type in _PIXEL_ARITHMETIC and bool(inputs) and set(inputs) <= pixels
 
 
-def _stored(name: str, makers: dict[str, Any], constants: dict[str, Any]) -> str | None:
-    """The constant that arrives as `name`, through nodes that hand it on."""
+def _source(name: str, producers: dict[str, Any], constants: dict[str, Any]) -> str | None:
+    """Find the constant that reaches `name` through pass-through nodes."""
     while name not in constants:
-        node = makers.get(name)
-        if node is None or node.op_type not in _HANDING_ON:
+        node = producers.get(name)
+        if node is None or node.op_type not in _PASS_THROUGH:
             return None
         name = node.input[0]
     return name
 
 
-def _trained(node: Any, position: int, tensor: Any, handed_on: bool, makers: dict[str, Any]) -> bool:
+def _is_trained(node: Any, position: int, tensor: Any, passed_on: bool, producers: dict[str, Any]) -> bool:
     import onnx
 
-    if node.op_type in _HANDING_ON or node.op_type in _SETTINGS or not tensor.dims:
+    if node.op_type in _PASS_THROUGH or node.op_type in _SETTINGS or not tensor.dims:
         return False
     if node.op_type in _QUANTIZED or node.op_type.startswith("QLinear"):
         return position in _QUANTIZED.get(node.op_type, ())
-    others = (makers.get(name) for name in node.input)
-    if any(maker is not None and maker.op_type == "DynamicQuantizeLinear" for maker in others):
-        return False  # a weight's scale, multiplied by that of the activations
-    maker = makers.get(node.input[position])
-    if handed_on and maker is not None and maker.op_type == "DequantizeLinear":
+    inputs = (producers.get(name) for name in node.input)
+    if any(producer is not None and producer.op_type == "DynamicQuantizeLinear" for producer in inputs):
+        return False  # the scale of a weight, multiplied by that of the activations
+    producer = producers.get(node.input[position])
+    if passed_on and producer is not None and producer.op_type == "DequantizeLinear":
         return True
     floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE)
     return tensor.data_type in floats

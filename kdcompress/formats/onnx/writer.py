@@ -12,14 +12,14 @@ import numpy as np
 from kdcompress.errors import ExportError, ModelError
 from kdcompress.exporting._base import FP16, FP32, INT8, ExportedModel, Format, Images, Logits, Options
 from kdcompress.exporting._network import INPUT, OUTPUT, Network
-from kdcompress.formats.onnx.model import open_session, run_bounded
+from kdcompress.formats.onnx.model import open_session, run_with_timeout
 from kdcompress.formats.onnx.quantize import halve_weights, quantize
 from kdcompress.formats.onnx.tidy import tidy
 from kdcompress.metadata import parse_metadata, read_classes
 
 
 class Onnx(Format):
-    """Input `image` (batch, H, W, C) float32, output `logits` (batch, classes) float32, batch of any size."""
+    """ONNX files with input `image`, float32 (batch, H, W, C), and output `logits`, float32 (batch, classes)."""
 
     suffix = ".onnx"
     precisions = (FP32, FP16, INT8)
@@ -33,7 +33,7 @@ class Onnx(Format):
         calibration: Images | None,
         metadata: dict[str, Any],
     ) -> None:
-        """See Format.write; the file is checked by the onnx package and opened by onnxruntime before it counts."""
+        """Write an ONNX file, and check it with the onnx package and onnxruntime."""
         import onnx
 
         model = onnx.load_from_string(_convert(network, options.opset))
@@ -49,26 +49,26 @@ class Onnx(Format):
         try:
             self.open(path)
         except ModelError as exc:
-            raise ExportError(f"onnxruntime refuses what was exported: {exc}") from exc
+            raise ExportError(f"onnxruntime cannot open the exported file: {exc}") from exc
 
     def open(self, path: Path, threads: int = 1) -> ExportedModel:
-        """See Format.open; runs by onnxruntime's CPU provider."""
+        """Open an ONNX file with onnxruntime's CPU provider."""
         session = open_session(path, threads)
         shape = _image_shape(session, path)
         name = session.get_inputs()[0].name
 
         def run(images: Images) -> Logits:
-            return np.asarray(run_bounded(session, None, {name: images.astype(np.float32)}, str(path))[0])
+            return np.asarray(run_with_timeout(session, None, {name: images.astype(np.float32)}, str(path))[0])
 
         return ExportedModel(run, shape, read_classes(_metadata(session, path), path))
 
 
 def _metadata(session: Any, path: Path) -> dict[str, Any]:
-    """What `export` wrote into a file; of another tool's, whatever its metadata are called, nothing."""
-    found = session.get_modelmeta().custom_metadata_map
-    if "kdcompress" not in found or "classes" not in found:
+    """Read the metadata of an exported file; empty for files of other tools."""
+    metadata = session.get_modelmeta().custom_metadata_map
+    if "kdcompress" not in metadata or "classes" not in metadata:
         return {}
-    return {**found, **parse_metadata(f'{{"classes": {found["classes"]}}}', path)}
+    return {**metadata, **parse_metadata(f'{{"classes": {metadata["classes"]}}}', path)}
 
 
 def _image_shape(session: Any, path: Path) -> tuple[int, int, int]:
@@ -76,19 +76,19 @@ def _image_shape(session: Any, path: Path) -> tuple[int, int, int]:
     shape = inputs[0].shape
     fits = len(inputs) == len(outputs) == 1 and len(shape) == 4 and inputs[0].type == "tensor(float)"
     if not fits or not all(isinstance(size, int) for size in shape[1:]):
-        given = ", ".join(f"{value.name} {value.shape} {value.type}" for value in inputs)
-        raise ModelError(f"{path} takes {given}; it must take one float image (batch, H, W, C) and give one output")
+        signature = ", ".join(f"{value.name} {value.shape} {value.type}" for value in inputs)
+        raise ModelError(f"{path} takes {signature}; it must take one float image (batch, H, W, C) and give one output")
     return shape[1], shape[2], shape[3]
 
 
-@functools.lru_cache(maxsize=1)  # the precisions of one network follow each other
+@functools.lru_cache(maxsize=1)  # the precisions of a network are exported one after the other
 def _convert(network: Network, opset: int) -> bytes:
     import onnx
     import tf2onnx
 
     model, _ = tf2onnx.convert.from_function(network.function, input_signature=[network.signature], opset=opset)
     for node in model.graph.node:
-        # tf2onnx only logs what it cannot convert, and leaves TensorFlow's operator in the file
+        # tf2onnx only logs operators that it cannot convert, and leaves TensorFlow's in the file
         if not node.domain and not onnx.defs.has(node.op_type):
             raise ExportError(
                 f"ONNX cannot express operator {node.op_type} of layer {network.layer_name(node.name)}; "

@@ -1,11 +1,11 @@
-"""The TensorFlow ops that only compute: what the graph of a SavedModel may hold unless its maker is trusted.
+"""Allowlist of the TensorFlow ops that only compute, which the graph of an untrusted SavedModel may contain.
 
-An allow-list, so that an op that nobody thought of is refused. An op is in it if all that it reads are its inputs, its
-attributes and variables of the same model, and all that it changes are its outputs and such variables. Out stay ops on
-files (also those that name one in an attribute: ImmutableConst, FixedUnigramCandidateSampler), tables and their
-initialisers, Python functions, queues, barriers and staging areas, readers, data sets, other machines and TPUs,
-summaries, printing (which takes a file), debugging, whole programs in an attribute (XlaCallModule, TRTEngineOp), and
-what ends or halts the process (Abort, mutexes). New ops come in by name, after a look at what they do.
+Everything else is rejected. An op is listed if it reads only its inputs, its attributes and variables of the same
+model, and changes only its outputs and such variables. Excluded are ops on files (also those that name one in an
+attribute: ImmutableConst, FixedUnigramCandidateSampler), tables and their initialisers, Python functions, queues,
+barriers and staging areas, readers, data sets, other machines and TPUs, summaries, printing (which can write a file),
+debugging, whole programs in an attribute (XlaCallModule, TRTEngineOp), and ops that end or halt the process (Abort,
+mutexes). New ops are added by name after a review.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _LINEAR_ALGEBRA = """
     BatchFFT BatchFFT2D BatchFFT3D BatchIFFT BatchIFFT2D BatchIFFT3D FFT FFT2D FFT3D FFTND IFFT IFFT2D IFFT3D IFFTND
     IRFFT IRFFT2D IRFFT3D IRFFTND RFFT RFFT2D RFFT3D RFFTND
 """
-# Layers, activations and losses, with their gradients: Keras keeps custom gradients beside the forward functions.
+# Layers, activations and losses, with their gradients: Keras saves custom gradients with the forward functions
 _NETWORKS = """
     ApproxTopK AvgPool AvgPool3D AvgPool3DGrad AvgPoolGrad BatchNormWithGlobalNormalization
     BatchNormWithGlobalNormalizationGrad BiasAdd BiasAddGrad BiasAddV1 Conv Conv2D Conv2DBackpropFilter
@@ -68,7 +68,7 @@ _NETWORKS = """
     CudnnRNNCanonicalToParamsV2 CudnnRNNParamsSize CudnnRNNParamsToCanonical CudnnRNNParamsToCanonicalV2 CudnnRNNV2
     CudnnRNNV3 CTCBeamSearchDecoder CTCGreedyDecoder CTCLoss CTCLossV2
 """
-# Decoders are for bytes that a signature is called with, beside the one that takes pixels; they open no file.
+# Decoders are for signatures that take encoded images; they open no file
 _IMAGES = """
     AdjustContrast AdjustContrastv2 AdjustHue AdjustSaturation CombinedNonMaxSuppression CropAndResize
     CropAndResizeGradBoxes CropAndResizeGradImage DrawBoundingBoxes DrawBoundingBoxesV2 ExtractGlimpse
@@ -81,13 +81,13 @@ _IMAGES = """
     DecodeAndCropJpeg DecodeBase64 DecodeBmp DecodeGif DecodeImage DecodeJpeg DecodePaddedRaw DecodePng DecodeRaw
     EncodeJpeg EncodeJpegVariableQuality EncodePng ExtractJpegShape
 """
-# Bodies and branches are functions of the same file, whose ops are checked like all others.
+# Bodies and branches are functions of the same file, whose ops are checked like all others
 _CONTROL_FLOW = """
     Assert Case CheckNumerics ControlTrigger Enter Exit FakeParam For If LoopCond Merge NextIteration PartitionedCall
     RefEnter RefExit RefIdentity RefMerge RefNextIteration RefSelect RefSwitch StatefulPartitionedCall StatelessCase
     StatelessIf StatelessWhile Switch ToBool While
 """
-# Lists of tensors, as loops keep them; the Stack ops are a loop's memory for its gradient in graphs of TensorFlow 1.
+# Lists of tensors in loops; the Stack ops store values for the gradient of a loop in graphs of TensorFlow 1
 _LISTS = """
     EmptyTensorList TensorListConcat TensorListConcatLists TensorListConcatV2 TensorListElementShape
     TensorListFromTensor TensorListGather TensorListGetItem TensorListLength TensorListPopBack TensorListPushBack
@@ -106,8 +106,8 @@ _SPARSE = """
     SparseSegmentSum SparseSegmentSumGrad SparseSegmentSumWithNumSegments SparseSlice SparseSliceGrad SparseSoftmax
     SparseSparseMaximum SparseSparseMinimum SparseSplit SparseTensorDenseAdd SparseTensorDenseMatMul SparseToDense
 """
-# Those with Ref in TensorFlow's documents (Assign, Variable, Scatter..., Apply...) are of TensorFlow 1. A model that
-# was saved with its training step has its optimiser's updates, which change its own variables alone.
+# Ops with Ref in TensorFlow's documentation (Assign, Variable, Scatter..., Apply...) are of TensorFlow 1. A model saved
+# with its training step contains the updates of its optimizer, which change only its own variables.
 _VARIABLES = """
     Assign AssignAdd AssignAddVariableOp AssignSub AssignSubVariableOp AssignVariableOp CountUpTo DestroyResourceOp
     DisableCopyOnRead IsVariableInitialized ReadVariableOp ResourceCountUpTo ResourceGather ResourceGatherNd
@@ -165,63 +165,77 @@ COMPUTING = frozenset(
     for name in group.split()
 )
 
-# What every stock SavedModel's own saver adds; SaveV2 writes any file. Only where neither loading nor calling runs it.
-# All that touch files are stateful, which is why no graph import or optimiser folds them into constants.
+# Ops of the saver in every ordinary SavedModel. SaveV2 can write any file, so they are allowed only where neither
+# loading nor calling runs them. All that access files are stateful, so no graph import or optimizer folds them.
 SAVING = frozenset(
     "MergeV2Checkpoints RestoreV2 SaveV2 ShardedFilename ShardedFilespec StaticRegexFullMatch StringJoin".split()
 )
 
-_PLAIN = {"_input_shapes", "_construction_context"}  # attributes of a function that never make TensorFlow choose it
+_INERT_ATTRIBUTES = {"_input_shapes", "_construction_context"}  # of a function; TensorFlow never selects it by these
 
 
-def runs(meta: Any, number: int) -> bool:
-    """Whether loading or calling a SavedModel with an object graph may run this function of its library.
+def may_run(meta: Any, number: int) -> bool:
+    """Determine whether loading or calling a SavedModel with an object graph may run a function of its library.
 
-    TensorFlow runs the functions that the object graph names (signatures, initialisers, restoring), and what those call
-    by nodes' ops and attributes at any depth, by gradients, or by attributes of functions, for which its optimiser
-    swaps them. The name of such a function stands somewhere, and that of the saver, which only the main graph calls,
-    does not: the bytes are searched, so that there is no place to forget.
+    TensorFlow runs the functions that the object graph names (signatures, initialisers, restoring), and those that they
+    call through ops and attributes of nodes at any depth, through gradients, or through attributes of functions by
+    which its optimizer substitutes them. The name of such a function occurs somewhere in the serialized messages, while
+    that of the saver, which only the main graph calls, does not; searching the bytes misses no reference.
+
+    Args:
+        meta: MetaGraphDef.
+        number: Index of the function in the library.
+
+    Returns:
+        True unless it is certain that the function is never run.
     """
     library = meta.graph_def.library
     function = library.function[number]
     name = function.signature.name.encode()
-    named = [*library.gradient, *library.registered_gradients, meta.object_graph_def, meta.meta_info_def]
-    named += [other for place, other in enumerate(library.function) if place != number]
-    return not _PLAIN.issuperset(function.attr) or any(name in message.SerializeToString() for message in named)
+    messages = [*library.gradient, *library.registered_gradients, meta.object_graph_def, meta.meta_info_def]
+    messages += [other for index, other in enumerate(library.function) if index != number]
+    inert = _INERT_ATTRIBUTES.issuperset(function.attr)
+    return not inert or any(name in message.SerializeToString() for message in messages)
 
 
-def savers_at_work(meta: Any) -> list[Any]:
-    """The nodes of savers that loading or calling a SavedModel without an object graph would run amiss.
+def unsafe_savers(meta: Any) -> list[Any]:
+    """Find the saver nodes that loading or calling a SavedModel without an object graph would run on arbitrary files.
 
-    TensorFlow imports the main graph then and runs what signatures, initialisers and variables name, and the restoring,
-    to which it gives the name of the SavedModel's own variables. Only the latter may reach files.
+    TensorFlow then imports the main graph and runs what signatures, initialisers and variables name, and the restore
+    op, to which it passes the file name of the SavedModel's own variables. Only the latter may access files.
+
+    Args:
+        meta: MetaGraphDef.
+
+    Returns:
+        NodeDefs, in order of their names.
     """
     nodes, saver = {node.name: node for node in meta.graph_def.node}, meta.saver_def
-    before = {name: [_node_name(given) for given in node.input] for name, node in nodes.items()}
-    behind: dict[str, list[str]] = {}
-    for name, givens in before.items():
-        for given in givens:
-            behind.setdefault(given, []).append(name)
+    inputs = {name: [_node_name(tensor) for tensor in node.input] for name, node in nodes.items()}
+    consumers: dict[str, list[str]] = {}
+    for name, sources in inputs.items():
+        for source in sources:
+            consumers.setdefault(source, []).append(name)
     savers = {name for name, node in nodes.items() if node.op in SAVING}
-    run = [meta.signature_def[key].SerializeToString() for key in meta.signature_def]
-    # The collection "savers" holds others than the one that restores, which nobody runs
-    run += [meta.collection_def[key].SerializeToString() for key in meta.collection_def if key != "savers"]
-    text = b"\n".join(run)
-    amiss = {name for name in _reachable(savers, behind) if name.encode() in text}
+    messages = [meta.signature_def[key].SerializeToString() for key in meta.signature_def]
+    # The collection "savers" lists savers that are never run; the one that restores is in saver_def
+    messages += [meta.collection_def[key].SerializeToString() for key in meta.collection_def if key != "savers"]
+    text = b"\n".join(messages)
+    unsafe = {name for name in _reachable(savers, consumers) if name.encode() in text}
     file = _output(saver.filename_tensor_name)
-    for name in savers & _reachable({_node_name(saver.restore_op_name)}, before):
-        if nodes[name].op != "RestoreV2" or [_output(given) for given in nodes[name].input[:1]] != [file]:
-            amiss.add(name)
-    return [nodes[name] for name in sorted(amiss & savers or amiss)]
+    for name in savers & _reachable({_node_name(saver.restore_op_name)}, inputs):
+        if nodes[name].op != "RestoreV2" or [_output(tensor) for tensor in nodes[name].input[:1]] != [file]:
+            unsafe.add(name)
+    return [nodes[name] for name in sorted(unsafe & savers or unsafe)]
 
 
 def _reachable(start: set[str], edges: dict[str, list[str]]) -> set[str]:
-    found, pending = set(start), list(start)
+    reached, pending = set(start), list(start)
     while pending:
-        new = [name for name in edges.get(pending.pop(), []) if name not in found]
-        found.update(new)
+        new = [name for name in edges.get(pending.pop(), []) if name not in reached]
+        reached.update(new)
         pending += new
-    return found
+    return reached
 
 
 def _node_name(tensor: str) -> str:

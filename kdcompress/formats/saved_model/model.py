@@ -1,4 +1,4 @@
-"""The serving signature of a SavedModel folder: what is called to run it."""
+"""Opening of a SavedModel's serving signature."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ SERVING = "serving_default"
 
 
 def open_signature(path: Path) -> Any:
-    """The signature `serving_default` of a SavedModel, or its only one, with named inputs and outputs.
+    """Open the signature `serving_default` of a SavedModel, or its only one.
 
-    Its attribute `kdcompress_model` holds the model alive. Errors: ModelError for a model that could do more than
-    compute, see `check_saved_model`, and one that lists the signatures that there are.
+    Args:
+        path: Folder of the SavedModel.
+
+    Returns:
+        The signature, with named inputs and outputs; its attribute `kdcompress_model` keeps the model alive.
+
+    Raises:
+        ModelError: The model does not pass `check_saved_model`, cannot be loaded, or has no such signature.
     """
     import tensorflow as tf
 
@@ -25,14 +31,14 @@ def open_signature(path: Path) -> Any:
         signatures = dict(loaded.signatures)
     except Exception as exc:
         raise ModelError(f"{path} cannot be loaded as a SavedModel: {one_line(exc)}") from exc
-    found = signatures.get(SERVING) or (next(iter(signatures.values())) if len(signatures) == 1 else None)
-    if found is None:
-        there = "; ".join(f"{name}({_inputs(one)})" for name, one in signatures.items()) or "none at all"
+    signature = signatures.get(SERVING) or (next(iter(signatures.values())) if len(signatures) == 1 else None)
+    if signature is None:
+        available = "; ".join(f"{name}({_inputs(candidate)})" for name, candidate in signatures.items()) or "none"
         raise ModelError(
-            f"SavedModel {path} must have a signature {SERVING} that takes a batch of images; it has {there}"
+            f"SavedModel {path} must have a signature {SERVING} that takes a batch of images; it has {available}"
         )
-    found.kdcompress_model = loaded
-    return found
+    signature.kdcompress_model = loaded
+    return signature
 
 
 def _inputs(signature: Any) -> str:

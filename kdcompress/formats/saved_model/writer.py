@@ -1,4 +1,4 @@
-"""SavedModel: float32, for TensorFlow Serving and everything else that reads it."""
+"""SavedModel: float32, for TensorFlow Serving and other TensorFlow programs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from kdcompress.formats.saved_model.model import open_signature
 from kdcompress.metadata import read_classes
 from kdcompress.paths import safe_join
 
-_METADATA = "assets.extra/kdcompress.json"  # the place that the format leaves to its users
+_METADATA = "assets.extra/kdcompress.json"  # the format reserves this folder for users
 
 
 class SavedModel(Format):
-    """A folder; signature `serving_default`: image (batch, H, W, C) float32 to logits (batch, classes) float32.
+    """SavedModel folders with signature `serving_default`: float32 image (batch, H, W, C) to logits (batch, classes).
 
-    TensorFlow stamps every SavedModel, so two of the same model differ in their bytes.
+    TensorFlow writes a unique ID into every SavedModel, so two exports of the same model differ in their bytes.
     """
 
     suffix = ".saved_model"
@@ -38,11 +38,11 @@ class SavedModel(Format):
         calibration: Images | None,
         metadata: dict[str, Any],
     ) -> None:
-        """See Format.write; weights stay variables, so that whoever loads it can count and train them."""
+        """Write a SavedModel whose weights remain variables, so that they can be counted and trained."""
         import tensorflow as tf
 
         holder = tf.Module()
-        holder.weights = [weight.value for weight in network.model.weights]  # TensorFlow saves what it can reach
+        holder.weights = [weight.value for weight in network.model.weights]  # TensorFlow saves tracked variables only
         signature = trace(network.model, network.input_shape)
         tf.saved_model.save(holder, str(path), signatures={"serving_default": signature})
         extra = path / _METADATA
@@ -50,15 +50,15 @@ class SavedModel(Format):
         extra.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
 
     def open(self, path: Path, threads: int = 1) -> ExportedModel:
-        """See Format.open; runs by TensorFlow, whose threads are those of the process."""
+        """Open a SavedModel with TensorFlow, which uses the threads of the process."""
         import tensorflow as tf
 
         signature = open_signature(path)
         inputs = signature.structured_input_signature[1]
         shapes = [spec.shape for spec in inputs.values()]
         if len(shapes) != 1 or shapes[0].rank != 4 or None in shapes[0][1:] or len(signature.structured_outputs) != 1:
-            given = ", ".join(f"{name} {spec.shape}" for name, spec in inputs.items())
-            raise ModelError(f"{path} takes {given}; it must take one image (batch, H, W, C) and give one output")
+            description = ", ".join(f"{name} {spec.shape}" for name, spec in inputs.items())
+            raise ModelError(f"{path} takes {description}; it must take one image (batch, H, W, C) and give one output")
         (name,) = inputs
 
         def run(images: Images) -> Logits:

@@ -1,4 +1,4 @@
-"""The cost of a TFLite file: constants of its operations, MACs from shapes that the interpreter reports."""
+"""Cost of a TFLite file: constants of its operators, and MACs from shapes that the interpreter reports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kdcompress.errors import ModelError, one_line
 from kdcompress.models import resolve_image_shape
 from kdcompress.verification.costs._base import Cost, FileCosts, LayerCost, Shape, Sizes
 
-# Operations that multiply matrices in a way that is not counted here.
+# Operators with matrix products that are not counted here
 _UNKNOWN = ("WHILE", "IF", "CALL", "CUSTOM", "LSTM", "RNN", "SVDF", "FFT", "CONV_3D_TRANSPOSE", "STABLEHLO")
 _PIXEL_ARITHMETIC = frozenset({"QUANTIZE", "DEQUANTIZE", "CAST", "MUL", "ADD", "SUB", "DIV", "TRANSPOSE"})
 _SETTINGS = frozenset({"PAD", "PADV2", "QUANTIZE", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"})
@@ -20,10 +20,20 @@ _BITS = {"FLOAT32": 32, "FLOAT16": 16, "INT16": 16, "INT8": 8, "UINT8": 8, "INT4
 
 
 def cost_of_tflite(path: Path, input_shape: Shape | None) -> Cost:
-    """The cost of a TFLite file on one image (H, W, C); integer models count like float ones. FLOPs are not known.
+    """Count the cost of a TFLite file on one image; integer models count like float ones, and FLOPs are unknown.
 
-    Counts what the file holds: the converter folds BatchNorm into convolutions and leaves out biases of zero.
-    Errors: ModelError.
+    Only what the file contains is counted: the converter folds batch normalization into convolutions and drops zero
+    biases.
+
+    Args:
+        path: The file.
+        input_shape: (H, W, C); required if the model leaves a dimension open.
+
+    Returns:
+        The cost.
+
+    Raises:
+        ModelError: The file cannot be loaded, or does not take one batch of images of this shape.
     """
     model = _read(path)
     graph = model.subgraphs[0]
@@ -31,18 +41,18 @@ def cost_of_tflite(path: Path, input_shape: Shape | None) -> Cost:
     shapes = _shapes(path, shape)
     kinds = _names("BuiltinOperator")
     codes = [model.operatorCodes[op.opcodeIndex] for op in graph.operators]
-    named = [
+    operators = [
         (kinds[max(code.builtinCode, code.deprecatedBuiltinCode)], op)
         for code, op in zip(codes, graph.operators, strict=True)
     ]
     layers, weight_bytes = [], 0
-    for kind, op, weights in _weights(model, named):
+    for kind, op, weights in _weights(model, operators):
         params, macs = sum(n for n, _ in weights), _op_macs(kind, op, shapes)
         weight_bytes += sum(stored for _, stored in weights)
         if params or macs:
             layers.append(LayerCost(graph.tensors[op.outputs[0]].name.decode(), kind, params, macs, None))
-    unknown = sorted({kind for kind, _ in named if any(word in kind for word in _UNKNOWN)})
-    return Cost.of_file(layers, weight_bytes, shape, [f"not counted: MACs of {kind}" for kind in unknown])
+    uncounted = sorted({kind for kind, _ in operators if any(word in kind for word in _UNKNOWN)})
+    return Cost.of_file(layers, weight_bytes, shape, [f"not counted: MACs of {kind}" for kind in uncounted])
 
 
 def _read(path: Path) -> Any:
@@ -57,16 +67,16 @@ def _read(path: Path) -> Any:
         raise ModelError(f"{path} cannot be loaded as a TFLite model: {one_line(exc)}") from exc
 
 
-def _image_shape(graph: Any, given: Shape | None, what: str) -> Shape:
+def _image_shape(graph: Any, input_shape: Shape | None, name: str) -> Shape:
     if len(graph.inputs) != 1:
-        raise ModelError(f"{what} has {len(graph.inputs)} inputs; costs are counted on one batch of images")
+        raise ModelError(f"{name} has {len(graph.inputs)} inputs; costs are counted on one batch of images")
     tensor = graph.tensors[graph.inputs[0]]
     sizes = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
-    return resolve_image_shape([None if size < 0 else int(size) for size in sizes[1:]], given, what)
+    return resolve_image_shape([None if size < 0 else int(size) for size in sizes[1:]], input_shape, name)
 
 
 def _shapes(path: Path, shape: Shape) -> list[Sizes]:
-    """The shape of each tensor after one run on a blank image: those that depend on another are known only then."""
+    """Determine the shape of each tensor by a run on a blank image, since shapes may depend on other tensors."""
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -83,45 +93,45 @@ def _shapes(path: Path, shape: Shape) -> list[Sizes]:
         raise ModelError(
             f"TFLite model {path} fails on an image of {'x'.join(map(str, shape))}: {one_line(exc)}"
         ) from exc
-    found = {tensor["index"]: [int(size) for size in tensor["shape"]] for tensor in interpreter.get_tensor_details()}
-    return [found.get(index, []) for index in range(max(found) + 1)]
+    shapes = {tensor["index"]: [int(size) for size in tensor["shape"]] for tensor in interpreter.get_tensor_details()}
+    return [shapes.get(index, []) for index in range(max(shapes) + 1)]
 
 
-def _weights(model: Any, named: list[tuple[str, Any]]) -> Iterator[tuple[str, Any, list[tuple[int, int]]]]:
-    """Each operation with (params, bytes) of the constants that it is the first to compute with.
+def _weights(model: Any, operators: list[tuple[str, Any]]) -> Iterator[tuple[str, Any, list[tuple[int, int]]]]:
+    """Yield each operator with (params, bytes) of the trained constants that it is the first to use.
 
-    Constants stored as float16 reach their operation through a DEQUANTIZE. Scalars, shapes and what scales the raw
-    pixels are no weights.
+    Constants stored as float16 reach their operator through DEQUANTIZE. Scalars, shapes and constants that scale raw
+    pixels are not weights.
     """
     graph = model.subgraphs[0]
     pixels, seen = set(graph.inputs), set[int]()
-    origin = {op.outputs[0]: op.inputs[0] for kind, op in named if kind == "DEQUANTIZE"}
-    for kind, op in named:
+    origin = {op.outputs[0]: op.inputs[0] for kind, op in operators if kind == "DEQUANTIZE"}
+    for kind, op in operators:
         inputs = [index for index in op.inputs if index >= 0]
-        arriving = [index for index in inputs if not _constant(model, index)]
-        if kind in _PIXEL_ARITHMETIC and arriving and pixels.issuperset(arriving):
+        variables = [index for index in inputs if not _is_constant(model, index)]
+        if kind in _PIXEL_ARITHMETIC and variables and pixels.issuperset(variables):
             pixels |= set(op.outputs)
             continue
-        found = []
+        weights = []
         for position, index in enumerate(op.inputs):
             stored = origin.get(index, index)
             bias = position == _BIASED.get(kind)
-            if kind not in (*_SETTINGS, "DEQUANTIZE") and stored not in seen and _trained(model, stored, bias):
+            if kind not in (*_SETTINGS, "DEQUANTIZE") and stored not in seen and _is_trained(model, stored, bias):
                 seen.add(stored)
-                found.append(_size(graph.tensors[stored]))
-        yield kind, op, found
+                weights.append(_size(graph.tensors[stored]))
+        yield kind, op, weights
 
 
-def _constant(model: Any, index: int) -> bool:
+def _is_constant(model: Any, index: int) -> bool:
     data = None if index < 0 else model.buffers[model.subgraphs[0].tensors[index].buffer].data
     return data is not None and len(data) > 0
 
 
-def _trained(model: Any, index: int, bias: bool) -> bool:
+def _is_trained(model: Any, index: int, bias: bool) -> bool:
     tensor = model.subgraphs[0].tensors[index]
     integer = _type(tensor) in ("INT32", "INT64")  # shapes and axes, or the bias of an integer layer
     scalar = tensor.shape is None or not len(tensor.shape)
-    return _constant(model, index) and not scalar and _type(tensor) in _BITS and (bias or not integer)
+    return _is_constant(model, index) and not scalar and _type(tensor) in _BITS and (bias or not integer)
 
 
 def _size(tensor: Any) -> tuple[int, int]:
@@ -160,12 +170,12 @@ _MACS: dict[str, Callable[[Any, list[Sizes], Sizes], int]] = {
 
 
 class TFLiteCosts(FileCosts):
-    """TFLite files."""
+    """Counts the cost of TFLite files."""
 
     kind = ".tflite"
 
     def count(self, path: Path, input_shape: Shape | None) -> Cost:
-        """See `cost_of_tflite`."""
+        """Count the cost with `cost_of_tflite`."""
         return cost_of_tflite(path, input_shape)
 
 

@@ -1,4 +1,4 @@
-"""Opening and running a TFLite file on the CPU; needs LiteRT alone."""
+"""Opening and running of TFLite files on the CPU; requires LiteRT only."""
 
 from __future__ import annotations
 
@@ -13,11 +13,22 @@ from kdcompress.errors import ModelError, one_line
 from kdcompress.metadata import parse_metadata
 from kdcompress.paths import check_regular_file
 
-METADATA = "kdcompress"  # the name of the entry that `export` writes
+METADATA = "kdcompress"  # name of the metadata entry that `export` writes
 
 
 def open_interpreter(path: Path, threads: int | None) -> Any:
-    """LiteRT's interpreter of a file, in `threads` threads (None: LiteRT's choice); ModelError if it is none."""
+    """Open a TFLite file with LiteRT.
+
+    Args:
+        path: TFLite file.
+        threads: Number of threads; None leaves the choice to LiteRT.
+
+    Returns:
+        The interpreter.
+
+    Raises:
+        ModelError: The file cannot be opened.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     check_regular_file(path, ModelError)
@@ -28,9 +39,12 @@ def open_interpreter(path: Path, threads: int | None) -> Any:
 
 
 class LiteRunner:
-    """Calls an interpreter with real numbers; integers of the file's scale go in and out where it asks for them.
+    """Runs an interpreter on real numbers, which are quantised and dequantised for an integer model.
 
-    `image` and `output` are the details that the interpreter gives of its tensors.
+    Args:
+        interpreter: LiteRT interpreter.
+        image: Details of the input tensor, as the interpreter reports them.
+        output: Details of the output tensor.
     """
 
     def __init__(self, interpreter: Any, image: dict[str, Any], output: dict[str, Any]) -> None:
@@ -40,11 +54,11 @@ class LiteRunner:
 
     @property
     def step(self) -> float:
-        """The distance of two neighbouring outputs of a quantized file, else 0."""
+        """Quantisation step of the outputs; 0 for a float model."""
         return 0.0 if self._output["dtype"] == np.float32 else float(self._output["quantization"][0])
 
     def __call__(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """The outputs for images in the file's own shape, however many."""
+        """Compute the outputs for images in the layout of the file, (n, ...) for any n."""
         return run_in_batches(self._invoke, images, self._batch)
 
     def _invoke(self, images: NDArray[Any]) -> NDArray[np.float32]:
@@ -64,7 +78,7 @@ class LiteRunner:
         if dtype == np.float32:
             return images
         limits = np.iinfo(dtype)
-        if not scale:  # whole numbers as they are, such as the pixels of a file that scales them itself
+        if not scale:  # integers without a scale, such as pixels that the model scales itself
             return np.asarray(np.clip(np.round(images), limits.min, limits.max), dtype)
         return np.asarray(np.clip(np.round(images / scale) + zero_point, limits.min, limits.max), dtype)
 
@@ -76,14 +90,24 @@ class LiteRunner:
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """The metadata that `export` put into a file, or nothing in a file that it did not write; ModelError."""
+    """Read the metadata that `export` wrote into a TFLite file.
+
+    Args:
+        path: TFLite file.
+
+    Returns:
+        The metadata; empty for files of other tools.
+
+    Raises:
+        ModelError: The file is damaged.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
     try:
         model = schema.Model.GetRootAs(path.read_bytes())
         entries = [model.Metadata(index) for index in range(model.MetadataLength())]
-        found = next((entry for entry in entries if entry.Name() == METADATA.encode()), None)
-        content = None if found is None else model.Buffers(found.Buffer()).DataAsNumpy().tobytes()
-    except Exception as exc:  # whatever a flatbuffer that points anywhere raises
+        match = next((entry for entry in entries if entry.Name() == METADATA.encode()), None)
+        content = None if match is None else model.Buffers(match.Buffer()).DataAsNumpy().tobytes()
+    except Exception as exc:  # a damaged flatbuffer can raise anything
         raise ModelError(f"{path} is damaged or no TFLite file: {one_line(exc)}") from exc
     return {} if content is None else parse_metadata(content, path)

@@ -1,4 +1,4 @@
-"""TFLite (LiteRT): float32, float16 weights, dynamic range, or integers only."""
+"""TFLite (LiteRT): float32, float16 weights, dynamic range, or int8."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from kdcompress.metadata import read_classes
 
 
 class TFLite(Format):
-    """Signature `serving_default`: image (batch, H, W, C) to logits (batch, classes), float32, batch of any size.
+    """TFLite files with signature `serving_default`: image, float32 (batch, H, W, C), to logits, (batch, classes).
 
-    A full int8 file takes and gives int8 or uint8 (scale and zero point are in the file), or float32 if asked for.
+    An int8 file has int8 or uint8 inputs and outputs, whose scale and zero point it contains, or float32 on request.
     """
 
     suffix = ".tflite"
@@ -34,7 +34,7 @@ class TFLite(Format):
         calibration: Images | None,
         metadata: dict[str, Any],
     ) -> None:
-        """See Format.write; neither Flex nor custom operators are let in, and int8 files compute in integers alone."""
+        """Write a TFLite file of built-in operators only; an int8 file computes in integers only."""
         converter = _converter(network, precision, options.input_type, calibration)
         try:
             content = converter.convert()
@@ -42,16 +42,16 @@ class TFLite(Format):
             raise ExportError(_reason(exc, network)) from exc
         path.write_bytes(_with_metadata(content, metadata))
         if precision == INT8:
-            _refuse_float_operators(path)
+            _check_integer_only(path)
 
     def open(self, path: Path, threads: int = 1) -> ExportedModel:
-        """See Format.open; runs by LiteRT's interpreter."""
+        """Open a TFLite file with LiteRT's interpreter."""
         interpreter = open_interpreter(path, threads)
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         shape = tuple(int(size) for size in inputs[0]["shape_signature"])
         if len(inputs) != 1 or len(outputs) != 1 or len(shape) != 4 or min(shape[1:]) < 1:
-            given = ", ".join(f"{value['name']} {value['shape_signature'].tolist()}" for value in inputs)
-            raise ModelError(f"{path} takes {given}; it must take one image (batch, H, W, C) and give one output")
+            signature = ", ".join(f"{value['name']} {value['shape_signature'].tolist()}" for value in inputs)
+            raise ModelError(f"{path} takes {signature}; it must take one image (batch, H, W, C) and give one output")
         classes = read_classes(read_metadata(path), path)
         return ExportedModel(LiteRunner(interpreter, inputs[0], outputs[0]), shape[1:], classes)
 
@@ -76,19 +76,19 @@ def _converter(network: Network, precision: str, input_type: str, calibration: I
 
 
 def _reason(exc: Exception, network: Network) -> str:
-    """The operator and the layer that the converter complains of, found in its pages of text."""
+    """Extract the unsupported operator from the converter's long message, and find its layer."""
     patterns = (r"'tf\.(\w+)' op is neither", r"(?:Custom|Flex) ops: (?:Flex)?(\w+)", r"for op: '?(\w+)'?")
-    found = next(filter(None, (re.search(pattern, str(exc)) for pattern in patterns)), None)
-    if not found:
+    match = next(filter(None, (re.search(pattern, str(exc)) for pattern in patterns)), None)
+    if not match:
         return f"TFLite cannot express the model; export another --format ({one_line(exc, 120)})"
-    operator = found[1]
+    operator = match[1]
     layer = network.find_layer_by_type(operator)
-    where = f" of layer {layer}" if layer else ""
-    return f"TFLite cannot express operator {operator}{where}; replace the layer, or export another --format"
+    location = f" of layer {layer}" if layer else ""
+    return f"TFLite cannot express operator {operator}{location}; replace the layer, or export another --format"
 
 
 def _with_metadata(content: bytes, metadata: dict[str, Any]) -> bytes:
-    """The same model with a metadata entry `kdcompress` that holds `metadata` as JSON."""
+    """Add `metadata` to a model as the JSON of a metadata entry."""
     from tensorflow.lite.python import schema_py_generated as schema
     from tensorflow.lite.tools import flatbuffer_utils
 
@@ -101,14 +101,14 @@ def _with_metadata(content: bytes, metadata: dict[str, Any]) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def _refuse_float_operators(path: Path) -> None:
+def _check_integer_only(path: Path) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path))
     floats = {d["index"] for d in interpreter.get_tensor_details() if np.issubdtype(d["dtype"], np.floating)}
     for operator in interpreter._get_ops_details():
-        touched = floats & {*operator["inputs"], *operator["outputs"]}
-        if touched and operator["op_name"] not in ("QUANTIZE", "DEQUANTIZE", "DELEGATE"):
+        uses_floats = floats & {*operator["inputs"], *operator["outputs"]}
+        if uses_floats and operator["op_name"] not in ("QUANTIZE", "DEQUANTIZE", "DELEGATE"):
             raise ExportError(
                 f"TFLite int8: operator {operator['op_name']} would compute in float; replace its layer, "
                 "or export --precision dynamic"

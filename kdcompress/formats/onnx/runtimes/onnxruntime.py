@@ -1,4 +1,4 @@
-"""onnxruntime on the CPU: ONNX files."""
+"""onnxruntime on the CPU, for ONNX files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kdcompress.errors import ModelError, one_line
 from kdcompress.leftovers import temporary_folder
 from kdcompress.paths import check_regular_file
 
-# Spinning is onnxruntime's default and what a user gets; threads of a model that has had its turn are gone by the next
+# Spinning is onnxruntime's default, which users get; the threads of a model end with its turn
 _CONFIG = {"session.intra_op.allow_spinning": "1"}
 _OPTIONS = {"inter_op_num_threads": 1, "enable_cpu_mem_arena": True, "enable_mem_pattern": True}
 _NUMPY = {"float": "float32", "double": "float64", "float16": "float16"}
@@ -21,13 +21,13 @@ _MODEL_RUN = "Node"
 
 
 class OnnxRuntime(Runtime):
-    """A session a model, sequential execution, all graph optimizations, CPU provider alone."""
+    """onnxruntime with one session per model, sequential execution, all graph optimizations and the CPU provider."""
 
     package = module = "onnxruntime"
     suffixes = (".onnx",)
 
     def settings(self) -> dict[str, Any]:
-        """See Runtime.settings."""
+        """Return the options of the sessions."""
         return {
             "intra_op_num_threads": "as `threads` of each model",
             **_OPTIONS,
@@ -38,36 +38,36 @@ class OnnxRuntime(Runtime):
         }
 
     def signature(self, path: Path) -> Signature:
-        """See Runtime.signature."""
+        """Read the input shape, and the precision from the metadata."""
         session = _session(path, 1)
-        given = session.get_inputs()
-        if len(given) != 1:
-            names = ", ".join(f"{value.name} {value.shape}" for value in given)
-            raise ModelError(f"{path} takes {len(given)} inputs ({names}); bench times models that take one image")
-        sizes = tuple(size if isinstance(size, int) and size > 0 else None for size in given[0].shape)
+        inputs = session.get_inputs()
+        if len(inputs) != 1:
+            names = ", ".join(f"{value.name} {value.shape}" for value in inputs)
+            raise ModelError(f"{path} takes {len(inputs)} inputs ({names}); bench times models that take one image")
+        sizes = tuple(size if isinstance(size, int) and size > 0 else None for size in inputs[0].shape)
         if len(sizes) < 2:
-            raise ModelError(f"{path} takes {given[0].name} of unknown rank; bench needs a batch of images")
+            raise ModelError(f"{path} takes {inputs[0].name} of unknown rank; bench needs a batch of images")
         return Signature(sizes, session.get_modelmeta().custom_metadata_map.get("precision"))
 
     def open(self, path: Path, threads: int, shape: Shape) -> RuntimeSession:
-        """See Runtime.open; pixels go in as the type that the file takes."""
-        return _opened(_session(path, threads))
+        """Open a session; pixels are converted to the input type of the file."""
+        return _runtime_session(_session(path, threads))
 
     def operators(self, path: Path, threads: int, images: Images) -> dict[str, float]:
-        """See Runtime.operators; from onnxruntime's own profile of some calls."""
+        """Measure the operators with onnxruntime's profiler over some calls."""
         with temporary_folder() as folder:
             session = _session(path, threads, str(folder / "profile"))
-            opened = _opened(session)
-            batch = opened.prepare(images)
+            runtime_session = _runtime_session(session)
+            batch = runtime_session.prepare(images)
             for _ in range(_PROFILED):
-                opened.invoke(batch)
+                runtime_session.invoke(batch)
             events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-        spent: Counter[str] = Counter()
+        durations: Counter[str] = Counter()
         for event in events:
             if event.get("cat") == _MODEL_RUN and str(event["name"]).endswith("_kernel_time"):
-                spent[event["args"]["op_name"]] += event["dur"]
-        total = max(sum(spent.values()), 1)
-        return {name: time / total for name, time in spent.most_common()}
+                durations[event["args"]["op_name"]] += event["dur"]
+        total = max(sum(durations.values()), 1)
+        return {name: duration / total for name, duration in durations.most_common()}
 
 
 def _session(path: Path, threads: int, profile: str | None = None) -> Any:
@@ -91,7 +91,7 @@ def _session(path: Path, threads: int, profile: str | None = None) -> Any:
         raise ModelError(f"{path} cannot be opened by onnxruntime: {one_line(exc)}") from exc
 
 
-def _opened(session: Any) -> RuntimeSession:
+def _runtime_session(session: Any) -> RuntimeSession:
     image, run = session.get_inputs()[0], session.run
     kind = image.type.removeprefix("tensor(").removesuffix(")")
     dtype = _NUMPY.get(kind, kind)

@@ -1,4 +1,4 @@
-"""LiteRT (TensorFlow Lite) on the CPU: TFLite files."""
+"""LiteRT (TensorFlow Lite) on the CPU, for TFLite files."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from kdcompress.paths import check_regular_file
 
 
 class LiteRT(Runtime):
-    """An interpreter a model, with XNNPACK wherever LiteRT uses it of itself."""
+    """LiteRT with one interpreter per model and its default delegate, XNNPACK."""
 
     package, module = "ai-edge-litert", "ai_edge_litert.interpreter"
     suffixes = (".tflite",)
 
     def settings(self) -> dict[str, Any]:
-        """See Runtime.settings."""
+        """Return the options of the interpreters."""
         return {"num_threads": "as `threads` of each model", "op_resolver": "AUTO", "delegates": "default (XNNPACK)"}
 
     def signature(self, path: Path) -> Signature:
-        """See Runtime.signature."""
-        given = _interpreter(path, 1).get_input_details()
-        if len(given) != 1:
-            names = ", ".join(f"{value['name']} {value['shape_signature'].tolist()}" for value in given)
-            raise ModelError(f"{path} takes {len(given)} inputs ({names}); bench times models that take one image")
-        sizes = tuple(int(size) if size > 0 else None for size in given[0]["shape_signature"])
+        """Read the input shape, and the precision from the metadata."""
+        inputs = _interpreter(path, 1).get_input_details()
+        if len(inputs) != 1:
+            names = ", ".join(f"{value['name']} {value['shape_signature'].tolist()}" for value in inputs)
+            raise ModelError(f"{path} takes {len(inputs)} inputs ({names}); bench times models that take one image")
+        sizes = tuple(int(size) if size > 0 else None for size in inputs[0]["shape_signature"])
         if len(sizes) < 2:
-            raise ModelError(f"{path} takes {given[0]['name']} of unknown rank; bench needs a batch of images")
+            raise ModelError(f"{path} takes {inputs[0]['name']} of unknown rank; bench needs a batch of images")
         return Signature(sizes, read_metadata(path).get("precision"))
 
     def open(self, path: Path, threads: int, shape: Shape) -> RuntimeSession:
-        """See Runtime.open; a call sets the input, runs, and takes the output, as onnxruntime's does."""
+        """Open an interpreter; a call sets the input, runs, and reads the output, as onnxruntime's does."""
         interpreter = _interpreter(path, threads)
         image, output = interpreter.get_input_details()[0], interpreter.get_output_details()[0]["index"]
         try:
@@ -55,7 +55,7 @@ class LiteRT(Runtime):
         return RuntimeSession(_preparation(image), invoke)
 
     def operators(self, path: Path, threads: int, images: Images) -> None:
-        """See Runtime.operators; LiteRT's interpreter has no profile in Python."""
+        """Return None, since LiteRT's interpreter has no profiler in Python."""
 
 
 def _interpreter(path: Path, threads: int) -> Any:
@@ -69,7 +69,7 @@ def _interpreter(path: Path, threads: int) -> Any:
 
 
 def _preparation(image: dict[str, Any]) -> Callable[[Images], Any]:
-    """Pixels as the type that the file takes; integers of the file's scale where it has one."""
+    """Create the conversion of pixels to the input type, with the quantisation of the file if it has one."""
     dtype, (scale, zero_point) = image["dtype"], image["quantization"]
     if not scale:
         return lambda images: images.astype(dtype)
