@@ -169,7 +169,8 @@ def make_space(
 
 def _check_count(option: str, count: int) -> None:
     if not 1 <= count <= _MAX_TRAININGS:
-        raise UsageError(f"{option} must be {'>= 1' if count < 1 else f'<= {_MAX_TRAININGS}'}, got {format_value(count)}")
+        limit = ">= 1" if count < 1 else f"<= {_MAX_TRAININGS}"
+        raise UsageError(f"{option} must be {limit}, got {format_value(count)}")
 
 
 def _distinct(option: str, values: Iterable[Any] | None, default: Sequence[Any]) -> tuple[Any, ...]:
