@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from kdcompress.api._recipe import default_out, recipe_of, split_observers
 from kdcompress.api._source import Run
-from kdcompress.config.recipe import Recipe, check_files
+from kdcompress.config.checks import check_files
+from kdcompress.config.recipe import Recipe
 from kdcompress.data import load_data
 from kdcompress.errors import KDCompressError
 from kdcompress.events import ArtefactWritten

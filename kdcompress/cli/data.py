@@ -38,8 +38,8 @@ def check(
     kdcompress data check folder --data-dir photos/ --set data.size=96
     kdcompress data check my-recipe.toml --ids ids.csv
     """
-    from kdcompress.config.overrides import parse_setting
     from kdcompress.config.recipe import resolve_data_settings
+    from kdcompress.config.toml_values import parse_setting
     from kdcompress.data import make_source, write_ids
 
     given = {"data.dir": str(data_dir)} if data_dir else {}

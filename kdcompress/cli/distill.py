@@ -59,8 +59,8 @@ def distill(
       kdcompress distill mnist --set training.learning_rate=0.0005 --set views.count=4
     """
     from kdcompress import api
-    from kdcompress.config.overrides import parse_setting
-    from kdcompress.config.recipe import check_files
+    from kdcompress.config.checks import check_files
+    from kdcompress.config.toml_values import parse_setting
     from kdcompress.observers import check_observers
     from kdcompress.runs.folder import RunFolder
     from kdcompress.runs.names import LOG

@@ -44,7 +44,7 @@ def sweep(
     kdcompress report sweeps/mnist-...          curves with intervals
     """
     from kdcompress import api
-    from kdcompress.config.overrides import parse_setting
+    from kdcompress.config.toml_values import parse_setting
 
     given: dict[str, Any] = {
         "temperatures": _numbers("--temperature", temperatures),

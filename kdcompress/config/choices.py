@@ -1,4 +1,4 @@
-"""Sections of a recipe that name one choice of a room and hold its settings, made into objects."""
+"""Recipe sections that name a registered class and hold its settings, turned into objects."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from kdcompress.errors import RecipeError, RunError
 from kdcompress.plugins import is_reference
 from kdcompress.trust import REMEDY, trusts_code
 
-REGISTRY_OF = {"data": "datasets", "method": "methods", "observers": "observers"}  # by section
-_MAX_NAME = 100  # characters of a name that is unknown, in a message
+REGISTRY_OF = {"data": "datasets", "method": "methods", "observers": "observers"}  # registries by section
+_MAX_NAME = 100  # characters of an unknown name in a message
 
 
 class Choice(Section):
-    """A choice with its settings as fields: a method, a data set or an observer.
-
-    `name` is its name in recipes, of a class that no recipe named its place in code.
-    """
+    """Base of methods, data set sources and observers, whose settings are pydantic fields."""
 
     SECTION: ClassVar[str]
-    """The section of a recipe that holds such choices."""
+    """Key of the recipe section that holds such an object."""
 
     _name: str = PrivateAttr("")
 
     @property
     def name(self) -> str:
-        """The name in recipes."""
+        """The name in recipes: that of the registry, or package.module:Class."""
         return self._name or _name_of(self.SECTION, type(self))
 
     def __getitem__(self, key: str) -> Any:
-        """A setting by its key, as in version 0.1, where recipe.method and recipe.data were plain dicts."""
+        """Return a setting by its key (deprecated).
+
+        In version 0.1, recipe.method and recipe.data were plain dicts.
+        """
         warnings.warn(
             f"recipe.{self.SECTION}[{key!r}] is deprecated: take recipe.{self.SECTION}.{key}",
             DeprecationWarning,
@@ -44,14 +44,14 @@ class Choice(Section):
         return self.to_dict()[key]
 
     def to_dict(self) -> dict[str, Any]:
-        """The section as a recipe holds it: the name and every setting that is set."""
+        """Return the section as a recipe holds it: the name and all settings that are not None."""
         return {"name": self.name, **self.model_dump(mode="json", exclude_none=True)}
 
 
 class UntrustedChoice(Choice):
-    """A choice of a run's recipe that is code, package.module:Class, while the user does not trust the run's code.
+    """Placeholder for package.module:Class in the recipe of a run whose code the user does not trust.
 
-    It holds the settings as they stand; whatever else it is asked for is refused.
+    It holds the settings without validation. Access to any other attribute raises RunError.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -66,16 +66,19 @@ class UntrustedChoice(Choice):
 
 
 def make_choice(section: str, settings: Any, from_run: bool = False, key: str = "") -> Any:
-    """Make the data set source, method or observer that a recipe's section names.
+    """Make the data set source, method or observer that a recipe section describes.
 
     Args:
-        section: One of ROOMS.
-        settings: The section's keys, `name` among them, or the object itself.
-        from_run: Whether they come from a run folder, whose code needs the user's trust.
-        key: The section's dotted key, where it is not `section` itself.
+        section: Key in REGISTRY_OF.
+        settings: Keys of the section, `name` among them, or the object itself.
+        from_run: Whether the recipe comes from a run folder, whose code needs the user's trust.
+        key: Dotted key of the section for messages, `section` by default.
+
+    Returns:
+        A `Choice`; an UntrustedChoice for code of a run that is not trusted.
 
     Raises:
-        RecipeError: With the choices, or with the key, the rule and the value.
+        RecipeError: The name is unknown, or a setting is invalid.
     """
     key = key or section
     if isinstance(settings, Choice):
@@ -84,40 +87,57 @@ def make_choice(section: str, settings: Any, from_run: bool = False, key: str = 
         raise RecipeError(f"{key} is a section, name one of its keys, got {format_value(settings)}")
     name = settings.get("name")
     untrusted = from_run and isinstance(name, str) and is_reference(name) and not trusts_code()
-    return _made(UntrustedChoice if untrusted else choice_class(section, settings, key), settings, key)
+    return _make(UntrustedChoice if untrusted else choice_class(section, settings, key), settings, key)
 
 
 def withhold(settings: Any, key: str) -> Any:
-    """Hold a section's settings as they are: nothing is imported for them.
+    """Keep the settings of a section without importing its class.
 
     Args:
-        settings: The section's keys, `name` among them.
-        key: The section's dotted key.
+        settings: Keys of the section, `name` among them.
+        key: Dotted key of the section for messages.
+
+    Returns:
+        An UntrustedChoice.
 
     Raises:
-        RecipeError: It is no section, or has no name.
+        RecipeError: The value is not a section, or has no name.
     """
     if not (isinstance(settings, Mapping) and isinstance(settings.get("name"), str)):
         raise RecipeError(f"{key} is a section with a name, got {format_value(settings)}")
-    return _made(UntrustedChoice, settings, key)
+    return _make(UntrustedChoice, settings, key)
 
 
 def choice_class(section: str, settings: Mapping[str, Any], key: str = "") -> Any:
-    """The class that a recipe's section names; see `make_choice`."""
-    room, name = REGISTRY_OF[section], settings.get("name")
+    """Load the class that a recipe section names.
+
+    Args:
+        section: Key in REGISTRY_OF.
+        settings: Keys of the section, `name` among them.
+        key: Dotted key of the section for messages, `section` by default.
+
+    Returns:
+        A subclass of `Choice`.
+
+    Raises:
+        RecipeError: The name is missing or unknown, or the class cannot be imported.
+    """
+    registry_name, name = REGISTRY_OF[section], settings.get("name")
     if not isinstance(name, str):
         problem = f"must be one of them, got {format_value(name)}" if "name" in settings else "is missing"
-        raise RecipeError(f"{key or section}.name {problem}; choices: {', '.join(registry.choices(room))}")
-    return registry.load(room, name[:_MAX_NAME])
+        raise RecipeError(f"{key or section}.name {problem}; choices: {', '.join(registry.choices(registry_name))}")
+    return registry.load(registry_name, name[:_MAX_NAME])
 
 
-def _made(kind: type[Choice], settings: Mapping[str, Any], key: str) -> Choice:
-    made = build_section(kind, {name: value for name, value in settings.items() if name != "name"}, key)
-    made._name = str(settings["name"])
-    return made
+def _make(kind: type[Choice], settings: Mapping[str, Any], key: str) -> Choice:
+    choice = build_section(kind, {name: value for name, value in settings.items() if name != "name"}, key)
+    choice._name = str(settings["name"])
+    return choice
 
 
 def _name_of(section: str, kind: type[Choice]) -> str:
-    room = REGISTRY_OF[section]
-    built_in = registry.REGISTRIES[room].files()
-    return next((name for name in built_in if registry.load(room, name) is kind), f"{kind.__module__}:{kind.__name__}")
+    registry_name = REGISTRY_OF[section]
+    for name in registry.REGISTRIES[registry_name].files():
+        if registry.load(registry_name, name) is kind:
+            return name
+    return f"{kind.__module__}:{kind.__name__}"

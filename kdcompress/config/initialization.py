@@ -1,4 +1,4 @@
-"""What a zoo model starts from: random weights, those of ImageNet or a file's, and how wide it is."""
+"""Initialization of zoo models: random or pretrained weights, and the width multiplier."""
 
 from __future__ import annotations
 
@@ -8,74 +8,94 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress import registry
+from kdcompress.config.settings import format_name, format_value
 from kdcompress.errors import RecipeError
 
 SETTINGS = ("pretrained", "width")
-PRETRAINED = ("none", "imagenet")  # what a model may start from beside a file
-_SHOWN = 100  # characters of a value in a message
-_ENDINGS = (".h5", ".hdf5", ".keras")  # of weights files, .weights.h5 among them
+PRETRAINED = ("none", "imagenet")  # values of `pretrained` beside the path of a weights file
+_SUFFIXES = (".h5", ".hdf5", ".keras")  # of weights files, .weights.h5 among them
 
 
 @dataclass(frozen=True)
 class Initialization:
-    """`pretrained` is none, imagenet or the path of a weights file; `width` multiplies the filters of every layer."""
+    """Initialization of a zoo model.
+
+    Attributes:
+        pretrained: none, imagenet, or the path of a weights file.
+        width: Multiplier of the number of filters of every layer.
+    """
 
     pretrained: str = "none"
     width: float = 1.0
 
     @property
     def weights_file(self) -> Path | None:
-        """The weights file, if it is one."""
+        """The path of the weights file; None for none and imagenet."""
         return None if self.pretrained in PRETRAINED else Path(self.pretrained)
 
 
 def initialization_settings(model: str) -> dict[str, Any]:
-    """Those of `pretrained` and `width` that a model takes, with their defaults; none unless it is of the zoo."""
+    """Look up which initialization settings a model supports.
+
+    Args:
+        model: Name of a zoo model, or any other reference.
+
+    Returns:
+        `pretrained` and `width`, as far as the model supports them, with their defaults; empty for a model that is
+        not in the zoo.
+    """
     if model not in registry.choices("models"):
         return {}
-    architecture, start = registry.load("models", model), Initialization()
-    width = {"width": start.width} if "width" in inspect.signature(architecture.build).parameters else {}
-    return width | ({"pretrained": start.pretrained} if "published" in vars(architecture) else {})
+    architecture, default = registry.load("models", model), Initialization()
+    width = {"width": default.width} if "width" in inspect.signature(architecture.build).parameters else {}
+    return width | ({"pretrained": default.pretrained} if "published" in vars(architecture) else {})
 
 
 def check_initialization(section: Any, key: str) -> str:
-    """Check what the model of a section starts from.
+    """Check that a model supports the initialization that its section sets.
 
     Args:
         section: A ModelSection.
-        key: Its dotted key in the recipe.
+        key: Dotted key of the section in the recipe.
 
     Returns:
-        `pretrained`, the path of a weights file made absolute. `references.check_exists` tells whether it exists.
+        `pretrained`, with the path of a weights file made absolute. Whether the file exists is checked by
+        `references.check_exists`.
 
     Raises:
         RecipeError: The model has no such setting.
     """
-    model, known = section.model, initialization_settings(section.model)
-    values = {"pretrained": _reference(section.pretrained, f"{key}.pretrained"), "width": section.width}
+    model, supported = section.model, initialization_settings(section.model)
+    values = {"pretrained": _check_pretrained(section.pretrained, f"{key}.pretrained"), "width": section.width}
     for name, default in vars(Initialization()).items():
-        if values[name] != default and name not in known:
-            able = ", ".join(one for one in registry.choices("models") if name in initialization_settings(one))
-            given, told = repr(values[name])[:_SHOWN], model if model.isprintable() else repr(model)
-            raise RecipeError(f"{key}.{name} = {given} is for {able}; {told[:_SHOWN]} takes none, leave it out")
+        if values[name] != default and name not in supported:
+            models = ", ".join(model for model in registry.choices("models") if name in initialization_settings(model))
+            setting = f"{key}.{name} = {format_value(values[name])}"
+            raise RecipeError(f"{setting} is for {models}; {format_name(model)} takes none, leave it out")
     return str(values["pretrained"])
 
 
 def drop_unsupported(section: dict[str, Any], model: str) -> None:
-    """Take away what a section's model started from if another `model` cannot: the former's file, unknown settings."""
-    known = initialization_settings(model)
+    """Remove initialization settings that belong to the section's former model, in place.
+
+    Args:
+        section: Plain values of a model section.
+        model: The model that replaces the former one. Settings that it does not support are removed, and so is the
+            weights file of the former model.
+    """
+    supported = initialization_settings(model)
     for name, default in vars(Initialization()).items():
-        if name not in known or section.get(name) not in (*PRETRAINED, default):
+        if name not in supported or section.get(name) not in (*PRETRAINED, default):
             section.pop(name, None)
 
 
-def _reference(text: str, key: str) -> str:
+def _check_pretrained(text: str, key: str) -> str:
     if text in PRETRAINED:
         return text
     path = Path(text).expanduser()
-    if path.suffix.lower() not in _ENDINGS:
+    if path.suffix.lower() not in _SUFFIXES:
         raise RecipeError(
-            f"{key} must be none, imagenet or a weights file ({', '.join(_ENDINGS)}), "
-            f"got {repr(text)[:_SHOWN]}{registry.did_you_mean(text, PRETRAINED)}"
+            f"{key} must be none, imagenet or a weights file ({', '.join(_SUFFIXES)}), "
+            f"got {format_value(text)}{registry.did_you_mean(text, PRETRAINED)}"
         )
     return str(path.resolve())

@@ -1,4 +1,4 @@
-"""Upper limits of a recipe: what no honest one asks for."""
+"""Upper limits of values in a recipe, far above any sensible setting."""
 
 from __future__ import annotations
 

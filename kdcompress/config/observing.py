@@ -1,4 +1,4 @@
-"""The observers of a recipe: sections that say who watches a run, and decide nothing in it."""
+"""The `observers` section of a recipe; observers watch a run and do not influence its result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kdcompress.errors import RecipeError
 
 if TYPE_CHECKING:
     from kdcompress.observers import Observer
-else:  # which the registry loads: rooms above this one are not imported by name
+else:  # loaded by the registry: packages above this one are not imported by name
     Observer = Choice
 
 
@@ -21,11 +21,11 @@ def _make_observers(sections: Any, info: ValidationInfo) -> dict[str, Any]:
     """Make the observers of a recipe's section `observers`.
 
     Args:
-        sections: By label, each observer's settings, or the observer itself; `name` is the label by default.
-        info: Whether the recipe comes from a run folder: then nothing is made of it, for nobody watches that run now.
+        sections: Settings of each observer, or the observer itself, by label; `name` is the label by default.
+        info: Its context says whether the recipe comes from a run folder, whose observers are only kept, not made.
 
     Raises:
-        RecipeError: With the choices, or with the key, the rule and the value.
+        RecipeError: A name is unknown, or a setting is invalid.
     """
     if not isinstance(sections, Mapping):
         raise RecipeError(
@@ -54,10 +54,13 @@ Observers = Annotated[
 
 
 def observer_overrides(names: Iterable[str]) -> dict[str, str]:
-    """The overrides of a recipe that add observers by their names, with the settings that the recipe has for them.
+    """Make the overrides that add observers to a recipe, with the settings that the recipe has for them.
 
     Args:
         names: Names, or references package.module:Class, whose label is the class.
+
+    Returns:
+        Values by dotted key.
 
     Raises:
         RecipeError: Two different references have the same class name.

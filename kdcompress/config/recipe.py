@@ -1,32 +1,24 @@
-"""What the user asks for: a validated recipe, from TOML, flags and `KEY=VALUE`, and back to TOML."""
+"""Recipes: validated settings of a run, read from TOML, flags and `KEY=VALUE`."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tomli_w
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, ValidationInfo
 
 from kdcompress import registry
-from kdcompress.config import initialization
+from kdcompress.config.checks import check_files, check_teachers, resolve_paths
 from kdcompress.config.choices import Choice, choice_class, make_choice
 from kdcompress.config.limits import MAX_CLASSES
 from kdcompress.config.members import inherit_teacher_settings
 from kdcompress.config.observing import Observers
-from kdcompress.config.overrides import (
-    apply_override,
-    check_override_used,
-    check_plain_values,
-    override_epochs,
-    read_toml,
-)
+from kdcompress.config.overrides import apply_override, check_override_used, override_epochs
 from kdcompress.config.references import (
-    check_exists,
     check_file_name,
-    check_model_reference,
     is_folder,
     make_paths_absolute,
     to_path,
@@ -41,6 +33,7 @@ from kdcompress.config.sections import (
     ViewsSection,
 )
 from kdcompress.config.settings import MAX_PATH_CHARS, Section, build_section, format_name, format_value
+from kdcompress.config.toml_values import check_plain_values, read_toml
 from kdcompress.config.training import TrainingSection
 from kdcompress.digests import json_digest
 from kdcompress.errors import RecipeError
@@ -48,81 +41,90 @@ from kdcompress.errors import RecipeError
 if TYPE_CHECKING:
     from kdcompress.data.base import DatasetSource
     from kdcompress.methods import Method
-else:  # which the registry finds: rooms above this one are not imported by name
+else:  # loaded by the registry: packages above this one are not imported by name
     DatasetSource = Method = Choice
 
 PRESETS = Path(__file__).parent / "presets"
 _RESTORE = "bring it back from a copy, or begin anew in another folder"
-_LONGEST = 100  # of a name that is unknown, in a message
+_MAX_NAME = 100  # characters of an unknown name in a message
 
 
-def _chosen(settings: Any, info: ValidationInfo) -> Any:
+def _make_field(settings: Any, info: ValidationInfo) -> Any:
     return make_choice(str(info.field_name), settings, from_run=bool(info.context and info.context["from_run"]))
 
 
-_IsChosen = PlainValidator(_chosen)
-_AsSettings = PlainSerializer(lambda choice: choice.to_dict())
+_FromSettings = PlainValidator(_make_field)
+_ToSettings = PlainSerializer(lambda choice: choice.to_dict())
 
 
 class Recipe(Section):
-    """Everything that decides a run, every default written out.
+    """All settings of a run, with all defaults.
 
-    `data`, `method` and `observers` are the objects themselves; in TOML their sections hold a `name` and its settings.
+    Attributes:
+        name: Name of the recipe, part of the names of run folders.
+        seed: Seed of the student's weights and of the order of batches.
+        baseline: Whether the student is also trained without the teacher.
+        deterministic: Whether TensorFlow is made to give the same bits in every run.
+        data: Data set source; in TOML a section with its `name` and settings, as for `method` and each observer.
+        superclasses: Names of the classes that are merged into each new class; empty to keep the classes.
+        split: Split into train and validation.
+        unlabelled: Further images without labels.
+        views: Enumerated augmentation.
+        teacher: The teacher or teachers.
+        student: The student.
+        method: Distillation method.
+        training: Training of the student.
+        observers: Observers of the run by label.
     """
 
     name: Annotated[str, AfterValidator(check_file_name)]
     seed: int = Field(0, ge=0, lt=2**32)
     baseline: bool = True
     deterministic: bool = True
-    data: Annotated[DatasetSource, _IsChosen, _AsSettings]
+    data: Annotated[DatasetSource, _FromSettings, _ToSettings]
     superclasses: dict[str, ClassNames] = Field(default_factory=dict, max_length=MAX_CLASSES)
     split: SplitSection = SplitSection()
     unlabelled: UnlabelledSection | None = None
     views: ViewsSection = ViewsSection()
     teacher: TeacherSection
     student: StudentSection
-    method: Annotated[Method, _IsChosen, _AsSettings] = Field({"name": "hinton"}, validate_default=True)
+    method: Annotated[Method, _FromSettings, _ToSettings] = Field({"name": "hinton"}, validate_default=True)
     training: TrainingSection = TrainingSection()
     observers: Observers = Field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, without the keys that are not set (TOML has no null)."""
+        """Return plain values without keys that are None, which TOML cannot hold."""
         return self.model_dump(mode="json", exclude_none=True, exclude=None if self.observers else {"observers"})
 
     def to_toml(self) -> str:
-        """The recipe as TOML, with every default written out."""
+        """Return the recipe as TOML, with all defaults."""
         return tomli_w.dumps(self.to_dict())
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides the result: all but observers, and where data and weights lie: fingerprints stand for them."""
+        """The values that influence the result; without observers, and without paths, which fingerprints stand for."""
         plain = self.to_dict()
         plain.pop("observers", None)
         for section, keys in _paths(plain).items():
             if section in plain:
                 plain[section] = {key: value for key, value in plain[section].items() if key not in keys}
-        for one in (plain["student"], plain["teacher"], *plain["teacher"]["members"]):
-            one["pretrained"] = Path(one["pretrained"]).name
-        del plain["teacher"]["check"]  # which stops a run, and changes nothing in one that goes on
+        for model in (plain["student"], plain["teacher"], *plain["teacher"]["members"]):
+            model["pretrained"] = Path(model["pretrained"]).name
+        del plain["teacher"]["check"]  # it may stop a run, but does not change its result
         return plain
 
     @property
     def files(self) -> dict[str, Path]:
-        """The files of models and weights that the recipe names, there or not, by what they are for."""
-        named = {
-            "student": self.student,
-            **{f"teacher-{n}": one for n, one in enumerate(self.teacher.teachers, start=1)},
-        }
-        models = {key: Path(one.model) for key, one in named.items() if Path(one.model).is_absolute()}
-        return models | {
-            f"{key}-weights": one.initialization.weights_file
-            for key, one in named.items()
-            if one.initialization.weights_file
-        }
+        """The paths of the model and weights files that the recipe names, by role such as teacher-1-weights."""
+        sections: dict[str, ModelSection] = {"student": self.student}
+        sections |= {f"teacher-{number}": teacher for number, teacher in enumerate(self.teacher.teachers, start=1)}
+        models = {role: Path(section.model) for role, section in sections.items() if Path(section.model).is_absolute()}
+        weights = {f"{role}-weights": section.initialization.weights_file for role, section in sections.items()}
+        return models | {role: path for role, path in weights.items() if path}
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the identity."""
+        """SHA-256 of the identity, in hexadecimal."""
         return json_digest(self.identity)
 
 
@@ -132,19 +134,22 @@ def resolve(
     files: bool = True,
     epochs: int | None = None,
 ) -> Recipe:
-    """Read a recipe, lay overrides over it, and validate it.
+    """Read a recipe, apply overrides, and validate it.
 
     Args:
-        recipe: A built-in name, a TOML file, whose paths are relative to it, or plain values.
+        recipe: Name of a built-in recipe, TOML file with paths relative to it, or plain values.
         overrides: Values by dotted key.
-        files: Whether model files must exist; `check_files` checks that later otherwise.
-        epochs: The epochs of every stage of every training, but for those that the overrides name.
+        files: Whether model files must exist; otherwise `check_files` can check that later.
+        epochs: Number of epochs of all stages of all trainings, except those that the overrides name.
+
+    Returns:
+        The recipe, with absolute paths.
 
     Raises:
-        RecipeError: A key or a value is wrong, in one line.
+        RecipeError: A key or value is invalid.
     """
     if isinstance(recipe, Mapping):
-        recipe = {key: one.to_dict() if isinstance(one, Choice) else one for key, one in recipe.items()}
+        recipe = {key: section.to_dict() if isinstance(section, Choice) else section for key, section in recipe.items()}
         check_plain_values(recipe)
     values = copy.deepcopy(dict(recipe)) if isinstance(recipe, Mapping) else _read(str(recipe))
     for key, value in (overrides or {}).items():
@@ -153,52 +158,58 @@ def resolve(
         override_epochs(values, epochs, overrides or {})
     for key in overrides or {}:
         check_override_used(values, key)
-    resolved = _check(values)
+    resolved = _validate(values)
     if files:
         check_files(resolved)
     return resolved
 
 
-def check_files(recipe: Recipe) -> None:
-    """RecipeError for a model file that a recipe names and that is not there."""
-    place = "teacher.members.{}" if recipe.teacher.members else "teacher"
-    named = {place.format(index): one for index, one in enumerate(recipe.teacher.teachers)}
-    for key, one in {"student": recipe.student, **named}.items():
-        check_exists(one.model, f"{key}.model")
-        check_exists(str(one.initialization.weights_file or ""), f"{key}.pretrained")
-
-
 def resolve_data_settings(source: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a data set by its name, or of that in a recipe file, with dotted `overrides` (data.size) over it.
+    """Resolve the `data` section of a recipe alone; its models need not exist.
 
-    Nothing else of the recipe is looked at: its models need not be there yet. Errors: RecipeError.
+    Args:
+        source: Name of a data set, name of a built-in recipe, or recipe file.
+        overrides: Values by dotted key, such as data.size.
+
+    Returns:
+        The settings of the data set, with its `name`.
+
+    Raises:
+        RecipeError: The recipe cannot be read, or a key is not one of `data`.
     """
     values = {"data": {"name": source}} if source in registry.choices("datasets") else _read(source)
     for key, value in overrides.items():
         if not key.startswith("data."):
-            raise RecipeError(f"only the data are looked at: --set takes data.KEY=VALUE here, got {format_value(key)}")
+            raise RecipeError(f"only the data are checked: --set takes data.KEY=VALUE here, got {format_value(key)}")
         apply_override(values, key, value)
-    found = values.get("data", {})
-    if not isinstance(found, dict):
-        raise RecipeError(f"data is a section, name one of its keys, got {format_value(found)}")
-    return found
+    settings = values.get("data", {})
+    if not isinstance(settings, dict):
+        raise RecipeError(f"data is a section, name one of its keys, got {format_value(settings)}")
+    return settings
 
 
 def read_resolved_recipe(path: Path) -> Recipe:
-    """The recipe that a run was begun with, as it stands in the run: its files need not be there any more.
+    """Read the recipe in a run folder; the files that it names need not exist any more.
 
-    Errors: RecipeError with the path.
+    Args:
+        path: The recipe file of the run.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        RecipeError: The file is missing or damaged.
     """
-    told = format_name(str(path), MAX_PATH_CHARS)
+    shown_path = format_name(str(path), MAX_PATH_CHARS)
     try:
         values = read_toml(path)
     except FileNotFoundError as exc:
-        raise RecipeError(f"{told} is gone, and nothing else says what was asked for; {_RESTORE}") from exc
+        raise RecipeError(f"{shown_path} is gone, and nothing else holds the settings of the run; {_RESTORE}") from exc
     try:
         recipe = build_section(Recipe, values, context={"from_run": True})
-        _refuse_teachers(recipe)
+        check_teachers(recipe)
     except RecipeError as exc:
-        raise RecipeError(f"{told} is damaged ({exc}); {_RESTORE}") from exc
+        raise RecipeError(f"{shown_path} is damaged ({exc}); {_RESTORE}") from exc
     return recipe
 
 
@@ -207,7 +218,7 @@ def _read(recipe: str) -> dict[str, Any]:
         return read_toml(PRESETS / f"{recipe}.toml")
     path, choices = to_path(recipe, "a recipe"), ", ".join(registry.choices("recipes"))
     if not recipe or (not recipe.endswith(".toml") and not path.exists()):
-        registry.check("recipes", recipe[:_LONGEST])
+        registry.check("recipes", recipe[:_MAX_NAME])
     if is_folder(path):
         raise RecipeError(f"{format_name(recipe)} is a folder; name a recipe file, or one of {choices}")
     try:
@@ -219,7 +230,7 @@ def _read(recipe: str) -> dict[str, Any]:
 
 
 def _paths(values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """The keys that hold paths of data, by their section."""
+    """The keys that hold paths of data, by section."""
     data = values.get("data")
     paths = {"unlabelled": UnlabelledSection.PATHS}
     if isinstance(data, dict) and data.get("name") in registry.choices("datasets"):
@@ -227,48 +238,8 @@ def _paths(values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     return paths
 
 
-def _check(values: dict[str, Any]) -> Recipe:
+def _validate(values: dict[str, Any]) -> Recipe:
     inherit_teacher_settings(values.get("teacher"))
     recipe = build_section(Recipe, values)
-    data = _located(recipe.data, "data")
-    unlabelled = recipe.unlabelled and _located(recipe.unlabelled, "unlabelled")
-    _refuse_teachers(recipe)
-    teacher, members = recipe.teacher, recipe.teacher.members
-    if members:
-        checked = [_check_model(member, f"teacher.members.{index}") for index, member in enumerate(members)]
-        teacher = teacher.model_copy(update={"members": tuple(checked)})
-    else:
-        teacher = _check_model(teacher, "teacher")
-    student = _check_model(recipe.student, "student")
-    sections = {"data": data, "unlabelled": unlabelled, "teacher": teacher, "student": student}
-    return recipe.model_copy(update=sections)
-
-
-S = TypeVar("S", bound=Section)
-
-
-def _located(section: S, name: str) -> S:
-    """A section of data with its paths made absolute."""
-    paths: dict[str, str] = {}
-    for key in getattr(section, "PATHS", ()):
-        if (text := getattr(section, key)) is not None:
-            paths[key] = str(to_path(text, f"{name}.{key}").resolve())
-    return section.model_copy(update=paths) if paths else section
-
-
-def _refuse_teachers(recipe: Recipe) -> None:
-    if bool(recipe.teacher.model) == bool(recipe.teacher.members):
-        what = "both are there" if recipe.teacher.model else "neither is there"
-        raise RecipeError(f"a recipe has one teacher.model, or several teacher.members with a model each; {what}")
-
-
-M = TypeVar("M", bound=ModelSection)
-
-
-def _check_model(section: M, key: str) -> M:
-    """A section of a model with its paths made absolute, which are of a kind that its role may have."""
-    model = check_model_reference(section.model, f"{key}.model", key.partition(".")[0])
-    if section.pretrained not in initialization.PRETRAINED:
-        to_path(section.pretrained, f"{key}.pretrained")
-    checked = section.model_copy(update={"model": model})
-    return checked.model_copy(update={"pretrained": initialization.check_initialization(checked, key)})
+    check_teachers(recipe)
+    return resolve_paths(recipe)

@@ -1,4 +1,4 @@
-"""How a recipe names itself, files and models (a zoo name, a file, or module:function); nothing is opened here."""
+"""Checks of names, paths and model references in a recipe; no file is opened."""
 
 from __future__ import annotations
 
@@ -13,77 +13,106 @@ from kdcompress.config.settings import MAX_PATH_CHARS, format_name, format_value
 from kdcompress.errors import RecipeError, one_line
 from kdcompress.plugins import is_reference
 
-_FOREIGN = (".pt", ".pth", ".ckpt", ".safetensors")
-_LONGEST_NAME = 100
-# File systems allow a name 255 bytes, and names of runs get a digest, those of files to come a prefix
-_MOST_BYTES = 200
-_UNSEEN = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, what ends a line
+_PYTORCH_SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
+_MAX_NAME_CHARS = 100
+# File systems allow 255 bytes; folders of runs add a digest to the name, and partial files a prefix
+_MAX_NAME_BYTES = 200
+_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: control characters, surrogates, line separators
 
 
 def check_file_name(name: str) -> str:
-    """Check the name of a recipe, which becomes part of the names of folders; ValueError."""
-    bad = any(letter in "/\\" or unicodedata.category(letter) in _UNSEEN for letter in name)
-    if bad or not 1 <= len(name) <= _LONGEST_NAME or name != name.strip() or name.startswith("."):
+    """Check the name of a recipe, which becomes part of the names of folders.
+
+    Args:
+        name: The name.
+
+    Returns:
+        The name.
+
+    Raises:
+        ValueError: It cannot be part of a file name.
+    """
+    invalid = any(char in "/\\" or unicodedata.category(char) in _UNPRINTABLE for char in name)
+    if invalid or not 1 <= len(name) <= _MAX_NAME_CHARS or name != name.strip() or name.startswith("."):
         raise ValueError(
-            f"must be a file's name: 1 to {_LONGEST_NAME} characters, no / or \\, and no dot at its start; no space at "
-            "either end, no control characters; choose one such as 'my-run'"
+            f"must be a file's name: 1 to {_MAX_NAME_CHARS} characters, no / or \\, and no dot at its start; no space "
+            "at either end, no control characters; choose one such as 'my-run'"
         )
-    if len(name.encode()) > _MOST_BYTES:
-        raise ValueError(f"must be a file's name of at most {_MOST_BYTES} bytes in UTF-8; choose a shorter one")
+    if len(name.encode()) > _MAX_NAME_BYTES:
+        raise ValueError(f"must be a file's name of at most {_MAX_NAME_BYTES} bytes in UTF-8; choose a shorter one")
     return name
 
 
 def to_path(text: str, key: str, folder: Path = Path()) -> Path:
-    """The path that a recipe's key holds, ~ being home and `folder` where it begins, there or not.
+    """Convert the value of a recipe's key to a path, with ~ expanded.
 
-    Errors: RecipeError for what no file can be called.
+    Args:
+        text: The value.
+        key: Dotted key, for messages.
+        folder: Folder that relative paths start from.
+
+    Returns:
+        The path, whether or not it exists.
+
+    Raises:
+        RecipeError: No file can have this path.
     """
     try:
         path = folder / Path(text).expanduser()
         path.stat()
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return path
-    except (OSError, RuntimeError, ValueError) as exc:  # too long, links in a circle; no such home; a NUL
-        what = exc.strerror if isinstance(exc, OSError) and exc.strerror else one_line(exc, 80)
-        raise RecipeError(f"{key} must be a path that can be there ({what}), got {format_value(text)}") from exc
+    except (OSError, RuntimeError, ValueError) as exc:  # too long or a loop of links; unknown home; NUL
+        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else one_line(exc, 80)
+        raise RecipeError(f"{key} must be a valid path ({reason}), got {format_value(text)}") from exc
     return path
 
 
 def make_paths_absolute(values: dict[str, Any], folder: Path, paths: Mapping[str, tuple[str, ...]]) -> None:
-    """Make the paths in a recipe file, which are relative to it, absolute; `paths` are the keys of data, by section."""
+    """Make the relative paths of a recipe file absolute, in place.
 
-    def place(text: str, key: str) -> str:
+    Args:
+        values: Plain values of the recipe.
+        folder: Folder of the recipe file.
+        paths: Keys that hold paths of data, by section.
+
+    Raises:
+        RecipeError: A path is invalid.
+    """
+
+    def absolute(text: str, key: str) -> str:
         return str(to_path(text, key, folder))
 
     def model(text: str, key: str) -> str:
         if is_reference(text) or text in registry.choices("models"):
             return text
         is_file = Path(text).suffix.lower() in model_suffixes("teacher")
-        return place(text, key) if is_file or "/" in text or is_folder(folder / text) else text
+        return absolute(text, key) if is_file or "/" in text or is_folder(folder / text) else text
 
     def weights(text: str, key: str) -> str:
-        return text if text in initialization.PRETRAINED else place(text, key)
+        return text if text in initialization.PRETRAINED else absolute(text, key)
 
     for name, keys in paths.items():
-        _map_strings(values.get(name), name, keys, place)
+        _map_strings(values.get(name), name, keys, absolute)
     teacher = values.get("teacher")
     members = teacher.get("members") if isinstance(teacher, dict) else None
-    named_members = enumerate(members if isinstance(members, list) else [])
     sections = {"teacher": teacher, "student": values.get("student")}
-    for name, section in {**sections, **{f"teacher.members.{n}": one for n, one in named_members}}.items():
+    for index, member in enumerate(members if isinstance(members, list) else []):
+        sections[f"teacher.members.{index}"] = member
+    for name, section in sections.items():
         _map_strings(section, name, ("model",), model)
         _map_strings(section, name, ("pretrained",), weights)
 
 
 def _map_strings(section: Any, name: str, keys: tuple[str, ...], change: Callable[[str, str], str]) -> None:
-    """Change the texts under `keys` of a section, if they are some; `change` gets each and its dotted key."""
+    """Replace the strings under `keys` of a section by change(string, dotted key)."""
     for key in keys if isinstance(section, dict) else ():
         if isinstance(section.get(key), str):
             section[key] = change(section[key], f"{name}.{key}")
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder is there; False where nobody may look."""
+    """Whether a path is a folder; False where access is denied."""
     try:
         return path.is_dir()
     except OSError:
@@ -91,36 +120,44 @@ def is_folder(path: Path) -> bool:
 
 
 def check_model_reference(text: str, key: str, role: str) -> str:
-    """Check the form of a model reference: a zoo name, a file of a kind that `role` may have, or module:function.
+    """Check the form of a model reference.
 
-    Whether the file is there, `check_exists` tells.
+    Args:
+        text: Zoo name, model file, or module:function. A student is a Keras model; a teacher may be of any registered
+            format.
+        key: Dotted key, for messages.
+        role: teacher or student.
 
-    A student is a Keras model; a teacher may be a file of any kind in teachers/.
+    Returns:
+        The reference, a path made absolute. Whether the file exists is checked by `check_exists`.
+
+    Raises:
+        RecipeError: It has none of these forms.
     """
     if text in registry.choices("models"):
         return text
-    path, endings = to_path(text, key), model_suffixes(role)
-    if path.suffix.lower() in endings or (role == "teacher" and is_folder(path)):
+    path, suffixes = to_path(text, key), model_suffixes(role)
+    suffix = path.suffix.lower()
+    if suffix in suffixes or (role == "teacher" and is_folder(path)):
         return str(path.resolve())
     module, _, function = text.partition(":")
     if module.endswith(".py"):
-        without = format_name(f"{module.removesuffix('.py')}:{function or 'function'}")
-        raise RecipeError(f"{key}: name the module without .py: {without}")
+        reference = format_name(f"{module.removesuffix('.py')}:{function or 'function'}")
+        raise RecipeError(f"{key}: name the module without .py: {reference}")
     if is_reference(text):
         return text
-    ending = path.suffix.lower()
-    if ending in _FOREIGN:
+    if suffix in _PYTORCH_SUFFIXES:
         raise RecipeError(
             f"{key}: {format_name(text)} is a file of PyTorch; export it first: "
             "torch.onnx.export(model, ..., 'big.onnx')"
         )
-    if role == "student" and ending in model_suffixes("teacher"):
+    if role == "student" and suffix in model_suffixes("teacher"):
         raise RecipeError(
             f"{key}: {format_name(text)} cannot be trained; a student is a Keras model, "
             "other files can only be teachers"
         )
     names = registry.choices("models")
-    files = f"a {', '.join(endings)} file{', a SavedModel folder' if role == 'teacher' else ''}"
+    files = f"a {', '.join(suffixes)} file{', a SavedModel folder' if role == 'teacher' else ''}"
     raise RecipeError(
         f"{key}: unknown model {format_value(text)}{registry.did_you_mean(text, names)}; "
         f"give one of {', '.join(names)}, {files}, or module:function"
@@ -128,21 +165,36 @@ def check_model_reference(text: str, key: str, role: str) -> str:
 
 
 def check_exists(reference: str, key: str) -> None:
-    """RecipeError if a reference is that of a file or folder that does not exist, or lies where nobody may look."""
+    """Check that the file or folder of a model reference exists.
+
+    Args:
+        reference: An absolute path; any other reference passes.
+        key: Dotted key, for messages.
+
+    Raises:
+        RecipeError: It does not exist, or access is denied.
+    """
     if not Path(reference).is_absolute():
         return
-    what = (
+    subject = (
         f"{key}: {'weights' if key.endswith('.pretrained') else 'model'} file {format_name(reference, MAX_PATH_CHARS)}"
     )
     try:
-        there = to_path(reference, key).exists()
+        exists = to_path(reference, key).exists()
     except PermissionError as exc:
-        raise RecipeError(f"{what} cannot be read (permission denied)") from exc
-    if not there:
-        raise RecipeError(f"{what} does not exist")
+        raise RecipeError(f"{subject} cannot be read (permission denied)") from exc
+    if not exists:
+        raise RecipeError(f"{subject} does not exist")
 
 
 def model_suffixes(role: str) -> tuple[str, ...]:
-    """The endings of the files that a teacher or student may be."""
-    kinds = registry.choices("teachers") if role == "teacher" else ["keras"]
-    return tuple(ending for kind in kinds for ending in registry.load("teachers", kind).suffixes)
+    """List the suffixes of model files.
+
+    Args:
+        role: teacher or student.
+
+    Returns:
+        Suffixes with their dot.
+    """
+    names = registry.choices("teachers") if role == "teacher" else ["keras"]
+    return tuple(suffix for name in names for suffix in registry.load("teachers", name).suffixes)

@@ -1,4 +1,4 @@
-"""The parts of a recipe, each a section of its TOML file: what may be asked for, and within which limits."""
+"""Sections of a recipe, with the types and limits of their values."""
 
 from __future__ import annotations
 
@@ -19,15 +19,22 @@ Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Pixel = Annotated[float, Field(ge=-MAX_SCALE, le=MAX_SCALE)]
 Pixels = Annotated[tuple[Pixel, ...], Field(min_length=1, max_length=1024)]
 ClassNames = Annotated[tuple[str, ...], Field(max_length=MAX_CLASSES)]
-# What the int64 and the float32 of a model's inputs hold; the lowest float32 stands for minus infinity at times
+# Values of int64 and float32 inputs; some models use the lowest float32 as minus infinity
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Real = Annotated[float, Field(ge=-3.5e38, le=3.5e38)]
-# PyTorch's older exporter numbers what it names
+# The older exporter of PyTorch names tensors by numbers
 Name = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)]
 
 
 class SplitSection(Section):
-    """How train is cut; the seed stands apart from the run's, so that a kept teacher never saw validation images."""
+    """Split of the training data into train and validation.
+
+    Attributes:
+        validation_fraction: Fraction of the training data for validation, in (0, 1).
+        seed: Seed of the split. It is separate from that of the run, so that no cached teacher has been trained on
+            validation images.
+        limit: Maximum number of training images.
+    """
 
     validation_fraction: float = Field(0.05, gt=0, lt=1)
     seed: int = Field(0, ge=0, lt=2**32)
@@ -35,11 +42,15 @@ class SplitSection(Section):
 
 
 class ViewsSection(Section):
-    """`count` views of every training image: view 0 is the image itself, the others are flipped, turned and shifted.
+    """Enumerated augmentation: a fixed number of views of each training image. View 0 is the image itself.
 
-    With `flips`, view k has the (k modulo 8)-th of the eight flips and quarter turns (of images that are not square: of
-    the four flips); each view but 0 is then turned by up to `rotation_deg` and shifted by up to `shift_px`. `fill` is
-    what comes in at the edges.
+    Attributes:
+        count: Number of views K.
+        shift_px: Maximum shift of the other views along each axis, in pixels.
+        rotation_deg: Maximum rotation of the other views, in degrees.
+        flips: Whether view k gets the (k modulo 8)-th of the eight flips and quarter turns, or of the four flips if
+            images are not square, before rotation and shift.
+        fill: Pixels outside the image: black, or the reflected image.
     """
 
     count: int = Field(1, ge=1, le=64)
@@ -50,15 +61,21 @@ class ViewsSection(Section):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides the images: with one view, how others would be drawn does not."""
+        """The settings that influence the images: with one view, the count alone."""
         return self.model_dump() if self.count > 1 else {"count": 1}
 
 
 class PreprocessingSection(Section):
-    """What a teacher expects of an image, as far as it does not do it itself: (pixel * scale - mean) / std.
+    """Preprocessing that a teacher expects and does not contain: (pixel * scale - mean) / std for pixels of 0 to 255.
 
-    Pixels are 0 to 255; `mean` and `std` are one number or one for each channel, in the teacher's order of channels.
-    `size` (H or H, W) is needed where the teacher leaves it open; `classes` are its outputs, in its order, by name.
+    Attributes:
+        scale: Factor, also as the text of a fraction such as "1/255".
+        mean: One number, or one per channel in the teacher's channel order.
+        std: As `mean`; > 0.
+        layout: Axis order of the teacher's input; auto detects it.
+        channel_order: Channel order of the teacher's input.
+        size: Side, or (H, W), of the teacher's input, where the model leaves it open.
+        classes: Names of the teacher's outputs in their order, where it differs from that of the data.
     """
 
     scale: float = Field(1.0, ge=1 / MAX_SCALE, le=MAX_SCALE)
@@ -71,33 +88,36 @@ class PreprocessingSection(Section):
 
     @property
     def is_identity(self) -> bool:
-        """Whether pixels are given as they are."""
+        """Whether pixels are passed on unchanged."""
         return (self.scale, self.mean, self.std, self.channel_order) == (1.0, 0.0, 1.0, "rgb")
 
     @field_validator("scale", mode="before")
     @classmethod
-    def _fraction(cls, value: Any) -> Any:
-        """1/255 has no short decimal: a fraction is read from text."""
+    def _parse_fraction(cls, value: Any) -> Any:
+        """Parse the text of a fraction, since 1/255 has no short decimal."""
         if not isinstance(value, str):
             return value
         try:
-            above, _, below = value.partition("/")
-            return float(above) / float(below or 1)
+            numerator, _, denominator = value.partition("/")
+            return float(numerator) / float(denominator or 1)
         except (ValueError, ZeroDivisionError):
             raise ValueError("is a number above 0, or a fraction such as '1/255'") from None
 
     @field_validator("std")
     @classmethod
-    def _above_0(cls, value: float | tuple[float, ...]) -> float | tuple[float, ...]:
+    def _check_positive(cls, value: float | tuple[float, ...]) -> float | tuple[float, ...]:
         if min(value if isinstance(value, tuple) else (value,), default=0.0) < 1 / MAX_SCALE:
             raise ValueError(f"must be > 0 for every channel, and not below {1 / MAX_SCALE:g}")
         return value
 
 
 class ModelSection(Section):
-    """A model, and what it starts from if it is of the zoo and knows such settings.
+    """A model and, for zoo models that support it, its initialization.
 
-    `pretrained` is none, imagenet (Keras's own download) or a weights file; `width` multiplies the filters.
+    Attributes:
+        model: Name of a zoo model, model file, or module:function.
+        pretrained: none, imagenet (downloaded by Keras), or a weights file.
+        width: Multiplier of the number of filters.
     """
 
     model: str
@@ -106,15 +126,22 @@ class ModelSection(Section):
 
     @property
     def initialization(self) -> Initialization:
-        """What the model starts from."""
+        """The initialization of the model."""
         return Initialization(self.pretrained, self.width)
 
 
 class SingleTeacherSection(ModelSection):
-    """One teacher; a zoo model is trained by us (and kept), a file or function comes as it is.
+    """One teacher: a zoo model, which is trained first and cached, or a model file or function, which is used as it is.
 
-    `weights` says whether we train a zoo model, `pretrained` what it starts from.
-    `input` and `output` name what to use of a file that has several; `constants` are what its other inputs are given.
+    Attributes:
+        weights: Whether a zoo model is trained; `none` uses its initialization.
+        seed: Seed of the training of a zoo model.
+        training: Training of a zoo model.
+        input: Name of the image input of a file with several inputs.
+        output: Name of the output of a file with several outputs.
+        constants: Values of further inputs, by name.
+        outputs: Whether the outputs are logits or probabilities; auto detects it.
+        preprocessing: Preprocessing that the model does not contain.
     """
 
     weights: Literal["train", "none"] = "train"
@@ -128,16 +155,23 @@ class SingleTeacherSection(ModelSection):
 
 
 class MemberSection(SingleTeacherSection):
-    """One teacher of several, and what it weighs beside the others."""
+    """One teacher of an ensemble.
+
+    Attributes:
+        weight: Weight in the mean over the ensemble, > 0; weights need not sum to 1.
+    """
 
     weight: float = Field(1.0, gt=0, le=MAX_SCALE)
 
 
 class TeacherSection(SingleTeacherSection):
-    """The teacher, or several `members` whose answers are averaged.
+    """The teacher, or an ensemble of several `members`.
 
-    `check` stops a teacher that knows the labelled training images no better than chance, or answers in another order
-    of classes.
+    Attributes:
+        members: Teachers whose outputs are averaged; `model` is empty then.
+        combine: Whether probabilities or logits of the members are averaged.
+        check: Whether a teacher is refused if its accuracy on training images is no better than chance, or if its
+            classes are in another order.
     """
 
     model: str = ""
@@ -147,17 +181,22 @@ class TeacherSection(SingleTeacherSection):
 
     @property
     def teachers(self) -> tuple[SingleTeacherSection, ...]:
-        """The teachers, one or several."""
+        """The sections of all teachers, one or several."""
         return self.members or (self,)
 
     @property
     def display_name(self) -> str:
-        """What the recipe calls it."""
-        return ", ".join(one.model for one in self.teachers)
+        """The models of all teachers, separated by commas."""
+        return ", ".join(teacher.model for teacher in self.teachers)
 
 
 class UnlabelledSection(Section):
-    """Further images without labels, from which the student learns what the teacher makes of them."""
+    """Further images without labels, on which the student is trained with the teacher's outputs alone.
+
+    Attributes:
+        dir: Folder of the images.
+        limit: Maximum number of images.
+    """
 
     PATHS: ClassVar[tuple[str, ...]] = ("dir",)
 
@@ -166,4 +205,4 @@ class UnlabelledSection(Section):
 
 
 class StudentSection(ModelSection):
-    """The student, trained with and without the teacher."""
+    """The student, which is trained with and without the teacher."""

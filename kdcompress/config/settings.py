@@ -1,4 +1,4 @@
-"""Validated settings: refuse every unknown key and bad value with the choices, in one line."""
+"""Base of recipe sections, and one-line messages for invalid keys and values."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from kdcompress.errors import RecipeError
 from kdcompress.registry import did_you_mean
 
-MAX_PATH_CHARS = 300  # in a message
-_SHOWN = 100  # characters of a value in a message
+MAX_PATH_CHARS = 300  # of a path in a message
+_MAX_CHARS = 100  # of a value in a message
 _RULES = {
     "greater_than": "must be > {gt}",
     "greater_than_equal": "must be >= {ge}",
@@ -32,7 +32,7 @@ _LIMITS = (
 
 
 class Section(BaseModel):
-    """A part of a recipe: immutable, strict about its keys and about numbers."""
+    """A section of a recipe: immutable, without unknown keys, and with finite numbers only."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
 
@@ -41,16 +41,19 @@ S = TypeVar("S", bound=Section)
 
 
 def build_section(kind: type[S], values: dict[str, Any], prefix: str = "", context: dict[str, Any] | None = None) -> S:
-    """Make a section from its values.
+    """Validate the values of a section.
 
     Args:
-        kind: The section's class.
-        values: Plain values.
-        prefix: The dotted key of the section in the recipe, for messages.
-        context: What validators are told beside the values.
+        kind: Class of the section.
+        values: Plain values by key.
+        prefix: Dotted key of the section in the recipe, for messages.
+        context: Validation context of pydantic.
+
+    Returns:
+        The section.
 
     Raises:
-        RecipeError: Names the first key that is wrong, the rule, and the value.
+        RecipeError: Names the first invalid key, the rule and the value.
     """
     try:
         return kind.model_validate(values, context=context)
@@ -62,64 +65,81 @@ def build_section(kind: type[S], values: dict[str, Any], prefix: str = "", conte
 
 def _first_problem(kind: type[Section], exc: ValidationError, prefix: str) -> str:
     problems = exc.errors(include_url=False)
-    place = _keys(kind, problems[0]["loc"])
-    # Of what may be one thing or another, the limit that was passed says more than that it is not the first
-    alike = (one for one in problems if one["type"] in _LIMITS and _keys(kind, one["loc"]) == place)
-    problem = next(alike, problems[0])
-    full = ".".join([*([prefix] if prefix else []), *place])
+    keys = _keys(kind, problems[0]["loc"])
+    # For a union, an exceeded limit is more helpful than a mismatch with the first type
+    limits_exceeded = (
+        problem for problem in problems if problem["type"] in _LIMITS and _keys(kind, problem["loc"]) == keys
+    )
+    problem = next(limits_exceeded, problems[0])
+    full = ".".join([*([prefix] if prefix else []), *keys])
     name = format_name(full)
     if problem["type"] == "extra_forbidden":
-        known = list(_section_at(kind, place[:-1]).model_fields)
+        known = list(_section_at(kind, keys[:-1]).model_fields)
         choices = ", ".join(sorted(known)) or "(none)"
-        return f"unknown key {format_value(full)}{did_you_mean(place[-1], known)}; choices: {choices}"
+        return f"unknown key {format_value(full)}{did_you_mean(keys[-1], known)}; choices: {choices}"
     if problem["type"] == "missing":
         return f"{name} is missing"
     rule = _RULES.get(problem["type"])
-    said = problem["msg"].removeprefix("Value error, ")
+    message = problem["msg"].removeprefix("Value error, ")
     limits = {key: _plain_number(value) for key, value in problem.get("ctx", {}).items()}
-    text = rule.format(**limits) if rule else said[0].lower() + said[1:]
+    text = rule.format(**limits) if rule else message[0].lower() + message[1:]
     return f"{name} {text}, got {format_value(problem['input'])}"
 
 
 def format_value(value: Any) -> str:
-    """A value for a message, cut where it is long: it may come from a stranger's file."""
+    """Format a value for a message.
+
+    Args:
+        value: Any value, also from an untrusted file.
+
+    Returns:
+        Its repr, truncated to 100 characters.
+    """
     if isinstance(value, list | tuple | str):
-        value = value[: _SHOWN + 1]
+        value = value[: _MAX_CHARS + 1]
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # a number of thousands of digits, or lists in lists
         text = "a number of too many digits to show" if isinstance(value, int) else "what is too large to show"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= _MAX_CHARS else f"{text[:_MAX_CHARS]}..."
 
 
-def format_name(text: str, most: int = _SHOWN) -> str:
-    """A key or a path for a message, as it is where it can be: one that would break the line or fill it is not."""
-    told = text if text.isprintable() else repr(text)[1:-1]
-    return told if len(told) <= most else f"{told[:most]}..."
+def format_name(text: str, max_chars: int = _MAX_CHARS) -> str:
+    """Format a key or a path for a message.
+
+    Args:
+        text: The key or path.
+        max_chars: Maximum length, beyond which the text is truncated.
+
+    Returns:
+        The text on one line, without quotes; characters that cannot be printed are escaped.
+    """
+    printable = text if text.isprintable() else repr(text)[1:-1]
+    return printable if len(printable) <= max_chars else f"{printable[:max_chars]}..."
 
 
 def _plain_number(value: Any) -> Any:
-    """A limit as people write it: 1000000000000, not 1e+12."""
+    """Write a limit without an exponent: 1000000000000, not 1e+12."""
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) < 1e16 else f"{value:.12g}"
     return value
 
 
 def _keys(kind: type[Section], loc: tuple[int | str, ...]) -> list[str]:
-    """The keys of a place in a recipe: what pydantic adds behind a key, the branch of a union, is no key."""
+    """The keys in a location of pydantic, which also contains the branches of unions."""
     keys: list[str] = []
-    inside: type[Section] | None = kind
-    any_key = False
+    section: type[Section] | None = kind
+    is_mapping = False
     for part in loc:
-        if isinstance(part, int):  # a place in a list, whose items are what the key before it holds
+        if isinstance(part, int):  # index of a list, whose items have the type of the key before it
             keys.append(str(part))
             continue
-        if inside is None and not any_key:
+        if section is None and not is_mapping:
             break
         keys.append(part)
-        field = inside.model_fields.get(part) if inside else None
-        any_key = field is not None and get_origin(field.annotation) is dict
-        inside = _section_in(field.annotation) if field else None
+        field = section.model_fields.get(part) if section else None
+        is_mapping = field is not None and get_origin(field.annotation) is dict
+        section = _section_in(field.annotation) if field else None
     return keys
 
 
@@ -131,7 +151,7 @@ def _section_at(kind: type[Section], keys: list[str]) -> type[Section]:
 
 
 def _section_in(annotation: Any) -> type[Section] | None:
-    """The section that a field holds, be it alone, in a tuple, or missing at times."""
-    if parts := get_args(annotation):  # first: in Python 3.10, tuple[X, ...] is a type, too
-        return next((found for part in parts if (found := _section_in(part))), None)
+    """The section class in the annotation of a field: itself, in a tuple, or optional."""
+    if parts := get_args(annotation):  # checked first: in Python 3.10, tuple[X, ...] is an instance of type
+        return next((section for part in parts if (section := _section_in(part))), None)
     return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None

@@ -1,4 +1,4 @@
-"""How a model is trained, in stages."""
+"""The `training` section of a recipe."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from pydantic import (
 from kdcompress.config.limits import MAX_BATCH, MAX_EPOCHS, MAX_PARTS, MAX_RATE
 from kdcompress.config.settings import Section
 
-_OF_STAGES = ("epochs", "learning_rate")
+_PER_STAGE = ("epochs", "learning_rate")
 
 
 class StageSection(Section):
-    """Some epochs of a training: which layers learn in them, and how fast.
+    """One stage of a training: some epochs in which a part of the layers is trained.
 
-    `trainable` is all, head (the last layer with weights and what comes behind it), or the name of a layer: that and
-    all behind it. What does not learn is frozen, its BatchNorm in inference mode. Epochs and learning rate are those of
-    the training unless given.
+    Attributes:
+        trainable: all, head (from the last layer with weights to the output), or the name of the first trained layer.
+            The layers before it are frozen, their BatchNorm in inference mode.
+        epochs: Number of epochs; that of the training by default.
+        learning_rate: Learning rate of Adam; that of the training by default.
     """
 
     trainable: str = Field("all", min_length=1, max_length=1000)
@@ -34,12 +36,16 @@ class StageSection(Section):
 
 
 class TrainingSection(Section):
-    """How a model is trained: Adam on shuffled batches, the last partial batch of an epoch dropped.
+    """Settings of a training: Adam on shuffled batches, the last partial batch of an epoch dropped.
 
-    `stages` come one after the other, each with an optimizer of its own; without them there is one, of all layers.
-    `class_weights` = "balanced" weighs each sample's losses by n / (classes * n of its class), `batches` = "balanced"
-    draws as many of each class into a batch. The weights kept are those of the epoch with the best `choose_by` on
-    validation; AUC is for two classes.
+    Attributes:
+        epochs: Number of epochs.
+        batch_size: Number of samples per step.
+        learning_rate: Learning rate of Adam.
+        class_weights: "balanced" multiplies the losses of a sample by n / (classes * n of its class).
+        batches: "balanced" draws equally many samples of each class into a batch.
+        choose_by: Metric on validation that selects the epoch whose weights are kept; auc is for two classes.
+        stages: Stages in their order, each with a new optimizer; by default one stage that trains all layers.
     """
 
     epochs: int = Field(12, ge=1, le=MAX_EPOCHS)
@@ -52,62 +58,69 @@ class TrainingSection(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _written_out(cls, values: Any) -> Any:
-        """Stages that do not say how long and how fast are as the training says."""
+    def _complete_stages(cls, values: Any) -> Any:
+        """Write the epochs and learning rate of the training into the stages that have none."""
         if not isinstance(values, dict) or not isinstance(values.get("stages"), list | tuple):
             return values
-        shared = {name: values.get(name, cls.model_fields[name].default) for name in _OF_STAGES}
-        stages = [{**shared, **one} if isinstance(one, dict) else one for one in values["stages"]]
+        shared = {name: values.get(name, cls.model_fields[name].default) for name in _PER_STAGE}
+        stages = [{**shared, **stage} if isinstance(stage, dict) else stage for stage in values["stages"]]
         return {**values, "stages": stages}
 
     @model_validator(mode="after")
-    def _without_shared_values(self) -> TrainingSection:
-        """Equal trainings are equal: what every stage has of its own counts for nothing here."""
+    def _reset_shared_values(self) -> TrainingSection:
+        """Reset values that every stage overrides, so that equivalent trainings compare equal."""
         if self.stages:
-            self.__dict__.update({name: type(self).model_fields[name].default for name in _OF_STAGES})
+            self.__dict__.update({name: type(self).model_fields[name].default for name in _PER_STAGE})
         return self
 
     @model_serializer(mode="wrap")
-    def _without_what_stages_say(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Epochs and learning rate are those of the stages, where there are some."""
-        return {key: value for key, value in plain(self).items() if not self.stages or key not in _OF_STAGES}
+    def _omit_shared_values(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Omit epochs and learning rate where the stages have them."""
+        return {key: value for key, value in serialize(self).items() if not self.stages or key not in _PER_STAGE}
 
     @field_validator("batches")
     @classmethod
-    def _once(cls, value: str, info: ValidationInfo) -> str:
+    def _check_balanced_once(cls, value: str, info: ValidationInfo) -> str:
         if value == info.data.get("class_weights") == "balanced":
             raise ValueError("corrects a second time what class_weights = 'balanced' corrects: take one of them")
         return value
 
     @property
     def weighs_classes(self) -> bool:
-        """Whether samples of a rare class weigh more."""
+        """Whether losses are weighted by class."""
         return self.class_weights == "balanced"
 
     @property
     def balances_batches(self) -> bool:
-        """Whether a batch holds as many of each class."""
+        """Whether batches hold equally many samples of each class."""
         return self.batches == "balanced"
 
     @property
     def plan(self) -> tuple[Stage, ...]:
-        """The stages with their places among all epochs."""
-        found, begin = [], 0
-        for one in self.stages or (StageSection(epochs=self.epochs, learning_rate=self.learning_rate),):
-            end = begin + (one.epochs or self.epochs)
-            found.append(Stage(one.trainable, begin, end, one.learning_rate or self.learning_rate))
+        """The stages with their ranges of epochs."""
+        plan, begin = [], 0
+        for stage in self.stages or (StageSection(epochs=self.epochs, learning_rate=self.learning_rate),):
+            end = begin + (stage.epochs or self.epochs)
+            plan.append(Stage(stage.trainable, begin, end, stage.learning_rate or self.learning_rate))
             begin = end
-        return tuple(found)
+        return tuple(plan)
 
     @property
     def total_epochs(self) -> int:
-        """The epochs of all stages together."""
+        """The number of epochs of all stages together."""
         return self.plan[-1].end
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Epochs `begin` to, not including, `end` of a training, counted from 0."""
+    """A stage in the schedule of a training.
+
+    Attributes:
+        trainable: all, head, or the name of the first trained layer.
+        begin: First epoch, counted from 0.
+        end: Epoch after the last one.
+        learning_rate: Learning rate of Adam.
+    """
 
     trainable: str
     begin: int

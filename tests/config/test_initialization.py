@@ -13,7 +13,8 @@ from conftest import Recorder
 from own_images import pictures
 
 from kdcompress.api._distill import plan
-from kdcompress.config.recipe import Recipe, check_files, resolve
+from kdcompress.config.checks import check_files
+from kdcompress.config.recipe import Recipe, resolve
 from kdcompress.errors import RecipeError, RunError
 from kdcompress.methods import make_method
 from kdcompress.models import load_model

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from kdcompress.config.overrides import parse_setting
 from kdcompress.config.recipe import PRESETS, resolve
+from kdcompress.config.toml_values import parse_setting
 from kdcompress.errors import RecipeError
 from kdcompress.methods.hinton import Hinton
 

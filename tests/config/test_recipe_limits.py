@@ -14,8 +14,9 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdcompress.config.overrides import apply_override, parse_setting
+from kdcompress.config.overrides import apply_override
 from kdcompress.config.recipe import PRESETS, read_resolved_recipe, resolve, resolve_data_settings
+from kdcompress.config.toml_values import parse_setting
 from kdcompress.errors import RecipeError, UsageError
 from kdcompress.registry import choices
 from kdcompress.sweeping._space import make_space
@@ -208,9 +209,9 @@ def test_what_is_no_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
         file.truncate(300 << 20)
     for path, words in {
         "fifo.toml": "no regular file (a FIFO, a socket or a device)", "/dev/zero": "no regular file",
-        "folder.toml": "is a folder; name a recipe file", "circle.toml": "must be a path that can be there (Too many",
-        "large.toml": "314,572,800 bytes are too many", "x" * 9999 + ".toml": "must be a path that can be there",
-        "~nobody-of-this-name/r.toml": "must be a path that can be there", "a\0.toml": "must be a path that can be",
+        "folder.toml": "is a folder; name a recipe file", "circle.toml": "must be a valid path (Too many",
+        "large.toml": "314,572,800 bytes are too many", "x" * 9999 + ".toml": "must be a valid path",
+        "~nobody-of-this-name/r.toml": "must be a valid path", "a\0.toml": "must be a valid path",
         "a\nb.toml": r"recipe file a\nb.toml does not exist", "": "unknown recipe ''", "x" * 200: "unknown recipe 'xxx",
     }.items():  # fmt: skip
         assert words in refused(lambda path=path: resolve(path))  # type: ignore[misc]
@@ -219,7 +220,7 @@ def test_what_is_no_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_runs_own_recipe_that_is_gone_or_damaged_is_told_with_its_path(tmp_path: Path) -> None:
     path = tmp_path / "run" / "recipe.toml"
-    assert "run/recipe.toml is gone, and nothing else says what was asked for; bring" in refused(
+    assert "run/recipe.toml is gone, and nothing else holds the settings of the run; bring" in refused(
         lambda: read_resolved_recipe(path)
     )
     path.parent.mkdir()
@@ -311,7 +312,7 @@ def test_a_recipe_that_may_not_be_read_is_one_line(tmp_path: Path, monkeypatch: 
     def closed(*_: object) -> str:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("kdcompress.config.overrides.read_text", closed)
+    monkeypatch.setattr("kdcompress.config.toml_values.read_text", closed)
     path = tmp_path / "r.toml"
     path.write_text(DEMO)
     for call in (lambda: resolve(path), lambda: read_resolved_recipe(path)):

@@ -24,8 +24,9 @@ from hypothesis import strategies as st
 from mhist_folder import HEADER, rows_of
 from own_images import load, picture
 
-from kdcompress.config.overrides import apply_override, parse_setting
+from kdcompress.config.overrides import apply_override
 from kdcompress.config.recipe import PRESETS, resolve
+from kdcompress.config.toml_values import parse_setting
 from kdcompress.data import ArrayFile, read_image
 from kdcompress.data.idx import read_idx
 from kdcompress.data.mhist.table import read_annotations
