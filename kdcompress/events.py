@@ -37,14 +37,28 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RunFinished(Event):
-    """A run or a sweep has its result.
+    """A run has its result.
 
     Attributes:
         run: Its folder.
-        result: The document that `distill --json` or `sweep --json` prints.
+        result: The document that `distill --json` prints.
     """
 
     HANDLER: ClassVar[str] = "on_run_finished"
+    run: Path
+    result: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepFinished(Event):
+    """A sweep has its result.
+
+    Attributes:
+        run: Its folder.
+        result: The document that `sweep --json` prints.
+    """
+
+    HANDLER: ClassVar[str] = "on_sweep_finished"
     run: Path
     result: Mapping[str, Any]
 
@@ -192,7 +206,10 @@ class Listener:
         """There is a warning for the user."""
 
     def on_run_finished(self, event: RunFinished) -> None:
-        """A run or a sweep has its result."""
+        """A run has its result."""
+
+    def on_sweep_finished(self, event: SweepFinished) -> None:
+        """A sweep has its result."""
 
     def on_run_failed(self, event: RunFailed) -> None:
         """A run or a sweep ends without a result."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kdcompress.errors import one_line
-from kdcompress.events import Event, Listener, RunFailed, RunFinished, RunStarted
+from kdcompress.events import Event, Listener, RunFailed, RunFinished, RunStarted, SweepFinished
 from kdcompress.observers._base import Observer
 from kdcompress.progress import Calls, Progress
 
@@ -63,6 +63,7 @@ def observe_run(
     resumed: bool,
     observers: Sequence[Observer],
     progress: Progress,
+    finished: type[RunFinished] | type[SweepFinished] = RunFinished,
 ) -> R:
     """Do the work of a run or sweep while observers watch.
 
@@ -74,6 +75,7 @@ def observe_run(
         observers: Each hears that the run started, what happens in it, and once that it finished or failed; then it is
             closed. One that raises is left out from then on, with a warning.
         progress: Is reported to as well.
+        finished: The event of its result.
 
     Returns:
         What `work` returned.
@@ -88,7 +90,7 @@ def observe_run(
         except BaseException as exc:
             watch.emit(RunFailed(run=run, error=one_line(exc), interrupted=isinstance(exc, KeyboardInterrupt)))
             raise
-        watch.emit(RunFinished(run=run, result=result))
+        watch.emit(finished(run=run, result=result))
         return result
     finally:
         for guard in guards:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr
 
-from kdcompress.events import ArtefactWritten, EpochEnded, RunFailed, RunFinished, RunStarted
+from kdcompress.events import ArtefactWritten, EpochEnded, RunFailed, RunFinished, RunStarted, SweepFinished
 from kdcompress.observers._base import Observer, require_package
 from kdcompress.observers._figures import final_figures
 
@@ -66,9 +66,13 @@ class MLflow(Observer):
             self._client.log_artifact(self._ids[""], str(event.path))
 
     def on_run_finished(self, event: RunFinished) -> None:
-        """Log the test metrics, and end the run."""
-        for role, figures in final_figures(event.result).items():
-            self._log_metrics("", {f"{role}/{name}".lstrip("/"): value for name, value in figures.items()}, 0)
+        """Log the test metrics, ratios and gains, and end the run."""
+        self._log_figures(event.result)
+        self._end("FINISHED")
+
+    def on_sweep_finished(self, event: SweepFinished) -> None:
+        """Log the mean test metric of the chosen setting, the baseline and the teacher, and the gain; end all runs."""
+        self._log_figures(event.result)
         self._end("FINISHED")
 
     def on_run_failed(self, event: RunFailed) -> None:
@@ -109,6 +113,10 @@ class MLflow(Observer):
         now = int(1000 * time.time())
         finite = {_name(key): value for key, value in metrics.items() if math.isfinite(value)}
         self._client.log_batch(self._ids[trial], [Metric(key, value, now, step) for key, value in finite.items()])
+
+    def _log_figures(self, result: Mapping[str, Any]) -> None:
+        for role, figures in final_figures(result).items():
+            self._log_metrics("", {f"{role}/{name}".lstrip("/"): value for name, value in figures.items()}, 0)
 
     def _end(self, status: str) -> None:
         for run_id in self._ids.values():

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr
 
-from kdcompress.events import EpochEnded, RunFinished, RunStarted
+from kdcompress.events import EpochEnded, RunFinished, RunStarted, SweepFinished
 from kdcompress.observers._base import Observer, require_package
 from kdcompress.observers._figures import final_figures
 
@@ -47,14 +47,21 @@ class TensorBoard(Observer):
         self._write(folder, event.epoch, _scalars(event.metrics))
 
     def on_run_finished(self, event: RunFinished) -> None:
-        """Write the test metrics of each model, and what is known of the run as a whole."""
-        for role, figures in final_figures(event.result).items():
-            self._write(role, 0, _scalars(figures))
+        """Write the test metrics of each model, and ratios and gains."""
+        self._write_figures(event.result)
+
+    def on_sweep_finished(self, event: SweepFinished) -> None:
+        """Write the mean test metric of the chosen setting, the baseline and the teacher, and the gain."""
+        self._write_figures(event.result)
 
     def close(self) -> None:
         """Close the event files."""
         for writer in self._writers.values():
             writer.close()
+
+    def _write_figures(self, result: Mapping[str, Any]) -> None:
+        for role, figures in final_figures(result).items():
+            self._write(role, 0, _scalars(figures))
 
     def _write(self, folder: str, step: int, summary: Any) -> None:
         from tensorboard.compat.proto.event_pb2 import Event

@@ -20,6 +20,7 @@ from kdcompress.config.recipe import Recipe, read_resolved_recipe, resolve
 from kdcompress.differences import first_difference
 from kdcompress.digests import json_digest
 from kdcompress.errors import RunError, UsageError, one_line
+from kdcompress.events import SweepFinished
 from kdcompress.files import write_json, write_text
 from kdcompress.observers import Observer, check_observers, observe_run
 from kdcompress.paths import safe_join
@@ -84,7 +85,8 @@ def run_sweep(request: SweepRequest, progress: Progress) -> SweepResult:
         raise UsageError(f"--jobs must be >= 1, got {request.jobs}")
     check_observers(request.observers)
     resumed, recipe = _claim(request), request.base.to_dict()
-    return observe_run(partial(_run, request), request.folder, recipe, resumed, request.observers, progress)
+    work, observers = partial(_run, request), request.observers
+    return observe_run(work, request.folder, recipe, resumed, observers, progress, SweepFinished)
 
 
 def _run(request: SweepRequest, progress: Progress) -> SweepResult:

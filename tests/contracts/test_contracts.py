@@ -1,4 +1,4 @@
-"""Our own methods, data sets, models, formats, kinds of teachers and runtimes keep the contract that others do."""
+"""Every choice that is built in keeps the contract that those of other packages do."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from own_images import pictures
 from kdcompress import registry
 from kdcompress.config.choices import make_choice
 from kdcompress.data import Dataset, Samples
+from kdcompress.observers import Observer
+from kdcompress.observers.mlflow import MLflow
+from kdcompress.observers.tensorboard import TensorBoard
 from kdcompress.testing import (
     DATASET_CHECKS,
     FORMAT_CHECKS,
@@ -133,14 +136,6 @@ def test_teachers(check: Callable[[Any], None], name: str, suffix: str, model_fi
     check(TeacherCase(registry.load("teachers", name), model_file, small.take(np.arange(10)), classes))
 
 
-@every(OBSERVER_CHECKS)
-@names("observers")
-def test_observers(check: Callable[[Any], None], name: str, tmp_path: Path) -> None:
-    kind = registry.load("observers", name)
-    places = {"tensorboard": {"log_dir": str(tmp_path)}, "mlflow": {"tracking_uri": f"sqlite:///{tmp_path}/mlflow.db"}}
-    check(kind(**places[name]))
-
-
 RUNTIMES = {"onnxruntime": ".onnx", "litert": ".tflite"}
 
 
@@ -152,3 +147,29 @@ def test_every_runtime_is_here() -> None:
 @pytest.mark.parametrize(("name", "suffix"), RUNTIMES.items())
 def test_runtimes(check: Callable[[Any], None], name: str, suffix: str, model_file: Path) -> None:
     check(RuntimeCase(registry.load("runtimes", name), model_file))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database of MLflow's, which takes seconds to make."""
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+
+
+OBSERVERS = ("mlflow", "tensorboard")
+
+
+def test_every_observer_is_here() -> None:
+    assert sorted(OBSERVERS) == registry.choices("observers")
+
+
+@every(OBSERVER_CHECKS)
+@pytest.mark.parametrize("name", OBSERVERS)
+def test_observers(
+    check: Callable[[Any], None], name: str, store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where MLflow keeps the artefacts of a local database
+    trackers: dict[str, Observer] = {
+        "mlflow": MLflow(tracking_uri=store, log_artifacts=True),
+        "tensorboard": TensorBoard(log_dir=str(tmp_path)),
+    }
+    check(trackers[name])

@@ -52,7 +52,8 @@ def command(installed: Path, tmp_path: Path) -> Any:
     """kdcompress in an environment with the package, in a folder of its own."""
 
     def run(*arguments: str, exit_code: int = 0, code: str | None = None) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PYTHONPATH": str(installed), "COLUMNS": "200"}
+        places = os.pathsep.join([str(installed), *filter(None, sys.path)])
+        environment = {**os.environ, "PYTHONPATH": places, "COLUMNS": "200"}
         program = ["-c", code] if code else ["-m", "kdcompress"]
         done = subprocess.run(
             [sys.executable, *program, *arguments],

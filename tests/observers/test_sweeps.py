@@ -10,7 +10,7 @@ from conftest import Recorder
 from watchers import Recording
 
 import kdcompress
-from kdcompress.events import EpochEnded, Note, PhaseEnded, PhaseStarted, RunFinished, RunStarted, Step, WarningRaised
+from kdcompress.events import EpochEnded, Note, PhaseEnded, PhaseStarted, RunStarted, Step, SweepFinished, WarningRaised
 from kdcompress.progress import Progress
 from kdcompress.sweeping._events import Trial, from_line, to_line
 
@@ -27,7 +27,7 @@ def test_each_training_is_heard_by_its_name_and_the_terminal_leaves_it_out(
     )  # fmt: skip
     start, end = observer.events[0], observer.events[-1]
     assert isinstance(start, RunStarted)
-    assert isinstance(end, RunFinished)
+    assert isinstance(end, SweepFinished)
     assert (start.run, start.resumed) == (tmp_path / "s", False)
     assert end.result == result
     assert observer.closed == 1

@@ -39,9 +39,12 @@ def curve(run: Path, phase: str, column: str) -> list[tuple[int, float]]:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A database of MLflow's, which takes seconds to make."""
-    uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
-    MlflowClient(uri).search_experiments()
+    """A database of MLflow's, slow to make; artefacts go to the folder where it is opened first."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        MlflowClient(uri).search_experiments()
     return uri
 
 
@@ -106,15 +109,15 @@ def test_mlflow_has_one_run_with_settings_curves_and_figures(tracked: Any, store
 
 
 def replay(observer: Observer, run: Path, values: list[float], resumed: bool = False, trial: str = "") -> None:
-    """A run of one training, without training."""
-    from kdcompress.events import EpochEnded, RunFinished, RunStarted
+    """A sweep of one training, without training."""
+    from kdcompress.events import EpochEnded, RunStarted, SweepFinished
 
     observer.observe(RunStarted(run=run, recipe={"name": "x", "seed": 0}, resumed=resumed))
     for epoch, value in enumerate(values, start=1):
         metrics = {"loss": value, "accuracy": float("nan")}
         observer.observe(EpochEnded(phase="student", epoch=epoch, epochs=3, metrics=metrics, trial=trial))
     result = {"metric": "auc", "seconds": 1.0, "student": {"test": {"mean": 0.75}}, "teacher": {"test": 0.9}}
-    observer.observe(RunFinished(run=run, result=result))
+    observer.observe(SweepFinished(run=run, result=result))
     observer.close()
 
 
