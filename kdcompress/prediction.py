@@ -1,4 +1,4 @@
-"""Predictions for image files: decode, fit to the model's input, name the classes."""
+"""Prediction of the classes of image files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kdcompress.exporting import ExportedModel, find_format, open_exported
 from kdcompress.files import write_text
 from kdcompress.metrics.softmax import softmax
 from kdcompress.models import Forward, check_image_size, declared_shape, load_saved_model
-from kdcompress.pipeline.reopening import open_model as open_kept
+from kdcompress.pipeline.reopening import open_model as open_run_model
 from kdcompress.runs.folder import RunFolder
 from kdcompress.teachers import are_probabilities
 
@@ -25,42 +25,60 @@ _BATCH = 64
 
 
 def open_model(path: Path) -> ExportedModel:
-    """A model to run, from a .keras file, a run folder (its student), or a file that `export` wrote."""
+    """Open a model for prediction.
+
+    Args:
+        path: A `.keras` file, a run (whose student is opened), or an exported file.
+
+    Returns:
+        The model.
+
+    Raises:
+        ModelError: The path is none of these, or the model does not take images of one fixed size.
+    """
     if find_format(path):
-        opened = open_exported(path)
-        check_image_size(opened.input_shape, str(path))
-        if opened.input_shape[2] not in MODES:
-            taken = "x".join(map(str, opened.input_shape))
+        model = open_exported(path)
+        check_image_size(model.input_shape, str(path))
+        if model.input_shape[2] not in MODES:
+            shape = "x".join(map(str, model.input_shape))
             raise ModelError(
-                f"{path} takes images of {taken}; predict runs models that take raw pixels as H x W x C, C 1, 3 or 4"
+                f"{path} takes images of {shape}; predict runs models that take raw pixels as H x W x C, C 1, 3 or 4"
             )
-        return opened
+        return model
     if path.is_dir():
         if not RunFolder(path).is_run():
             raise ModelError(f"{path} is a folder, but neither a run nor a SavedModel; name a model file or a run")
-        return _opened(open_kept(RunFolder(path), "student"), RunFolder(path))
-    return _opened(load_saved_model(path), RunFolder(path.parent))
+        return _from_keras(open_run_model(RunFolder(path), "student"), RunFolder(path))
+    return _from_keras(load_saved_model(path), RunFolder(path.parent))
 
 
-def _opened(model: Any, run: RunFolder) -> ExportedModel:
-    known = run.manifest() if run.is_run() else {}
-    height, width, channels = declared_shape(model, "the model") or known.get("input_shape") or (None, None, None)
+def _from_keras(model: Any, run: RunFolder) -> ExportedModel:
+    manifest = run.manifest() if run.is_run() else {}
+    height, width, channels = declared_shape(model, "the model") or manifest.get("input_shape") or (None, None, None)
     if height is None or width is None or channels not in (1, 3, 4):
         raise ModelError(
             f"the model takes images of {height or '?'}x{width or '?'}x{channels or '?'}; "
             "predict needs one fixed size with 1, 3 or 4 channels"
         )
     check_image_size((height, width, channels), "the model")
-    return ExportedModel(Forward(model), (height, width, channels), known.get("classes"))
+    return ExportedModel(Forward(model), (height, width, channels), manifest.get("classes"))
 
 
 def predict(model: ExportedModel, paths: list[Path]) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """({"image", "class", "probability"} for each readable file, reasons by path for the others).
+    """Predict the classes of image files.
 
-    The probability is the softmax of the largest logit (a model that ends in probabilities is taken as it is).
+    Args:
+        model: The model; its outputs are logits or probabilities.
+        paths: Image files.
+
+    Returns:
+        Rows with `image`, `class` and `probability`, and errors by path for the files that cannot be read.
+
+    Raises:
+        ModelError: The outputs are not finite, or not one row of at least two numbers per image.
     """
     rows: list[dict[str, Any]] = []
-    refused: dict[str, str] = {}
+    errors: dict[str, str] = {}
     for begin in range(0, len(paths), _BATCH):
         images, names = [], []
         for path in paths[begin : begin + _BATCH]:
@@ -68,14 +86,19 @@ def predict(model: ExportedModel, paths: list[Path]) -> tuple[list[dict[str, Any
                 images.append(read_image(path, model.input_shape))
                 names.append(str(path))
             except DataError as exc:
-                refused[str(path)] = str(exc)
+                errors[str(path)] = str(exc)
         if images:
             rows += _classify(model, np.stack(images), names)
-    return rows, refused
+    return rows, errors
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write predictions as CSV, whole or not at all."""
+    """Write predictions as CSV, atomically.
+
+    Args:
+        path: File to write.
+        rows: Rows with `image`, `class` and `probability`.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, ["image", "class", "probability"], lineterminator="\n")
     writer.writeheader()
@@ -87,15 +110,15 @@ def _classify(model: ExportedModel, images: NDArray[np.uint8], names: list[str])
     outputs = model.run(images).astype(np.float64)
     if len(bad := np.flatnonzero(~np.isfinite(outputs).reshape(len(outputs), -1).all(axis=-1))):
         raise ModelError(
-            f"the model's outputs for {names[bad[0]]} are not finite (NaN or infinite): that is no answer; its weights "
-            "are damaged, or it expects other pixels than 0 to 255"
+            f"the model's outputs for {names[bad[0]]} are not finite (NaN or infinite); its weights are damaged, or it "
+            "expects other pixels than 0 to 255"
         )
     if outputs.ndim != 2 or outputs.shape[1] < 2:
         raise ModelError(f"the model gives {outputs.shape[1:]} numbers an image; it must give one logit for each class")
     if not are_probabilities(outputs):
         outputs = softmax(outputs)
-    best = outputs.argmax(axis=-1)
-    classes, n = model.classes, outputs.shape[-1]
-    known = classes if classes and len(classes) == n else [str(index) for index in range(n)]
-    rows = zip(names, best, outputs, strict=True)
-    return [{"image": name, "class": known[index], "probability": float(row[index])} for name, index, row in rows]
+    predicted = outputs.argmax(axis=-1)
+    n = outputs.shape[-1]
+    classes = model.classes if model.classes and len(model.classes) == n else [str(index) for index in range(n)]
+    rows = zip(names, predicted, outputs, strict=True)
+    return [{"image": name, "class": classes[index], "probability": float(row[index])} for name, index, row in rows]

@@ -1,4 +1,4 @@
-"""Timing of model files on runtimes: the runtimes are in `formats/`, timing, statistics and the machine in the rest."""
+"""Benchmarks of model files on the runtimes in `formats/`."""
 
 from __future__ import annotations
 
@@ -10,29 +10,35 @@ from kdcompress.benchmarking._base import Images, Runtime, RuntimeSession, Shape
 
 
 def make_runtime(name: str) -> Runtime:
-    """The runtime of a name, or of package.module:Class.
+    """Create a runtime by its name.
+
+    Args:
+        name: Name such as "onnxruntime", or package.module:Class.
+
+    Returns:
+        The runtime.
 
     Raises:
-        RecipeError: There is none, with the choices.
+        RecipeError: There is no such runtime; the message lists the choices.
     """
-    made: Runtime = registry.load("runtimes", name)()
-    return made
+    runtime: Runtime = registry.load("runtimes", name)()
+    return runtime
 
 
 def runtimes_for(path: Path, chosen: Sequence[str] = ()) -> list[str]:
-    """The names of the runtimes that a file is timed on.
+    """Select the runtimes on which a file is timed.
 
     Args:
-        path: A model file.
-        chosen: Names to choose from; without them it is the usual runtime of its ending, ours before those of other
-            packages.
+        path: Model file.
+        chosen: Names to select from; by default the first runtime for the file's suffix, with built-in runtimes before
+            those of other packages.
 
     Returns:
-        Those of `chosen` that run files of its ending, or the usual one; empty if none does.
+        Names of the chosen runtimes that run files with this suffix, or of the default; empty if there is none.
     """
     names = chosen or sorted(registry.choices("runtimes"), key=lambda name: bool(registry.origin("runtimes", name)))
-    fitting = [name for name in names if path.suffix.lower() in make_runtime(name).suffixes]
-    return fitting if chosen else fitting[:1]
+    matching = [name for name in names if path.suffix.lower() in make_runtime(name).suffixes]
+    return matching if chosen else matching[:1]
 
 
 __all__ = ["Images", "Runtime", "RuntimeSession", "Shape", "Signature", "make_runtime", "runtimes_for"]

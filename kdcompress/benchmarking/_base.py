@@ -1,4 +1,4 @@
-"""What a runtime is: how it opens a model file of its kind, and what it was told to do."""
+"""Interface of runtimes: how they open and time model files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class RuntimeSession:
-    """A model ready to run: `prepare` makes raw pixels (batch, ...) what the file takes, `invoke` runs on that."""
+    """A model that is ready to run.
+
+    Attributes:
+        prepare: Converts raw pixels, (batch, ...), to the input of the file.
+        invoke: Runs the model on that input.
+    """
 
     prepare: Callable[[Images], Any]
     invoke: Callable[[Any], Any]
@@ -29,38 +34,60 @@ class RuntimeSession:
 
 @dataclass(frozen=True)
 class Signature:
-    """The one input of a model file: its sizes, None where the file leaves them open, the batch first."""
+    """Signature of a model file with one input.
+
+    Attributes:
+        sizes: Shape of the input, with the batch; None for open dimensions.
+        precision: Precision, if the file records it.
+    """
 
     sizes: tuple[int | None, ...]
     precision: str | None
 
-    def image_shape(self, path: Path, given: Shape | None) -> Shape:
-        """The sizes behind the batch, those that are open as `given`.
+    def image_shape(self, path: Path, input_shape: Shape | None) -> Shape:
+        """Determine the shape of an image.
 
-        Errors: UsageError if some are open and none are given, and if those given are not those of the file.
+        Args:
+            path: The file, for errors.
+            input_shape: Shape that the user specified, required if dimensions are open.
+
+        Returns:
+            The shape without the batch.
+
+        Raises:
+            UsageError: Dimensions are open, or the specified shape does not fit the file.
         """
-        own = self.sizes[1:]
-        shown = ", ".join("?" if size is None else str(size) for size in own)
-        if given is None and None in own:
-            raise UsageError(f"{path} takes images of {shown}: name the sizes with --input-shape, such as 224,224,3")
-        shape = given or tuple(size for size in own if size is not None)
-        if len(shape) != len(own) or any(size not in (None, now) for size, now in zip(own, shape, strict=True)):
-            raise UsageError(f"{path} takes images of {shown}, got --input-shape {','.join(map(str, shape))}")
+        declared = self.sizes[1:]
+        text = ", ".join("?" if size is None else str(size) for size in declared)
+        if input_shape is None and None in declared:
+            raise UsageError(f"{path} takes images of {text}: name the sizes with --input-shape, such as 224,224,3")
+        shape = input_shape or tuple(size for size in declared if size is not None)
+        fits = len(shape) == len(declared) and all(a in (None, b) for a, b in zip(declared, shape, strict=True))
+        if not fits:
+            raise UsageError(f"{path} takes images of {text}, got --input-shape {','.join(map(str, shape))}")
         return shape
 
     def check_batch(self, path: Path, batch_size: int) -> None:
-        """UsageError if the file takes batches of one size only, and not of this."""
+        """Check a batch size against that of the file.
+
+        Args:
+            path: The file, for errors.
+            batch_size: Batch size.
+
+        Raises:
+            UsageError: The file has another, fixed batch size.
+        """
         if self.sizes[0] not in (None, batch_size):
-            raise UsageError(f"{path} takes batches of {self.sizes[0]} alone, got --batch-size {batch_size}")
+            raise UsageError(f"{path} takes only batches of {self.sizes[0]}, got --batch-size {batch_size}")
 
 
 class Runtime(ABC):
-    """What runs model files of some kinds on this machine's CPU.
+    """Runs model files on the CPU.
 
     Attributes:
-        package: What `pip install` brings it.
-        module: What is imported to run a model.
-        suffixes: The endings of the files that it runs.
+        package: Package to install.
+        module: Module to import.
+        suffixes: Suffixes of the files that it runs.
     """
 
     package: ClassVar[str]
@@ -68,28 +95,63 @@ class Runtime(ABC):
     suffixes: ClassVar[tuple[str, ...]]
 
     def require(self) -> None:
-        """MissingExtraError with the pip install if the runtime is not installed."""
+        """Check that the runtime is installed.
+
+        Raises:
+            MissingExtraError: It is not; the message has the command that installs it.
+        """
         if importlib.util.find_spec(self.module.split(".")[0]) is None:
             raise MissingExtraError(
                 f"{self.package} is not installed, and {self.suffixes[0]} files need it: pip install {self.package}"
             )
 
     def load(self) -> None:
-        """Import the runtime, so that the time this takes is not taken for the time to load a model."""
+        """Import the runtime, so that the import is not measured as part of loading a model."""
         importlib.import_module(self.module)
 
     @abstractmethod
     def signature(self, path: Path) -> Signature:
-        """What a file takes; ModelError if it is no model of this runtime, or takes other than one tensor."""
+        """Read the signature of a file.
+
+        Args:
+            path: Model file.
+
+        Returns:
+            The signature.
+
+        Raises:
+            ModelError: The runtime cannot open the file, or it does not have exactly one input.
+        """
 
     @abstractmethod
     def open(self, path: Path, threads: int, shape: Shape) -> RuntimeSession:
-        """Open a file to run on the CPU in `threads` threads, with images (batch, ...) of `shape`; ModelError."""
+        """Open a file.
+
+        Args:
+            path: Model file.
+            threads: Number of threads.
+            shape: Shape of the input, with the batch.
+
+        Returns:
+            A session.
+
+        Raises:
+            ModelError: The file cannot be opened, or not with this shape.
+        """
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """Everything that the runtime is told explicitly, beside the number of threads."""
+        """Return the options with which sessions are opened, besides the number of threads."""
 
     @abstractmethod
     def operators(self, path: Path, threads: int, images: Images) -> dict[str, float] | None:
-        """The share of each type of operator in the time of a call, largest first; None if the runtime cannot say."""
+        """Measure how the time of a call is distributed over types of operators.
+
+        Args:
+            path: Model file.
+            threads: Number of threads.
+            images: One batch of raw pixels.
+
+        Returns:
+            Fractions of the time by type, the largest first; None if the runtime has no profiler.
+        """

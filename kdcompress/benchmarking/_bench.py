@@ -1,4 +1,4 @@
-"""The whole benchmark: group by group and setting by setting, and what is kept of it when it is interrupted."""
+"""A benchmark from start to end, also if it is interrupted."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from kdcompress.benchmarking import make_runtime
 from kdcompress.benchmarking._base import Images
 from kdcompress.benchmarking._fresh import measure_fresh
 from kdcompress.benchmarking._lineup import Group, Lineup, Subject, batches
-from kdcompress.benchmarking._machine import OthersLoad, describe_machine, load_warning
+from kdcompress.benchmarking._machine import LoadMonitor, describe_machine, load_warning
 from kdcompress.benchmarking._request import BenchRequest, cores
-from kdcompress.benchmarking._result import Measured, comparisons, gates, model_entry, slower_int8, unsettled
+from kdcompress.benchmarking._result import Measured, comparisons, gates, model_entry, slower_int8, unsettled_warning
 from kdcompress.benchmarking._statistics import BLOCK, CONFIDENCE, RESAMPLES
 from kdcompress.benchmarking._timing import Call, Contender, Plan, take_turns
 from kdcompress.data import find_images, read_image
@@ -24,37 +24,48 @@ from kdcompress.progress import Progress
 
 
 def measure(lineup: Lineup, request: BenchRequest, progress: Progress) -> dict[str, Any]:
-    """Time all models of a line-up; Ctrl-C ends it with what was finished (`interrupted`), if anything was.
+    """Time all models of a line-up.
 
-    Errors: UsageError for a gate with one model, and for image files where models take no images; ModelError for a
-    model that cannot be run; DataError for image files that cannot be read.
+    Args:
+        lineup: Models and images.
+        request: Options.
+        progress: Receives notes and steps.
+
+    Returns:
+        The document that `kdcompress bench --json` prints; after Ctrl-C with the completed measurements, if there are
+        any, and `interrupted`.
+
+    Raises:
+        UsageError: A gate is set for a single model, or --end-to-end for models that do not take images.
+        ModelError: A model cannot be run.
+        DataError: Image files cannot be read.
     """
     start = time.perf_counter()
     _check(lineup, request)
     runtimes = sorted({subject.runtime for group in lineup.groups for subject in group.subjects})
     machine = describe_machine([make_runtime(name).package for name in runtimes])
-    work, load, interrupted = _Work(request, progress), OthersLoad(), False
+    work, load, interrupted = _Work(request, progress), LoadMonitor(), False
     try:
         work.time(lineup.groups)
     except KeyboardInterrupt:
         interrupted = True
         if not work.finished:
             raise
-    machine["load"] = load.facts()
+    machine["load"] = load.summary()
     pairs = comparisons(work.finished)
     verdicts = gates(pairs, work.finished, request.max_slowdown)
-    said = [load_warning(machine["load"]), unsettled(work.finished), _too_many(request)]
+    warnings = [load_warning(machine["load"]), unsettled_warning(work.finished), _threads_warning(request)]
     return {
         "machine": machine,
-        "settings": {**_settings(request), "inputs": lineup.inputs, "runtimes": _told(runtimes)},
+        "settings": {**_settings(request), "inputs": lineup.inputs, "runtimes": _runtime_settings(runtimes)},
         "models": [model_entry(measured) for measured in work.finished],
         "comparisons": pairs,
         "slower_than_fp32": [] if interrupted else slower_int8(work.finished, machine["instruction_sets"]),
         "skipped": lineup.skipped,
         "gates": verdicts,
-        # A gate that was asked for is not kept by what was never measured
+        # A gate cannot pass on measurements that are missing
         "passed": all(verdict["passed"] for verdict in verdicts) and not (interrupted and request.max_slowdown),
-        "warnings": [text for text in said if text],
+        "warnings": [warning for warning in warnings if warning],
         "interrupted": interrupted,
         "seconds": round(time.perf_counter() - start, 3),
     }
@@ -62,7 +73,7 @@ def measure(lineup: Lineup, request: BenchRequest, progress: Progress) -> dict[s
 
 @dataclass
 class _Work:
-    """What has been measured so far."""
+    """Measurements so far."""
 
     request: BenchRequest
     progress: Progress
@@ -75,36 +86,40 @@ class _Work:
 
     @property
     def finished(self) -> list[Measured]:
-        """All models that had a turn."""
+        """Models that had at least one turn."""
         return [measured for measured in self.measured if measured.inference.turns]
 
     def time(self, groups: Sequence[Group]) -> None:
-        """Time all models at all settings; what is finished is in `measured` at any moment.
+        """Time all models at all settings; completed measurements are in `measured` at any moment.
 
-        Every setting has its turns in every round, so that each is spread over the whole time of the benchmark: on a
-        shared machine, whose speed changes by the minute, seconds in a row would tell of those seconds alone.
+        All settings have a turn in every round, so that each is distributed over the whole benchmark: the speed of a
+        shared machine changes by the minute, and consecutive seconds would measure only that moment.
         """
-        settings = self.request.settings
-        places = [(group, one, *at) for group in groups for at in settings for one in group.subjects]
-        self.progress.note(f"opening {plural(len(places), 'model')}, each in a process of its own ...")
-        for place in places:
-            self.measured.append(self._measured(*place))
+        cases = [
+            (group, subject, *setting)
+            for group in groups
+            for setting in self.request.settings
+            for subject in group.subjects
+        ]
+        self.progress.note(f"opening {plural(len(cases), 'model')}, each in a process of its own ...")
+        for case in cases:
+            self.measured.append(self._measure(*case))
         self._take_turns("timing", [measured.inference for measured in self.measured])
         if self.files:
             for measured in self.measured:
                 measured.end_to_end = _end_to_end(measured, self.files)
-            self._take_turns("from files", [one.end_to_end for one in self.measured if one.end_to_end])
+            self._take_turns("from files", [m.end_to_end for m in self.measured if m.end_to_end])
 
-    def _measured(self, group: Group, subject: Subject, threads: int, batch_size: int) -> Measured:
-        given = batches(subject.images, batch_size)
-        fresh = measure_fresh(subject.runtime, subject.path, threads, given[0])
-        opened = make_runtime(subject.runtime).open(subject.path, threads, given[0].shape)
-        inputs = [opened.prepare(images) for images in given]
-        inference = Contender(_inference(subject, threads, given[0]), inputs)
-        return Measured(group, subject, threads, batch_size, given[0], fresh, inference)
+    def _measure(self, group: Group, subject: Subject, threads: int, batch_size: int) -> Measured:
+        images = batches(subject.images, batch_size)
+        fresh = measure_fresh(subject.runtime, subject.path, threads, images[0])
+        session = make_runtime(subject.runtime).open(subject.path, threads, images[0].shape)
+        inputs = [session.prepare(batch) for batch in images]
+        inference = Contender(_inference(subject, threads, images[0]), inputs)
+        return Measured(group, subject, threads, batch_size, images[0], fresh, inference)
 
-    def _take_turns(self, what: str, contenders: list[Contender]) -> None:
-        self.progress.begin(what, total=self.plan.rounds)
+    def _take_turns(self, phase: str, contenders: list[Contender]) -> None:
+        self.progress.begin(phase, total=self.plan.rounds)
         try:
             take_turns(contenders, self.plan, lambda done: self.progress.step(done, {}))
         finally:
@@ -125,7 +140,7 @@ def _check(lineup: Lineup, request: BenchRequest) -> None:
 
 
 def plural(n: int, word: str) -> str:
-    """`1 thread`, `2 threads`."""
+    """Format a count with its noun, such as "1 thread" or "2 threads"."""
     return f"{n} {word}{'' if n == 1 else 's'}"
 
 
@@ -135,23 +150,23 @@ def _inference(subject: Subject, threads: int, batch: Images) -> Any:
 
 
 def _end_to_end(measured: Measured, files: list[Any]) -> Contender:
-    """Reading, decoding and fitting image files, making the file's input of them, and inference."""
+    """Time reading, decoding and scaling of image files, conversion to the model's input, and inference."""
     subject, shape = measured.subject, measured.batch.shape
     runtime = make_runtime(subject.runtime)
 
     def open_model() -> Call:
-        opened = runtime.open(subject.path, measured.threads, shape)
+        session = runtime.open(subject.path, measured.threads, shape)
         size = _image_size(subject)
-        return lambda paths: opened.invoke(
-            opened.prepare(subject.prepare(np.stack([read_image(path, size) for path in paths])))
+        return lambda paths: session.invoke(
+            session.prepare(subject.prepare(np.stack([read_image(path, size) for path in paths])))
         )
 
-    index = [part.tolist() for part in batches(np.arange(len(files)), measured.batch_size)]
-    return Contender(open_model, [[files[i] for i in part] for part in index])
+    indices = [batch.tolist() for batch in batches(np.arange(len(files)), measured.batch_size)]
+    return Contender(open_model, [[files[i] for i in batch] for batch in indices])
 
 
 def _image_size(subject: Subject) -> tuple[int, int, int]:
-    height, width, channels = subject.image_shape  # `_check` has seen that there are three
+    height, width, channels = subject.image_shape  # `_check` has ensured three dimensions
     return height, width, channels
 
 
@@ -160,18 +175,18 @@ def _settings(request: BenchRequest) -> dict[str, Any]:
         "threads": list(request.threads),
         "batch_sizes": list(request.batch_sizes),
         "duration_s": request.duration_s,
-        **Plan.of(request.duration_s).facts,
+        **Plan.of(request.duration_s).summary,
         "speedup": "geometric mean over rounds of (teacher's median time in its turn / student's in its turn)",
         "interval": f"{100 * CONFIDENCE:.0f} % block bootstrap, blocks of {BLOCK} rounds, {RESAMPLES} resamples",
         "end_to_end": str(request.end_to_end) if request.end_to_end else None,
     }
 
 
-def _told(runtimes: list[str]) -> dict[str, Any]:
+def _runtime_settings(runtimes: list[str]) -> dict[str, Any]:
     return {name: make_runtime(name).settings() for name in runtimes}
 
 
-def _too_many(request: BenchRequest) -> str | None:
+def _threads_warning(request: BenchRequest) -> str | None:
     if max(request.threads) <= cores():
         return None
     return f"{max(request.threads)} threads are more than the {plural(cores(), 'core')} that this process may use"

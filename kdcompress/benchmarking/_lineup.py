@@ -1,4 +1,4 @@
-"""Which models are timed against which, and on what images: the parts of a line-up, and that of files."""
+"""Line-up of a benchmark: which models are compared, and on which images."""
 
 from __future__ import annotations
 
@@ -20,21 +20,28 @@ from kdcompress.runs.integrity import check_integrity
 from kdcompress.teachers import InputAdapter
 
 RESULT = "bench.json"
-_MOST_VALUES = 1 << 29  # of all random images together
-_IMAGES = 64  # at least; calls go through them again and again
+_MAX_VALUES = 1 << 29  # of all random images together
+_MIN_IMAGES = 64  # which calls cycle through
 _SEED = 0
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model file to time on `images` (n, ...); `shown` is its path in results.
+    """A model file to time.
 
-    `adapter` makes such images of raw pixels, where the file does not do that itself: of a teacher from elsewhere.
+    Attributes:
+        name: Name in results.
+        path: The file.
+        shown_path: Its path in results.
+        runtime: Name of the runtime.
+        precision: Precision, if known.
+        images: Images as the file takes them, (n, ...).
+        adapter: Converts raw pixels to such images, for a teacher that does not do so itself.
     """
 
     name: str
     path: Path
-    shown: str
+    shown_path: str
     runtime: str
     precision: str | None
     images: Images
@@ -42,40 +49,51 @@ class Subject:
 
     @property
     def image_shape(self) -> Shape:
-        """The size of raw images that are to be read for it."""
+        """Shape of the raw images to read for it."""
         return self.adapter.input_shape if self.adapter else self.images.shape[1:]
 
     def prepare(self, pixels: Images) -> Images:
-        """Raw pixels (n, *image_shape) as the file takes them."""
+        """Convert raw pixels, (n, *image_shape), to images as the file takes them."""
         return self.adapter.prepare(pixels) if self.adapter else pixels
 
     @property
     def model(self) -> str:
-        """The name without the precision that it may end in: the same for one model in several precisions."""
+        """Name without the precision at its end, which is the same for all precisions of a model."""
         return self.name.removesuffix(f"-{self.precision}")
 
     @property
     def label(self) -> str:
-        """As sentences call it."""
+        """Name for messages."""
         return f"{self.model} {self.precision}" if self.precision else self.name
 
 
 @dataclass
 class Group:
-    """Models that take turns: `reference` is what the others are compared with, None where it may not be timed."""
+    """Models that take turns.
+
+    Attributes:
+        reference: Model that the others are compared with; None if it cannot be timed.
+        others: The other models.
+    """
 
     reference: Subject | None
     others: list[Subject]
 
     @property
     def subjects(self) -> list[Subject]:
-        """All of them, the reference first."""
+        """All models, the reference first."""
         return [*([self.reference] if self.reference else []), *self.others]
 
 
 @dataclass
 class Lineup:
-    """All groups, where their images are from, and what is not timed and why."""
+    """All groups of a benchmark.
+
+    Attributes:
+        groups: Groups, timed together.
+        inputs: Description of the images.
+        skipped: What is not timed, and why.
+    """
 
     groups: list[Group]
     inputs: str
@@ -83,11 +101,18 @@ class Lineup:
 
 
 def of_files(paths: Sequence[Path], request: BenchRequest) -> Lineup:
-    """Line up model files on random pixels, 0 to 255, each on all its runtimes; all are compared with the first.
+    """Line up model files on random images, each on all its runtimes, and compare all with the first.
+
+    Args:
+        paths: Model files.
+        request: Options.
+
+    Returns:
+        The line-up.
 
     Raises:
-        UsageError: A file that no runtime runs, a runtime that runs none of the files, or an image size that is open.
-        ModelError: A file that is no model of its runtime.
+        UsageError: No runtime runs a file, a chosen runtime runs none, or the shape of the images is incomplete.
+        ModelError: A runtime cannot open a file.
         MissingExtraError: A runtime is not installed.
     """
     subjects = []
@@ -98,50 +123,66 @@ def of_files(paths: Sequence[Path], request: BenchRequest) -> Lineup:
                 signature.check_batch(path, batch_size)
             shape = signature.image_shape(path, request.input_shape)
             check_image_size(shape, str(path))
-            images = _random(shape, min(wanted_images(request), _most_images(shape, request)))
+            images = _random_images(shape, min(count_images(request), _max_images(shape, request)))
             subjects.append(Subject(name, path, str(path), runtime, signature.precision, images))
-    refuse_idle(request, [subject.runtime for subject in subjects])
-    inputs = f"{wanted_images(request)} random images, pixels 0 to 255 (no run is given)"
+    check_runtimes_used(request, [subject.runtime for subject in subjects])
+    inputs = f"{count_images(request)} random images, pixels 0 to 255 (no run is given)"
     return Lineup([Group(subjects[0], subjects[1:])], inputs)
 
 
-def refuse_idle(request: BenchRequest, runtimes: Collection[str]) -> None:
-    """UsageError for a chosen runtime that is not among those in use."""
+def check_runtimes_used(request: BenchRequest, runtimes: Collection[str]) -> None:
+    """Check that every chosen runtime is used.
+
+    Args:
+        request: Options.
+        runtimes: Names of the runtimes in use.
+
+    Raises:
+        UsageError: A chosen runtime runs none of the files.
+    """
     for name in request.runtimes:
         if name not in runtimes:
             suffixes = ", ".join(make_runtime(name).suffixes)
             raise UsageError(f"--runtime {name} runs {suffixes} files, and none is to be timed; leave it out")
 
 
-def wanted_images(request: BenchRequest) -> int:
-    """How many images a benchmark goes through."""
-    return max(_IMAGES, 2 * max(request.batch_sizes))
+def count_images(request: BenchRequest) -> int:
+    """Return how many images a benchmark uses: at least 64, and at least two of its largest batches."""
+    return max(_MIN_IMAGES, 2 * max(request.batch_sizes))
 
 
 def batches(images: Images, batch_size: int) -> list[Images]:
-    """All images in batches of one size; the last is filled up from the start, and there are two at least."""
+    """Split images into at least two batches of equal size; the last is filled from the start.
+
+    Args:
+        images: (n, ...).
+        batch_size: Images per batch.
+
+    Returns:
+        The batches.
+    """
     n = max(2, -(-len(images) // batch_size))
     index = np.arange(n * batch_size) % len(images)
-    return [images[part] for part in np.split(index, n)]
+    return [images[rows] for rows in np.split(index, n)]
 
 
-def _most_images(shape: Shape, request: BenchRequest) -> int:
-    """How many random images of a shape memory may hold, two batches at least."""
-    return max(2 * max(request.batch_sizes), _MOST_VALUES // math.prod(shape))
+def _max_images(shape: Shape, request: BenchRequest) -> int:
+    """Limit the number of random images by their memory, to no less than two batches."""
+    return max(2 * max(request.batch_sizes), _MAX_VALUES // math.prod(shape))
 
 
-def _random(shape: Shape, n: int) -> Images:
+def _random_images(shape: Shape, n: int) -> Images:
     return np.random.default_rng(_SEED).integers(0, 256, (n, *shape), np.uint8)
 
 
 def _runtimes_of(path: Path, request: BenchRequest) -> list[str]:
-    """The runtimes that a file is timed on, which are installed."""
+    """Select the runtimes of a file, and check that they are installed."""
     runtimes = runtimes_for(path, request.runtimes) if path.is_file() else []
     if not runtimes:
         names = request.runtimes or registry.choices("runtimes")
-        known = ", ".join(f"{', '.join(make_runtime(name).suffixes)} ({name})" for name in names)
+        choices = ", ".join(f"{', '.join(make_runtime(name).suffixes)} ({name})" for name in names)
         export = "; `kdcompress export` makes them" if path.suffix == ".keras" or find_format(path) else ""
-        raise UsageError(f"bench times one run, or files of a runtime: {known}; got {path}{export}")
+        raise UsageError(f"bench times one run, or files of a runtime: {choices}; got {path}{export}")
     for runtime in runtimes:
         make_runtime(runtime).require()
     check_integrity(path)
@@ -149,8 +190,8 @@ def _runtimes_of(path: Path, request: BenchRequest) -> list[str]:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """The shortest of stem, file name and path that tells the files of one runtime apart."""
-    for choice in ([p.stem for p in paths], [p.name for p in paths], [str(p) for p in paths]):
-        if len(set(zip(choice, (p.suffix for p in paths), strict=True))) == len(paths):
-            return choice
+    """Choose the shortest of stem, file name and path that is unique for each suffix."""
+    for names in ([p.stem for p in paths], [p.name for p in paths], [str(p) for p in paths]):
+        if len(set(zip(names, (p.suffix for p in paths), strict=True))) == len(paths):
+            return names
     return [f"{path} ({index})" for index, path in enumerate(paths, start=1)]

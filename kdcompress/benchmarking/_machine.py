@@ -1,4 +1,4 @@
-"""The machine that times were taken on, and what else it was doing meanwhile."""
+"""Description of the machine, and the load of other processes during a benchmark."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ import psutil
 
 from kdcompress.benchmarking._request import cores
 
-# Of all cores' time; above it, others' work shows in the times
-LOADED = 0.1
-_LOOK_S = 0.5
+LOADED = 0.1  # fraction of all cores' time above which the load of other processes affects timings
+_SAMPLE_S = 0.5
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-# Our word -> the flags by which CPUs (and py-cpuinfo) call it
+# Name in results -> CPU flags, as py-cpuinfo reports them
 _INSTRUCTIONS = {
     "avx2": ("avx2",),
     "avx512": ("avx512f",),
@@ -29,18 +28,25 @@ _INSTRUCTIONS = {
 
 
 def describe_machine(packages: list[str]) -> dict[str, Any]:
-    """CPU, instruction sets, governor, memory, system and versions, of `packages` too; None for what cannot be read."""
+    """Describe the machine.
+
+    Args:
+        packages: Packages whose versions are included.
+
+    Returns:
+        CPU, instruction sets, governor, memory in 10^6 bytes, operating system and versions; None for what is unknown.
+    """
     from kdcompress.versions import versions
 
-    facts = _cpu()
+    cpu = _cpu()
     memory = psutil.virtual_memory()
     return {
-        "cpu": facts.get("brand_raw") or platform.processor() or None,
+        "cpu": cpu.get("brand_raw") or platform.processor() or None,
         "arch": platform.machine(),
         "physical_cores": psutil.cpu_count(logical=False),
         "logical_cores": psutil.cpu_count(),
         "usable_cores": cores(),
-        "instruction_sets": instruction_sets(facts.get("flags", [])),
+        "instruction_sets": instruction_sets(cpu.get("flags", [])),
         "governor": _GOVERNOR.read_text().strip() if _GOVERNOR.exists() else None,
         "memory_mb": memory.total / 1e6,
         "memory_available_mb": memory.available / 1e6,
@@ -57,33 +63,61 @@ def _cpu() -> dict[str, Any]:
 
 
 def instruction_sets(flags: list[str]) -> dict[str, bool]:
-    """Which of the instruction sets that decide the speed of inference are among a CPU's flags."""
-    return {name: any(flag in flags for flag in spelled) for name, spelled in _INSTRUCTIONS.items()}
+    """Determine the instruction sets that matter for the speed of inference.
+
+    Args:
+        flags: Flags of the CPU.
+
+    Returns:
+        Whether the CPU has each instruction set.
+    """
+    return {name: any(alias in flags for alias in aliases) for name, aliases in _INSTRUCTIONS.items()}
 
 
-class OthersLoad:
-    """What other processes take of the machine: before the measurement, and from then to the end."""
+class LoadMonitor:
+    """Measures the load of other processes, shortly before a benchmark and during it.
+
+    Attributes:
+        load_1min: Load average of the last minute, if the system has one.
+        before: Fraction of all cores' time before the benchmark.
+    """
 
     def __init__(self) -> None:
         self.load_1min = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-        begin = _seconds()
-        time.sleep(_LOOK_S)
-        self._begin = _seconds()
-        self.before = share(begin, self._begin)
+        begin = _cpu_seconds()
+        time.sleep(_SAMPLE_S)
+        self._begin = _cpu_seconds()
+        self.before = others_share(begin, self._begin)
 
-    def facts(self) -> dict[str, float | None]:
-        """`before` and `during` as parts of all cores' time, and the system's load average of a minute."""
-        return {"before": self.before, "during": share(self._begin, _seconds()), "load_1min": self.load_1min}
+    def summary(self) -> dict[str, float | None]:
+        """Return `before` and `during`, fractions of all cores' time, and `load_1min`."""
+        during = others_share(self._begin, _cpu_seconds())
+        return {"before": self.before, "during": during, "load_1min": self.load_1min}
 
 
-def share(begin: tuple[float, float, float], end: tuple[float, float, float]) -> float:
-    """The part of all cores' time that others took between two readings of (total, idle, our own) CPU seconds."""
+def others_share(begin: tuple[float, float, float], end: tuple[float, float, float]) -> float:
+    """Compute the share of other processes in all cores' time.
+
+    Args:
+        begin: CPU seconds at the start: total, idle, and this process.
+        end: The same at the end.
+
+    Returns:
+        A fraction.
+    """
     total, idle, own = (after - before for before, after in zip(begin, end, strict=True))
     return max(0.0, total - idle - own) / total if total > 0 else 0.0
 
 
 def load_warning(load: dict[str, float | None]) -> str | None:
-    """A sentence on a machine that was busy with other things, or None."""
+    """Warn of a machine that was loaded.
+
+    Args:
+        load: Result of `LoadMonitor.summary`.
+
+    Returns:
+        The warning, or None.
+    """
     busy = max(load["before"] or 0.0, load["during"] or 0.0)
     if busy <= LOADED:
         return None
@@ -93,10 +127,9 @@ def load_warning(load: dict[str, float | None]) -> str | None:
     )
 
 
-def _seconds() -> tuple[float, float, float]:
-    times = psutil.cpu_times()
-    spent = {name: value for name, value in times._asdict().items() if not name.startswith("guest")}
-    idle = spent["idle"] + spent.get("iowait", 0.0)
+def _cpu_seconds() -> tuple[float, float, float]:
+    times = {name: value for name, value in psutil.cpu_times()._asdict().items() if not name.startswith("guest")}
+    idle = times["idle"] + times.get("iowait", 0.0)
     own = psutil.Process().cpu_times()
     children = getattr(own, "children_user", 0.0) + getattr(own, "children_system", 0.0)
-    return sum(spent.values()), idle, own.user + own.system + children
+    return sum(times.values()), idle, own.user + own.system + children

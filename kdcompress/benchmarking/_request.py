@@ -1,4 +1,4 @@
-"""What a benchmark asks for, checked before anything is loaded."""
+"""Options of a benchmark, validated before anything is loaded."""
 
 from __future__ import annotations
 
@@ -12,12 +12,22 @@ from kdcompress import registry
 from kdcompress.errors import UsageError
 
 DURATION_S = 1.0
-_LONGEST_S = 3600.0
+_MAX_DURATION_S = 3600.0
 
 
 @dataclass(frozen=True)
 class BenchRequest:
-    """Threads and batch sizes (every pair of them is timed), seconds a model, the gate, and what to run on."""
+    """Validated options of a benchmark.
+
+    Attributes:
+        threads: Numbers of threads, each timed with each batch size.
+        batch_sizes: Batch sizes.
+        duration_s: Seconds of counted calls for each model and setting.
+        max_slowdown: Limit of student time / teacher time; None sets no limit.
+        input_shape: Shape of an image for files that leave dimensions open.
+        end_to_end: Folder of image files to time with reading and decoding.
+        runtimes: Names of runtimes; empty for the default of each file.
+    """
 
     threads: tuple[int, ...]
     batch_sizes: tuple[int, ...]
@@ -29,7 +39,7 @@ class BenchRequest:
 
     @property
     def settings(self) -> list[tuple[int, int]]:
-        """Every (threads, batch size)."""
+        """All pairs of threads and batch size."""
         return [(threads, batch_size) for threads in self.threads for batch_size in self.batch_sizes]
 
 
@@ -43,13 +53,26 @@ def make_bench_request(
     end_to_end: str | Path | None = None,
     runtimes: Iterable[str] = (),
 ) -> BenchRequest:
-    """The request; without `threads` it is one thread, and as many as there are cores.
+    """Validate the options of a benchmark.
 
-    Errors: UsageError for counts below 1, for a duration that is not above 0 or above an hour, for a slowdown not
-    above 0.
+    Args:
+        threads: Numbers of threads, >= 1; by default 1 and the number of cores.
+        batch_sizes: Batch sizes, >= 1.
+        duration: Seconds of counted calls for each model and setting, in (0, 3600].
+        max_slowdown: Limit of student time / teacher time, > 0; None sets no limit.
+        input_shape: Shape of an image for files that leave dimensions open.
+        end_to_end: Folder of image files to time with reading and decoding.
+        runtimes: Names of runtimes; by default the first for each file's suffix.
+
+    Returns:
+        The request.
+
+    Raises:
+        UsageError: An option is invalid.
+        RecipeError: There is no runtime of such a name.
     """
-    if not 0 < duration <= _LONGEST_S:
-        raise UsageError(f"--duration must be above 0 and at most {_LONGEST_S:g} seconds, got {duration}")
+    if not 0 < duration <= _MAX_DURATION_S:
+        raise UsageError(f"--duration must be above 0 and at most {_MAX_DURATION_S:g} seconds, got {duration}")
     if max_slowdown is not None and not (max_slowdown > 0 and math.isfinite(max_slowdown)):
         raise UsageError(f"--max-slowdown must be a number above 0 (student time / teacher time), got {max_slowdown}")
     return BenchRequest(
@@ -64,15 +87,15 @@ def make_bench_request(
 
 
 def cores() -> int:
-    """The cores that this process may use, hyper-threads of one core counted once where that is known."""
+    """Count the physical cores that this process may use; logical cores if the physical ones are unknown."""
     import psutil
 
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(allowed, psutil.cpu_count(logical=False) or allowed)
 
 
-def _counts(option: str, given: Iterable[int]) -> tuple[int, ...]:
-    counts = tuple(dict.fromkeys(given))
+def _counts(option: str, values: Iterable[int]) -> tuple[int, ...]:
+    counts = tuple(dict.fromkeys(values))
     for count in counts:
         if count < 1:
             raise UsageError(f"{option} must be >= 1, got {count}")

@@ -1,4 +1,4 @@
-"""From turns to the document: models, comparisons, gates, and int8 that is slower than fp32."""
+"""Result of a benchmark: entries of models, comparisons, gates, and int8 models that are slower than fp32."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from kdcompress.benchmarking import make_runtime
 from kdcompress.benchmarking._base import Images
 from kdcompress.benchmarking._lineup import Group, Subject
-from kdcompress.benchmarking._slow import heaviest, reasons
+from kdcompress.benchmarking._slow import likely_reasons, slowest_operators
 from kdcompress.benchmarking._statistics import ratio, summarise
 from kdcompress.benchmarking._timing import Contender
 from kdcompress.verification.sizes import model_bytes
@@ -17,7 +17,18 @@ from kdcompress.verification.sizes import model_bytes
 
 @dataclass
 class Measured:
-    """One model at one setting: a fresh process's findings and the turns; `batch` is one batch of raw images."""
+    """Measurements of one model at one setting.
+
+    Attributes:
+        group: Models that it takes turns with.
+        subject: The model.
+        threads: Number of threads.
+        batch_size: Batch size.
+        batch: One batch of raw images.
+        fresh: Result of `measure_fresh`.
+        inference: Turns of inference.
+        end_to_end: Turns with reading and decoding of image files.
+    """
 
     group: Group
     subject: Subject
@@ -30,27 +41,34 @@ class Measured:
 
     @property
     def is_reference(self) -> bool:
-        """Whether the others of its group are compared with it."""
+        """Whether it is the reference of its group."""
         return self.subject is self.group.reference
 
     def is_int8_of(self, other: Measured) -> bool:
-        """Whether it is the int8 file of the model that `other` is the fp32 file of, and took turns with it."""
-        mine, its = self.subject, other.subject
-        same = (mine.model, mine.runtime) == (its.model, its.runtime)
-        return same and (mine.precision, its.precision) == ("int8", "fp32") and self.beside(other)
+        """Return whether `other` is the fp32 file of the same model, and took turns with this int8 file."""
+        own, fp32 = self.subject, other.subject
+        same = (own.model, own.runtime) == (fp32.model, fp32.runtime)
+        return same and (own.precision, fp32.precision) == ("int8", "fp32") and self.took_turns_with(other)
 
-    def beside(self, other: Measured) -> bool:
-        """Whether the two took turns."""
+    def took_turns_with(self, other: Measured) -> bool:
+        """Return whether both are of the same group and setting."""
         same = (self.threads, self.batch_size) == (other.threads, other.batch_size)
         return same and self.group is other.group
 
 
 def model_entry(measured: Measured) -> dict[str, Any]:
-    """What a result says of a model at a setting; times in ms, memory in 10^6 bytes."""
+    """Create the entry of a model at a setting.
+
+    Args:
+        measured: Measurements of the model.
+
+    Returns:
+        An entry of `models` in `bench.json`; times in ms, memory in 10^6 bytes.
+    """
     subject, files = measured.subject, measured.end_to_end
     return {
         "name": subject.name,
-        "path": subject.shown,
+        "path": subject.shown_path,
         "runtime": subject.runtime,
         "precision": subject.precision,
         "threads": measured.threads,
@@ -65,59 +83,74 @@ def model_entry(measured: Measured) -> dict[str, Any]:
 
 
 def comparisons(measured: Sequence[Measured]) -> list[dict[str, Any]]:
-    """Each model against the reference it took turns with; `speedup` is reference time / its time."""
+    """Compare each model with the reference of its group.
+
+    Args:
+        measured: Measurements of all models.
+
+    Returns:
+        Entries of `comparisons` in `bench.json`; `speedup` is reference time / model time.
+    """
     return [
-        _comparison(one, reference)
-        for one in measured
+        _comparison(model, reference)
+        for model in measured
         for reference in measured
-        if reference.is_reference and reference.beside(one) and not one.is_reference
+        if reference.is_reference and reference.took_turns_with(model) and not model.is_reference
     ]
 
 
-def _comparison(one: Measured, reference: Measured) -> dict[str, Any]:
-    found = ratio(reference.inference.turns, one.inference.turns)
-    files = None
-    if one.end_to_end and reference.end_to_end and one.end_to_end.turns:
-        whole = ratio(reference.end_to_end.turns, one.end_to_end.turns)
-        files = {"speedup": whole.value, "speedup_low": whole.low, "speedup_high": whole.high}
+def _comparison(model: Measured, reference: Measured) -> dict[str, Any]:
+    speedup = ratio(reference.inference.turns, model.inference.turns)
+    end_to_end = None
+    if model.end_to_end and reference.end_to_end and model.end_to_end.turns:
+        total = ratio(reference.end_to_end.turns, model.end_to_end.turns)
+        end_to_end = {"speedup": total.value, "speedup_low": total.low, "speedup_high": total.high}
     return {
-        "student": one.subject.name,
+        "student": model.subject.name,
         "teacher": reference.subject.name,
-        "runtime": one.subject.runtime,
+        "runtime": model.subject.runtime,
         "teacher_runtime": reference.subject.runtime,
-        "precision": one.subject.precision,
+        "precision": model.subject.precision,
         "teacher_precision": reference.subject.precision,
-        "threads": one.threads,
-        "batch_size": one.batch_size,
-        "speedup": found.value,
-        "speedup_low": found.low,
-        "speedup_high": found.high,
-        "distinguishable": found.distinguishable,
-        "end_to_end": files,
+        "threads": model.threads,
+        "batch_size": model.batch_size,
+        "speedup": speedup.value,
+        "speedup_low": speedup.low,
+        "speedup_high": speedup.high,
+        "distinguishable": speedup.distinguishable,
+        "end_to_end": end_to_end,
     }
 
 
 def gates(
     pairs: Sequence[dict[str, Any]], measured: Sequence[Measured], max_slowdown: float | None
 ) -> list[dict[str, Any]]:
-    """Whether each student keeps --max-slowdown, a limit on student time / teacher time.
+    """Evaluate --max-slowdown, a limit of student time / teacher time.
 
-    It fails where the whole 95 % interval lies above the limit, so that noise alone seldom fails it, and where nothing
-    is known: without an interval, or without a teacher that may be timed.
+    The gate fails if the whole 95 % interval is above the limit, so that noise alone seldom makes it fail, and if there
+    is no interval, or no teacher that can be timed.
+
+    Args:
+        pairs: Result of `comparisons`.
+        measured: Measurements of all models.
+        max_slowdown: The limit; None for no gate.
+
+    Returns:
+        Entries of `gates` in `bench.json`.
     """
     if max_slowdown is None:
         return []
-    alone = [_without_teacher(one) for one in measured if one.group.reference is None]
-    return [_judged(pair, max_slowdown) for pair in (*pairs, *alone)]
+    unpaired = [_without_teacher(model) for model in measured if model.group.reference is None]
+    return [_gate(pair, max_slowdown) for pair in (*pairs, *unpaired)]
 
 
-def _without_teacher(one: Measured) -> dict[str, Any]:
-    subject = one.subject
-    facts = {"student": subject.name, "teacher": None, "runtime": subject.runtime, "precision": subject.precision}
-    return {**facts, "threads": one.threads, "batch_size": one.batch_size, "speedup": None, "speedup_high": None}
+def _without_teacher(model: Measured) -> dict[str, Any]:
+    subject = model.subject
+    entry = {"student": subject.name, "teacher": None, "runtime": subject.runtime, "precision": subject.precision}
+    return {**entry, "threads": model.threads, "batch_size": model.batch_size, "speedup": None, "speedup_high": None}
 
 
-def _judged(pair: dict[str, Any], limit: float) -> dict[str, Any]:
+def _gate(pair: dict[str, Any], limit: float) -> dict[str, Any]:
     low = 1 / pair["speedup_high"] if pair["speedup_high"] else None
     return {
         "name": "max_slowdown",
@@ -129,35 +162,50 @@ def _judged(pair: dict[str, Any], limit: float) -> dict[str, Any]:
     }
 
 
-def unsettled(measured: Sequence[Measured]) -> str | None:
-    """A sentence on models whose times did not settle in their warm-up, or None."""
-    names = dict.fromkeys(one.subject.label for one in measured if not one.inference.warm_up["settled"])
+def unsettled_warning(measured: Sequence[Measured]) -> str | None:
+    """Warn of models whose times did not settle during warm-up.
+
+    Args:
+        measured: Measurements of all models.
+
+    Returns:
+        The warning, or None.
+    """
+    names = dict.fromkeys(model.subject.label for model in measured if not model.inference.warm_up["settled"])
     if not names:
         return None
     return f"the times of {', '.join(names)} did not settle during warm-up: the machine is not steady"
 
 
 def slower_int8(measured: Sequence[Measured], instruction_sets: dict[str, bool]) -> list[dict[str, Any]]:
-    """Each int8 model that is slower than the fp32 one beyond doubt: by how much, why, and its heaviest operators."""
-    found = []
-    for small in measured:
-        for plain in filter(small.is_int8_of, measured):
-            times = ratio(small.inference.turns, plain.inference.turns)
+    """Find int8 models that are significantly slower than their fp32 models.
+
+    Args:
+        measured: Measurements of all models.
+        instruction_sets: Result of `instruction_sets`.
+
+    Returns:
+        Entries of `slower_than_fp32` in `bench.json`: the slowdown, likely reasons, and the slowest operators.
+    """
+    entries = []
+    for int8 in measured:
+        for fp32 in filter(int8.is_int8_of, measured):
+            times = ratio(int8.inference.turns, fp32.inference.turns)
             if times.value > 1 and times.distinguishable:
-                found.append(_explained(small, times.value, instruction_sets))
-    return found
+                entries.append(_slower_entry(int8, times.value, instruction_sets))
+    return entries
 
 
-def _explained(small: Measured, slowdown: float, instruction_sets: dict[str, bool]) -> dict[str, Any]:
-    subject = small.subject
-    operators = make_runtime(subject.runtime).operators(subject.path, small.threads, small.batch)
-    p50 = summarise(small.inference.turns, small.batch_size)["p50_ms"]
+def _slower_entry(int8: Measured, slowdown: float, instruction_sets: dict[str, bool]) -> dict[str, Any]:
+    subject = int8.subject
+    operators = make_runtime(subject.runtime).operators(subject.path, int8.threads, int8.batch)
+    p50 = summarise(int8.inference.turns, int8.batch_size)["p50_ms"]
     return {
         "name": subject.model,
         "runtime": subject.runtime,
-        "threads": small.threads,
-        "batch_size": small.batch_size,
+        "threads": int8.threads,
+        "batch_size": int8.batch_size,
         "slowdown": slowdown,
-        "reasons": reasons(p50, instruction_sets, operators),
-        "operators": heaviest(operators),
+        "reasons": likely_reasons(p50, instruction_sets, operators),
+        "operators": slowest_operators(operators),
     }

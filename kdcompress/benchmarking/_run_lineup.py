@@ -1,4 +1,4 @@
-"""Which models of a run are timed against which: its teacher and its exports, runtime by runtime."""
+"""Line-up of a run: its teacher and its exports, by runtime."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.benchmarking import make_runtime, runtimes_for
-from kdcompress.benchmarking._lineup import RESULT, Group, Lineup, Subject, refuse_idle, wanted_images
+from kdcompress.benchmarking._lineup import RESULT, Group, Lineup, Subject, check_runtimes_used, count_images
 from kdcompress.benchmarking._request import BenchRequest
 from kdcompress.data import Dataset
 from kdcompress.digests import content_digest
@@ -24,42 +24,45 @@ from kdcompress.runs.names import EXPORTS
 
 
 def of_run(run: RunFolder, request: BenchRequest, data_dir: Path | None, progress: Progress) -> Lineup:
-    """Line up the teacher and every exported student of a run, runtime by runtime, on images of its test split.
+    """Line up the teacher and all exported students of a run, by runtime, on images of its test split.
 
     Args:
-        run: A run with exports.
-        request: What is asked for.
-        data_dir: Where the run's data lie now, if they were moved.
-        progress: Hears what is being done.
+        run: Folder of a run with exports.
+        request: Options.
+        data_dir: Folder of the data set, if it has moved.
+        progress: Receives notes.
+
+    Returns:
+        The line-up.
 
     Raises:
-        RunError: There are no exports, or one of them is gone or changed.
-        UsageError: A runtime was named that runs none of the files.
+        RunError: There are no exports, or one of them is missing or was modified.
+        UsageError: A chosen runtime runs none of the files.
         MissingExtraError: A runtime is not installed.
-        DataError: The data cannot be read.
+        DataError: The data set cannot be loaded.
     """
     if request.input_shape is not None:
         raise UsageError("a run's models are timed at its data's size; --input-shape is for model files")
     run.check_all(but=RESULT)
     entries, skipped = _exports(run, request)
     runtimes = list(dict.fromkeys(entry["runtime"] for entry in entries))
-    refuse_idle(request, runtimes)
+    check_runtimes_used(request, runtimes)
     for runtime in runtimes:
         make_runtime(runtime).require()
     dataset = open_data(run, read_run_recipe(run), data_dir, progress)
-    rows = evenly_spaced_indices(len(dataset.test), wanted_images(request))
+    rows = evenly_spaced_indices(len(dataset.test), count_images(request))
     images = dataset.test.images[rows]
     teachers = export_teacher(run, dataset, sorted({entry["format"] for entry in entries}), progress)
     groups = []
     for name, teacher in teachers.files.items():
         for runtime in runtimes:
-            here = [entry for entry in entries if (entry["format"], entry["runtime"]) == (name, runtime)]
-            if here:
+            matching = [entry for entry in entries if (entry["format"], entry["runtime"]) == (name, runtime)]
+            if matching:
                 reference, problem = _reference(teacher, runtime, request, teachers, dataset, rows)
                 skipped += [f"the teacher on {runtime}: {problem}"] if problem else []
                 students = [
                     Subject("student", run / entry["path"], entry["path"], runtime, entry["precision"], images)
-                    for entry in sorted(here, key=_by_precision)
+                    for entry in sorted(matching, key=_precision_order)
                 ]
                 groups.append(Group(reference, students))
     return Lineup(groups, f"{len(images)} images of the run's test split", skipped)
@@ -73,7 +76,7 @@ def _reference(
     dataset: Dataset,
     rows: Sequence[int],
 ) -> tuple[Subject | None, str | None]:
-    """The teacher on a runtime, or why it cannot be timed there."""
+    """Create the entry of the teacher on a runtime, or the reason why it cannot be timed there."""
     if teacher.path is None or teacher.reasons:
         problem = "there is no such file" if teacher.path is None else "its export fails parity"
         return None, f"{problem} ({'; '.join(teacher.reasons)})"
@@ -88,37 +91,37 @@ def _reference(
     return reference, None
 
 
-def _by_precision(entry: dict[str, Any]) -> tuple[int, str]:
+def _precision_order(entry: dict[str, Any]) -> tuple[int, str]:
     precision = entry["precision"]
     return PRECISIONS.index(precision) if precision in PRECISIONS else len(PRECISIONS), precision
 
 
 def _exports(run: RunFolder, request: BenchRequest) -> tuple[list[dict[str, Any]], list[str]]:
-    """The exports to time, one for each of their runtimes, and a sentence on each that is not."""
-    listed = read_list(run / EXPORTS, run.path)
-    if not listed.get("artefacts"):
+    """Select the exports to time, once for each of their runtimes, and describe those that are skipped."""
+    document = read_list(run / EXPORTS, run.path)
+    if not document.get("artefacts"):
         raise RunError(f"run {run.path} has no exports to time; make some with `kdcompress export {run.path}`")
-    if listed["student_digest"] != run.manifest()["files"].get("student.keras", {}).get("digest"):
+    if document["student_digest"] != run.manifest()["files"].get("student.keras", {}).get("digest"):
         raise RunError(f"the exports of run {run.path} are of another student; give `kdcompress export` again")
     timed: list[dict[str, Any]] = []
     skipped: list[str] = []
-    for entry in listed["artefacts"]:
+    for entry in document["artefacts"]:
         path = run / entry["path"]
         runtimes = runtimes_for(path, request.runtimes)
         if not entry["passed"]:
             skipped.append(f"{entry['path']}: it failed parity ({'; '.join(entry['reasons'])})")
         elif not runtimes:
-            word = "no runtime is" if not request.runtimes else "none of the chosen runtimes is"
-            skipped.append(f"{entry['path']}: {word} for {entry['format']}")
+            none = "no runtime is" if not request.runtimes else "none of the chosen runtimes is"
+            skipped.append(f"{entry['path']}: {none} for {entry['format']}")
         else:
-            _check_whole(path, entry)
+            _check_unchanged(path, entry)
             timed += [{**entry, "runtime": runtime} for runtime in runtimes]
     if not timed:
         raise RunError(f"no export of run {run.path} can be timed: {'; '.join(skipped)}")
     return timed, skipped
 
 
-def _check_whole(path: Path, entry: dict[str, Any]) -> None:
+def _check_unchanged(path: Path, entry: dict[str, Any]) -> None:
     if not path.exists():
         raise RunError(f"{path} is gone since it was exported; give `kdcompress export` again")
     if content_digest(path) != entry["sha256"]:

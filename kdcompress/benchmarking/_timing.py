@@ -1,8 +1,8 @@
-"""The clock at work: warm-up until times settle, then models take turns, A B A B, so that a drift meets all of them.
+"""Timing of models: warm-up until times settle, then models take turns (A B A B), so that drifts affect all alike.
 
-A model is opened anew for each of its turns and closed after it. So no other model's threads spin meanwhile, and what
-chance gives one opening of a model (where its weights lie in memory) is averaged over, and seen by the interval, which
-otherwise takes it for a property of the model (Mytkowicz et al. 2009).
+A model is opened again for each of its turns and closed afterwards. The threads of other models therefore do not spin
+meanwhile, and the random effects of one opening (such as the addresses of its weights) are averaged and included in the
+interval, instead of being attributed to the model (Mytkowicz et al. 2009).
 """
 
 from __future__ import annotations
@@ -23,33 +23,37 @@ Clock = Callable[[], int]
 Call = Callable[[Any], Any]
 
 _NS = 1e9
-# A round for every 0.1 s of a model, within these
-_ROUNDS, _ROUND_S = (30, 300), 0.1
-# Each turn begins with uncounted calls: caches, and the runtime's plan of memory, which it makes in its first calls
+_ROUNDS, _ROUND_S = (30, 300), 0.1  # one round per 0.1 s of a model, within these limits
+# Each turn begins with uncounted calls, which fill caches and in which the runtime plans its memory
 _UNCOUNTED_CALLS, _UNCOUNTED_SHARE = 2, 0.1
-_LEAST_CALLS = 2
-# Times have settled when the medians of three successive windows lie within 5 %
-_WINDOW_S, _WINDOW_CALLS, _WINDOWS, _WITHIN = 0.01, 3, 3, 1.05
+_MIN_CALLS = 2
+# Times have settled when the medians of three successive windows are within 5 %
+_WINDOW_S, _WINDOW_CALLS, _WINDOWS, _TOLERANCE = 0.01, 3, 3, 1.05
 _WARM_UP_S = 1.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How many rounds of turns, and how long a turn is counted, in seconds."""
+    """Plan of a benchmark.
+
+    Attributes:
+        rounds: Number of rounds, in each of which every model has a turn.
+        turn_s: Counted seconds of a turn.
+    """
 
     rounds: int
     turn_s: float
 
     @classmethod
     def of(cls, duration_s: float) -> Plan:
-        """The plan that counts at least `duration_s` of each model."""
-        fewest, most = _ROUNDS
-        rounds = min(max(math.ceil(duration_s / _ROUND_S), fewest), most)
+        """Create the plan that counts at least `duration_s` seconds of each model."""
+        low, high = _ROUNDS
+        rounds = min(max(math.ceil(duration_s / _ROUND_S), low), high)
         return cls(rounds, duration_s / rounds)
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """What a result records."""
+    def summary(self) -> dict[str, Any]:
+        """Entries of `settings` in `bench.json`."""
         return {
             "order": "A B A B",
             "rounds": self.rounds,
@@ -57,8 +61,8 @@ class Plan:
             "opened_anew": "each turn",
             "uncounted_share_of_turn": _UNCOUNTED_SHARE,
             "uncounted_calls_at_least": _UNCOUNTED_CALLS,
-            "counted_calls_at_least": _LEAST_CALLS,
-            "warm_up": f"until the medians of {_WINDOWS} windows lie within {100 * (_WITHIN - 1):.0f} %",
+            "counted_calls_at_least": _MIN_CALLS,
+            "warm_up": f"until the medians of {_WINDOWS} windows lie within {100 * (_TOLERANCE - 1):.0f} %",
             "clock": "perf_counter_ns",
             "outliers_removed": False,
             "garbage_collector_during_turns": False,
@@ -67,7 +71,14 @@ class Plan:
 
 @dataclass
 class Contender:
-    """A model that takes part: how it is opened, and the inputs that its calls go through in turn, again and again."""
+    """A model in a benchmark.
+
+    Attributes:
+        open: Opens the model and returns a function that runs it on one input.
+        inputs: Inputs, which its calls cycle through.
+        turns: Times of the counted calls in ns, by turn.
+        warm_up: Result of `warm_up`.
+    """
 
     open: Callable[[], Call]
     inputs: Sequence[Any]
@@ -78,21 +89,34 @@ class Contender:
 def take_turns(
     contenders: Sequence[Contender], plan: Plan, on_round: Callable[[int], None], clock: Clock = time.perf_counter_ns
 ) -> None:
-    """Fill the `turns` of each contender, round by round; a KeyboardInterrupt leaves what was finished in them."""
+    """Time models in turns, and append to the `turns` of each; completed turns remain after a KeyboardInterrupt.
+
+    Args:
+        contenders: The models.
+        plan: Rounds and the length of turns.
+        on_round: Called with the number of completed rounds.
+        clock: Returns the time in ns.
+    """
     for contender in contenders:
-        with _undisturbed():
+        with _gc_disabled():
             contender.warm_up = warm_up(contender.open(), contender.inputs, clock)
     for index in range(plan.rounds):
         for contender in contenders:
-            with _undisturbed():
+            with _gc_disabled():
                 contender.turns.append(_turn(contender.open(), contender.inputs, plan.turn_s * _NS, clock))
         on_round(index + 1)
 
 
 def warm_up(call: Call, inputs: Sequence[Any], clock: Clock) -> dict[str, Any]:
-    """Call until times have settled, or for a second: {"calls", "ms", "settled", "spread"}.
+    """Call a model until its times have settled, for at most a second.
 
-    `spread` is the largest over the smallest median of the last three windows.
+    Args:
+        call: Runs the model on one input.
+        inputs: Inputs to cycle through.
+        clock: Returns the time in ns.
+
+    Returns:
+        `calls`, `ms`, `settled`, and `spread`, the largest over the smallest median of the last three windows.
     """
     begin, calls, medians = clock(), 0, []
     while True:
@@ -101,35 +125,35 @@ def warm_up(call: Call, inputs: Sequence[Any], clock: Clock) -> dict[str, Any]:
         medians.append(float(np.median(times)))
         spread = max(medians[-_WINDOWS:]) / min(medians[-_WINDOWS:])
         elapsed, enough = clock() - begin, len(medians) >= _WINDOWS
-        if enough and (spread <= _WITHIN or elapsed >= _WARM_UP_S * _NS):
-            return {"calls": calls, "ms": elapsed / 1e6, "settled": spread <= _WITHIN, "spread": spread}
+        if enough and (spread <= _TOLERANCE or elapsed >= _WARM_UP_S * _NS):
+            return {"calls": calls, "ms": elapsed / 1e6, "settled": spread <= _TOLERANCE, "spread": spread}
 
 
 def _turn(call: Call, inputs: Sequence[Any], turn_ns: float, clock: Clock) -> Times:
     uncounted = _calls(call, inputs, 0, turn_ns * _UNCOUNTED_SHARE, _UNCOUNTED_CALLS, clock)
-    return _calls(call, inputs, len(uncounted), turn_ns, _LEAST_CALLS, clock)
+    return _calls(call, inputs, len(uncounted), turn_ns, _MIN_CALLS, clock)
 
 
-def _calls(call: Call, inputs: Sequence[Any], first: int, least_ns: float, least_calls: int, clock: Clock) -> Times:
-    """The times of calls in ns, until both least values are reached; inputs from the one numbered `first` on."""
+def _calls(call: Call, inputs: Sequence[Any], first: int, min_ns: float, min_calls: int, clock: Clock) -> Times:
+    """Time calls in ns until both minima are reached, starting with the input of index `first`."""
     times: list[int] = []
     n, begin, now = len(inputs), clock(), 0
-    while len(times) < least_calls or now - begin < least_ns:
-        given = inputs[(first + len(times)) % n]
+    while len(times) < min_calls or now - begin < min_ns:
+        value = inputs[(first + len(times)) % n]
         start = clock()
-        call(given)
+        call(value)
         now = clock()
         times.append(now - start)
     return np.asarray(times, np.int64)
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Without Python's garbage collector, which with TensorFlow in the process takes longer than a small model."""
-    on = gc.isenabled()
+def _gc_disabled() -> Iterator[None]:
+    """Disable Python's garbage collector, which takes longer than a small model if TensorFlow is loaded."""
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if on:
+        if enabled:
             gc.enable()

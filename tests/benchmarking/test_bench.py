@@ -281,7 +281,7 @@ def test_models_that_cannot_be_timed(tmp_path: Path, exported: Path, monkeypatch
     refused(UsageError, r"images of \?, \?, 1, got --input-shape 8,8,3", free, input_shape=(8, 8, 3))
     assert kdcompress.bench(free, **QUICK, input_shape=(8, 8, 1))["models"]
     single = dense(tmp_path / "single.onnx", sizes=(1, 8, 8, 1))
-    refused(UsageError, r"batches of 1 alone, got --batch-size 4", single, batch_sizes=[4])
+    refused(UsageError, r"only batches of 1, got --batch-size 4", single, batch_sizes=[4])
     refused(UsageError, r"one run, or model files", exported, single)
     refused(UsageError, r"student.keras; `kdcompress export` makes them", exported / "student.keras")
     refused(UsageError, r"not for|is for model files", exported, input_shape=(28, 28, 1))

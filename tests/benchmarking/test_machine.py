@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kdcompress.benchmarking._machine import describe_machine, instruction_sets, load_warning, share
+from kdcompress.benchmarking._machine import describe_machine, instruction_sets, load_warning, others_share
 
 
 def test_the_machine_is_described() -> None:
@@ -29,9 +29,9 @@ def test_instruction_sets_are_found_by_their_flags(flags: list[str], there: set[
 
 def test_the_share_of_others_is_what_is_neither_idle_nor_ours() -> None:
     # of 20 CPU seconds 8 were idle and 6 ours
-    assert share((100, 40, 10), (120, 48, 16)) == pytest.approx(0.3)
-    assert share((100, 40, 10), (100, 40, 10)) == 0
-    assert share((100, 40, 10), (120, 48, 23)) == 0  # clocks of unlike grain may say we took more than there was
+    assert others_share((100, 40, 10), (120, 48, 16)) == pytest.approx(0.3)
+    assert others_share((100, 40, 10), (100, 40, 10)) == 0
+    assert others_share((100, 40, 10), (120, 48, 23)) == 0  # clocks of unlike grain may say we took more than there was
 
 
 def test_a_loaded_machine_is_warned_about_and_an_idle_one_is_not() -> None:

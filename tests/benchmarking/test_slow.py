@@ -8,21 +8,21 @@ from benchmarking.onnx_files import dense
 
 from kdcompress.benchmarking import make_runtime
 from kdcompress.benchmarking._machine import instruction_sets
-from kdcompress.benchmarking._slow import heaviest, reasons
+from kdcompress.benchmarking._slow import likely_reasons, slowest_operators
 
 OLD, NEW = instruction_sets(["avx2"]), instruction_sets(["avx2", "avx_vnni"])
 
 
 def test_each_reason_is_given_where_it_applies_and_only_there() -> None:
-    (cpu,) = reasons(5.0, OLD, {"QLinearConv": 0.99})
+    (cpu,) = likely_reasons(5.0, OLD, {"QLinearConv": 0.99})
     assert cpu.startswith("the CPU has no ")
-    (converting,) = reasons(5.0, NEW, {"QLinearConv": 0.5, "DequantizeLinear": 0.3, "QuantizeLinear": 0.2})
+    (converting,) = likely_reasons(5.0, NEW, {"QLinearConv": 0.5, "DequantizeLinear": 0.3, "QuantizeLinear": 0.2})
     assert converting.startswith("50 % of the time goes into conversions")
-    (floating,) = reasons(5.0, NEW, {"QLinearConv": 0.3, "Conv": 0.45, "Gemm": 0.2, "Add": 0.05})
+    (floating,) = likely_reasons(5.0, NEW, {"QLinearConv": 0.3, "Conv": 0.45, "Gemm": 0.2, "Add": 0.05})
     assert floating == "Conv, Gemm compute in float, 65 % of the time"
-    (small,) = reasons(0.03, NEW, None)
+    (small,) = likely_reasons(0.03, NEW, None)
     assert "0.030 ms" in small
-    (nothing,) = reasons(5.0, NEW, {"QLinearConv": 1.0})
+    (nothing,) = likely_reasons(5.0, NEW, {"QLinearConv": 1.0})
     assert nothing.startswith("none of the usual ones")
 
 
@@ -32,5 +32,5 @@ def test_onnxruntime_tells_the_operators_that_took_the_time(tmp_path: Path) -> N
     assert found is not None
     assert next(iter(found)) == "MatMul"
     assert sum(found.values()) == pytest.approx(1)
-    assert [one["operator"] for one in heaviest(found) or []] == list(found)
+    assert [one["operator"] for one in slowest_operators(found) or []] == list(found)
     assert list(tmp_path.iterdir()) == [path]  # the profile is not left behind

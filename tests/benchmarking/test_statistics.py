@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kdcompress.benchmarking._statistics import LEAST_ROUNDS, ratio, summarise
+from kdcompress.benchmarking._statistics import MIN_ROUNDS, ratio, summarise
 
 MS = 1_000_000
 
@@ -41,7 +41,7 @@ def test_a_ratio_is_the_geometric_mean_over_rounds_of_the_ratio_of_medians() -> 
 
 
 def test_the_interval_of_rounds_that_agree_is_a_point() -> None:
-    found = ratio(turns(*[3] * LEAST_ROUNDS), turns(*[2] * LEAST_ROUNDS))
+    found = ratio(turns(*[3] * MIN_ROUNDS), turns(*[2] * MIN_ROUNDS))
     assert (found.value, found.low, found.high) == pytest.approx((1.5, 1.5, 1.5))
     assert found.distinguishable
 
