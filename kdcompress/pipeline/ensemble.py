@@ -79,29 +79,29 @@ class TeacherEnsemble:
 
         Errors: TargetsError as for `check`.
         """
-        agree, verdict = label_agreement(targets.logits, split.train, classes, self.read)
+        agree, assessment = label_agreement(targets.logits, split.train, classes, self.read)
         trained = all(section.model in registry.choices("models") for section in self.sections)
         asked = self.recipe.teacher.check and all(section.weights != "none" for section in self.sections)
-        if asked and not verdict.sound and not trained:
-            raise make_teacher_error(self.teachers[0], verdict, classes, None)
-        if asked and trained and not verdict.knows:
+        if asked and not assessment.is_sound and not trained:
+            raise make_teacher_error(self.teachers[0], assessment, classes, None)
+        if asked and trained and not assessment.is_informative:
             raise TargetsError(
-                f"teacher {self.recipe.teacher.display_name} is right on {verdict.shown} of the training images: it "
-                "was trained too little (epochs and learning_rate of teacher.training or its stages); "
+                f"teacher {self.recipe.teacher.display_name} is right on {assessment.summary} of the training images: "
+                "it was trained too little (epochs and learning_rate of teacher.training or its stages); "
                 "teacher.check = false goes on"
             )
-        little = f"the teacher is right on no more of the training images than {verdict.shown}"
-        return agree, little if verdict.weak else None
+        little = f"the teacher is right on no more of the training images than {assessment.summary}"
+        return agree, little if assessment.is_weak else None
 
     def doubt_on_test(
         self, logits: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequence[str]
     ) -> str | None:
         """A warning if a teacher that knows the training images is no better than chance on test."""
-        verdict = assess_logits(logits, labels, len(classes))
-        if verdict.knows or not self.recipe.teacher.check:
+        assessment = assess_logits(logits, labels, len(classes))
+        if assessment.is_informative or not self.recipe.teacher.check:
             return None
         return (
-            f"on test the teacher is right on {verdict.shown}, no better than chance: are its answers "
+            f"on test the teacher is right on {assessment.summary}, no better than chance: are its answers "
             "those to these images?"
         )
 

@@ -1,4 +1,4 @@
-"""One file per kind of teacher, each defining TEACHER; the cache of their outputs in the underscored part."""
+"""Teachers: opening of model files as teachers, checks of their outputs, ensembles, and the target cache."""
 
 from __future__ import annotations
 
@@ -9,24 +9,34 @@ from kdcompress import registry
 from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.errors import ModelError
 from kdcompress.runs.integrity import check_integrity
-from kdcompress.teachers._adapter import InputAdapter
-from kdcompress.teachers._base import (
-    N_INSPECTED,
-    OutputSpec,
-    TargetRows,
-    Teacher,
-    are_probabilities,
-    check_output_count,
-)
-from kdcompress.teachers._check import assess_logits, check_on_samples, label_agreement, make_teacher_error
+from kdcompress.teachers._adapter import InputAdapter, make_input_adapter
+from kdcompress.teachers._assessment import Assessment, assess_logits
+from kdcompress.teachers._base import Teacher
+from kdcompress.teachers._check import check_on_samples, label_agreement, make_teacher_error
 from kdcompress.teachers._ensemble import ConcatenatedTargets, EnsembleTargets, combine_logits
+from kdcompress.teachers._outputs import N_INSPECTED, are_probabilities, check_output_count, select_name
+from kdcompress.teachers._spec import OutputSpec, RowIndex, TargetRows
 from kdcompress.teachers._targets import LOGITS, TARGETS, Targets, compute_targets, has_cached_targets, target_key
 
 
 def open_teacher(path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> Teacher:
-    """The teacher in a file or folder, of whatever kind; ModelError if it is of none, or does not answer."""
+    """Open a file or folder of any registered kind as a teacher.
+
+    Args:
+        path: The file or folder.
+        section: Settings of the teacher.
+        spec: Images and outputs that are required.
+        what: Name of the teacher in messages.
+
+    Returns:
+        The teacher.
+
+    Raises:
+        ModelError: The file is of no registered kind, is damaged, or does not match `spec`.
+        RunError: It belongs to a run whose manifest records another checksum.
+    """
     kinds: list[type[Teacher]] = [registry.load("teachers", name) for name in registry.choices("teachers")]
-    kind = next((one for one in kinds if one.owns(path)), None)
+    kind = next((kind for kind in kinds if kind.owns(path)), None)
     if kind is None:
         raise ModelError(f"{what} is no model: it is neither a SavedModel folder nor a file with a known ending")
     check_integrity(path)
@@ -34,19 +44,34 @@ def open_teacher(path: Path, section: SingleTeacherSection, spec: OutputSpec, wh
 
 
 def teacher_of_model(model: Any, section: SingleTeacherSection, spec: OutputSpec, what: str) -> Teacher:
-    """The teacher that a Keras model in memory is; ModelError if it does not match the spec."""
-    found: Teacher = registry.load("teachers", "keras").of_model(model, section, spec, what)
-    return found
+    """Make a teacher of a Keras model in memory.
+
+    Args:
+        model: The Keras model.
+        section: Settings of the teacher.
+        spec: Images and outputs that are required.
+        what: Name of the teacher in messages.
+
+    Returns:
+        The teacher.
+
+    Raises:
+        ModelError: The model does not match `spec`.
+    """
+    teacher: Teacher = registry.load("teachers", "keras").of_model(model, section, spec, what)
+    return teacher
 
 
 __all__ = [
     "LOGITS",
     "N_INSPECTED",
     "TARGETS",
+    "Assessment",
     "ConcatenatedTargets",
     "EnsembleTargets",
     "InputAdapter",
     "OutputSpec",
+    "RowIndex",
     "TargetRows",
     "Targets",
     "Teacher",
@@ -58,8 +83,10 @@ __all__ = [
     "compute_targets",
     "has_cached_targets",
     "label_agreement",
+    "make_input_adapter",
     "make_teacher_error",
     "open_teacher",
+    "select_name",
     "target_key",
     "teacher_of_model",
 ]

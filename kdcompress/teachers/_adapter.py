@@ -1,4 +1,4 @@
-"""What lies between raw pixels and a teacher from elsewhere: its size, scale, layout, and its order of classes."""
+"""Conversion of raw pixels to a teacher's input (size, scale, layout), and of its outputs to the data's classes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,22 @@ from kdcompress.data import Shape
 from kdcompress.errors import ModelError, RecipeError
 from kdcompress.models import check_image_size
 from kdcompress.registry import did_you_mean
+from kdcompress.teachers._spec import OutputSpec
 
-_CHANNELS = (1, 3, 4)  # what tells an axis of channels from one of height or width
+_CHANNELS = (1, 3, 4)  # sizes that distinguish the channel axis from height and width
+
+Sizes = Sequence[int | None]
 
 
 @dataclass(frozen=True)
 class InputAdapter:
-    """How raw pixels become a teacher's input, and its outputs the data's classes.
+    """Conversion between the data's images and classes and those of a teacher.
 
-    `input_shape` (H, W, C) is what images are fitted to for it; `nchw` its layout; `columns` the place of each of the
-    data's classes among its outputs, None where the two agree.
+    Attributes:
+        input_shape: Shape (H, W, C) that images are resized to.
+        section: Preprocessing that the model does not contain.
+        nchw: Whether the model's input has the layout NCHW.
+        columns: Index of each of the data's classes among the model's outputs; None if the order is the same.
     """
 
     input_shape: Shape
@@ -34,7 +40,7 @@ class InputAdapter:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What of it decides the teacher's outputs."""
+        """The settings that influence the teacher's outputs, as JSON values; part of the keys of caches."""
         plain = self.section.model_dump(mode="json", exclude={"layout", "size", "classes"})
         return {
             **plain,
@@ -44,42 +50,83 @@ class InputAdapter:
         }
 
     def prepare(self, images: NDArray[Any]) -> NDArray[Any]:
-        """(pixel * scale - mean) / std of pixels (n, *input_shape), in the teacher's channel order and layout."""
-        given = self.section
-        if given.channel_order == "bgr":
+        """Preprocess images: (pixel * scale - mean) / std, in the teacher's channel order and layout.
+
+        Args:
+            images: Pixels (n, *input_shape) of 0 to 255.
+
+        Returns:
+            The model's input (n, H, W, C) or (n, C, H, W).
+        """
+        section = self.section
+        if section.channel_order == "bgr":
             images = images[..., ::-1]
-        if not given.is_identity:
-            mean, std = np.asarray(given.mean, np.float32), np.asarray(given.std, np.float32)
-            images = (images.astype(np.float32) * np.float32(given.scale) - mean) / std
+        if not section.is_identity:
+            mean, std = np.asarray(section.mean, np.float32), np.asarray(section.std, np.float32)
+            images = (images.astype(np.float32) * np.float32(section.scale) - mean) / std
         return np.ascontiguousarray(np.moveaxis(images, -1, 1)) if self.nchw else images
 
     def arrange(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The outputs in the data's order of classes."""
+        """Reorder outputs (n, outputs) to the data's order of classes."""
         return outputs if self.columns is None else outputs[:, self.columns]
 
     def with_preprocessing(self, **changes: Any) -> InputAdapter:
-        """The same with another scale, mean, std or channel order."""
+        """Return a copy with another preprocessing.
+
+        Args:
+            **changes: New values of scale, mean, std or channel_order.
+        """
         return dataclasses.replace(self, section=self.section.model_copy(update=changes))
 
 
 def make_input_adapter(
-    section: PreprocessingSection, own: Sequence[int | None] | None, data: Shape, classes: tuple[str, ...], what: str
+    section: PreprocessingSection, model_sizes: Sizes | None, spec: OutputSpec, what: str
 ) -> InputAdapter:
-    """The fit of a teacher `what` whose input sizes, without the batch, are `own` (None where it does not say).
+    """Make the adapter of a teacher.
 
-    Sizes that it leaves open are those of the section, else of the data. Errors: ModelError where the layout cannot be
-    told; RecipeError for settings that do not fit it.
+    Args:
+        section: Preprocessing that the model does not contain.
+        model_sizes: Sizes of the model's input without the batch, each None if it is open; None if nothing is known.
+            Open sizes are taken from the section, otherwise from the data.
+        spec: Images and classes of the data.
+        what: Name of the teacher in messages.
+
+    Returns:
+        The adapter.
+
+    Raises:
+        ModelError: The input is not a batch of images, or its layout cannot be detected.
+        RecipeError: The preprocessing does not match the model.
     """
-    if own is not None and len(own) != 3:
-        raise ModelError(f"{what} takes inputs of rank {len(own) + 1}; a teacher takes a batch of images, of rank 4")
-    nchw = _is_nchw(section, own, what)
-    sizes = (own[1], own[2], own[0]) if own is not None and nchw else tuple(own or (None, None, None))
-    if section.size is not None:
-        asked = section.size if isinstance(section.size, tuple) else (section.size, section.size)
-        if any(mine not in (None, size) for mine, size in zip(sizes, asked, strict=False)):
-            raise RecipeError(f"teacher.preprocessing.size is {_size(asked)}, but {what} takes {_size(sizes)}")
-        sizes = (*asked, sizes[2])
-    height, width, channels = (size or mine for size, mine in zip(sizes, data, strict=True))
+    if model_sizes is not None and len(model_sizes) != 3:
+        raise ModelError(
+            f"{what} takes inputs of rank {len(model_sizes) + 1}; a teacher takes a batch of images, of rank 4"
+        )
+    nchw = _is_nchw(section, model_sizes, what)
+    sizes = _with_size(section, _channels_last(model_sizes, nchw), what)
+    height, width, channels = (size or data_size for size, data_size in zip(sizes, spec.input_shape, strict=True))
+    _check_channels(section, channels, what)
+    check_image_size((height, width, channels), what)
+    return InputAdapter((height, width, channels), section, nchw, _columns(section.classes, spec.classes))
+
+
+def _channels_last(sizes: Sizes | None, nchw: bool) -> tuple[int | None, ...]:
+    if sizes is None:
+        return None, None, None
+    return (sizes[1], sizes[2], sizes[0]) if nchw else tuple(sizes)
+
+
+def _with_size(section: PreprocessingSection, sizes: tuple[int | None, ...], what: str) -> tuple[int | None, ...]:
+    """Fill in the section's size where the model leaves it open."""
+    if section.size is None:
+        return sizes
+    size = section.size if isinstance(section.size, tuple) else (section.size, section.size)
+    if any(fixed not in (None, wanted) for fixed, wanted in zip(sizes, size, strict=False)):
+        raise RecipeError(f"teacher.preprocessing.size is {_format(size)}, but {what} takes {_format(sizes)}")
+    return (*size, sizes[2])
+
+
+def _check_channels(section: PreprocessingSection, channels: int, what: str) -> None:
     if channels not in _CHANNELS:
         raise ModelError(
             f"{what} takes images of {channels} channels; there are images of 1, 3 and 4 "
@@ -91,39 +138,36 @@ def make_input_adapter(
             raise RecipeError(f"teacher.preprocessing.{name} has {len(value)} values, {what} takes {channels} channels")
     if section.channel_order == "bgr" and channels != 3:
         raise RecipeError(f"teacher.preprocessing.channel_order = 'bgr' is for 3 channels, {what} takes {channels}")
-    check_image_size((height, width, channels), what)
-    return InputAdapter((height, width, channels), section, nchw, _columns(section.classes, classes))
 
 
-def _is_nchw(section: PreprocessingSection, own: Sequence[int | None] | None, what: str) -> bool:
+def _is_nchw(section: PreprocessingSection, sizes: Sizes | None, what: str) -> bool:
     if section.layout != "auto":
         return section.layout == "nchw"
-    if own is None:
+    if sizes is None:
         return False
-    first, last = own[0] in _CHANNELS, own[2] in _CHANNELS
-    if first == last and None not in own:
+    first, last = sizes[0] in _CHANNELS, sizes[2] in _CHANNELS
+    if first == last and None not in sizes:
         raise ModelError(
-            f"{what} takes images of {_size(own)}: which axis holds the channels cannot be told; "
+            f"{what} takes images of {_format(sizes)}: which axis holds the channels cannot be told; "
             "set teacher.preprocessing.layout to nhwc or nchw"
         )
     return first and not last
 
 
-def _columns(theirs: tuple[str, ...] | None, ours: tuple[str, ...]) -> tuple[int, ...] | None:
-    if theirs is None:
+def _columns(output_names: tuple[str, ...] | None, classes: tuple[str, ...]) -> tuple[int, ...] | None:
+    if output_names is None:
         return None
-    if len(set(theirs)) < len(theirs):
-        twice = next(name for name in theirs if theirs.count(name) > 1)
-        raise RecipeError(f"teacher.preprocessing.classes names {twice!r} twice")
-    for name in ours:
-        if name not in theirs:
+    if len(set(output_names)) < len(output_names):
+        duplicate = next(name for name in output_names if output_names.count(name) > 1)
+        raise RecipeError(f"teacher.preprocessing.classes names {duplicate!r} twice")
+    for name in classes:
+        if name not in output_names:
             raise RecipeError(
-                f"teacher.preprocessing.classes lacks {name!r}{did_you_mean(name, theirs)}; it names the teacher's "
-                "outputs in the teacher's order, by the data's names"
+                f"teacher.preprocessing.classes lacks {name!r}{did_you_mean(name, output_names)}; it names the "
+                "teacher's outputs in the teacher's order, by the data's names"
             )
-    columns = tuple(theirs.index(name) for name in ours)
-    return None if theirs == ours else columns
+    return None if output_names == classes else tuple(output_names.index(name) for name in classes)
 
 
-def _size(shape: Sequence[int | None]) -> str:
-    return "x".join("?" if part is None else str(part) for part in shape)
+def _format(sizes: Sizes) -> str:
+    return "x".join("?" if size is None else str(size) for size in sizes)

@@ -1,115 +1,112 @@
-"""What a teacher is to the rest of kdcompress: numbers for images, and a digest that names who gave them."""
+"""The interface of teachers: logits for images, and a digest that identifies the model."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.batches import default_batch_size
 from kdcompress.config.sections import SingleTeacherSection, ViewsSection
-from kdcompress.data import Images, Samples, Shape, iter_blocks, resize_images
-from kdcompress.errors import DataError, ModelError, RecipeError, TargetsError, one_line
+from kdcompress.data import Images, Samples, iter_blocks, resize_images
+from kdcompress.errors import DataError, ModelError, TargetsError, one_line
 from kdcompress.teachers._adapter import InputAdapter
-
-# Rows of probabilities sum to 1 within this, in float32 or float16.
-_SUM_TOLERANCE = 1e-3
-# Images whose outputs are looked at to tell probabilities from logits
-N_INSPECTED = 64
-
-
-RowIndex: TypeAlias = "tuple[NDArray[np.int64] | slice, NDArray[np.int64] | int]"
-
-
-@dataclass(frozen=True)
-class OutputSpec:
-    """What a teacher is asked about: images (H, W, C) of these classes, and how many numbers it gives for each.
-
-    That is one for each class, unless a method wants another head.
-    """
-
-    input_shape: Shape
-    classes: tuple[str, ...]
-    head: int = 0
-
-    @property
-    def n_outputs(self) -> int:
-        """How many numbers a teacher gives for an image."""
-        return self.head or len(self.classes)
-
-
-class TargetRows(Protocol):
-    """Targets (samples, views, ...) that are read when they are indexed: rows[samples, views]."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(samples, views, ...)."""
-
-    def __getitem__(self, place: RowIndex) -> NDArray[np.float32]:
-        """The targets (n, ...) of these samples in these views, or in one view."""
+from kdcompress.teachers._outputs import N_INSPECTED, are_probabilities
+from kdcompress.teachers._spec import OutputSpec, TargetRows
 
 
 class Teacher(ABC):
-    """A teacher from any framework: only its numbers are needed.
+    """A teacher of any framework, of which only outputs are needed.
 
-    `what` names it in messages; `digest` names who answers; `step` is the distance of two neighbouring outputs of one
-    that answers in integers, else 0.
+    Attributes:
+        description: Name of the teacher in messages.
+        digest: Digest of the model, which identifies its cached targets.
+        adapter: Conversion of pixels to the model's input, and of its outputs to the data's classes.
+        output_kind: Whether `run` gives "logits" or "probabilities".
+        quantization_step: Distance between neighbouring outputs of a quantized model, otherwise 0.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()
-    """The endings of the files that are teachers of this kind."""
+    """Suffixes of the files of this kind."""
     traceable: ClassVar[bool] = False
-    """Whether TensorFlow runs it, so that `network` can be traced and exported."""
+    """Whether TensorFlow runs the model, so that `network` can be traced and exported."""
     copy_suffix: ClassVar[str | None] = None
-    """The ending of the copy that a run keeps; None for a kind of which nothing can be kept."""
+    """Suffix of the copy in a run folder; None for a kind that is not copied."""
 
     description: str
     digest: str
     adapter: InputAdapter
     path: Path | None = None
-    """The model file or folder that is run; None of a model in memory, and where there is no model."""
+    """The model file or folder; None for a model in memory and where there is no model."""
     model: Any = None
-    """The Keras model, of a teacher that is one."""
+    """The Keras model, where the teacher is one."""
     uses_images: bool = True
-    """Whether it looks at images, so that it answers any image in any preprocessing."""
+    """Whether outputs are computed from images; if not, they are looked up by sample ids."""
     output_kind: str = "logits"
     quantization_step: float = 0.0
 
     @classmethod
     def owns(cls, path: Path) -> bool:
-        """Whether a file or folder is a teacher of this kind, by its name."""
+        """Whether a file or folder is of this kind, by its name.
+
+        Args:
+            path: The file or folder.
+        """
         return path.suffix.lower() in cls.suffixes
 
     @classmethod
     @abstractmethod
     def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> Teacher:
-        """Open a file of this kind; ModelError if it is none, cannot be run, or does not match the spec."""
+        """Open a file of this kind.
+
+        Args:
+            path: The file or folder.
+            section: Settings of the teacher.
+            spec: Images and outputs that are required.
+            what: Name of the teacher in messages.
+
+        Raises:
+            ModelError: The file is damaged, cannot be run, or does not match `spec`.
+        """
 
     @abstractmethod
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """The model's own outputs for its own input, in its own order of classes."""
+        """Run the model.
+
+        Args:
+            batch: Inputs as `adapter.prepare` returns them.
+
+        Returns:
+            Outputs (n, outputs) in the model's own order of classes.
+        """
 
     @abstractmethod
     def save_copy(self, path: Path) -> None:
-        """Write a copy to `path`, which ends in `copy_suffix`, whole or not at all."""
+        """Write a copy of the model atomically.
+
+        Args:
+            path: Destination, with the suffix `copy_suffix`.
+        """
 
     def count_outputs(self) -> int:
-        """How many numbers it gives for an image, found out with a blank one; ModelError if it gives no row of them."""
+        """Count the outputs per image by running the model on a blank image.
+
+        Raises:
+            ModelError: The model fails, or its output is not a row of numbers per image.
+        """
         blank = np.zeros((1, *self.adapter.input_shape), np.uint8)
-        shown = "x".join(map(str, self.adapter.input_shape))
+        size = "x".join(map(str, self.adapter.input_shape))
         try:
             outputs = self.run(self.adapter.prepare(blank))
         except (DataError, TargetsError):
             raise
         except Exception as exc:
-            said = str(exc).removeprefix(f"{self.description} ") if isinstance(exc, ModelError) else one_line(exc)
+            reason = str(exc).removeprefix(f"{self.description} ") if isinstance(exc, ModelError) else one_line(exc)
             raise ModelError(
-                f"{self.description} fails on an image of {shown}: {said}; "
+                f"{self.description} fails on an image of {size}: {reason}; "
                 "teacher.preprocessing.size and layout say what it takes"
             ) from exc
         if outputs.ndim != 2 or len(outputs) != 1:
@@ -120,103 +117,120 @@ class Teacher(ABC):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Who answers, and how: what a cached answer depends on beside the image."""
+        """What the outputs depend on beside the image, as JSON values; part of the keys of caches."""
         return {"teacher": self.digest, "outputs": self.output_kind, "preprocessing": self.adapter.identity}
 
     def raw_outputs(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """Outputs (n, classes) in the data's order for pixels (n, H, W, C), 0 to 255, of the teacher's own size."""
+        """Compute outputs, which may be logits or probabilities.
+
+        Args:
+            images: Pixels (n, H, W, C) of 0 to 255, of the teacher's input size.
+
+        Returns:
+            Shape (n, classes), in the data's order of classes.
+        """
         return self.adapter.arrange(self.run(self.adapter.prepare(images)))
 
     def logits(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """As `raw`, as logits: a teacher that ends in probabilities gives their logarithms."""
+        """Compute logits.
+
+        Args:
+            images: Pixels (n, H, W, C) of 0 to 255, of the teacher's input size.
+
+        Returns:
+            Shape (n, classes), in the data's order of classes; logarithms of outputs that are probabilities.
+        """
         return self.to_logits(self.raw_outputs(images))
 
     def resize(self, images: Images) -> Images:
-        """Images of the data in the size and colours that this teacher takes."""
+        """Convert images of the data to the size and number of channels of the teacher's input.
+
+        Args:
+            images: Images (n, H, W, C), in memory or read on access.
+        """
         return resize_images(images, self.adapter.input_shape)
 
     def predict(self, samples: Samples) -> NDArray[np.float32]:
-        """The logits (n, classes) of all samples, read and asked batch by batch."""
+        """Compute the logits of all samples, batch by batch.
+
+        Args:
+            samples: Samples of the data.
+
+        Returns:
+            Shape (n, classes).
+        """
         images = self.resize(samples.images)
         return np.concatenate(
             [self.logits(block) for block in iter_blocks(images, default_batch_size(images.shape[1:]))]
         )
 
     def network(self) -> Any:
-        """What TensorFlow traces, as network(images, training=False), from prepared images to outputs.
+        """Return a function network(images, training=False) that TensorFlow can trace, from prepared images to outputs.
 
-        Errors: ModelError where it cannot; of teachers that are not `traceable`, always.
+        Raises:
+            ModelError: The teacher is not `traceable`, or its input cannot be exported.
         """
         raise ModelError(f"{self.description} is not run by TensorFlow, and is not exported")
 
     def check_samples(self, ids: NDArray[np.str_], views: ViewsSection) -> None:
-        """TargetsError unless the teacher can answer for the images of these ids, in so many views of each."""
-        return  # by looking at them
+        """Check that the teacher has outputs for all samples and views; by default it computes them from images.
+
+        Args:
+            ids: Ids of the samples (n,).
+            views: The views of each sample.
+
+        Raises:
+            TargetsError: Outputs are missing.
+        """
+        return
 
     def stored_logits(self, samples: Samples) -> TargetRows | None:
-        """The answers to samples that a teacher knows without being asked; None of one that must look at them."""
+        """Return logits that are stored and need no inference, None by default.
+
+        Args:
+            samples: Samples of the data.
+
+        Returns:
+            Shape (n, 1, classes).
+        """
         return None
 
     def to_logits(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Turn the model's own outputs (..., classes) into logits; a 0 of one that counts in steps is half a step."""
+        """Convert outputs to logits.
+
+        Args:
+            raw: Outputs (..., classes) of the kind `output_kind`.
+
+        Returns:
+            The outputs, or their logarithms if they are probabilities, where 0 of a quantized model counts as half a
+            step.
+        """
         if self.output_kind == "probabilities":
-            least = np.float32(max(float(np.finfo(np.float32).tiny), self.quantization_step / 2))
-            return np.asarray(np.log(np.maximum(raw, least)), np.float32)
+            smallest = np.float32(max(float(np.finfo(np.float32).tiny), self.quantization_step / 2))
+            return np.asarray(np.log(np.maximum(raw, smallest)), np.float32)
         return raw
 
     def detect_probabilities(self, images: NDArray[Any]) -> bool:
-        """Look at the outputs for some images; returns whether they are probabilities, to be turned into logits."""
+        """Set `output_kind` from the outputs for some images.
+
+        Args:
+            images: Pixels (n, H, W, C) of the teacher's input size.
+
+        Returns:
+            Whether the outputs are probabilities.
+        """
         probabilities = are_probabilities(self.raw_outputs(images), self.quantization_step)
         self.output_kind = "probabilities" if probabilities else "logits"
         return probabilities
 
     def set_output_kind(self, section: SingleTeacherSection, samples: Samples) -> None:
-        """Take the outputs for what the recipe says they are, or for what they look like."""
+        """Set `output_kind` from the recipe, or detect it.
+
+        Args:
+            section: Settings of the teacher.
+            samples: Samples of the data.
+        """
         if section.outputs == "auto":
             self.detect_probabilities(self.resize(samples.images)[:N_INSPECTED])
         else:
             self.output_kind = section.outputs
-
-
-def are_probabilities(outputs: NDArray[np.floating[Any]], step: float = 0.0) -> bool:
-    """Whether outputs (n, classes) are probabilities, not logits: none is negative and every row sums to 1.
-
-    Outputs that are rounded to `step` may miss 1 by half a step each.
-    """
-    tolerance = _SUM_TOLERANCE + outputs.shape[-1] * step / 2
-    return bool((outputs >= 0).all() and (np.abs(outputs.sum(axis=-1) - 1) < tolerance).all())
-
-
-def check_output_count(teacher: Teacher, spec: OutputSpec) -> None:
-    """ModelError unless the teacher gives a row of numbers for an image, one for each class."""
-    what, found, classes = teacher.description, teacher.count_outputs(), len(spec.classes)
-    named = teacher.adapter.section.classes
-    if spec.n_outputs != classes:
-        if found != spec.n_outputs:
-            raise ModelError(
-                f"{what} has {found} outputs, and a subclass student learns from {spec.n_outputs} subclass logits; "
-                "take a teacher that is trained for it (teacher.model = a zoo name), or another method"
-            )
-        if named is not None:
-            raise RecipeError("teacher.preprocessing.classes orders classes, and the method wants subclasses")
-        return
-    if named is not None and len(named) != found:
-        raise ModelError(f"{what} has {found} classes, teacher.preprocessing.classes names {len(named)}")
-    if named is None and found != classes:
-        more = "; name its outputs in teacher.preprocessing.classes" if found > classes else ""
-        raise ModelError(
-            f"{what} has {found} classes, the data has {classes} classes; "
-            f"it must end in (batch, {classes}) logits{more}"
-        )
-
-
-def select_name(names: Sequence[str], asked: str | None, what: str, key: str) -> str:
-    """The one of `names` that is asked for, or the only one; ModelError lists them, with the key that names one."""
-    side = "inputs" if key == "teacher.input" else "outputs"
-    if asked is not None:
-        if asked not in names:
-            raise ModelError(f"{key}: {what} has no {asked!r} among its {side}; it has {', '.join(names)}")
-        return asked
-    if len(names) != 1:
-        raise ModelError(f"{what} has {len(names)} {side} ({', '.join(names)}); name the one to use with {key}")
-    return names[0]

@@ -1,4 +1,4 @@
-"""Whether a teacher knows the labelled images, and says so softly: the guard against distilling noise unnoticed."""
+"""Accuracy checks that stop distillation from a teacher whose outputs carry no information about the labels."""
 
 from __future__ import annotations
 
@@ -12,236 +12,214 @@ from kdcompress.data import Samples
 from kdcompress.errors import TargetsError
 from kdcompress.metrics.ranking import auc
 from kdcompress.metrics.softmax import cross_entropy
-from kdcompress.teachers._base import TargetRows, Teacher
+from kdcompress.teachers._assessment import WEAK, Assessment, assess_confusion, assess_logits, confusion_of
+from kdcompress.teachers._base import Teacher
 from kdcompress.teachers._common_preprocessing import predict_with_common_preprocessing
+from kdcompress.teachers._spec import TargetRows
 
 Logits = NDArray[np.float32]
-# Makes class logits of a teacher's outputs
-Read = Callable[[Logits], Logits]
-NOTHING, _LITTLE = 0.1, 0.5  # of the way from chance to certainty: below it a teacher knows nothing, or little
-_SATURATED = 40.0  # between the first two logits of half of the images: nothing soft is left at any usual temperature
-_OF_EACH_CLASS, _OF_ALL = 20, 400  # images that a teacher is tried on before it labels
-_SURE = 5  # images of a class, below which nothing is said of its place
-_GAIN = 0.05  # nats of cross-entropy that another preprocessing must gain to be worth a word
+ToClassLogits = Callable[[Logits], Logits]
+"""Converts a teacher's outputs (n, head) to class logits (n, classes)."""
+# Median margin between the two largest logits, beyond which nothing soft is left at any usual temperature
+_SATURATED = 40.0
+_MAX_PER_CLASS, _MAX_SAMPLES = 20, 400  # images that a teacher is checked on before it labels
+_MIN_GAIN = 0.05  # nats of cross-entropy that another preprocessing must gain to be proposed
 _BLOCK = 65536  # rows of targets that are read at once
 
 
 @dataclass(frozen=True)
-class Assessment:
-    """How often a teacher is right on n images, in the mean over classes, and by chance; and its order of classes.
+class _Trial:
+    """Results of a teacher on some images, with one preprocessing.
 
-    `auc` is how well it ranks two classes: one that has not found the line between them yet may well know them. `order`
-    has the place of each class among the answers, where another than the data's fits them plainly; `ordered`
-    is how often it is right in that order. All in [0, 1].
+    Attributes:
+        assessment: Its accuracy.
+        margin: Median difference of the two largest logits.
+        cross_entropy: Cross-entropy in nats, in the order of classes that fits best.
+        preprocessing: The settings as text of a recipe; empty for the teacher's own.
     """
 
-    n: int
-    right: float
-    chance: float
-    order: tuple[int, ...] | None
-    ordered: float
-    auc: float | None = None
-
-    def above(self, part: float, ordered: bool = False) -> bool:
-        """Whether it is right more often than that part of the way from chance to certainty."""
-        return (self.ordered if ordered else self.right) >= self._line(part)
-
-    @property
-    def knows(self) -> bool:
-        """Whether it knows more than chance, by its answers or, of two classes, by its ranking."""
-        return max(self.right, self.auc or 0.0) >= self._line(NOTHING)
-
-    @property
-    def sound(self) -> bool:
-        """Whether the teacher knows more than chance, in the order of the data's classes."""
-        return self.knows and self.order is None
-
-    @property
-    def shown(self) -> str:
-        """How often it is right, in words."""
-        ranking = "" if self.auc is None else f"; its AUC is {100 * self.auc:.1f} %"
-        return f"{100 * self.right:.1f} % (mean over classes{ranking})"
-
-    def _line(self, part: float) -> float:
-        return self.chance + part * (1 - self.chance)
-
-    @property
-    def weak(self) -> bool:
-        """Whether it knows little of what it was trained to know."""
-        return not self.above(_LITTLE)
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """How a teacher does on the images that it is tried on."""
-
-    verdict: Assessment
-    gap: float
+    assessment: Assessment
+    margin: float
     cross_entropy: float
+    preprocessing: str = ""
 
     @property
     def saturated(self) -> bool:
-        """Whether half of the answers are certainties."""
-        return self.gap > _SATURATED
+        """Whether half of the outputs are one-hot for practical purposes."""
+        return self.margin > _SATURATED
 
     @property
-    def worth_proposing(self) -> bool:
-        """Whether a preprocessing that gives this is likely the teacher's own."""
-        return self.verdict.above(_LITTLE, ordered=True) and not self.saturated
+    def is_plausible(self) -> bool:
+        """Whether this preprocessing is likely the one that the teacher was trained with."""
+        return self.assessment.exceeds(WEAK, reordered=True) and not self.saturated
 
 
-def assess_confusion(confusion: NDArray[np.int64], ranking: float | None = None) -> Assessment:
-    """The verdict on a confusion matrix (label, answer) of counts; the mean is over classes that have images.
+def check_on_samples(
+    teacher: Teacher, train: Samples, classes: Sequence[str], to_class_logits: ToClassLogits
+) -> str | None:
+    """Check a teacher on some training images before it labels all of them.
 
-    `ranking` is the AUC of two classes.
+    Most ReLU networks are hardly affected by a wrong scale of pixels: their predictions stay right, but saturate, and
+    carry little beyond the labels. So saturation is checked too, and a teacher of unscaled pixels is tried with common
+    preprocessings.
+
+    Args:
+        teacher: The teacher.
+        train: Training samples.
+        classes: Names of the data's classes.
+        to_class_logits: Converts the teacher's outputs.
+
+    Returns:
+        A warning, or None.
+
+    Raises:
+        TargetsError: The teacher is no better than chance, or its classes are in another order.
     """
-    from scipy.optimize import linear_sum_assignment
-
-    counts = confusion.sum(axis=1)
-    shares = confusion / np.maximum(counts, 1)[:, None]
-    there = counts > 0
-    right = float(np.diag(shares)[there].mean())
-    _, best = linear_sum_assignment(-shares)
-    moved = np.flatnonzero(best != np.arange(len(best)))
-    plain = len(moved) > 0 and all(shares[c, best[c]] > 0.5 and counts[c] >= _SURE for c in moved)
-    order = tuple(int(place) for place in best) if plain else None
-    ordered = float(shares[np.arange(len(best)), best][there].mean()) if plain else right
-    return Assessment(int(counts.sum()), right, 1 / len(confusion), order, ordered, ranking)
-
-
-def assess_logits(logits: Logits, labels: NDArray[np.int64], classes: int) -> Assessment:
-    """The verdict on class logits (n, classes)."""
-    return assess_confusion(confusion_of(logits, labels, classes), auc(logits, labels) if classes == 2 else None)
-
-
-def check_on_samples(teacher: Teacher, train: Samples, classes: Sequence[str], read: Read) -> str | None:
-    """Try a teacher on some labelled images before it labels all; returns a warning, or None.
-
-    Most networks of rectifiers hardly mind a wrong scale of pixels: they answer rightly, but as certainties, and teach
-    little. So answers are looked at for softness too, and a teacher that gets unscaled pixels is tried with what is
-    usual. `read` makes class logits of its outputs. Errors: TargetsError, see `make_teacher_error`.
-    """
-    probe = train.take(_probe(train.labels, _OF_ALL))
-    logits = read(teacher.predict(probe))
+    samples = train.take(_select(train.labels, _MAX_SAMPLES))
+    logits = to_class_logits(teacher.predict(samples))
     if not np.isfinite(logits).all():
-        return None  # labelling names the sample
-    now = _tried(logits, probe.labels, len(classes))
-    if not now.verdict.sound:
-        proposal = None if now.verdict.order else _proposal(teacher, probe, classes, read)
-        raise make_teacher_error(teacher, now.verdict, classes, proposal)
-    in_doubt = now.verdict.weak or now.saturated
-    if not in_doubt and teacher.adapter.section.scale != 1:
+        return None  # labelling reports the sample
+    trial = _evaluate(logits, samples.labels, len(classes))
+    if not trial.assessment.is_sound:
+        other_order = trial.assessment.class_order is not None
+        proposal = None if other_order else _propose(teacher, samples, classes, to_class_logits)
+        raise make_teacher_error(teacher, trial.assessment, classes, proposal)
+    doubtful = trial.assessment.is_weak or trial.saturated
+    if not doubtful and teacher.adapter.section.scale != 1:
         return None
-    few = probe if in_doubt else train.take(_probe(train.labels, _OF_ALL // 4))
-    found = _proposal(teacher, few, classes, read)
-    better = found and (in_doubt or now.cross_entropy - found[1].cross_entropy > max(_GAIN, now.cross_entropy / 2))
-    return _doubt(teacher, now, classes, found if better else None)
+    fewer = samples if doubtful else train.take(_select(train.labels, _MAX_SAMPLES // 4))
+    proposal = _propose(teacher, fewer, classes, to_class_logits)
+    if proposal and not doubtful:
+        gain = trial.cross_entropy - proposal.cross_entropy
+        proposal = proposal if gain > max(_MIN_GAIN, trial.cross_entropy / 2) else None
+    return _make_warning(teacher, trial, classes, proposal)
 
 
 def label_agreement(
-    targets: TargetRows, train: Samples, classes: Sequence[str], read: Read
+    targets: TargetRows, train: Samples, classes: Sequence[str], to_class_logits: ToClassLogits
 ) -> tuple[float, Assessment]:
-    """The fraction of the training labels that targets agree with, and the verdict on them."""
+    """Compare targets with the training labels.
+
+    Args:
+        targets: Targets (samples, views, head), of which view 0 is used.
+        train: Training samples.
+        classes: Names of the data's classes.
+        to_class_logits: Converts the targets.
+
+    Returns:
+        (accuracy in [0, 1], assessment).
+    """
     confusion = np.zeros((len(classes), len(classes)), np.int64)
-    of_two = []
+    blocks = []
     for begin in range(0, len(train), _BLOCK):
         rows = slice(begin, begin + _BLOCK)
-        logits = read(np.asarray(targets[rows, 0]))
+        logits = to_class_logits(np.asarray(targets[rows, 0]))
         confusion += confusion_of(logits, train.labels[rows], len(classes))
         if len(classes) == 2:
-            of_two.append(logits)
-    ranking = auc(np.concatenate(of_two), train.labels) if of_two else None
+            blocks.append(logits)
+    ranking = auc(np.concatenate(blocks), train.labels) if blocks else None
     return float(np.trace(confusion) / confusion.sum()), assess_confusion(confusion, ranking)
 
 
 def make_teacher_error(
-    teacher: Teacher, verdict: Assessment, classes: Sequence[str], proposal: tuple[str, _Trial] | None
+    teacher: Teacher, assessment: Assessment, classes: Sequence[str], proposal: _Trial | None
 ) -> TargetsError:
-    """What is wrong with a teacher, what is likely the reason, and what to set."""
-    said = (
-        f"{teacher.description} is right on {100 * verdict.right:.1f} % of {verdict.n:,} labelled training images "
-        f"(chance: {100 * verdict.chance:.1f} %)"
+    """Make the error for a teacher that is not sound.
+
+    Args:
+        teacher: The teacher.
+        assessment: Its accuracy.
+        classes: Names of the data's classes.
+        proposal: A preprocessing with which it is accurate.
+
+    Returns:
+        An error with the accuracy, the likely reason, and the setting that corrects it.
+    """
+    message = (
+        f"{teacher.description} is right on {100 * assessment.accuracy:.1f} % of {assessment.n:,} labelled training "
+        f"images (chance: {100 * assessment.chance:.1f} %)"
     )
-    if verdict.order:
-        said += f"; its classes are in another order, in which it is right on {100 * verdict.ordered:.1f} %: set "
-        said += _classes(teacher, verdict.order, classes)
-    elif proposal:
-        said += f"; {_told(teacher, proposal, classes)}"
-    else:
-        given = (
-            "as teacher.preprocessing says" if not teacher.adapter.section.is_identity else "as they are, 0 to 255, RGB"
+    if assessment.class_order:
+        message += (
+            f"; its classes are in another order, in which it is right on {100 * assessment.reordered_accuracy:.1f} %: "
+            f"set {_classes_setting(teacher, assessment.class_order, classes)}"
         )
-        said += (
-            f"; it gets pixels {given}: likely it expects another scale, mean or std, layout or channel order, has "
+    elif proposal:
+        message += f"; {_describe(teacher, proposal, classes)}"
+    else:
+        own = not teacher.adapter.section.is_identity
+        pixels = "as teacher.preprocessing says" if own else "as they are, 0 to 255, RGB"
+        message += (
+            f"; it gets pixels {pixels}: likely it expects another scale, mean or std, layout or channel order, has "
             "another order of classes, or was never trained"
         )
-    return TargetsError(f"{said}; teacher.check = false goes on all the same")
+    return TargetsError(f"{message}; teacher.check = false goes on all the same")
 
 
-def confusion_of(logits: Logits, labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """The confusion matrix (label, answer) of counts."""
-    pairs = labels * classes + logits.argmax(axis=-1)
-    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
-
-
-def _doubt(teacher: Teacher, now: _Trial, classes: Sequence[str], proposal: tuple[str, _Trial] | None) -> str | None:
-    said = []
-    if now.verdict.weak:
-        said.append(f"is right on no more than {100 * now.verdict.right:.1f} % of {now.verdict.n:,} training images")
-    if now.saturated:
-        said.append("answers in certainties, of which a student learns no more than of labels")
-    if not said and proposal:
-        said.append(f"has a cross-entropy of {now.cross_entropy:.3g} on labelled training images")
-    if not said:
+def _make_warning(teacher: Teacher, trial: _Trial, classes: Sequence[str], proposal: _Trial | None) -> str | None:
+    problems = []
+    assessment = trial.assessment
+    if assessment.is_weak:
+        problems.append(
+            f"is right on no more than {100 * assessment.accuracy:.1f} % of {assessment.n:,} training images"
+        )
+    if trial.saturated:
+        problems.append("answers in certainties, of which a student learns no more than of labels")
+    if not problems and proposal:
+        problems.append(f"has a cross-entropy of {trial.cross_entropy:.3g} on labelled training images")
+    if not problems:
         return None
-    told = _told(teacher, proposal, classes) if proposal else "is it fed as it was trained (teacher.preprocessing)?"
-    return f"{teacher.description} {' and '.join(said)}; {told}"
+    question = "is it fed as it was trained (teacher.preprocessing)?"
+    hint = _describe(teacher, proposal, classes) if proposal else question
+    return f"{teacher.description} {' and '.join(problems)}; {hint}"
 
 
-def _told(teacher: Teacher, proposal: tuple[str, _Trial], classes: Sequence[str]) -> str:
-    """A proposal, as the guess that it is."""
-    settings, found = proposal
-    verdict = found.verdict
-    order = f" and {_classes(teacher, verdict.order, classes)}" if verdict.order else ""
+def _describe(teacher: Teacher, proposal: _Trial, classes: Sequence[str]) -> str:
+    assessment = proposal.assessment
+    order = f" and {_classes_setting(teacher, assessment.class_order, classes)}" if assessment.class_order else ""
     return (
-        f"with teacher.preprocessing: {settings}{order} it is right on {100 * verdict.ordered:.1f} %, at a "
-        f"cross-entropy of {found.cross_entropy:.2g}: set what it was trained with"
+        f"with teacher.preprocessing: {proposal.preprocessing}{order} it is right on "
+        f"{100 * assessment.reordered_accuracy:.1f} %, at a cross-entropy of {proposal.cross_entropy:.2g}: "
+        "set what it was trained with"
     )
 
 
-def _classes(teacher: Teacher, order: tuple[int, ...], classes: Sequence[str]) -> str:
+def _classes_setting(teacher: Teacher, order: tuple[int, ...], classes: Sequence[str]) -> str:
     """The setting that names the teacher's outputs in its own order."""
-    columns, named = teacher.adapter.columns, teacher.adapter.section.classes
-    names = list(named or classes)
-    for number, place in enumerate(order):
-        names[place if columns is None else columns[place]] = classes[number]
+    columns = teacher.adapter.columns
+    names = list(teacher.adapter.section.classes or classes)
+    for label, output in enumerate(order):
+        names[output if columns is None else columns[output]] = classes[label]
     listed = ", ".join(f'"{name}"' for name in names)
     return f"teacher.preprocessing.classes = [{listed}]"
 
 
-def _proposal(teacher: Teacher, probe: Samples, classes: Sequence[str], read: Read) -> tuple[str, _Trial] | None:
-    """The usual preprocessing that suits the teacher best, if one does: right, soft, and the likeliest labels."""
-    found: list[tuple[str, _Trial]] = []
-    for said, outputs in predict_with_common_preprocessing(teacher, probe):
-        trial = _tried(read(outputs), probe.labels, len(classes))
-        if trial.worth_proposing:
-            found.append((said, trial))
-    return min(found, key=lambda one: one[1].cross_entropy, default=None)
+def _propose(
+    teacher: Teacher, samples: Samples, classes: Sequence[str], to_class_logits: ToClassLogits
+) -> _Trial | None:
+    """The plausible common preprocessing with the lowest cross-entropy."""
+    trials = [
+        _evaluate(to_class_logits(outputs), samples.labels, len(classes), preprocessing)
+        for preprocessing, outputs in predict_with_common_preprocessing(teacher, samples)
+    ]
+    plausible = [trial for trial in trials if trial.is_plausible]
+    return min(plausible, key=lambda trial: trial.cross_entropy, default=None)
 
 
-def _tried(logits: Logits, labels: NDArray[np.int64], classes: int) -> _Trial:
-    verdict = assess_logits(logits, labels, classes)
-    first_two = np.sort(logits, axis=-1)[:, -2:]
-    gap = float(np.median(first_two[:, 1] - first_two[:, 0]))
-    places = labels if verdict.order is None else np.array(verdict.order)[labels]
-    return _Trial(verdict, gap, cross_entropy(logits, places))
+def _evaluate(logits: Logits, labels: NDArray[np.int64], classes: int, preprocessing: str = "") -> _Trial:
+    assessment = assess_logits(logits, labels, classes)
+    top_two = np.sort(logits, axis=-1)[:, -2:]
+    margin = float(np.median(top_two[:, 1] - top_two[:, 0]))
+    outputs = labels if assessment.class_order is None else np.array(assessment.class_order)[labels]
+    return _Trial(assessment, margin, cross_entropy(logits, outputs), preprocessing)
 
 
-def _probe(labels: NDArray[np.int64], of_all: int) -> NDArray[np.int64]:
-    """Some images of every class, spread over the data, as far as there are so many."""
-    kinds = np.unique(labels)
-    most = max(1, min(_OF_EACH_CLASS, of_all // len(kinds)))
-    places = [np.flatnonzero(labels == kind) for kind in kinds]
-    return np.sort(
-        np.concatenate([one[np.linspace(0, len(one) - 1, min(most, len(one))).astype(int)] for one in places])
-    )
+def _select(labels: NDArray[np.int64], max_samples: int) -> NDArray[np.int64]:
+    """Indices of up to `max_samples` samples, evenly spaced within each class."""
+    classes = np.unique(labels)
+    per_class = max(1, min(_MAX_PER_CLASS, max_samples // len(classes)))
+    indices = [np.flatnonzero(labels == label) for label in classes]
+    spaced = [
+        members[np.linspace(0, len(members) - 1, min(per_class, len(members))).astype(int)] for members in indices
+    ]
+    return np.sort(np.concatenate(spaced))

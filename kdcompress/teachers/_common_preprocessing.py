@@ -1,4 +1,4 @@
-"""What teachers from elsewhere expect most often of an image, tried on one that does not say."""
+"""Common preprocessings, tried on a teacher whose accuracy suggests that its own is not set."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from kdcompress.data import Samples
 from kdcompress.teachers._base import Teacher
 
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-# (what a recipe says, what it does)
-_USUAL: tuple[tuple[str, dict[str, Any]], ...] = (
+# (settings as text of a recipe, settings)
+_COMMON: tuple[tuple[str, dict[str, Any]], ...] = (
     ("scale = '1/255'", {"scale": 1 / 255}),
     ("scale = '1/127.5', mean = 1", {"scale": 1 / 127.5, "mean": 1.0}),
     ("scale = '1/255', mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225]", {"scale": 1 / 255, **_IMAGENET}),
@@ -26,28 +26,33 @@ _USUAL: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-def predict_with_common_preprocessing(teacher: Teacher, probe: Samples) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """(what a recipe says, the finite answers) with each of the usual preprocessings that fit the teacher.
+def predict_with_common_preprocessing(teacher: Teacher, samples: Samples) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Predict with each common preprocessing that fits the teacher's number of channels.
 
-    Nothing of logits that were computed elsewhere. The teacher is left as it was.
+    Args:
+        teacher: The teacher, whose own preprocessing is restored afterwards. One that does not use images yields
+            nothing.
+        samples: Samples to predict.
+
+    Yields:
+        (settings as text of a recipe, logits (n, outputs)), where all logits are finite.
     """
     if not teacher.uses_images:
         return
     adapter, channels = teacher.adapter, teacher.adapter.input_shape[2]
-    theirs = {"scale": 1 / 255, "mean": adapter.section.mean, "std": adapter.section.std}
-    beside = (
-        []
-        if adapter.section.is_identity or adapter.section.scale != 1
-        else [("scale = '1/255' beside what is set", theirs)]
-    )
+    section = adapter.section
+    candidates = list(_COMMON)
+    if not section.is_identity and section.scale == 1:
+        scaled = {"scale": 1 / 255, "mean": section.mean, "std": section.std}
+        candidates.insert(0, ("scale = '1/255' beside what is set", scaled))
     try:
-        for said, changes in (*beside, *_USUAL):
-            plain = {"scale": 1.0, "mean": 0.0, "std": 1.0, "channel_order": "rgb", **changes}
-            if any(isinstance(value, tuple) and len(value) not in (1, channels) for value in plain.values()):
+        for text, changes in candidates:
+            settings = {"scale": 1.0, "mean": 0.0, "std": 1.0, "channel_order": "rgb", **changes}
+            if any(isinstance(value, tuple) and len(value) not in (1, channels) for value in settings.values()):
                 continue
-            teacher.adapter = adapter.with_preprocessing(**plain)
-            answers = teacher.predict(probe)
-            if np.isfinite(answers).all():
-                yield said, answers
+            teacher.adapter = adapter.with_preprocessing(**settings)
+            logits = teacher.predict(samples)
+            if np.isfinite(logits).all():
+                yield text, logits
     finally:
         teacher.adapter = adapter

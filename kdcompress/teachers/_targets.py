@@ -1,8 +1,9 @@
-"""The target cache: a teacher's outputs for every sample and view, computed once and kept on disk.
+"""The target cache: the outputs of a teacher for each sample and view, computed once and kept on disk.
 
-An entry is a folder named by its key (the teacher, the samples, the views) that holds `logits.npy`, shape
-(samples, views, classes), and `meta.json`, written last. Row i belongs to sample i of the split, whatever the order of
-training. While labelling, rows are appended to a part file, so that a killed run goes on behind its last whole batch.
+An entry is a folder named by its key (the teacher, the samples, the views) with `logits.npy`, shape
+(samples, views, classes), and `meta.json`, which is written last. Row i belongs to sample i of the split, in whatever
+order they are trained on. Labelling appends rows to a partial file, so that a killed run resumes behind the last whole
+batch.
 """
 
 from __future__ import annotations
@@ -28,24 +29,24 @@ from kdcompress.files import sync
 from kdcompress.progress import Progress
 from kdcompress.runs import artefacts
 from kdcompress.sealed import read_sealed, write_sealed
-from kdcompress.teachers._base import TargetRows, Teacher
+from kdcompress.teachers._base import Teacher
+from kdcompress.teachers._spec import TargetRows
 
 SCHEMA = 2
 LOGITS = "logits"
-TARGETS = (LOGITS,)  # what teachers give
-# Samples that a teacher is asked again before its cached answers are believed
-_PROBED = 16
+TARGETS = (LOGITS,)  # names of the outputs that teachers give
+_N_VERIFIED = 16  # samples that are predicted again before a cache entry is used
 
 
 @dataclass(frozen=True)
 class Targets:
-    """A teacher's outputs for every sample and view, on disk.
+    """Outputs of a teacher for each sample and view.
 
     Attributes:
-        arrays: The outputs by name, each (samples, views, ...); `logits` are (samples, views, classes).
-        cached: Whether they were in the cache.
-        seconds: The time that getting them took.
-        key: The digest of what they depend on.
+        arrays: Outputs (samples, views, ...) by name; `logits` are (samples, views, classes).
+        cached: Whether they come from the cache.
+        seconds: Time spent on computing or reading them.
+        key: Digest of everything that they depend on.
     """
 
     arrays: Mapping[str, TargetRows]
@@ -59,71 +60,109 @@ class Targets:
         return self.arrays[LOGITS]
 
 
+@dataclass(frozen=True)
+class _Labelling:
+    """The teacher, the samples and the views of a cache entry, and the listener."""
+
+    teacher: Teacher
+    samples: Samples
+    views: ViewsSection
+    progress: Progress
+
+
 def target_key(teacher: Teacher, split_fingerprint: str, views: ViewsSection) -> dict[str, Any]:
-    """What a target depends on, and nothing else: who labels (by digest, and how it is asked), and what."""
+    """Make the key of a cache entry: everything that targets depend on, as JSON values.
+
+    Args:
+        teacher: The teacher.
+        split_fingerprint: SHA-256 of the samples.
+        views: The views of each sample.
+
+    Returns:
+        The key.
+    """
     return {"schema": SCHEMA, **teacher.identity, "split": split_fingerprint, "views": views.identity}
 
 
 def compute_targets(
     teacher: Teacher, samples: Samples, split_fingerprint: str, views: ViewsSection, progress: Progress
 ) -> Targets:
-    """The teacher's logits for all views of `samples`, from the cache or computed now.
+    """Compute the teacher's logits for all views of all samples, or read them from the cache.
 
-    An entry that does not match its key, shape and SHA-256 is refused and made again. Two runs that want the same
-    entry do not label twice. Errors: TargetsError names the sample whose outputs are not finite.
+    An entry that does not match its key, shape and SHA-256 is discarded and computed again. Concurrent runs that need
+    the same entry compute it once.
+
+    Args:
+        teacher: The teacher.
+        samples: Samples to label.
+        split_fingerprint: SHA-256 of the samples.
+        views: The views of each sample.
+        progress: Listener.
+
+    Returns:
+        The targets, in files that are memory-mapped.
+
+    Raises:
+        TargetsError: Names the sample whose outputs are not finite.
     """
     start = time.perf_counter()
     key = target_key(teacher, split_fingerprint, views)
     name = json_digest(key)
     if (rows := teacher.stored_logits(samples)) is not None:
         return Targets({LOGITS: rows}, True, time.perf_counter() - start, name)
+    labelling = _Labelling(teacher, samples, views, progress)
     with lock_entry("targets", name, progress) as folder:
-        cached = _valid(folder, key, teacher, samples, progress)
+        cached = _is_valid(folder, key, labelling)
         if not cached:
-            _make(folder, key, teacher, samples, views, progress)
+            _write_entry(folder, key, labelling)
         logits = np.load(folder / "logits.npy", mmap_mode="r", allow_pickle=False)
     return Targets({LOGITS: logits}, cached, time.perf_counter() - start, name)
 
 
 def has_cached_targets(key: dict[str, Any]) -> bool:
-    """Whether the cache has an entry of that key (which may still prove damaged when it is opened)."""
+    """Whether the cache has an entry of a key, which is validated only when it is used.
+
+    Args:
+        key: See `target_key`.
+    """
     return (cache_dir("targets") / json_digest(key) / "meta.json").is_file()
 
 
-def _valid(folder: Path, key: dict[str, Any], teacher: Teacher, samples: Samples, progress: Progress) -> bool:
+def _is_valid(folder: Path, key: dict[str, Any], labelling: _Labelling) -> bool:
     if not (folder / "meta.json").is_file():
         return False
     try:
         meta = read_sealed(folder / "meta.json", ("key", "ids", "sha256", "shape"))
         matches = bool(
             meta["key"] == key
-            and meta["ids"] == _ids_digest(samples)
+            and meta["ids"] == _ids_digest(labelling.samples)
             and meta["sha256"] == sha256_of(folder / "logits.npy")
-            and _same_answers(np.load(folder / "logits.npy", mmap_mode="r"), teacher, samples)
+            and _same_logits(np.load(folder / "logits.npy", mmap_mode="r"), labelling)
         )
     except (ValueError, KeyError, TypeError, OSError):
         matches = False
     if not matches:
-        progress.warn(f"cached targets {folder.name[:12]} do not match what they claim to be: refused, labelling anew")
+        labelling.progress.warn(
+            f"cached targets {folder.name[:12]} do not match what they claim to be: refused, labelling anew"
+        )
     return matches
 
 
-def _same_answers(kept: NDArray[np.float32], teacher: Teacher, samples: Samples) -> bool:
-    """Whether the teacher still answers as it did: what a subclassed model computes is not all in its digest."""
-    few = teacher.resize(samples.images)[:_PROBED]
-    return np.allclose(teacher.logits(few), kept[:_PROBED, 0], rtol=1e-2, atol=1e-2)
+def _same_logits(cached: NDArray[np.float32], labelling: _Labelling) -> bool:
+    """Whether the teacher reproduces its cached logits; the digest does not cover the code of a subclassed model."""
+    images = labelling.teacher.resize(labelling.samples.images)[:_N_VERIFIED]
+    return np.allclose(labelling.teacher.logits(images), cached[:_N_VERIFIED, 0], rtol=1e-2, atol=1e-2)
 
 
-def _make(
-    folder: Path, key: dict[str, Any], teacher: Teacher, samples: Samples, views: ViewsSection, progress: Progress
-) -> None:
+def _write_entry(folder: Path, key: dict[str, Any], labelling: _Labelling) -> None:
+    teacher, samples = labelling.teacher, labelling.samples
     delete_entry(folder, artefacts.TARGETS)
     part = folder.with_name(f"{folder.name}.part")
     part.mkdir(parents=True, exist_ok=True)
-    answer = teacher.logits(teacher.resize(samples.images)[:1]).shape[1:]
-    shape = (len(samples), views.count, *answer)
+    output_shape = teacher.logits(teacher.resize(samples.images)[:1]).shape[1:]
+    shape = (len(samples), labelling.views.count, *output_shape)
     try:
-        _append_rows(part / "logits.npy", shape, teacher, samples, views, progress)
+        _append_rows(part / "logits.npy", shape, labelling)
     except TargetsError:
         delete_entry(part, artefacts.TARGETS)
         raise
@@ -134,22 +173,16 @@ def _make(
     sync(folder.parent)
 
 
-def _append_rows(
-    path: Path,
-    shape: tuple[int, ...],
-    teacher: Teacher,
-    samples: Samples,
-    views: ViewsSection,
-    progress: Progress,
-) -> None:
-    """Append the rows that are not there yet, batch by batch, behind the header of a npy file of `shape`.
+def _append_rows(path: Path, shape: tuple[int, ...], labelling: _Labelling) -> None:
+    """Append the missing rows, batch by batch, behind the header of an npy file of `shape`.
 
-    Plain writes, for a full disk then is an error, not a crash as with a memory map.
+    Rows are written, not memory-mapped: so a full disk is an error, not a crash.
     """
-    # Of one size for all of an entry, so that a row's bits do not depend on where labelling was broken off
-    batch = default_batch_size(teacher.adapter.input_shape)
+    progress = labelling.progress
+    # One batch size for all of an entry, so that the bits of a row do not depend on where labelling was interrupted
+    batch = default_batch_size(labelling.teacher.adapter.input_shape)
     batch_bytes = 4 * batch * math.prod(shape[1:])
-    progress.begin("labelling", -(-len(samples) // batch))
+    progress.begin("labelling", -(-len(labelling.samples) // batch))
     try:
         with path.open("ab") as out:
             header = _header(shape)
@@ -158,7 +191,7 @@ def _append_rows(
                 out.write(header)
             done = (out.tell() - len(header)) // batch_bytes
             out.truncate(len(header) + done * batch_bytes)
-            for number, logits in enumerate(_batches(teacher, samples, views, batch, done), start=done + 1):
+            for number, logits in enumerate(_batches(labelling, batch, done), start=done + 1):
                 out.write(logits.astype("<f4").tobytes())
                 out.flush()
                 progress.step(number, {})
@@ -172,29 +205,29 @@ def _header(shape: tuple[int, ...]) -> bytes:
     return header.getvalue()
 
 
-def _batches(
-    teacher: Teacher, samples: Samples, views: ViewsSection, batch: int, skip: int
-) -> Iterator[NDArray[np.float32]]:
-    size, its_size = samples.images.shape[1:3], teacher.adapter.input_shape[:2]
+def _batches(labelling: _Labelling, batch: int, first: int) -> Iterator[NDArray[np.float32]]:
+    """The logits (batch, views, ...) of all batches from number `first`."""
+    teacher, samples, views = labelling.teacher, labelling.samples, labelling.views
+    size, teacher_size = samples.images.shape[1:3], teacher.adapter.input_shape[:2]
     images = teacher.resize(samples.images)
-    for place, block in enumerate(iter_blocks(images, batch, skip * batch), start=skip):
-        ids = samples.ids[place * batch : place * batch + len(block)]
+    for number, block in enumerate(iter_blocks(images, batch, first * batch), start=first):
+        ids = samples.ids[number * batch : number * batch + len(block)]
         logits = [teacher.logits(block)]
         if views.count > 1:
-            transforms = scale_transforms(view_transforms(views, ids, *size), size, its_size)
+            transforms = scale_transforms(view_transforms(views, ids, *size), size, teacher_size)
             for view in range(1, views.count):
                 logits.append(teacher.logits(np.asarray(apply_transforms(block, transforms[:, view], views.fill))))
         rows = np.stack(logits, axis=1)
-        _refuse_non_finite(rows, ids)
+        _check_finite(rows, ids)
         yield rows
 
 
-def _refuse_non_finite(block: NDArray[np.float32], ids: NDArray[np.str_]) -> None:
-    bad = np.argwhere(~np.isfinite(block).all(axis=tuple(range(2, block.ndim))))
+def _check_finite(rows: NDArray[np.float32], ids: NDArray[np.str_]) -> None:
+    bad = np.argwhere(~np.isfinite(rows).all(axis=tuple(range(2, rows.ndim))))
     if len(bad):
         row, view = bad[0]
         raise TargetsError(
-            f"the teacher's outputs for sample {ids[row]} (view {view}) are not finite: {block[row, view].tolist()}; "
+            f"the teacher's outputs for sample {ids[row]} (view {view}) are not finite: {rows[row, view].tolist()}; "
             "check the teacher's weights and the range of pixels it expects (0 to 255 arrive)"
         )
 

@@ -128,12 +128,12 @@ def test_a_teacher_of_another_size_and_colour_sees_the_images_so(digits: Dataset
 
 
 def test_preprocessing_by_hand(digits: Dataset) -> None:
-    from kdcompress.teachers._adapter import make_input_adapter
+    from kdcompress.teachers import make_input_adapter
 
     section = PreprocessingSection.model_validate(
         {"scale": "1/255", "mean": [0.5, 0.25, 0.0], "std": [2, 4, 8], "channel_order": "bgr"}
     )
-    adapter = make_input_adapter(section, (3, None, None), (2, 2, 3), DIGITS, "t")
+    adapter = make_input_adapter(section, (3, None, None), OutputSpec((2, 2, 3), DIGITS), "t")
     pixels = np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3)
     done = adapter.prepare(pixels)
     assert done.shape == (1, 3, 2, 2)

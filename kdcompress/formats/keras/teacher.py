@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.models import Forward, build_model, declared_shape, load_saved_model, model_digest, save_model
-from kdcompress.teachers._adapter import InputAdapter, make_input_adapter
-from kdcompress.teachers._base import OutputSpec, Teacher
+from kdcompress.teachers import InputAdapter, OutputSpec, Teacher, make_input_adapter
 
 
 class KerasTeacher(Teacher):
@@ -37,7 +36,7 @@ class KerasTeacher(Teacher):
     def of_model(cls, model: Any, section: SingleTeacherSection, spec: OutputSpec, what: str) -> KerasTeacher:
         """A teacher from a model in memory; ModelError if it does not match the spec."""
         own = declared_shape(model, what)
-        adapter = make_input_adapter(section.preprocessing, own, spec.input_shape, spec.classes, what)
+        adapter = make_input_adapter(section.preprocessing, own, spec, what)
         return cls(build_model(model, adapter.input_shape, what), adapter, what)
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:

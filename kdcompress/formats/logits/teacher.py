@@ -12,8 +12,15 @@ from kdcompress.config.sections import SingleTeacherSection, ViewsSection
 from kdcompress.data import ArrayFile, Samples
 from kdcompress.digests import json_digest, sha256_of
 from kdcompress.errors import ModelError, RecipeError, TargetsError
-from kdcompress.teachers._adapter import make_input_adapter
-from kdcompress.teachers._base import N_INSPECTED, OutputSpec, RowIndex, TargetRows, Teacher, are_probabilities
+from kdcompress.teachers import (
+    N_INSPECTED,
+    OutputSpec,
+    RowIndex,
+    TargetRows,
+    Teacher,
+    are_probabilities,
+    make_input_adapter,
+)
 
 _BLOCK = 65536  # rows that are looked at at once
 _TOLD = 3  # ids that a message names
@@ -28,7 +35,7 @@ class LogitsTeacher(Teacher):
     def __init__(self, path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> None:
         file = ArrayFile(path)
         self.source, self.description = path, what
-        self.adapter = make_input_adapter(section.preprocessing, None, spec.input_shape, spec.classes, what)
+        self.adapter = make_input_adapter(section.preprocessing, None, spec, what)
         self._logits, named = file["logits"], file["ids"]
         if self._logits.ndim != 2 or self._logits.dtype.kind != "f" or named.shape != self._logits.shape[:1]:
             raise ModelError(

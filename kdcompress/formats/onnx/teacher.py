@@ -17,8 +17,7 @@ from kdcompress.files import move_into_place, scratch_folder, write_atomically
 from kdcompress.formats.onnx.external import external_tensors, load_onnx
 from kdcompress.formats.onnx.model import open_session, run_with_timeout
 from kdcompress.models import check_image_size, external_files
-from kdcompress.teachers._adapter import InputAdapter, make_input_adapter
-from kdcompress.teachers._base import OutputSpec, Teacher, select_name
+from kdcompress.teachers import InputAdapter, OutputSpec, Teacher, make_input_adapter, select_name
 
 _NUMPY = {"float": "float32", "double": "float64"}
 
@@ -51,7 +50,7 @@ class OnnxTeacher(Teacher):
         """See Teacher.open."""
         session = open_session(path, None)
         own = sizes_of(image_of(session, section, what), what)[1:]
-        adapter = make_input_adapter(section.preprocessing, own, spec.input_shape, spec.classes, what)
+        adapter = make_input_adapter(section.preprocessing, own, spec, what)
         return cls(path, session, section, adapter, what)
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:

@@ -16,8 +16,7 @@ from kdcompress.digests import content_digest, json_digest
 from kdcompress.errors import ModelError
 from kdcompress.files import move_into_place, scratch_folder
 from kdcompress.formats.saved_model.model import open_signature
-from kdcompress.teachers._adapter import InputAdapter, make_input_adapter
-from kdcompress.teachers._base import OutputSpec, Teacher, select_name
+from kdcompress.teachers import InputAdapter, OutputSpec, Teacher, make_input_adapter, select_name
 
 
 class SavedModelTeacher(Teacher):
@@ -57,7 +56,7 @@ class SavedModelTeacher(Teacher):
                 f"{what} takes inputs of shape {image.shape}; a teacher takes a batch of images, of rank 4"
             )
         own = image.shape.as_list()[1:] if image.shape.rank else None
-        adapter = make_input_adapter(section.preprocessing, own, spec.input_shape, spec.classes, what)
+        adapter = make_input_adapter(section.preprocessing, own, spec, what)
         return cls(path, signature, section, adapter, what)
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:

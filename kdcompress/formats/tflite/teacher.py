@@ -15,8 +15,7 @@ from kdcompress.digests import json_digest, sha256_of
 from kdcompress.errors import ModelError
 from kdcompress.files import write_atomically
 from kdcompress.formats.tflite.model import LiteRunner, open_interpreter
-from kdcompress.teachers._adapter import InputAdapter, make_input_adapter
-from kdcompress.teachers._base import OutputSpec, Teacher, select_name
+from kdcompress.teachers import InputAdapter, OutputSpec, Teacher, make_input_adapter, select_name
 
 
 class TFLiteTeacher(Teacher):
@@ -44,7 +43,7 @@ class TFLiteTeacher(Teacher):
             raise ModelError(f"{what} takes {len(inputs)} inputs ({', '.join(inputs)}); it must take images alone")
         output = outputs[select_name(list(outputs), section.output, what, "teacher.output")]
         own = tuple(int(size) if size > 0 else None for size in image["shape_signature"])[1:]
-        adapter = make_input_adapter(section.preprocessing, own, spec.input_shape, spec.classes, what)
+        adapter = make_input_adapter(section.preprocessing, own, spec, what)
         return cls(path, LiteRunner(interpreter, image, output), section, adapter, what)
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:

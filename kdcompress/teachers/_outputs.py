@@ -1,0 +1,86 @@
+"""Outputs of teachers: logits or probabilities, their number, and their names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.errors import ModelError, RecipeError
+from kdcompress.teachers._spec import OutputSpec
+
+if TYPE_CHECKING:
+    from kdcompress.teachers._base import Teacher
+
+N_INSPECTED = 64  # images whose outputs are inspected to tell probabilities from logits
+_SUM_TOLERANCE = 1e-3  # of the sum of a row of probabilities, in float32 or float16
+
+
+def are_probabilities(outputs: NDArray[np.floating[Any]], step: float = 0.0) -> bool:
+    """Whether outputs are probabilities: none is negative, and every row sums to 1.
+
+    Args:
+        outputs: Shape (n, classes).
+        step: Quantization step of the outputs; rounding may change the sum of a row by half a step per class.
+    """
+    tolerance = _SUM_TOLERANCE + outputs.shape[-1] * step / 2
+    return bool((outputs >= 0).all() and (np.abs(outputs.sum(axis=-1) - 1) < tolerance).all())
+
+
+def check_output_count(teacher: Teacher, spec: OutputSpec) -> None:
+    """Check that a teacher gives the required number of outputs per image.
+
+    Args:
+        teacher: The teacher.
+        spec: Required outputs.
+
+    Raises:
+        ModelError: The number differs.
+        RecipeError: The recipe orders classes, while the method needs subclass logits.
+    """
+    name, n_outputs, n_classes = teacher.description, teacher.count_outputs(), len(spec.classes)
+    ordered = teacher.adapter.section.classes
+    if spec.n_outputs != n_classes:
+        if n_outputs != spec.n_outputs:
+            raise ModelError(
+                f"{name} has {n_outputs} outputs, and a subclass student learns from {spec.n_outputs} subclass logits; "
+                "take a teacher that is trained for it (teacher.model = a zoo name), or another method"
+            )
+        if ordered is not None:
+            raise RecipeError("teacher.preprocessing.classes orders classes, and the method wants subclasses")
+        return
+    if ordered is not None and len(ordered) != n_outputs:
+        raise ModelError(f"{name} has {n_outputs} classes, teacher.preprocessing.classes names {len(ordered)}")
+    if ordered is None and n_outputs != n_classes:
+        hint = "; name its outputs in teacher.preprocessing.classes" if n_outputs > n_classes else ""
+        raise ModelError(
+            f"{name} has {n_outputs} classes, the data has {n_classes} classes; "
+            f"it must end in (batch, {n_classes}) logits{hint}"
+        )
+
+
+def select_name(names: Sequence[str], selected: str | None, what: str, key: str) -> str:
+    """Select one of the inputs or outputs of a model.
+
+    Args:
+        names: Names of all inputs or outputs.
+        selected: The name in the recipe; None selects the only one.
+        what: Name of the model in messages.
+        key: The recipe's key, teacher.input or teacher.output.
+
+    Returns:
+        The selected name.
+
+    Raises:
+        ModelError: There is none of this name, or there are several and none is selected.
+    """
+    side = "inputs" if key == "teacher.input" else "outputs"
+    if selected is not None:
+        if selected not in names:
+            raise ModelError(f"{key}: {what} has no {selected!r} among its {side}; it has {', '.join(names)}")
+        return selected
+    if len(names) != 1:
+        raise ModelError(f"{what} has {len(names)} {side} ({', '.join(names)}); name the one to use with {key}")
+    return names[0]

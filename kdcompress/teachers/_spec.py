@@ -1,0 +1,45 @@
+"""The outputs that are required of a teacher, and targets that are read when they are indexed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.data import Shape
+
+RowIndex: TypeAlias = "tuple[NDArray[np.int64] | slice, NDArray[np.int64] | int]"
+"""(sample indices, view numbers)."""
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """The images that a teacher must accept and the outputs that it must give.
+
+    Attributes:
+        input_shape: Shape (H, W, C) of the data's images.
+        classes: Names of the data's classes.
+        head: Number of outputs of a method with a head of its own; 0 for one output per class.
+    """
+
+    input_shape: Shape
+    classes: tuple[str, ...]
+    head: int = 0
+
+    @property
+    def n_outputs(self) -> int:
+        """The number of outputs per image."""
+        return self.head or len(self.classes)
+
+
+class TargetRows(Protocol):
+    """Targets (samples, views, ...) that are read when they are indexed: rows[samples, views]."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(samples, views, ...)."""
+
+    def __getitem__(self, index: RowIndex) -> NDArray[np.float32]:
+        """The targets (n, ...) of some samples, each in its view, or all in one view."""
