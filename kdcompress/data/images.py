@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import io
 import math
-import struct
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from kdcompress.errors import DataError, error_text, one_line
-from kdcompress.paths import check_regular_file
+from kdcompress.data.opening import allowed_formats, open_image
+from kdcompress.errors import DataError
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 Shape = tuple[int, int, int]
-# Formats by content, whatever the suffix, that contain only pixels and declare their number in the header. Of Pillow's
-# other formats, some start programs (PostScript), and some unpack to another size than declared (icons)
-_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
-_TILE_SIZE, _LARGEST_TILE = (322, 323), 4096 * 4096  # TIFF tags; pixels
 _MIN_VALUES = 16  # per image in an array
-MAX_FILE_SIZE = 1 << 30  # bytes; more than the pixels that Pillow accepts, uncompressed
-# What Pillow raises on damaged files
-_READ_ERRORS = (
-    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError, TypeError,
-    ValueError, struct.error, zlib.error, Image.DecompressionBombError,
-)  # fmt: skip
-_PILLOW_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # of these, the message suffices
 # Modes without colour
 _GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L")
 _16_BIT = ("I", "I;16", "I;16B", "I;16L")
@@ -73,7 +57,7 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         DataError: If it is not a readable image.
     """
-    with _open_image(path, path) as image:
+    with open_image(path, path) as image:
         return image.height, image.width
 
 
@@ -90,7 +74,7 @@ def read_image(path: Path, input_shape: Shape) -> NDArray[np.uint8]:
     Raises:
         DataError: If it is not a readable image.
     """
-    with _open_image(path, path) as image:
+    with open_image(path, path) as image:
         return _resize(image, input_shape)
 
 
@@ -122,7 +106,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     Raises:
         DataError: If it is not a readable image.
     """
-    with _open_image(path, path) as image:
+    with open_image(path, path) as image:
         return np.asarray(image.convert("L")) > 0
 
 
@@ -139,18 +123,23 @@ def inspect_image(path: Path, data: bytes) -> ImageInfo:
     Raises:
         DataError: If it is damaged, has no or too many pixels, or cannot be converted to RGB.
     """
-    with _open_image(io.BytesIO(data), path) as image:
+    with open_image(io.BytesIO(data), path) as image:
         image.load()
         pixels = _resize(image, (image.height, image.width, 3))
         digest = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).hexdigest()
         return ImageInfo(
-            image.height, image.width, image.mode in _GREY, _find_kind(image, data), _is_transparent(image), digest
+            image.height,
+            image.width,
+            image.mode in _GREY,
+            _find_kind(image, data, path.suffix),
+            _is_transparent(image),
+            digest,
         )
 
 
-def _find_kind(image: Image.Image, data: bytes) -> str:
+def _find_kind(image: Image.Image, data: bytes, suffix: str) -> str:
     """Return Pillow's mode, followed by ";16" for 16 bits per channel; for some modes only the header shows that."""
-    with Image.open(io.BytesIO(data), formats=_formats()) as header:
+    with Image.open(io.BytesIO(data), formats=allowed_formats(suffix)) as header:
         is_16_bit = ";16" in repr(header.tile)
     return f"{image.mode.partition(';')[0]};16" if is_16_bit else image.mode
 
@@ -189,42 +178,3 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     """Convert 16 bits to 8; Pillow's own conversion would clip at 255."""
     values = np.asarray(image)
     return Image.fromarray((np.clip(values, 0, 65535) // 257).astype(np.uint8))
-
-
-@contextmanager
-def _open_image(source: Path | IO[bytes], path: Path) -> Iterator[Image.Image]:
-    """Open an image upright; errors name `path`."""
-    if isinstance(source, Path):
-        check_regular_file(source, DataError)
-    try:
-        with Image.open(source, formats=_formats()) as image:
-            _check_header(image, path)
-            yield ImageOps.exif_transpose(image)
-    except UnidentifiedImageError as exc:
-        raise DataError(f"{path} is truncated, damaged or no image (no image that Pillow knows)") from exc
-    except _READ_ERRORS as exc:
-        reason = error_text(exc) if isinstance(exc, _PILLOW_ERRORS) else one_line(exc)
-        raise DataError(f"{path} is truncated, damaged or no image ({reason})") from exc
-
-
-@functools.cache
-def _formats() -> tuple[str, ...]:
-    """Return the allowed formats that this Pillow supports."""
-    Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
-
-
-def _check_header(image: Image.Image, path: Path) -> None:
-    """Reject images that cannot be used, by their header alone."""
-    width, height = image.size
-    if not width or not height:
-        raise DataError(f"{path} has no pixels ({height}x{width})")
-    if width * height > (limit := Image.MAX_IMAGE_PIXELS or 0) > 0:
-        raise DataError(f"{path} is {height}x{width}, above {limit:,} pixels: a decompression bomb, or not for a model")
-    # The tiles of a TIFF have a size of their own and are unpacked completely
-    tags = getattr(image, "tag_v2", {})
-    tile = math.prod(size if isinstance(size := tags.get(tag, 1), int) else 1 for tag in _TILE_SIZE)
-    if tile > max(_LARGEST_TILE, width * height):
-        raise DataError(f"{path} is {height}x{width}, in tiles of {tile:,} pixels: a bomb, or damaged; save it anew")
-    if image.mode == "F":
-        raise DataError(f"{path} holds floating-point numbers, whose range is not known; save it with 8 or 16 bits")

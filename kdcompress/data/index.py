@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.cache import lock_entry
-from kdcompress.data.images import MAX_FILE_SIZE, ImageInfo, inspect_image
+from kdcompress.data.images import ImageInfo, inspect_image
+from kdcompress.data.opening import MAX_FILE_SIZE
 from kdcompress.data.parallel import map_parallel
 from kdcompress.digests import json_digest
 from kdcompress.errors import DataError

@@ -26,13 +26,6 @@ from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 from kdcompress.registry import did_you_mean
 
-# Names in use for the parts of a data set
-PARTS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-
 
 @dataclass(frozen=True)
 class Listing:

@@ -66,7 +66,7 @@ def from_folder(folder: Path, input_shape: tuple[int, int, int], size: int, prog
     Raises:
         DataError: There are no images, or one is damaged.
     """
-    paths = find_images([folder])
+    paths = find_images([folder], progress)
     chosen = [paths[index] for index in evenly_spaced_indices(len(paths), size)]
     height, width = input_shape[:2]
     if (size_of_first := image_size(chosen[0])) != (height, width):

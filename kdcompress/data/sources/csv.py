@@ -7,7 +7,8 @@ from pathlib import Path
 
 from kdcompress.data.base import check_data_folder
 from kdcompress.data.filesystem import exists, expand_user, is_file, is_folder
-from kdcompress.data.listing import PARTS, ImageFiles, Listing
+from kdcompress.data.listing import ImageFiles, Listing
+from kdcompress.data.parts import PARTS
 from kdcompress.data.resolving import PathResolver
 from kdcompress.data.rows import check_files_exist, check_unique_names, read_rows, require_name, warn_unused_columns
 from kdcompress.errors import DataError

@@ -48,7 +48,7 @@ class EbhiSeg(ImageFiles):
         listed = Listing(root, [], [], [], [], ids=[])
         assert listed.groups is not None and listed.ids is not None
         for kind in self.classes or CLASSES:
-            for path in find_images([_folder(root, kind) / "image"]):
+            for path in find_images([_folder(root, kind) / "image"], progress):
                 case = path.name.partition("-")[0]
                 listed.names.append(path.relative_to(root).as_posix())
                 listed.labels.append(kind)

@@ -7,10 +7,11 @@ from pathlib import Path
 from pydantic import field_validator
 
 from kdcompress.data.base import check_data_folder
-from kdcompress.data.filesystem import expand_user
-from kdcompress.data.finding import SUFFIXES, find_images, is_image_path
+from kdcompress.data.filesystem import expand_user, is_hidden_folder
+from kdcompress.data.finding import SkippedFiles, is_image_path, scan_images
 from kdcompress.data.groups import extract_groups, validate_pattern
-from kdcompress.data.listing import PARTS, ImageFiles, Listing
+from kdcompress.data.listing import ImageFiles, Listing
+from kdcompress.data.parts import check_no_parts, part_of_folder
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 
@@ -39,13 +40,14 @@ class Folder(ImageFiles):
         root = check_data_folder(expand_user(self.dir))
         listed = Listing(root, [], [], [], None if self.group is None else [])
         parts = _parts(root)
-        _note_ignored(root, parts, progress)
+        skipped = SkippedFiles(root)
         for part, folder in parts:
             for kind in _class_folders(folder):
-                for path in _images(kind):
+                for path in _images(kind, skipped):
                     listed.names.append(path.relative_to(root).as_posix())
                     listed.labels.append(kind.name)
                     listed.parts.append(part)
+        _note_skipped(root, parts, skipped, progress)
         if listed.groups is not None and self.group is not None:
             listed.groups.extend(extract_groups(self.group, listed.names))
         return listed
@@ -56,21 +58,25 @@ DATASET = Folder
 
 def _parts(root: Path) -> list[tuple[str, Path]]:
     """Return pairs of part and folder; the folder itself as "" if it has no train/."""
-    named = [(PARTS[item.name.casefold()], item) for item in _folders(root) if item.name.casefold() in PARTS]
+    folders = _folders(root)
+    named = [(part, item) for item in folders if (part := part_of_folder(item))]
     if named and not any(part == "train" for part, _ in named):
-        present = ", ".join(item.name for item in _folders(root))
+        present = ", ".join(item.name for item in folders)
         raise DataError(
             f"{root} holds {named[0][1].name}/ but no train/ (there: {present}); is train/ spelt otherwise?"
         )
+    if not named:
+        check_no_parts(root, folders)
     return named or [("", root)]
 
 
-def _note_ignored(root: Path, parts: list[tuple[str, Path]], progress: Progress) -> None:
-    """Note which folders and images are not used."""
+def _note_skipped(root: Path, parts: list[tuple[str, Path]], skipped: SkippedFiles, progress: Progress) -> None:
+    """Note which folders and files are not used."""
     used = [folder for _, folder in parts]
     others = [] if root in used else [f"{item.name}/" for item in _folders(root) if item not in used]
     loose = [item for folder in {root, *used} for item in folder.iterdir() if is_image_path(item) and item.is_file()]
     others += [f"{len(loose):,} images beside the class folders, such as {loose[0].name}"] if loose else []
+    others += [rest] if (rest := skipped.describe()) else []
     if others:
         progress.note(f"not used of {root}: {', '.join(others)}")
 
@@ -86,11 +92,11 @@ def _class_folders(folder: Path) -> list[Path]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(item for item in folder.iterdir() if item.is_dir() and not item.name.startswith((".", "__")))
+    return sorted(item for item in folder.iterdir() if item.is_dir() and not is_hidden_folder(item.name))
 
 
-def _images(kind: Path) -> list[Path]:
+def _images(kind: Path, skipped: SkippedFiles) -> list[Path]:
     try:
-        return find_images([kind])
+        return scan_images(kind, skipped)
     except DataError as exc:
-        raise DataError(f"class folder {kind} holds no images ({', '.join(SUFFIXES)}); fill it or delete it") from exc
+        raise DataError(f"class {exc}; fill it or delete it") from exc
