@@ -1,4 +1,4 @@
-"""A Keras model: from the zoo, a .keras or .h5 file, module:function, or in memory."""
+"""Keras models as teachers: from the zoo, a .keras or .h5 file, module:function, or in memory."""
 
 from __future__ import annotations
 
@@ -14,41 +14,54 @@ from kdcompress.teachers import InputAdapter, OutputSpec, Teacher, make_input_ad
 
 
 class KerasTeacher(Teacher):
-    """Runs a Keras model in inference mode; its weights and BatchNorm statistics are never touched."""
+    """Runs a Keras model in inference mode; its weights and batch normalization statistics are never changed."""
 
     suffixes = (".keras", ".h5", ".hdf5")
     traceable = True
     copy_suffix = ".keras"
 
-    def __init__(self, model: Any, adapter: InputAdapter, what: str = "the teacher") -> None:
-        self.model, self.adapter, self.description = model, adapter, what
+    def __init__(self, model: Any, adapter: InputAdapter, description: str = "the teacher") -> None:
+        self.model, self.adapter, self.description = model, adapter, description
         self.digest = model_digest(model)
         self._forward = Forward(model)
 
     @classmethod
-    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> KerasTeacher:
-        """See Teacher.open."""
-        teacher = cls.of_model(load_saved_model(path), section, spec, what)
+    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, description: str) -> KerasTeacher:
+        """Load and check a Keras file."""
+        teacher = cls.of_model(load_saved_model(path), section, spec, description)
         teacher.path = path
         return teacher
 
     @classmethod
-    def of_model(cls, model: Any, section: SingleTeacherSection, spec: OutputSpec, what: str) -> KerasTeacher:
-        """A teacher from a model in memory; ModelError if it does not match the spec."""
-        own = declared_shape(model, what)
-        adapter = make_input_adapter(section.preprocessing, own, spec, what)
-        return cls(build_model(model, adapter.input_shape, what), adapter, what)
+    def of_model(cls, model: Any, section: SingleTeacherSection, spec: OutputSpec, description: str) -> KerasTeacher:
+        """Create a teacher from a Keras model.
+
+        Args:
+            model: Keras model.
+            section: Section of the recipe.
+            spec: Expected classes and image shape.
+            description: Name in messages.
+
+        Returns:
+            The teacher.
+
+        Raises:
+            ModelError: The model does not match the spec.
+        """
+        declared = declared_shape(model, description)
+        adapter = make_input_adapter(section.preprocessing, declared, spec, description)
+        return cls(build_model(model, adapter.input_shape, description), adapter, description)
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """See Teacher.run."""
+        """Run the model at inference."""
         return self._forward(batch)
 
     def network(self) -> Any:
-        """See Teacher.network."""
+        """Return the Keras model."""
         return self.model
 
     def save_copy(self, path: Path) -> None:
-        """See Teacher.save_copy."""
+        """Save the model as a .keras file."""
         save_model(self.model, path)
 
 

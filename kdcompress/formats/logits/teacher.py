@@ -1,4 +1,4 @@
-"""Logits computed elsewhere: an npz file with `logits` (n, classes) and the `ids` (n,) of the images they are for."""
+"""Precomputed logits as teachers: an npz file with `logits` (n, classes) and the `ids` (n,) of the images."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from kdcompress.teachers import (
     make_input_adapter,
 )
 
-_BLOCK = 65536  # rows that are looked at at once
-_TOLD = 3  # ids that a message names
+_BLOCK = 65536  # rows that are checked at once
+_MAX_LISTED = 3  # ids in a message
 
 
 class LogitsTeacher(Teacher):
-    """Knows the answers to the images of the data set by their ids, and to nothing else: it has one view of each."""
+    """Looks up logits of the data set's images by their ids; it has one view of each and accepts no other images."""
 
     suffixes = (".npz",)
     uses_images = False
 
-    def __init__(self, path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> None:
+    def __init__(self, path: Path, section: SingleTeacherSection, spec: OutputSpec, description: str) -> None:
         file = ArrayFile(path)
-        self.source, self.description = path, what
-        self.adapter = make_input_adapter(section.preprocessing, None, spec, what)
+        self.source, self.description = path, description
+        self.adapter = make_input_adapter(section.preprocessing, None, spec, description)
         self._logits, named = file["logits"], file["ids"]
         if self._logits.ndim != 2 or self._logits.dtype.kind != "f" or named.shape != self._logits.shape[:1]:
             raise ModelError(
@@ -46,77 +46,84 @@ class LogitsTeacher(Teacher):
         assert ids is not None  # it was read above
         if not section.preprocessing.is_identity:
             raise RecipeError(f"{path} holds logits: there are no pixels that teacher.preprocessing could change")
-        self._refuse_non_finite(ids)
+        self._check_finite(ids)
         self._row = {name: row for row, name in enumerate(ids.tolist())}
         if len(self._row) < len(ids):
             raise ModelError(f"{path}: ids name an image twice; each image has one row")
         self.digest = json_digest([sha256_of(path)])
 
-    def _refuse_non_finite(self, ids: NDArray[np.str_]) -> None:
+    def _check_finite(self, ids: NDArray[np.str_]) -> None:
         for begin in range(0, len(ids), _BLOCK):
             bad = np.flatnonzero(~np.isfinite(self._logits[begin : begin + _BLOCK]).all(axis=-1))
             if len(bad):
                 raise TargetsError(f"{self.source}: the logits of {ids[begin + bad[0]]} are not finite")
 
     @classmethod
-    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> LogitsTeacher:
-        """See Teacher.open."""
-        return cls(path, section, spec, what)
+    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, description: str) -> LogitsTeacher:
+        """Load and check the npz file."""
+        return cls(path, section, spec, description)
 
     def count_outputs(self) -> int:
-        """See Teacher.count_outputs."""
+        """Return the number of columns of the logits."""
         return int(self._logits.shape[1])
 
     @property
     def classes(self) -> int:
-        """How many of the data's classes it answers."""
+        """Number of the data set's classes that it has logits for."""
         return int(self._logits.shape[1]) if self.adapter.columns is None else len(self.adapter.columns)
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """Not for pixels: `of_ids` answers."""
+        """Raise TargetsError, since logits are looked up by id and not computed from pixels."""
         raise TargetsError(f"{self.description} is a file of logits, and knows no image but those whose ids it names")
 
     def of_ids(self, ids: NDArray[np.str_]) -> NDArray[np.float32]:
-        """The logits (n, classes), in the data's order of classes, of the images with these ids."""
+        """Look up logits.
+
+        Args:
+            ids: IDs of images, (n,).
+
+        Returns:
+            Logits in the data set's order of classes, (n, classes).
+        """
         rows = [self._row[name] for name in ids.tolist()]
         return self.to_logits(self.adapter.arrange(np.asarray(self._logits[rows], np.float32)))
 
     def predict(self, samples: Samples) -> NDArray[np.float32]:
-        """See Teacher.predict."""
+        """Look up the logits of the samples by their ids."""
         return self.of_ids(samples.ids)
 
     def stored_logits(self, samples: Samples) -> TargetRows:
-        """See Teacher.stored_logits."""
+        """Return the logits of the samples as an array that is read by row."""
         return _Rows(self, samples.ids)
 
     def set_output_kind(self, section: SingleTeacherSection, samples: Samples) -> None:
-        """See Teacher.set_output_kind."""
+        """Take the kind of outputs from the recipe, or detect it from the first rows."""
         probabilities = are_probabilities(np.asarray(self._logits[:N_INSPECTED], np.float32))
         detected = "probabilities" if probabilities else "logits"
         self.output_kind = detected if section.outputs == "auto" else section.outputs
 
     def check_samples(self, ids: NDArray[np.str_], views: ViewsSection) -> None:
-        """See Teacher.check_samples; the file has logits for all of `ids`, and for nothing else."""
+        """Check that the file has logits for exactly these ids, and that there is one view of each image."""
         if views.count > 1:
             raise TargetsError(
-                f"{self.description} knows the images alone, no further views of them: views.count must be 1"
+                f"{self.description} has logits of the images themselves, not of further views: views.count must be 1"
             )
         names = set(ids.tolist())
-        for what, found in (("lacks", names - set(self._row)), ("has surplus", set(self._row) - names)):
-            if found:
-                told = ", ".join(sorted(found)[:_TOLD])
-                more = f" and {len(found) - _TOLD:,} more" if len(found) > _TOLD else ""
+        for problem, affected in (("lacks", names - set(self._row)), ("has surplus", set(self._row) - names)):
+            if affected:
+                listed = ", ".join(sorted(affected)[:_MAX_LISTED])
+                more = f" and {len(affected) - _MAX_LISTED:,} more" if len(affected) > _MAX_LISTED else ""
                 raise TargetsError(
-                    f"{self.source} {what} ids: {told}{more}; it must name each image of train, validation and test "
-                    "once (`kdcompress data check RECIPE --ids FILE` writes their ids)"
+                    f"{self.source} {problem} ids: {listed}{more}; it must name each image of train, validation and "
+                    "test once (`kdcompress data check RECIPE --ids FILE` writes their ids)"
                 )
 
     def save_copy(self, path: Path) -> None:
-        """See Teacher.save_copy: there is no model to keep."""
+        """Do nothing, since there is no model to copy."""
 
 
 class _Rows:
-    """The answers to some images, by their places."""
+    """Logits of some images by row index."""
 
     def __init__(self, teacher: LogitsTeacher, ids: NDArray[np.str_]) -> None:
         self._teacher, self._ids = teacher, ids

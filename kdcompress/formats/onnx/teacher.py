@@ -1,4 +1,4 @@
-"""An ONNX file (from PyTorch, say), run by onnxruntime: NCHW or NHWC, batch of any size or a fixed one."""
+"""ONNX files as teachers (from PyTorch, for example), run by onnxruntime: NCHW or NHWC, any or a fixed batch size."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ _NUMPY = {"float": "float32", "double": "float64"}
 
 
 class OnnxTeacher(Teacher):
-    """Runs a session on the CPU; external data files beside the model are read with it."""
+    """Runs an ONNX file on the CPU, with its external data files."""
 
     suffixes = (".onnx",)
     copy_suffix = ".onnx"
 
     def __init__(
-        self, path: Path, session: Any, section: SingleTeacherSection, adapter: InputAdapter, what: str
+        self, path: Path, session: Any, section: SingleTeacherSection, adapter: InputAdapter, description: str
     ) -> None:
         self.path: Path = path
-        self.adapter, self.description, self._session = adapter, what, session
-        self._image = image_of(session, section, what)
-        self._output = select_name([one.name for one in session.get_outputs()], section.output, what, "teacher.output")
-        self._constants = _constants(session, self._image.name, section, what)
+        self.adapter, self.description, self._session = adapter, description, session
+        self._image = image_of(session, section, description)
+        outputs = [value.name for value in session.get_outputs()]
+        self._output = select_name(outputs, section.output, description, "teacher.output")
+        self._constants = _constants(session, self._image.name, section, description)
         self.digest = json_digest(
             [
                 [sha256_of(file) for file in (path, *external_files(path))],
@@ -46,15 +47,15 @@ class OnnxTeacher(Teacher):
         )
 
     @classmethod
-    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> OnnxTeacher:
-        """See Teacher.open."""
+    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, description: str) -> OnnxTeacher:
+        """Open the file with onnxruntime."""
         session = open_session(path, None)
-        own = sizes_of(image_of(session, section, what), what)[1:]
-        adapter = make_input_adapter(section.preprocessing, own, spec, what)
-        return cls(path, session, section, adapter, what)
+        declared = sizes_of(image_of(session, section, description), description)[1:]
+        adapter = make_input_adapter(section.preprocessing, declared, spec, description)
+        return cls(path, session, section, adapter, description)
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """See Teacher.run."""
+        """Run the session in batches, with the constants of the recipe for its other inputs."""
         kind = _dtype(self._image)
 
         def call(images: NDArray[Any]) -> NDArray[np.float32]:
@@ -64,7 +65,7 @@ class OnnxTeacher(Teacher):
         return run_in_batches(call, batch, sizes_of(self._image, self.description)[0])
 
     def save_copy(self, path: Path) -> None:
-        """See Teacher.save_copy; what lies in several external files goes into one, `path`.data."""
+        """Copy the file; several external data files are merged into one, `path`.data."""
         if not external_files(self.path):
             write_atomically(path, lambda part: shutil.copyfile(self.path, part))
             return
@@ -85,33 +86,60 @@ class OnnxTeacher(Teacher):
 TEACHER = OnnxTeacher
 
 
-def image_of(session: Any, section: SingleTeacherSection, what: str) -> Any:
-    """The input that takes the images; ModelError if there are several and none is named."""
-    inputs = {one.name: one for one in session.get_inputs()}
-    return inputs[select_name(list(inputs), section.input, what, "teacher.input")]
+def image_of(session: Any, section: SingleTeacherSection, description: str) -> Any:
+    """Select the input for the images.
+
+    Args:
+        session: InferenceSession.
+        section: Section of the recipe, whose `input` names it.
+        description: Name of the teacher in messages.
+
+    Returns:
+        The input.
+
+    Raises:
+        ModelError: There are several inputs, and the recipe names none of them.
+    """
+    inputs = {value.name: value for value in session.get_inputs()}
+    return inputs[select_name(list(inputs), section.input, description, "teacher.input")]
 
 
-def sizes_of(value: Any, what: str) -> tuple[int | None, ...]:
-    """The sizes of an input, None where they are open, the batch first; ModelError unless it is a batch of images."""
+def sizes_of(value: Any, description: str) -> tuple[int | None, ...]:
+    """Read the shape of an input.
+
+    Args:
+        value: Input of a session.
+        description: Name of the teacher in messages.
+
+    Returns:
+        The shape with the batch; None for open dimensions.
+
+    Raises:
+        ModelError: The rank is not 4.
+    """
     shape = value.shape or []
     if len(shape) != 4:
-        raise ModelError(f"{what} takes {value.name} of shape {shape}; a teacher takes a batch of images, of rank 4")
+        raise ModelError(
+            f"{description} takes {value.name} of shape {shape}; a teacher takes a batch of images, of rank 4"
+        )
     return tuple(size if isinstance(size, int) and size > 0 else None for size in shape)
 
 
-def _constants(session: Any, image: str, section: SingleTeacherSection, what: str) -> dict[str, NDArray[Any]]:
-    """What the inputs beside the image are given."""
-    others = {one.name: one for one in session.get_inputs() if one.name != image}
+def _constants(session: Any, image: str, section: SingleTeacherSection, description: str) -> dict[str, NDArray[Any]]:
+    """Create the values of the inputs other than the image."""
+    others = {value.name: value for value in session.get_inputs() if value.name != image}
     for name in section.constants:
         if name not in others:
-            raise ModelError(f"teacher.constants.{name}: {what} has no such input beside {image}")
-    for name, one in others.items():
+            raise ModelError(f"teacher.constants.{name}: {description} has no such input beside {image}")
+    for name, value in others.items():
         if name not in section.constants:
-            raise ModelError(f"{what} also takes {name} ({one.type}); give it a value with teacher.constants.{name}")
-    sizes = {name: [size if isinstance(size, int) else 1 for size in one.shape] for name, one in others.items()}
+            raise ModelError(
+                f"{description} also takes {name} ({value.type}); give it a value with teacher.constants.{name}"
+            )
+    sizes = {name: [size if isinstance(size, int) else 1 for size in value.shape] for name, value in others.items()}
     for name, shape in sizes.items():
-        check_image_size(shape, f"input {name} of {what}")
-    return {name: np.full(sizes[name], section.constants[name], _dtype(one)) for name, one in others.items()}
+        check_image_size(shape, f"input {name} of {description}")
+    return {name: np.full(sizes[name], section.constants[name], _dtype(value)) for name, value in others.items()}
 
 
 def _dtype(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""A SavedModel folder (as TensorFlow Serving has them), run through its serving signature."""
+"""SavedModels as teachers, run through their serving signature."""
 
 from __future__ import annotations
 
@@ -20,47 +20,49 @@ from kdcompress.teachers import InputAdapter, OutputSpec, Teacher, make_input_ad
 
 
 class SavedModelTeacher(Teacher):
-    """Calls the signature `serving_default`, or the only one."""
+    """Runs the signature `serving_default` of a SavedModel, or its only one."""
 
     traceable = True
     copy_suffix = ".saved_model"
 
     def __init__(
-        self, path: Path, signature: Any, section: SingleTeacherSection, adapter: InputAdapter, what: str
+        self, path: Path, signature: Any, section: SingleTeacherSection, adapter: InputAdapter, description: str
     ) -> None:
         self.path: Path = path
-        self.adapter, self.description, self._signature = adapter, what, signature
+        self.adapter, self.description, self._signature = adapter, description, signature
         specs = signature.structured_input_signature[1]
-        self._image = select_name(list(specs), section.input, what, "teacher.input")
-        self._output = select_name(list(signature.structured_outputs), section.output, what, "teacher.output")
+        self._image = select_name(list(specs), section.input, description, "teacher.input")
+        self._output = select_name(list(signature.structured_outputs), section.output, description, "teacher.output")
         if others := sorted(set(specs) - {self._image} - set(section.constants)):
-            raise ModelError(f"{what} also takes {others[0]}; give it a value with teacher.constants.{others[0]}")
+            raise ModelError(
+                f"{description} also takes {others[0]}; give it a value with teacher.constants.{others[0]}"
+            )
         if unknown := sorted(set(section.constants) - set(specs)):
-            raise ModelError(f"teacher.constants.{unknown[0]}: {what} has no such input beside {self._image}")
+            raise ModelError(f"teacher.constants.{unknown[0]}: {description} has no such input beside {self._image}")
         self._constants = section.constants
         self.digest = json_digest([content_digest(path), self._image, self._output, section.constants])
 
     @classmethod
     def owns(cls, path: Path) -> bool:
-        """See Teacher.owns; a folder with saved_model.pb in it."""
+        """Return whether a folder contains saved_model.pb."""
         return (path / "saved_model.pb").is_file()
 
     @classmethod
-    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> SavedModelTeacher:
-        """See Teacher.open."""
+    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, description: str) -> SavedModelTeacher:
+        """Check and load the SavedModel."""
         signature = open_signature(path)
         inputs = signature.structured_input_signature[1]
-        image = inputs[select_name(list(inputs), section.input, what, "teacher.input")]
+        image = inputs[select_name(list(inputs), section.input, description, "teacher.input")]
         if image.shape.rank not in (None, 4):
             raise ModelError(
-                f"{what} takes inputs of shape {image.shape}; a teacher takes a batch of images, of rank 4"
+                f"{description} takes inputs of shape {image.shape}; a teacher takes a batch of images, of rank 4"
             )
-        own = image.shape.as_list()[1:] if image.shape.rank else None
-        adapter = make_input_adapter(section.preprocessing, own, spec, what)
-        return cls(path, signature, section, adapter, what)
+        declared = image.shape.as_list()[1:] if image.shape.rank else None
+        adapter = make_input_adapter(section.preprocessing, declared, spec, description)
+        return cls(path, signature, section, adapter, description)
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """See Teacher.run."""
+        """Run the signature in batches."""
         import tensorflow as tf
 
         shape = self._specs[self._image].shape
@@ -71,7 +73,14 @@ class SavedModelTeacher(Teacher):
         return run_in_batches(call, batch, shape[0] if shape.rank else None)
 
     def call(self, images: Any) -> Any:
-        """The chosen output for a tensor of images in the model's own layout."""
+        """Compute the selected output.
+
+        Args:
+            images: Tensor of prepared images in the layout of the model.
+
+        Returns:
+            Tensor of outputs, (n, classes).
+        """
         import tensorflow as tf
 
         specs = self._specs
@@ -86,13 +95,13 @@ class SavedModelTeacher(Teacher):
         return dict(self._signature.structured_input_signature[1])
 
     def network(self) -> Callable[[Any, bool], Any]:
-        """See Teacher.network."""
+        """Return a callable on prepared images; raises ModelError for the NCHW layout, which is not exported."""
         if self.adapter.nchw:
             raise ModelError(f"{self.description} takes NCHW images, and is not exported")
         return lambda images, training: self.call(images)
 
     def save_copy(self, path: Path) -> None:
-        """See Teacher.save_copy."""
+        """Copy the folder."""
         with scratch_folder(path.parent) as scratch:
             move_into_place(Path(shutil.copytree(self.path, scratch / path.name)), path)
 

@@ -1,4 +1,4 @@
-"""A TFLite file, run by LiteRT: float or quantized."""
+"""TFLite files as teachers, float or quantized, run by LiteRT."""
 
 from __future__ import annotations
 
@@ -19,39 +19,41 @@ from kdcompress.teachers import InputAdapter, OutputSpec, Teacher, make_input_ad
 
 
 class TFLiteTeacher(Teacher):
-    """Runs an interpreter on the CPU; the integers of a quantized file are turned from and into real numbers."""
+    """Runs a TFLite file on the CPU; inputs and outputs of a quantized file are converted from and to real numbers."""
 
     suffixes = (".tflite",)
     copy_suffix = ".tflite"
 
     def __init__(
-        self, path: Path, runner: LiteRunner, section: SingleTeacherSection, adapter: InputAdapter, what: str
+        self, path: Path, runner: LiteRunner, section: SingleTeacherSection, adapter: InputAdapter, description: str
     ) -> None:
         self.path: Path = path
-        self.adapter, self.description, self._runner = adapter, what, runner
+        self.adapter, self.description, self._runner = adapter, description, runner
         self.quantization_step = runner.step
         self.digest = json_digest([sha256_of(path), section.input, section.output])
 
     @classmethod
-    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> TFLiteTeacher:
-        """See Teacher.open."""
+    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, description: str) -> TFLiteTeacher:
+        """Open the file with LiteRT."""
         interpreter = open_interpreter(path, os.cpu_count())
-        inputs = {one["name"]: one for one in interpreter.get_input_details()}
-        outputs = {one["name"]: one for one in interpreter.get_output_details()}
-        image = inputs[select_name(list(inputs), section.input, what, "teacher.input")]
+        inputs = {details["name"]: details for details in interpreter.get_input_details()}
+        outputs = {details["name"]: details for details in interpreter.get_output_details()}
+        image = inputs[select_name(list(inputs), section.input, description, "teacher.input")]
         if len(inputs) > 1:
-            raise ModelError(f"{what} takes {len(inputs)} inputs ({', '.join(inputs)}); it must take images alone")
-        output = outputs[select_name(list(outputs), section.output, what, "teacher.output")]
-        own = tuple(int(size) if size > 0 else None for size in image["shape_signature"])[1:]
-        adapter = make_input_adapter(section.preprocessing, own, spec, what)
-        return cls(path, LiteRunner(interpreter, image, output), section, adapter, what)
+            raise ModelError(
+                f"{description} takes {len(inputs)} inputs ({', '.join(inputs)}); it must take images only"
+            )
+        output = outputs[select_name(list(outputs), section.output, description, "teacher.output")]
+        declared = tuple(int(size) if size > 0 else None for size in image["shape_signature"])[1:]
+        adapter = make_input_adapter(section.preprocessing, declared, spec, description)
+        return cls(path, LiteRunner(interpreter, image, output), section, adapter, description)
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """See Teacher.run."""
+        """Run the interpreter."""
         return self._runner(batch)
 
     def save_copy(self, path: Path) -> None:
-        """See Teacher.save_copy."""
+        """Copy the file."""
         write_atomically(path, lambda part: shutil.copyfile(self.path, part))
 
 
