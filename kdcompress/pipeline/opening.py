@@ -158,7 +158,7 @@ class UnavailableTeacher(Teacher):
         self.adapter = InputAdapter(spec.input_shape, section.preprocessing)
 
     @classmethod
-    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> UnavailableTeacher:
+    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, description: str) -> UnavailableTeacher:
         """See Teacher.open."""
         return cls(section, spec)
 

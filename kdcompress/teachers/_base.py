@@ -59,14 +59,14 @@ class Teacher(ABC):
 
     @classmethod
     @abstractmethod
-    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> Teacher:
+    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, description: str) -> Teacher:
         """Open a file of this kind.
 
         Args:
             path: The file or folder.
             section: Settings of the teacher.
             spec: Images and outputs that are required.
-            what: Name of the teacher in messages.
+            description: Name of the teacher in messages.
 
         Raises:
             ModelError: The file is damaged, cannot be run, or does not match `spec`.
