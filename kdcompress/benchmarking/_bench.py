@@ -140,7 +140,15 @@ def _check(lineup: Lineup, request: BenchRequest) -> None:
 
 
 def plural(n: int, word: str) -> str:
-    """Format a count with its noun, such as "1 thread" or "2 threads"."""
+    """Format a count with its noun.
+
+    Args:
+        n: The count.
+        word: Noun in the singular, whose plural ends in s.
+
+    Returns:
+        Text such as "1 thread" or "2 threads".
+    """
     return f"{n} {word}{'' if n == 1 else 's'}"
 
 

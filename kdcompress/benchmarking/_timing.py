@@ -46,7 +46,14 @@ class Plan:
 
     @classmethod
     def of(cls, duration_s: float) -> Plan:
-        """Create the plan that counts at least `duration_s` seconds of each model."""
+        """Create a plan.
+
+        Args:
+            duration_s: Seconds to count of each model, at least.
+
+        Returns:
+            The plan.
+        """
         low, high = _ROUNDS
         rounds = min(max(math.ceil(duration_s / _ROUND_S), low), high)
         return cls(rounds, duration_s / rounds)

@@ -40,14 +40,28 @@ class Network:
         return _signature(self.input_shape)
 
     def find_layer_by_type(self, operator: str) -> str | None:
-        """Return the layer of the first operator of a type, or None if the graph has no such operator."""
+        """Find the layer of the first operator of a type.
+
+        Args:
+            operator: Type of a TensorFlow operation.
+
+        Returns:
+            Name of the layer; None if the graph has no such operator.
+        """
         for node in self.function.get_concrete_function().graph.as_graph_def().node:
             if node.op == operator:
                 return self.layer_name(node.name)
         return None
 
     def layer_name(self, node: str) -> str:
-        """Return the innermost layer in a node's name: "conv" for "model_1/block_1/conv_1/Conv2D"."""
+        """Extract the innermost layer from the name of a node.
+
+        Args:
+            node: Name such as "model_1/block_1/conv_1/Conv2D".
+
+        Returns:
+            Name of the layer ("conv"); that of the node if it contains no layer.
+        """
         for part in reversed(node.split("/")):
             for name in (part, re.sub(r"_\d+$", "", part)):
                 if name in self.layers:

@@ -54,7 +54,14 @@ class Reference:
         return name if self.metrics[name] is not None else "accuracy"  # AUC needs both classes
 
     def take(self, index: list[int]) -> Reference:
-        """Return the subset of the images at these indices."""
+        """Select a subset.
+
+        Args:
+            index: Indices of images.
+
+        Returns:
+            The reference with these images only.
+        """
         labels = None if self.labels is None else self.labels[index]
         ids = [self.ids[i] for i in index]
         return Reference(self.source, self.images[index], ids, self.logits[index], labels, self.classes)

@@ -142,7 +142,14 @@ class Worker:
         return self._test_metric(Forward(final)(test.images), test, "student")
 
     def teacher_test(self, setting: Setting) -> float:
-        """Compute the test metric of the teacher of a setting, a fraction."""
+        """Compute the test metric of a teacher.
+
+        Args:
+            setting: Setting whose teacher it is.
+
+        Returns:
+            The metric, a fraction.
+        """
         ensemble, _ = self._teachers(setting.recipe(self.base, self.base.seed))
         test = self.data.split.test
         return self._test_metric(ensemble.read(ensemble.predict(test)), test, "teacher")
@@ -165,9 +172,9 @@ class Worker:
         """
         delete_features(self.folder / FEATURES_FOLDER)
         recipes = [setting.recipe(self.base, seed) for seed in seeds]
-        kept = {self._trial_folder(recipe, baseline) for recipe in recipes for baseline in (False, True)}
+        retained = {self._trial_folder(recipe, baseline) for recipe in recipes for baseline in (False, True)}
         for folder in (self.folder / "trials").iterdir():
-            if folder not in kept:
+            if folder not in retained:
                 delete_result(folder)
 
     def _row(self, setting: Setting, seed: int) -> dict[str, Any]:

@@ -129,8 +129,8 @@ class _Rows:
         self._teacher, self._ids = teacher, ids
         self.shape = (len(ids), 1, teacher.classes)
 
-    def __getitem__(self, place: RowIndex) -> NDArray[np.float32]:
-        return self._teacher.of_ids(self._ids[place[0]])
+    def __getitem__(self, index: RowIndex) -> NDArray[np.float32]:
+        return self._teacher.of_ids(self._ids[index[0]])
 
 
 TEACHER = LogitsTeacher

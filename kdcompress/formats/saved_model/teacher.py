@@ -87,8 +87,8 @@ class SavedModelTeacher(Teacher):
         constants = {
             name: tf.constant(value, specs[name].dtype, specs[name].shape) for name, value in self._constants.items()
         }
-        given = tf.cast(images, specs[self._image].dtype)
-        return self._signature(**{self._image: given}, **constants)[self._output]
+        image = tf.cast(images, specs[self._image].dtype)
+        return self._signature(**{self._image: image}, **constants)[self._output]
 
     @property
     def _specs(self) -> dict[str, Any]:
