@@ -5,32 +5,27 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from kdcompress.data.columns import similar_columns
 from kdcompress.data.filesystem import exists
 from kdcompress.errors import DataError
 from kdcompress.paths import check_regular_file
-from kdcompress.progress import Progress
 from kdcompress.registry import did_you_mean
 
 MAX_NAME_LENGTH = 255  # characters of a class, group or subclass, as of a folder
 _MAX_BYTES = 256 << 20
 _MAX_LINE = 1 << 20  # characters
 _MAX_COLUMNS = 1000
-_MAX_LISTED = 5  # missing files or columns that a message names
+_MAX_LISTED = 5  # missing files that a message names
 
 
-def read_rows(
-    table: Path, columns: Mapping[str, str], on_header: Callable[[list[str]], None] = lambda header: None
-) -> Iterator[tuple[int, dict[str, str]]]:
+def read_rows(table: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Read a CSV file with commas, semicolons or tabs, any line ends, and possibly a byte order mark.
 
     Args:
         table: The file.
         columns: Required columns, each with what to do if it is missing.
-        on_header: Is called with the header if it has these columns.
 
     Yields:
         Line number and row by column.
@@ -48,7 +43,6 @@ def read_rows(
     reader = csv.DictReader(itertools.chain([first], lines), delimiter=delimiter, strict=True)
     try:
         reader.fieldnames = header = _header(table, reader.fieldnames, columns)
-        on_header(header)
         begin = reader.line_num + 1
         for row in reader:
             if None in row or None in row.values():
@@ -60,22 +54,6 @@ def read_rows(
         end = reader.reader.line_num
         at = f"line {begin}" if end <= begin else f"lines {begin} to {end}"
         raise DataError(f"{table}, {at}: {problem}") from exc
-
-
-def warn_unused_columns(table: Path, header: list[str], wanted: Mapping[str, str], progress: Progress) -> None:
-    """Warn about unused columns that resemble a missing one.
-
-    Args:
-        table: The file, for messages.
-        header: Its columns.
-        wanted: Column by the recipe key that names it.
-        progress: Receives the warnings.
-    """
-    for column, key in similar_columns(header, wanted)[:_MAX_LISTED]:
-        progress.warn(
-            f"{table}: column {column[:80]!r} is not used; if it is what data.{key} means, "
-            f'name it: data.{key} = "{column[:80]}"'
-        )
 
 
 def _lines(table: Path, data: bytes) -> Iterator[str]:

@@ -13,8 +13,8 @@ from conftest import Recorder
 from mhist_folder import folder, refused, row, rows_of, write_rows
 from own_images import cache_elsewhere, load, picture
 
+from kdcompress.config.toml_values import parse_toml
 from kdcompress.data import rows as _rows
-from kdcompress.data.columns import similar_columns
 from kdcompress.data.resolving import PathResolver
 from kdcompress.errors import DataError
 
@@ -127,7 +127,8 @@ def test_a_long_line_takes_little_memory(listed: Path) -> None:
 def test_a_column_that_resembles_one_that_counts_is_said(
     listed: Path, recorder: Recorder, column: str, key: str
 ) -> None:
-    rows = [f"{one},{'test' if index % 5 == 0 else 'train'}" for index, one in enumerate(ROWS)]
+    words = ("test", "train") if key == "partition" else ("a", "b")
+    rows = [f"{one},{words[0 if index % 5 == 0 else 1]}" for index, one in enumerate(ROWS)]
     file = table(listed, rows, f"path,label,{column}")
     load("csv", recorder, file=file)
     name = column.strip()
@@ -139,10 +140,101 @@ def test_a_column_that_resembles_one_that_counts_is_said(
         assert (len(data.train), len(data.test)) == (16, 4)
 
 
-@pytest.mark.parametrize("column", ["remarks", "width", "patient", "date", "x", "", "id", "hash", "class of ship"])
-def test_a_column_that_resembles_none_is_not(listed: Path, recorder: Recorder, column: str) -> None:
-    load("csv", recorder, file=table(listed, [f"{one},train" for one in ROWS], f"path,label,{column}"))
+@pytest.mark.parametrize(
+    "column", ["remarks", "width", "patient age", "date", "x", "id", "hash", "class of ship", "dataset", "image_id"]
+)
+def test_a_column_that_resembles_none_is_noted(listed: Path, recorder: Recorder, column: str) -> None:
+    file = table(listed, [f"{one},{index}" for index, one in enumerate(ROWS)], f"path,label,{column}")
+    load("csv", recorder, file=file)
     assert recorder.warnings == []
+    assert f"{file}: not used: column {column}" in recorder.notes
+
+
+def test_unused_columns_are_noted_in_one_line(listed: Path, recorder: Recorder) -> None:
+    file = table(listed, [f"{one},1,2," for one in ROWS], "path,label,width,patient,")
+    load("csv", recorder, file=file)  # one patient alone is nothing to divide by
+    assert recorder.warnings == []
+    assert f"{file}: not used: columns width, patient" in recorder.notes
+    load("csv", again := Recorder(), file=table(listed, ROWS))
+    assert not [note for note in again.notes if "not used" in note]
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["split", "set", "subset", "fold", "Partition", "data_split", "train/test", "Usage", "phase", "tvt", "is it test?"],
+)
+@pytest.mark.parametrize("words", [("train", "test"), ("Training", "Validation", "TEST"), ("train", "dev", "testing")])
+def test_a_column_of_train_and_test_is_said_whatever_its_name(
+    listed: Path, recorder: Recorder, column: str, words: tuple[str, ...]
+) -> None:
+    rows = [f"{one},{words[index % 5 % len(words)]}" for index, one in enumerate(ROWS)]
+    file = table(listed, rows, f"path,label,{column}")
+    load("csv", recorder, file=file)
+    assert recorder.warnings == [
+        f"{file}: column {column!r} is not used; if it is what data.partition means, "
+        f'name it: data.partition = "{column}"'
+    ]
+    load("csv", again := Recorder(), file=file, partition=column)
+    assert again.warnings == []
+    assert not [note for note in again.notes if "not used" in note or "no test part" in note]
+
+
+@pytest.mark.parametrize(
+    ("column", "words", "listing"),
+    [
+        ("fold", ("0", "1", "2"), "'0', '1', '2'"),
+        ("is_test", ("False", "True"), "'False', 'True'"),
+        ("Usage", ("Training", "PublicTest", "PrivateTest"), "'PrivateTest', 'PublicTest'"),
+        ("part", ("train_set", "test_set"), "'test_set', 'train_set'"),
+        ("when", ("tr", "te"), "'te', 'tr'"),
+        ("split", ("train", "holdout"), "'holdout'"),
+        ("split", ("train", "eval"), "'eval'"),
+    ],
+)
+def test_a_split_in_other_words_is_said_with_the_words_that_are_taken(
+    listed: Path, recorder: Recorder, column: str, words: tuple[str, ...], listing: str
+) -> None:
+    rows = [f"{one},{words[index % len(words)]}" for index, one in enumerate(ROWS)]
+    file = table(listed, rows, f"path,label,{column}")
+    load("csv", recorder, file=file)
+    assert recorder.warnings == [
+        f"{file}: column {column!r} is not used; if it divides the data, replace {listing} in it by train, val and "
+        f'test, and name it: data.partition = "{column}"'
+    ]
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["patient_id", "patient", "case", "slide", "Group", "PatientID", "subject id", "anon_patient_id", "Lesion-Id",
+     "participants", "WSI", "video name", "Case Nr."],
+)  # fmt: skip
+def test_a_column_of_patients_is_said(listed: Path, recorder: Recorder, column: str) -> None:
+    rows = [f"{one},p{index // 4}" for index, one in enumerate(ROWS)]
+    file = table(listed, rows, f"path,label,{column}")
+    load("csv", recorder, file=file)
+    assert recorder.warnings == [
+        f'{file}: column {column!r} is not used; if it is what data.group means, name it: data.group = "{column}"'
+    ]
+    data = load("csv", again := Recorder(), file=file, group=column)
+    assert again.warnings == []
+    assert data.train.groups is not None
+    assert not set(data.train.groups.tolist()) & set(data.test.groups.tolist())  # type: ignore[union-attr]
+
+
+def test_a_second_column_of_a_kind_that_is_named_is_noted(listed: Path, recorder: Recorder) -> None:
+    part = ("test", "train", "train", "train")
+    rows = [f"{one},{part[index % 4]},{part[index % 3]},p{index}" for index, one in enumerate(ROWS)]
+    file = table(listed, rows, "path,label,split,set,patient")
+    load("csv", recorder, file=file, partition="split", group="patient")
+    assert recorder.warnings == []
+    assert f"{file}: not used: column set" in recorder.notes
+
+
+def test_names_of_columns_are_quoted_as_toml_does(listed: Path, recorder: Recorder) -> None:
+    rows = [f"{one},{'test' if index % 5 == 0 else 'train'}" for index, one in enumerate(ROWS)]
+    load("csv", recorder, file=table(listed, rows, r'path,label,"a\b ""c"""'))
+    (warning,) = recorder.warnings
+    assert parse_toml(warning.partition("name it: ")[2], "here") == {"data": {"partition": r'a\b "c"'}}
 
 
 def test_columns_that_have_another_name_resemble_that(listed: Path, recorder: Recorder) -> None:
@@ -151,11 +243,6 @@ def test_columns_that_have_another_name_resemble_that(listed: Path, recorder: Re
     assert recorder.warnings == []
     assert "has no column 'lable' (did you mean 'label'?)" in told(table(listed, ROWS), label="lable")
     assert "has no column 'label' (did you mean 'lable'?)" in told(table(listed, ROWS, "path,lable"))
-    assert similar_columns(["Fold", "grp"], {"partition": "Teil", "group": "Gruppe"}) == [
-        ("Fold", "partition"),
-        ("grp", "group"),
-    ]
-    assert similar_columns(["partition", "Partition"], {"partition": "partition"}) == []
 
 
 @pytest.fixture

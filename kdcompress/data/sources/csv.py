@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kdcompress.data.base import check_data_folder
+from kdcompress.data.columns import UnusedColumns
 from kdcompress.data.filesystem import exists, expand_user, is_file, is_folder
 from kdcompress.data.listing import ImageFiles, Listing
 from kdcompress.data.parts import PARTS
 from kdcompress.data.resolving import PathResolver
-from kdcompress.data.rows import check_files_exist, check_unique_names, read_rows, require_name, warn_unused_columns
+from kdcompress.data.rows import check_files_exist, check_unique_names, read_rows, require_name
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 
@@ -43,7 +44,9 @@ class Csv(ImageFiles):
         listed, lines, resolver = Listing(root, [], [], [], None), [], PathResolver(root)
         groups: list[str] = []
         subclasses: list[str] = []
-        for line, row in self._rows(table, progress):
+        unused = UnusedColumns(self._columns())
+        for line, row in self._rows(table):
+            unused.add(row)
             listed.names.append(resolver.resolve(row[self.path], f"{table}, line {line}"))
             listed.labels.append(require_name(row[self.label], self.label, f"{table}, line {line}"))
             listed.parts.append(_parse_part(row.get(self.partition), f"{table}, line {line}"))
@@ -54,6 +57,7 @@ class Csv(ImageFiles):
             lines.append(line)
         if not lines:
             raise DataError(f"{table} has a header and no rows")
+        unused.report(table, progress)
         check_unique_names(table, listed.names, lines)
         check_files_exist(table, root, listed.names, lines)
         if "" in (parts := set(listed.parts)) and len(parts) > 1:
@@ -81,13 +85,13 @@ class Csv(ImageFiles):
         """Return the column by setting."""
         return {key: getattr(self, key) for key in ("path", "label", "partition", "group", "subclass")}
 
-    def _rows(self, table: Path, progress: Progress) -> Iterator[tuple[int, dict[str, str]]]:
+    def _rows(self, table: Path) -> Iterator[tuple[int, dict[str, str]]]:
         """Yield line number and row; columns that the user named are required."""
         keys = {
             key: column for key, column in self._columns().items() if key in ("path", "label", *self.model_fields_set)
         }
         required = {column: f"name the right one with data.{key}" for key, column in keys.items()}
-        return read_rows(table, required, lambda header: warn_unused_columns(table, header, self._columns(), progress))
+        return read_rows(table, required)
 
 
 DATASET = Csv
