@@ -150,7 +150,7 @@ class SingleTeacherSection(ModelSection):
     input: Name | None = None
     output: Name | None = None
     constants: dict[str, bool | Whole | Real] = Field(default_factory=dict, max_length=MAX_PARTS)
-    outputs: Literal["auto", "logits", "probabilities"] = "auto"
+    outputs: Literal["auto", "logits", "probabilities", "sigmoids"] = "auto"
     preprocessing: PreprocessingSection = PreprocessingSection()
 
 

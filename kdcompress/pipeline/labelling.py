@@ -44,8 +44,8 @@ def prepare_teachers(
     more = [data.unlabelled] if data.unlabelled else []
     ids = np.concatenate([part.ids for part in (*dataset.parts.values(), *more)])
     for teacher in ensemble.teachers:
-        if teacher.output_kind == "probabilities":
-            warn(f"{teacher.description} ends in probabilities: their logarithms are taken as logits")
+        for note in teacher.notes(dataset.classes):
+            warn(f"{teacher.description} {note}")
         if teacher.adapter.input_shape != dataset.input_shape:
             theirs, ours = ("x".join(map(str, one)) for one in (teacher.adapter.input_shape, dataset.input_shape))
             from_files = isinstance(split.train.images, FileImages)

@@ -70,7 +70,7 @@ def open_teachers(
         if copy:
             teacher.digest = copy.digest  # of the original: a copy may be written otherwise
         check_output_count(teacher, spec)
-        teacher.set_output_kind(section, split.train)
+        teacher.set_reading(section, split.train)
         teachers.append(teacher)
     return TeacherEnsemble(tuple(teachers), sections, recipe, method)
 

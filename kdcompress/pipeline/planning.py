@@ -90,7 +90,7 @@ def _todo(
 ) -> tuple[str, bool]:
     """What will be done with a teacher, and whether its answers are known already."""
     if section.model not in registry.choices("models"):
-        teacher.set_output_kind(section, split.train)
+        teacher.set_reading(section, split.train)
         known = teacher.stored_logits(split.train) is not None
         return "used as it is", known or has_cached_targets(target_key(teacher, split.fingerprint, recipe.views))
     if section.weights == "none":

@@ -14,7 +14,8 @@ from kdcompress.teachers._assessment import Assessment, assess_logits
 from kdcompress.teachers._base import Teacher
 from kdcompress.teachers._check import check_on_samples, label_agreement, make_teacher_error
 from kdcompress.teachers._ensemble import ConcatenatedTargets, EnsembleTargets, combine_logits
-from kdcompress.teachers._outputs import N_INSPECTED, are_probabilities, check_output_count, select_name
+from kdcompress.teachers._outputs import N_INSPECTED, check_output_count, select_name
+from kdcompress.teachers._reading import OutputReading, are_probabilities, inspect_outputs
 from kdcompress.teachers._spec import OutputSpec, RowIndex, TargetRows
 from kdcompress.teachers._targets import LOGITS, TARGETS, Targets, compute_targets, has_cached_targets, target_key
 
@@ -70,6 +71,7 @@ __all__ = [
     "ConcatenatedTargets",
     "EnsembleTargets",
     "InputAdapter",
+    "OutputReading",
     "OutputSpec",
     "RowIndex",
     "TargetRows",
@@ -82,6 +84,7 @@ __all__ = [
     "combine_logits",
     "compute_targets",
     "has_cached_targets",
+    "inspect_outputs",
     "label_agreement",
     "make_input_adapter",
     "make_teacher_error",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress import registry
 from kdcompress.batches import default_batch_size
 from kdcompress.config.sections import SingleTeacherSection, ViewsSection
 from kdcompress.data import Images, Samples, iter_blocks, resize_images
 from kdcompress.errors import DataError, ModelError, TargetsError, one_line
 from kdcompress.teachers._adapter import InputAdapter
-from kdcompress.teachers._outputs import N_INSPECTED, are_probabilities
+from kdcompress.teachers._outputs import N_INSPECTED
+from kdcompress.teachers._reading import OutputReading, inspect_outputs, with_both_classes
 from kdcompress.teachers._spec import OutputSpec, TargetRows
 
 
@@ -25,7 +28,8 @@ class Teacher(ABC):
         description: Name of the teacher in messages.
         digest: Digest of the model, which identifies its cached targets.
         adapter: Conversion of pixels to the model's input, and of its outputs to the data's classes.
-        output_kind: Whether `run` gives "logits" or "probabilities".
+        reading: How what `run` gives is converted to logits.
+        single_output: Whether it gives one number for two classes: that of the second.
         quantization_step: Distance between neighbouring outputs of a quantized model, otherwise 0.
     """
 
@@ -45,7 +49,8 @@ class Teacher(ABC):
     """The Keras model, where the teacher is one."""
     uses_images: bool = True
     """Whether outputs are computed from images; if not, they are looked up by sample ids."""
-    output_kind: str = "logits"
+    reading: OutputReading = OutputReading()
+    single_output: bool = False
     quantization_step: float = 0.0
 
     @classmethod
@@ -118,18 +123,7 @@ class Teacher(ABC):
     @property
     def identity(self) -> dict[str, Any]:
         """What the outputs depend on beside the image, as JSON values; part of the keys of caches."""
-        return {"teacher": self.digest, "outputs": self.output_kind, "preprocessing": self.adapter.identity}
-
-    def raw_outputs(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """Compute outputs, which may be logits or probabilities.
-
-        Args:
-            images: Pixels (n, H, W, C) of 0 to 255, of the teacher's input size.
-
-        Returns:
-            Shape (n, classes), in the data's order of classes.
-        """
-        return self.adapter.arrange(self.run(self.adapter.prepare(images)))
+        return {"teacher": self.digest, "outputs": self.reading.identity, "preprocessing": self.adapter.identity}
 
     def logits(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Compute logits.
@@ -138,9 +132,9 @@ class Teacher(ABC):
             images: Pixels (n, H, W, C) of 0 to 255, of the teacher's input size.
 
         Returns:
-            Shape (n, classes), in the data's order of classes; logarithms of outputs that are probabilities.
+            Shape (n, classes), in the data's order of classes.
         """
-        return self.to_logits(self.raw_outputs(images))
+        return self.to_logits(self.run(self.adapter.prepare(images)))
 
     def resize(self, images: Images) -> Images:
         """Convert images of the data to the size and number of channels of the teacher's input.
@@ -195,42 +189,43 @@ class Teacher(ABC):
         """
         return None
 
-    def to_logits(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Convert outputs to logits.
+    def to_logits(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Convert the model's own outputs to logits of the data's classes.
 
         Args:
-            raw: Outputs (..., classes) of the kind `output_kind`.
+            outputs: What `run` gives, (..., outputs).
 
         Returns:
-            The outputs, or their logarithms if they are probabilities, where 0 of a quantized model counts as half a
-            step.
+            Shape (..., classes), in the data's order of classes.
         """
-        if self.output_kind == "probabilities":
-            smallest = np.float32(max(float(np.finfo(np.float32).tiny), self.quantization_step / 2))
-            return np.asarray(np.log(np.maximum(raw, smallest)), np.float32)
-        return raw
+        logits = self.reading.to_logits(outputs)
+        if self.single_output:
+            logits = with_both_classes(logits)
+        return self.adapter.arrange(logits)
 
-    def detect_probabilities(self, images: NDArray[Any]) -> bool:
-        """Set `output_kind` from the outputs for some images.
+    def notes(self, classes: Sequence[str]) -> list[str]:
+        """Return what the user should know of how outputs are read, to follow the description.
 
         Args:
-            images: Pixels (n, H, W, C) of the teacher's input size.
-
-        Returns:
-            Whether the outputs are probabilities.
+            classes: Names of the data's classes.
         """
-        probabilities = are_probabilities(self.raw_outputs(images), self.quantization_step)
-        self.output_kind = "probabilities" if probabilities else "logits"
-        return probabilities
+        notes = [self.reading.note] if self.reading.note else []
+        if self.single_output:
+            names = self.adapter.section.classes or classes
+            notes.append(f"has one output for two classes: it is taken as the logit of {names[1]!r}")
+        return notes
 
-    def set_output_kind(self, section: SingleTeacherSection, samples: Samples) -> None:
-        """Set `output_kind` from the recipe, or detect it.
+    def set_reading(self, section: SingleTeacherSection, samples: Samples) -> None:
+        """Set `reading` from the recipe, or from the outputs for some images; a zoo model gives logits.
 
         Args:
             section: Settings of the teacher.
             samples: Samples of the data.
+
+        Raises:
+            ModelError: The outputs cannot be what the recipe says.
         """
-        if section.outputs == "auto":
-            self.detect_probabilities(self.resize(samples.images)[:N_INSPECTED])
-        else:
-            self.output_kind = section.outputs
+        if section.outputs == "auto" and section.model in registry.choices("models"):
+            return
+        outputs = self.run(self.adapter.prepare(self.resize(samples.images)[:N_INSPECTED]))
+        self.reading = inspect_outputs(outputs, self.quantization_step, section.outputs, self.description)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kdcompress.data import Samples
 from kdcompress.errors import TargetsError
 from kdcompress.metrics.ranking import auc
-from kdcompress.metrics.softmax import cross_entropy
+from kdcompress.metrics.softmax import cross_entropy, softmax
 from kdcompress.teachers._assessment import WEAK, Assessment, assess_confusion, assess_logits, confusion_of
 from kdcompress.teachers._base import Teacher
 from kdcompress.teachers._common_preprocessing import predict_with_common_preprocessing
@@ -22,6 +22,7 @@ ToClassLogits = Callable[[Logits], Logits]
 """Converts a teacher's outputs (n, head) to class logits (n, classes)."""
 # Median margin between the two largest logits, beyond which nothing soft is left at any usual temperature
 _SATURATED = 40.0
+_ACCURATE, _UNIFORM = 0.9, 0.2  # accuracy, and the fraction of the way from chance to certainty
 _MAX_PER_CLASS, _MAX_SAMPLES = 20, 400  # images that a teacher is checked on before it labels
 _MIN_GAIN = 0.05  # nats of cross-entropy that another preprocessing must gain to be proposed
 _BLOCK = 65536  # rows of targets that are read at once
@@ -35,18 +36,26 @@ class _Trial:
         assessment: Its accuracy.
         margin: Median difference of the two largest logits.
         cross_entropy: Cross-entropy in nats, in the order of classes that fits best.
+        confidence: Mean probability of its predictions, by its softmax.
         preprocessing: The settings as text of a recipe; empty for the teacher's own.
     """
 
     assessment: Assessment
     margin: float
     cross_entropy: float
+    confidence: float
     preprocessing: str = ""
 
     @property
     def saturated(self) -> bool:
         """Whether half of the outputs are one-hot for practical purposes."""
         return self.margin > _SATURATED
+
+    @property
+    def is_nearly_uniform(self) -> bool:
+        """Whether predictions are right nearly always, and yet hardly more probable than by chance."""
+        chance = self.assessment.chance
+        return self.assessment.accuracy >= _ACCURATE and self.confidence < chance + _UNIFORM * (1 - chance)
 
     @property
     def is_plausible(self) -> bool:
@@ -84,6 +93,8 @@ def check_on_samples(
         other_order = trial.assessment.class_order is not None
         proposal = None if other_order else _propose(teacher, samples, classes, to_class_logits)
         raise make_teacher_error(teacher, trial.assessment, classes, proposal)
+    if trial.is_nearly_uniform:
+        return _make_uniform_warning(teacher, trial)
     doubtful = trial.assessment.is_weak or trial.saturated
     if not doubtful and teacher.adapter.section.scale != 1:
         return None
@@ -93,6 +104,16 @@ def check_on_samples(
         gain = trial.cross_entropy - proposal.cross_entropy
         proposal = proposal if gain > max(_MIN_GAIN, trial.cross_entropy / 2) else None
     return _make_warning(teacher, trial, classes, proposal)
+
+
+def _make_uniform_warning(teacher: Teacher, trial: _Trial) -> str:
+    assessment = trial.assessment
+    return (
+        f"{teacher.description} is right on {100 * assessment.accuracy:.1f} % of {assessment.n:,} training images, but "
+        f"its softmax gives these answers a probability of no more than {trial.confidence:.2f} on average (chance: "
+        f"{assessment.chance:.2f}): are its outputs logits? teacher.outputs says what they are; logits that lack a "
+        "scale teach little at a temperature above 1"
+    )
 
 
 def label_agreement(
@@ -211,7 +232,8 @@ def _evaluate(logits: Logits, labels: NDArray[np.int64], classes: int, preproces
     top_two = np.sort(logits, axis=-1)[:, -2:]
     margin = float(np.median(top_two[:, 1] - top_two[:, 0]))
     outputs = labels if assessment.class_order is None else np.array(assessment.class_order)[labels]
-    return _Trial(assessment, margin, cross_entropy(logits, outputs), preprocessing)
+    confidence = float(softmax(logits).max(axis=-1).mean())
+    return _Trial(assessment, margin, cross_entropy(logits, outputs), confidence, preprocessing)
 
 
 def _select(labels: NDArray[np.int64], max_samples: int) -> NDArray[np.int64]:

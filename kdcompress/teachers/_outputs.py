@@ -1,12 +1,9 @@
-"""Outputs of teachers: logits or probabilities, their number, and their names."""
+"""Outputs of teachers: their number and their names."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from kdcompress.errors import ModelError, RecipeError
 from kdcompress.teachers._spec import OutputSpec
@@ -15,25 +12,13 @@ if TYPE_CHECKING:
     from kdcompress.teachers._base import Teacher
 
 N_INSPECTED = 64  # images whose outputs are inspected to tell probabilities from logits
-_SUM_TOLERANCE = 1e-3  # of the sum of a row of probabilities, in float32 or float16
-
-
-def are_probabilities(outputs: NDArray[np.floating[Any]], step: float = 0.0) -> bool:
-    """Whether outputs are probabilities: none is negative, and every row sums to 1.
-
-    Args:
-        outputs: Shape (n, classes).
-        step: Quantization step of the outputs; rounding may change the sum of a row by half a step per class.
-    """
-    tolerance = _SUM_TOLERANCE + outputs.shape[-1] * step / 2
-    return bool((outputs >= 0).all() and (np.abs(outputs.sum(axis=-1) - 1) < tolerance).all())
 
 
 def check_output_count(teacher: Teacher, spec: OutputSpec) -> None:
     """Check that a teacher gives the required number of outputs per image.
 
     Args:
-        teacher: The teacher.
+        teacher: The teacher; one with a single output for two classes is marked as such.
         spec: Required outputs.
 
     Raises:
@@ -51,8 +36,11 @@ def check_output_count(teacher: Teacher, spec: OutputSpec) -> None:
         if ordered is not None:
             raise RecipeError("teacher.preprocessing.classes orders classes, and the method wants subclasses")
         return
-    if ordered is not None and len(ordered) != n_outputs:
+    if ordered is not None and len(ordered) != max(n_outputs, 2):
         raise ModelError(f"{name} has {n_outputs} classes, teacher.preprocessing.classes names {len(ordered)}")
+    if n_outputs == 1 and n_classes == 2:
+        teacher.single_output = True
+        return
     if ordered is None and n_outputs != n_classes:
         hint = "; name its outputs in teacher.preprocessing.classes" if n_outputs > n_classes else ""
         raise ModelError(

@@ -37,7 +37,7 @@ def opened(path: Path, **settings: Any) -> Teacher:
 
 def answers(teacher: Teacher, digits: Dataset, settings: dict[str, Any] | None = None) -> np.ndarray:
     some = digits.test.take(np.arange(200))
-    teacher.set_output_kind(SingleTeacherSection.model_validate({"model": "x", **(settings or {})}), some)
+    teacher.set_reading(SingleTeacherSection.model_validate({"model": "x", **(settings or {})}), some)
     return teacher.predict(some)
 
 
@@ -69,7 +69,7 @@ def test_every_kind_of_file_gives_the_same_targets(
 ) -> None:
     teacher = opened(KINDS[kind](network, tmp_path))
     assert answers(teacher, digits) == pytest.approx(expected, abs=1e-4)
-    assert teacher.output_kind == "logits"
+    assert teacher.reading.kind == "logits"
 
 
 def test_logits_computed_elsewhere_are_found_by_their_ids(
@@ -93,7 +93,7 @@ def test_a_pytorch_style_file_is_the_same_network(
     classes = [DIGITS[digit] for digit in SHUFFLED]
     teacher = opened(path, preprocessing={**PYTORCH, "classes": classes})
     assert np.abs(answers(teacher, digits) - log_softmax(expected)).max() < 1e-4
-    assert teacher.output_kind == "probabilities"
+    assert teacher.reading.kind == "probabilities"
 
 
 def test_outputs_of_classes_that_the_data_do_not_have_are_left_out(
@@ -156,7 +156,7 @@ def test_a_quantized_teacher_that_ends_in_softmax_is_noticed(network: Any, digit
     (tmp_path / "t.tflite").write_bytes(converter.convert())
     teacher = opened(tmp_path / "t.tflite", preprocessing={})
     found = answers(teacher, digits)
-    assert teacher.output_kind == "probabilities"
+    assert teacher.reading.kind == "probabilities"
     assert np.isfinite(found).all()
     assert found.min() >= np.log(1 / 513)
     assert np.mean(found.argmax(-1) == digits.test.labels[:200]) > 0.85

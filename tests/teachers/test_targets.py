@@ -13,7 +13,7 @@ import tiny_models
 from conftest import Recorder
 
 from kdcompress.cache import cache_dir
-from kdcompress.config.sections import PreprocessingSection, ViewsSection
+from kdcompress.config.sections import PreprocessingSection, SingleTeacherSection, ViewsSection
 from kdcompress.data import Samples, apply_transforms, view_transforms
 from kdcompress.errors import TargetsError
 from kdcompress.formats.keras.teacher import KerasTeacher
@@ -95,8 +95,8 @@ def test_a_teacher_of_the_same_digest_that_answers_otherwise_is_refused(small: S
     """What a subclassed model's call() does is in no configuration."""
     compute_targets(make_teacher(), small, "split", ONE, Progress())
     changed = make_teacher()
-    raw_outputs = changed.raw_outputs
-    changed.raw_outputs = lambda images: raw_outputs(images) * 2  # type: ignore[method-assign]
+    logits = changed.logits
+    changed.logits = lambda images: logits(images) * 2  # type: ignore[method-assign]
     again = compute_targets(changed, small, "split", ONE, recorder)
     assert not again.cached
     assert "refused, labelling anew" in recorder.warnings[0]
@@ -119,25 +119,28 @@ def test_nan_names_the_sample_and_leaves_nothing(small: Samples) -> None:
 
 def test_one_bad_sample_among_many_is_named(small: Samples) -> None:
     teacher = make_teacher()
-    answer = teacher.raw_outputs
+    answer = teacher.logits
 
     def raw(images: np.ndarray) -> np.ndarray:
         outputs = answer(images).copy()
         outputs[(images == small.images[270]).all(axis=(1, 2, 3)), 4] = np.inf
         return outputs
 
-    teacher.raw_outputs = raw  # type: ignore[method-assign]
+    teacher.logits = raw  # type: ignore[method-assign]
     with pytest.raises(TargetsError, match=f"sample {small.ids[270]} "):
         compute_targets(teacher, small, "split", ONE, Progress())
 
 
 def test_probabilities_are_noticed_and_their_logarithm_taken(small: Samples) -> None:
     teacher = make_teacher("softmax")
-    assert teacher.detect_probabilities(small.images)
+    teacher.set_reading(SingleTeacherSection(model="own.keras"), small)
+    assert teacher.reading.kind == "probabilities"
     targets = compute_targets(teacher, small, "split", ONE, Progress())
     probabilities = np.asarray(teacher.model(small.images.astype(np.float32)))
     assert np.exp(targets.logits[:, 0]) == pytest.approx(probabilities, abs=1e-5)
-    assert not make_teacher("plain").detect_probabilities(small.images)
+    plain = make_teacher("plain")
+    plain.set_reading(SingleTeacherSection(model="own.keras"), small)
+    assert plain.reading.kind == "logits"
 
 
 LABEL = """
@@ -146,7 +149,7 @@ LABEL = """
     from kdcompress.data import Samples
     from kdcompress.models import seed_everything
     from kdcompress.progress import Progress
-    from kdcompress.config.sections import PreprocessingSection, ViewsSection
+    from kdcompress.config.sections import PreprocessingSection, SingleTeacherSection, ViewsSection
     from kdcompress.teachers import InputAdapter, compute_targets
     from kdcompress.formats.keras.teacher import KerasTeacher
 
@@ -182,8 +185,8 @@ def test_a_killed_labelling_leaves_no_entry_and_goes_on(tmp_path: Path, digits: 
     assert rows.stat().st_size == 128 + 3 * 256 * 2 * 10 * 4
     asked: list[int] = []
     teacher = make_teacher()
-    answer = teacher.raw_outputs
-    teacher.raw_outputs = lambda images: (asked.append(len(images)), answer(images))[1]  # type: ignore[method-assign,func-returns-value]
+    answer = teacher.logits
+    teacher.logits = lambda images: (asked.append(len(images)), answer(images))[1]  # type: ignore[method-assign,func-returns-value]
     targets = compute_targets(teacher, samples, "split", ViewsSection(count=2), recorder)
     assert asked == [1, 232, 232]  # one image to learn the number of classes, then the last batch alone, both views
     whole = make_teacher().logits(samples.images)

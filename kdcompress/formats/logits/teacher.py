@@ -18,7 +18,7 @@ from kdcompress.teachers import (
     RowIndex,
     TargetRows,
     Teacher,
-    are_probabilities,
+    inspect_outputs,
     make_input_adapter,
 )
 
@@ -70,7 +70,8 @@ class LogitsTeacher(Teacher):
     @property
     def classes(self) -> int:
         """Number of the data set's classes that it has logits for."""
-        return int(self._logits.shape[1]) if self.adapter.columns is None else len(self.adapter.columns)
+        count = 2 if self.single_output else int(self._logits.shape[1])
+        return count if self.adapter.columns is None else len(self.adapter.columns)
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Raise TargetsError, since logits are looked up by id and not computed from pixels."""
@@ -86,7 +87,7 @@ class LogitsTeacher(Teacher):
             Logits in the data set's order of classes, (n, classes).
         """
         rows = [self._row[name] for name in ids.tolist()]
-        return self.to_logits(self.adapter.arrange(np.asarray(self._logits[rows], np.float32)))
+        return self.to_logits(np.asarray(self._logits[rows], np.float32))
 
     def predict(self, samples: Samples) -> NDArray[np.float32]:
         """Look up the logits of the samples by their ids."""
@@ -96,11 +97,10 @@ class LogitsTeacher(Teacher):
         """Return the logits of the samples as an array that is read by row."""
         return _Rows(self, samples.ids)
 
-    def set_output_kind(self, section: SingleTeacherSection, samples: Samples) -> None:
-        """Take the kind of outputs from the recipe, or detect it from the first rows."""
-        probabilities = are_probabilities(np.asarray(self._logits[:N_INSPECTED], np.float32))
-        detected = "probabilities" if probabilities else "logits"
-        self.output_kind = detected if section.outputs == "auto" else section.outputs
+    def set_reading(self, section: SingleTeacherSection, samples: Samples) -> None:
+        """Decide by rows spread over the whole file how its numbers are read."""
+        rows = np.unique(np.linspace(0, len(self._logits) - 1, N_INSPECTED).astype(int))
+        self.reading = inspect_outputs(self._logits[rows], kind=section.outputs, what=self.description)
 
     def check_samples(self, ids: NDArray[np.str_], views: ViewsSection) -> None:
         """Check that the file has logits for exactly these ids, and that there is one view of each image."""
