@@ -142,14 +142,7 @@ class Worker:
         return self._test_metric(Forward(final)(test.images), test, "student")
 
     def teacher_test(self, setting: Setting) -> float:
-        """Compute the test metric of a teacher.
-
-        Args:
-            setting: Setting whose teacher it is.
-
-        Returns:
-            The metric, a fraction.
-        """
+        """Compute the test metric, a fraction, of the teacher of a setting."""
         ensemble, _ = self._teachers(setting.recipe(self.base, self.base.seed))
         test = self.data.split.test
         return self._test_metric(ensemble.read(ensemble.predict(test)), test, "teacher")
