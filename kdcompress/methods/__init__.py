@@ -13,10 +13,13 @@ def make_method(settings: Mapping[str, Any]) -> Method:
     """Make a method from its settings.
 
     Args:
-        settings: Its `name` and its own settings, such as {"name": "hinton", "temperature": 4.0}.
+        settings: `name` and the settings of the method, such as {"name": "hinton", "temperature": 4.0}.
+
+    Returns:
+        The method, not yet bound to classes.
 
     Raises:
-        RecipeError: The name is unknown, or a setting is wrong.
+        RecipeError: The name is unknown, or a setting is invalid.
     """
     method: Method = make_choice("method", settings)
     return method

@@ -1,4 +1,4 @@
-"""What a distillation method decides: heads, the targets it wants, its losses and their weights, and what is saved."""
+"""The interface of distillation methods: head, targets, losses and their weights."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Classes:
-    """What is learned.
+    """The classes of a data set.
 
     Attributes:
-        count: The number of classes.
-        subclasses: The number of known subclasses of each class, where the data have such.
+        count: Number of classes.
+        subclasses: Number of known subclasses of each class, where the data have them.
     """
 
     count: int
@@ -30,12 +30,12 @@ class Classes:
 
 @dataclass(frozen=True)
 class ExtraLoss:
-    """A loss beside those of labels and targets.
+    """A loss in addition to those of labels and targets.
 
     Attributes:
-        loss: loss(y, outputs) of each sample, shape (batch,); y are the labels that `Method.extra_labels` gives under
-            this loss's name.
-        weight: Its weight in the sum.
+        loss: Function loss(y, outputs) that returns shape (batch,); y are the labels that `Method.extra_labels` returns
+            under the name of this loss.
+        weight: Weight in the sum of losses.
     """
 
     loss: Callable[[Any, Any], Any]
@@ -43,34 +43,33 @@ class ExtraLoss:
 
 
 class Method(Choice, ABC):
-    """A distillation method: settings as pydantic fields, checked at construction.
+    """Base of distillation methods, whose settings are pydantic fields.
 
     The student is trained with w * targets_loss + (1 - w) * cross-entropy of the labels, where w is `weight_at` the
-    epoch, alpha by default, and the cross-entropy is taken on the class logits that the student's outputs stand for.
-    A subclass that is one choice among others implements `targets_loss`, and has a field `alpha` or overrides
-    `weight_at`.
+    epoch, alpha by default, and the cross-entropy is computed on the class logits of the student's outputs.
+    A subclass implements `targets_loss`, and has a field `alpha` or overrides `weight_at`.
     """
 
     SECTION: ClassVar[str] = "method"
 
     wants: ClassVar[tuple[str, ...]] = ("logits",)
-    """The names of the teacher's outputs that `targets_loss` is given; empty for a method that needs no teacher."""
+    """Names of the teacher's outputs that `targets_loss` needs; empty for a method without a teacher."""
 
     needs_labels: ClassVar[bool] = False
-    """Whether `targets_loss` is given the labels, which images without labels have not."""
+    """Whether `targets_loss` needs the labels, which excludes images without labels."""
 
     @property
     def needs_targets(self) -> bool:
-        """Whether the teacher's outputs are needed at all."""
+        """Whether the method needs outputs of the teacher."""
         return bool(self.wants)
 
     def targets_loss(self, targets: Mapping[str, Any], outputs: Any, labels: Any = None) -> Any:
-        """The distillation loss of each sample, from plain Keras operations.
+        """Compute the distillation loss of each sample from basic Keras operations.
 
         Args:
             targets: The teacher's outputs by the names in `wants`; targets["logits"] has shape (batch, head).
             outputs: The student's outputs (batch, head).
-            labels: Of a method that `needs_labels`: numbers of classes (batch,), or soft labels (batch, classes).
+            labels: Class indices (batch,) or soft labels (batch, classes), if the method `needs_labels`.
 
         Returns:
             Shape (batch,).
@@ -83,15 +82,15 @@ class Method(Choice, ABC):
         return float(getattr(self, "alpha", 0.0))
 
     def weight_at(self, epoch: int) -> float:
-        """The weight of the distillation loss in an epoch, in [0, 1]; the labels weigh the rest.
+        """The weight of the distillation loss in an epoch, in [0, 1]; the loss of the labels has the rest.
 
         Args:
-            epoch: Counted from 0 over all stages of the training.
+            epoch: Epoch, counted from 0 over all stages of the training.
         """
         return self.distillation_weight
 
     def weighs_targets(self, epochs: int) -> bool:
-        """Whether the teacher's outputs weigh anything in a training of so many epochs."""
+        """Whether the distillation loss has a weight above 0 in any of the first `epochs` epochs."""
         return self.needs_targets and any(self.weight_at(epoch) for epoch in range(epochs))
 
     def label_weight_at(self, epoch: int) -> float:
@@ -100,50 +99,68 @@ class Method(Choice, ABC):
 
     @property
     def extra_losses(self) -> Mapping[str, ExtraLoss]:
-        """Losses beside those of labels and targets, by name."""
+        """Losses in addition to those of labels and targets, by name."""
         return {}
 
     def extra_labels(self, labels: Labels, subclasses: Labels | None) -> dict[str, Labels]:
-        """The labels (n,) of each extra loss, from those of classes and, where the data have them, of subclasses."""
+        """Return the labels of each extra loss.
+
+        Args:
+            labels: Class indices (n,).
+            subclasses: Subclass indices (n,), where the data have them.
+
+        Returns:
+            Labels (n,) by the names of `extra_losses`.
+        """
         return dict.fromkeys(self.extra_losses, labels)
 
     def bind(self, classes: Classes) -> Method:
-        """This method for the classes of a data set.
+        """Return this method for the classes of a data set.
+
+        Args:
+            classes: The classes.
 
         Raises:
-            RecipeError: Its settings do not fit them.
+            RecipeError: The settings do not match the classes.
         """
         return self
 
     def head(self, classes: Classes) -> int:
-        """The number of outputs of teacher and student."""
+        """The number of outputs of teacher and student for the given classes."""
         return classes.count
 
     def class_logits(self, outputs: Any) -> Any:
-        """The class logits (batch, classes) that outputs (batch, head) stand for, of tensors or NumPy arrays."""
+        """Convert outputs to class logits.
+
+        Args:
+            outputs: Outputs (batch, head) of teacher or student, a tensor or an array.
+
+        Returns:
+            Shape (batch, classes).
+        """
         return outputs
 
     @property
     def plain(self) -> bool:
-        """Whether outputs are class logits as they are."""
+        """Whether outputs are class logits without conversion."""
         return True
 
     @property
     def comparable(self) -> bool:
-        """Whether an output means the same in every teacher, so that the outputs of several may be averaged."""
+        """Whether outputs of different teachers have the same meaning, so that they may be averaged."""
         return True
 
     @property
     def identity(self) -> object:
-        """What the heads depend on beside the settings, as JSON values; part of the keys of caches."""
+        """What the head depends on in addition to the settings, as JSON values; part of the keys of caches."""
         return None
 
     def for_teacher(self) -> Method:
-        """How a zoo model is trained that is to be the teacher for this method."""
+        """The method by which a zoo model is trained as a teacher for this method."""
         return NoDistillation()
 
     def for_baseline(self) -> Method:
-        """How the same student, with the same head, is trained without the teacher."""
+        """The method by which the student, with the same head, is trained without the teacher."""
         return self.for_teacher()
 
 

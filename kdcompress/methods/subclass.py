@@ -17,17 +17,23 @@ from kdcompress.methods.hinton import distillation_loss
 KNOWN = "known"
 Count = Annotated[int, Field(ge=1, le=1000)]
 Counts = Annotated[tuple[Count, ...], Field(max_length=1_000_000)]
-_MOST_OUTPUTS = 1_000_000
+_MAX_OUTPUTS = 1_000_000
 
 
 def class_logits(outputs: Any, sizes: tuple[int, ...], centred: bool = False) -> Any:
-    """Class logits (batch, classes) from subclass logits (batch, sum(sizes)), those of a class beside each other.
+    """Convert subclass logits to class logits, by basic operations that every export format has.
 
     The probability of a class is the sum over its subclasses of the softmax over all subclasses, so its logit is the
-    logsumexp of its subclasses' logits (Mueller, Kornblith, Hinton 2020, section 2). `centred` first takes the mean of
-    a class's subclass logits from them, and log(size) from the result: what is left says how sure the subclasses are, 0
-    if not at all, and nothing of the class itself.
-    Made of plain operations alone, which every export format has.
+    logsumexp of its subclasses' logits (Mueller, Kornblith, Hinton 2020, section 2).
+
+    Args:
+        outputs: Subclass logits (batch, sum(sizes)), grouped by class.
+        sizes: Number of subclasses of each class.
+        centred: Whether the mean of a class's subclass logits is subtracted first, and log(size) from the result. What
+            remains measures how peaked the distribution over its subclasses is, 0 if it is uniform.
+
+    Returns:
+        Shape (batch, classes).
     """
     from keras import ops
 
@@ -44,7 +50,7 @@ def class_logits(outputs: Any, sizes: tuple[int, ...], centred: bool = False) ->
 
 
 def _logsumexp(z: Any, centred: bool) -> Any:
-    """Over the last axis. Keras's own asks whether numbers are finite, for which TFLite has no operator."""
+    """Logsumexp over the last axis; that of Keras uses isfinite, for which TFLite has no operator."""
     from keras import ops
 
     if centred:
@@ -55,23 +61,40 @@ def _logsumexp(z: Any, centred: bool) -> Any:
 
 
 def auxiliary_loss(outputs: Any, temperature: float) -> Any:
-    """L_aux of a batch of subclass logits (n, d), one value a row, shape (n,): it spreads a batch over the subclasses.
+    """The auxiliary loss L_aux of the teacher, which spreads a batch over the subclasses.
 
     mean_i(log sum_j exp(v_i . v_j / T_aux)) - 1 / T_aux - log n, v_i being a row normalised to mean 0 and variance 1
     (Mueller, Kornblith, Hinton 2020, eq. 3, as printed: a collapsed batch gives (d - 1) / T_aux).
+
+    Args:
+        outputs: Subclass logits (n, d).
+        temperature: T_aux > 0.
+
+    Returns:
+        The loss of each row, shape (n,).
     """
     from keras import ops
 
     z = ops.cast(outputs, "float32")
     centred = z - ops.mean(z, axis=-1, keepdims=True)
     v = centred / ops.maximum(ops.sqrt(ops.mean(centred**2, axis=-1, keepdims=True)), 1e-6)
-    likeness = ops.matmul(v, ops.transpose(v)) / temperature
+    similarity = ops.matmul(v, ops.transpose(v)) / temperature
     n = ops.cast(ops.shape(z)[0], "float32")
-    return ops.logsumexp(likeness, axis=-1) - 1.0 / temperature - ops.log(n)
+    return ops.logsumexp(similarity, axis=-1) - 1.0 / temperature - ops.log(n)
 
 
 def intra_class_loss(targets: Any, outputs: Any, sizes: tuple[int, ...], temperature: float) -> Any:
-    """T^2 times the sum over classes of KL(teacher || student) between the subclasses of that class alone, (batch,)."""
+    """T^2 times the sum over classes of KL(teacher || student), each over the subclasses of one class.
+
+    Args:
+        targets: The teacher's subclass logits (batch, sum(sizes)).
+        outputs: The student's subclass logits (batch, sum(sizes)).
+        sizes: Number of subclasses of each class.
+        temperature: T > 0.
+
+    Returns:
+        Shape (batch,).
+    """
     begin, total = 0, 0.0
     for size in sizes:
         part = slice(begin, begin + size)
@@ -82,24 +105,28 @@ def intra_class_loss(targets: Any, outputs: Any, sizes: tuple[int, ...], tempera
 
 
 class Subclasses(Method):
-    """What teacher and student share: heads of subclass logits, read as class logits."""
+    """Base of methods whose teacher and student end in subclass logits.
+
+    Attributes:
+        subclasses: Number of subclasses of every class, one number per class, or "known" for those of the data.
+    """
 
     subclasses: Count | Counts | Literal["known"] = 2
     _sizes: tuple[int, ...] = PrivateAttr(())
 
     @property
     def known(self) -> bool:
-        """Whether the subclasses are those of the data, not of the teacher's making."""
+        """Whether the subclasses are those of the data, not invented by the teacher."""
         return self.subclasses == KNOWN
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The number of subclasses of each class; only of a method that is bound to classes."""
-        assert self._sizes, "bind() comes first"
+        """The number of subclasses of each class, once the method is bound to classes."""
+        assert self._sizes, "call bind() first"
         return self._sizes
 
     def bind(self, classes: Classes) -> Method:
-        """See Method.bind."""
+        """This method with the number of subclasses of each class."""
         if self.known:
             if classes.subclasses is None:
                 raise RecipeError(
@@ -116,43 +143,48 @@ class Subclasses(Method):
                 f"method.subclasses must have a number for each of the {classes.count} classes, "
                 f"got {len(sizes)}: {format_value(list(sizes))}"
             )
-        if sum(sizes) > _MOST_OUTPUTS:
+        if sum(sizes) > _MAX_OUTPUTS:
             raise RecipeError(
-                f"method.subclasses must come to at most {_MOST_OUTPUTS} outputs over all classes, got {sum(sizes)}"
+                f"method.subclasses must come to at most {_MAX_OUTPUTS} outputs over all classes, got {sum(sizes)}"
             )
-        return self._bound_to(sizes)
+        return self._with_sizes(sizes)
 
-    def _bound_to(self, sizes: tuple[int, ...]) -> Self:
+    def _with_sizes(self, sizes: tuple[int, ...]) -> Self:
         bound = self.model_copy()
         bound._sizes = sizes
         return bound
 
     @property
     def comparable(self) -> bool:
-        """See Method.comparable."""
+        """Whether subclasses are known: those that teachers invent differ between teachers."""
         return self.known or self.plain
 
     @property
     def identity(self) -> object:
-        """See Method.identity."""
+        """The number of subclasses of each class."""
         return list(self.sizes)
 
     @property
     def plain(self) -> bool:
-        """See Method.plain."""
+        """Whether each class has one subclass."""
         return set(self.sizes) == {1}
 
     def head(self, classes: Classes) -> int:
-        """See Method.head."""
+        """The number of subclasses of all classes together."""
         return sum(self.sizes)
 
     def class_logits(self, outputs: Any) -> Any:
-        """See Method.class_logits."""
+        """The logsumexp of each class's subclass logits, shape (batch, classes)."""
         return class_logits(outputs, self.sizes)
 
 
-class SubclassTeaching(Subclasses):
-    """How the teacher is trained: cross-entropy on class probabilities + beta * L_aux, or with known subclasses."""
+class SubclassTraining(Subclasses):
+    """Training of teacher and baseline: cross-entropy of classes + beta * L_aux, or cross-entropy of known subclasses.
+
+    Attributes:
+        beta: Weight of the auxiliary loss.
+        auxiliary_temperature: T_aux of the auxiliary loss.
+    """
 
     beta: float = 0.3
     auxiliary_temperature: float = 20.0
@@ -160,12 +192,12 @@ class SubclassTeaching(Subclasses):
     wants: ClassVar[tuple[str, ...]] = ()
 
     def label_weight_at(self, epoch: int) -> float:
-        """0 where the cross-entropy of known subclasses says it all."""
+        """0 for known subclasses, whose cross-entropy includes that of the classes; otherwise 1."""
         return 0.0 if self.known else 1.0
 
     @property
     def extra_losses(self) -> Mapping[str, ExtraLoss]:
-        """L_aux, or the cross-entropy with known subclasses."""
+        """L_aux, or the cross-entropy of known subclasses."""
         if self.known:
             return {"subclass": ExtraLoss(_cross_entropy, 1.0)}
         if not self.beta:
@@ -175,17 +207,20 @@ class SubclassTeaching(Subclasses):
         }
 
     def extra_labels(self, labels: Labels, subclasses: Labels | None) -> dict[str, Labels]:
-        """See Method.extra_labels."""
-        given = labels if subclasses is None else subclasses
-        return dict.fromkeys(self.extra_losses, given)
+        """The labels of subclasses, where the data have them."""
+        return dict.fromkeys(self.extra_losses, labels if subclasses is None else subclasses)
 
 
 class Subclass(Subclasses):
     """alpha * T^2 * KL over subclasses + (1 - alpha) * cross-entropy of class probabilities with the labels.
 
-    `subclasses` is a number for every class, one for each, or "known". `beta` and `auxiliary_temperature` are of the
-    teacher's training. `intra_class` compares subclasses within each class alone: with alpha 1 the student then never
-    learns a class, and is read by how sure it is of the subclasses of each.
+    Attributes:
+        temperature: T > 0 of both distributions.
+        alpha: Weight of the distillation loss, in [0, 1].
+        beta: Weight of the auxiliary loss in the teacher's training.
+        auxiliary_temperature: T_aux > 0 of the auxiliary loss.
+        intra_class: Whether the KL is computed within each class alone. With alpha 1, the student then gets no
+            information on classes, and its class logits measure how peaked each class's subclasses are.
     """
 
     temperature: float = Field(4.0, gt=0, le=1_000_000, description="softens both distributions; > 0")
@@ -195,7 +230,7 @@ class Subclass(Subclasses):
     intra_class: bool = False
 
     def bind(self, classes: Classes) -> Method:
-        """See Method.bind."""
+        """This method with the number of subclasses of each class, checked for `intra_class`."""
         bound = super().bind(classes)
         if self.intra_class and self.alpha == 1 and isinstance(bound, Subclasses) and 1 in bound.sizes:
             raise RecipeError(
@@ -211,17 +246,17 @@ class Subclass(Subclasses):
         return distillation_loss(targets["logits"], outputs, self.temperature)
 
     def class_logits(self, outputs: Any) -> Any:
-        """See Method.class_logits."""
+        """The logsumexp of each class's subclass logits, centred with `intra_class` and alpha 1; (batch, classes)."""
         return class_logits(outputs, self.sizes, centred=self.intra_class and self.alpha == 1)
 
     def for_teacher(self) -> Method:
-        """See Method.for_teacher."""
+        """Cross-entropy and the auxiliary loss, with the same head."""
         shared = self.model_dump(include={"subclasses", "beta", "auxiliary_temperature"})
-        return SubclassTeaching(**shared)._bound_to(self._sizes)
+        return SubclassTraining(**shared)._with_sizes(self._sizes)
 
     def for_baseline(self) -> Method:
-        """See Method.for_baseline."""
-        return SubclassTeaching(subclasses=self.sizes, beta=0)._bound_to(self._sizes)
+        """Cross-entropy alone, with the same head."""
+        return SubclassTraining(subclasses=self.sizes, beta=0)._with_sizes(self._sizes)
 
 
 def _cross_entropy(labels: Any, outputs: Any) -> Any:
