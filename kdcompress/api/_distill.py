@@ -131,10 +131,12 @@ def plan(recipe: Recipe, out: Path, progress: Progress) -> Plan:
     from kdcompress.verification.teachers import count_params_and_flops
 
     check_observers(recipe.observers.values())
-    planned, teachers, student, shape = plan_run(recipe, RunFolder(out), progress)
-    planned["teacher"] |= count_params_and_flops(teachers)
-    planned["student"] |= {"params": student.count_params(), "flops": count_flops_or_none(student, shape)}
-    return Plan.of(planned)
+    run_plan = plan_run(recipe, RunFolder(out), progress)
+    document, student = run_plan.document, run_plan.student
+    document["teacher"] |= count_params_and_flops(run_plan.teachers)
+    flops = count_flops_or_none(student, run_plan.input_shape)
+    document["student"] |= {"params": student.count_params(), "flops": flops}
+    return Plan.of(document)
 
 
 def _finished(run: RunFolder, recipe: Recipe, progress: Progress) -> Run:
@@ -187,8 +189,8 @@ def _result(run: RunFolder, outcome: PipelineResult, seconds: float, progress: P
         },
     }
     for name, cost in costs.items():
-        result[name] = {**cost, "metrics": outcome.figures[name]}
-    baseline = outcome.figures.get("baseline")
+        result[name] = {**cost, "metrics": outcome.metrics[name]}
+    baseline = outcome.metrics.get("baseline")
     result["baseline"] = None if baseline is None else {"metrics": baseline}
     targets = outcome.targets
     result["targets"] = {

@@ -24,7 +24,7 @@ from kdcompress.exporting._network import freeze
 from kdcompress.exporting._parity import Reference
 from kdcompress.exporting._pipeline import Exporter, read_list
 from kdcompress.exporting._request import make_export_request
-from kdcompress.pipeline.opening import reopen_teachers
+from kdcompress.pipeline.reopening import reopen_teachers
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.integrity import read_run_recipe

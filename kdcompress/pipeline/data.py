@@ -1,4 +1,4 @@
-"""What a run learns from: its data set, the split of it, and further images without labels."""
+"""The data of a recipe: data set, split, and images without labels, loaded on first access."""
 
 from __future__ import annotations
 
@@ -12,14 +12,23 @@ from kdcompress.progress import Progress
 
 
 class RecipeData:
-    """Everything is loaded when it is first asked for."""
+    """The data of a recipe, each part loaded on first access.
+
+    Args:
+        recipe: The recipe.
+        progress: Listener.
+    """
 
     def __init__(self, recipe: Recipe, progress: Progress) -> None:
         self.recipe, self._progress = recipe, progress
         self._noted: set[str] = set()
 
     def note_once(self, text: str) -> None:
-        """Say something that comes up again with every student, but once."""
+        """Report a note that recurs with every student only the first time.
+
+        Args:
+            text: The note.
+        """
         if text not in self._noted:
             self._noted.add(text)
             self._progress.note(text)
@@ -42,25 +51,25 @@ class RecipeData:
 
     @cached_property
     def unlabelled_fingerprint(self) -> str:
-        """SHA-256 over the images without labels."""
+        """SHA-256 over the images without labels; empty if there are none."""
         return self.unlabelled.digest() if self.unlabelled else ""
 
     @cached_property
     def transfer(self) -> Samples:
-        """What the student is distilled on: train, and behind it the images without labels."""
+        """The transfer set, on which the student is distilled: train, followed by the images without labels."""
         return self.split.train.join(self.unlabelled) if self.unlabelled else self.split.train
 
     @property
     def classes(self) -> Classes:
-        """What is learned."""
-        finer = self.dataset.subclasses
-        return Classes(len(self.dataset.classes), tuple(len(names) for names in finer) if finer else None)
+        """The classes and, where the data have them, their subclasses."""
+        subclasses = self.dataset.subclasses
+        return Classes(len(self.dataset.classes), tuple(len(names) for names in subclasses) if subclasses else None)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a run remembers of it: name, source, fingerprint and sizes."""
-        split, more = self.split, {}
+        """The description of the data in a run's manifest: name, source, fingerprints and sizes."""
+        split, unlabelled = self.split, {}
         if self.unlabelled is not None:
-            more = {"n_unlabelled": len(self.unlabelled), "unlabelled_fingerprint": self.unlabelled_fingerprint}
+            unlabelled = {"n_unlabelled": len(self.unlabelled), "unlabelled_fingerprint": self.unlabelled_fingerprint}
         sizes = {"n_train": len(split.train), "n_val": len(split.val), "n_test": len(split.test)}
-        return {**self.dataset.facts, **sizes, **more}
+        return {**self.dataset.facts, **sizes, **unlabelled}

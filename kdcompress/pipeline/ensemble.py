@@ -1,4 +1,4 @@
-"""The teachers of a run as one: asked, averaged, and shown to know what they teach."""
+"""The teachers of a run as one model: their combined outputs and targets, and checks of their accuracy."""
 
 from __future__ import annotations
 
@@ -32,7 +32,14 @@ from kdcompress.teachers import (
 
 @dataclass(frozen=True)
 class TeacherEnsemble:
-    """One teacher, or several that answer as one."""
+    """One teacher, or several whose outputs are averaged.
+
+    Attributes:
+        teachers: The teachers.
+        sections: Settings of each teacher.
+        recipe: The recipe.
+        method: The method, bound to the data's classes.
+    """
 
     teachers: tuple[Teacher, ...]
     sections: tuple[SingleTeacherSection, ...]
@@ -42,61 +49,109 @@ class TeacherEnsemble:
     @property
     def names(self) -> list[str]:
         """`teacher`, or `teacher-1`, `teacher-2`, ..."""
-        return names_of(len(self.teachers))
+        return teacher_names(len(self.teachers))
 
     def predict(self, samples: Samples) -> NDArray[np.float32]:
-        """The outputs (n, head) for all samples: class logits, or what the method's class logits are made of."""
-        return self._combined([teacher.predict(samples) for teacher in self.teachers])
+        """Compute the combined outputs of the teachers.
 
-    def read(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The class logits (n, classes) that outputs stand for."""
-        reading = self.method.for_teacher()
-        return outputs if self.method.plain else np.asarray(reading.class_logits(outputs), np.float32)
+        Args:
+            samples: Samples of the data.
+
+        Returns:
+            Shape (n, head); see `class_logits`.
+        """
+        logits = [teacher.predict(samples) for teacher in self.teachers]
+        return logits[0] if len(logits) == 1 else combine_logits(logits, self._weights, self.recipe.teacher.combine)
+
+    def class_logits(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Convert outputs (n, head) to class logits (n, classes)."""
+        if self.method.plain:
+            return outputs
+        return np.asarray(self.method.for_teacher().class_logits(outputs), np.float32)
 
     def compute_targets(self, samples: Samples, fingerprint: str, views: ViewsSection, progress: Progress) -> Targets:
-        """The logits of all views of `samples`, each teacher's from the cache or computed now."""
-        found = [compute_targets(teacher, samples, fingerprint, views, progress) for teacher in self.teachers]
-        if len(found) == 1:
-            return found[0]
-        rows = EnsembleTargets([one.logits for one in found], self._weights, self.recipe.teacher.combine)
-        key = json_digest([[one.key for one in found], self._weights, self.recipe.teacher.combine])
-        cached, seconds = all(one.cached for one in found), sum(one.seconds for one in found)
+        """Compute the combined targets of the teachers, or read them from the cache.
+
+        Args:
+            samples: Samples to label.
+            fingerprint: SHA-256 of the samples.
+            views: The views of each sample.
+            progress: Listener.
+
+        Returns:
+            The targets.
+
+        Raises:
+            TargetsError: Names the sample whose outputs are not finite.
+        """
+        members = [compute_targets(teacher, samples, fingerprint, views, progress) for teacher in self.teachers]
+        if len(members) == 1:
+            return members[0]
+        rows = EnsembleTargets([member.logits for member in members], self._weights, self.recipe.teacher.combine)
+        key = json_digest([[member.key for member in members], self._weights, self.recipe.teacher.combine])
+        cached, seconds = all(member.cached for member in members), sum(member.seconds for member in members)
         return Targets({LOGITS: rows}, cached, seconds, key)
 
     def check(self, split: Split, classes: Sequence[str]) -> Iterator[str]:
-        """Try each teacher on some images, and give the warnings.
+        """Check the accuracy of each teacher on some training images; zoo models, which are trained here, are exempt.
 
-        Errors: TargetsError if one knows them no better than chance.
+        Args:
+            split: The split of the data.
+            classes: Names of the data's classes.
+
+        Yields:
+            Warnings.
+
+        Raises:
+            TargetsError: A teacher is no better than chance, or its classes are in another order.
         """
         for teacher, section in zip(self.teachers, self.sections, strict=True):
             if not self.recipe.teacher.check or section.model in registry.choices("models"):
-                continue  # a zoo model has its scaling inside
-            if warning := check_on_samples(teacher, split.train, classes, self.read):
+                continue
+            if warning := check_on_samples(teacher, split.train, classes, self.class_logits):
                 yield warning
 
     def check_labels(self, targets: Targets, split: Split, classes: Sequence[str]) -> tuple[float, str | None]:
-        """The fraction of the training labels that the targets agree with, and a warning if that is little.
+        """Compare targets with the training labels.
 
-        Errors: TargetsError as for `check`.
+        Args:
+            targets: Targets of the training images.
+            split: The split of the data.
+            classes: Names of the data's classes.
+
+        Returns:
+            (accuracy in [0, 1], a warning if it is low).
+
+        Raises:
+            TargetsError: As for `check`, or a zoo teacher was trained too little.
         """
-        agree, assessment = label_agreement(targets.logits, split.train, classes, self.read)
+        agreement, assessment = label_agreement(targets.logits, split.train, classes, self.class_logits)
         trained = all(section.model in registry.choices("models") for section in self.sections)
-        asked = self.recipe.teacher.check and all(section.weights != "none" for section in self.sections)
-        if asked and not assessment.is_sound and not trained:
+        checked = self.recipe.teacher.check and all(section.weights != "none" for section in self.sections)
+        if checked and not assessment.is_sound and not trained:
             raise make_teacher_error(self.teachers[0], assessment, classes, None)
-        if asked and trained and not assessment.is_informative:
+        if checked and trained and not assessment.is_informative:
             raise TargetsError(
                 f"teacher {self.recipe.teacher.display_name} is right on {assessment.summary} of the training images: "
                 "it was trained too little (epochs and learning_rate of teacher.training or its stages); "
                 "teacher.check = false goes on"
             )
-        little = f"the teacher is right on no more of the training images than {assessment.summary}"
-        return agree, little if assessment.is_weak else None
+        warning = f"the teacher is right on no more of the training images than {assessment.summary}"
+        return agreement, warning if assessment.is_weak else None
 
-    def doubt_on_test(
+    def check_on_test(
         self, logits: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequence[str]
     ) -> str | None:
-        """A warning if a teacher that knows the training images is no better than chance on test."""
+        """Compare class logits on test with the labels.
+
+        Args:
+            logits: Shape (n, classes).
+            labels: Class indices (n,).
+            classes: Names of the data's classes.
+
+        Returns:
+            A warning if the teacher is no better than chance on test.
+        """
         assessment = assess_logits(logits, labels, len(classes))
         if assessment.is_informative or not self.recipe.teacher.check:
             return None
@@ -105,16 +160,18 @@ class TeacherEnsemble:
             "those to these images?"
         )
 
-    def _combined(self, logits: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-        if len(logits) == 1:
-            return logits[0]
-        return combine_logits(logits, self._weights, self.recipe.teacher.combine)
-
     @property
     def _weights(self) -> list[float]:
         return [section.weight if isinstance(section, MemberSection) else 1.0 for section in self.sections]
 
 
-def names_of(count: int) -> list[str]:
-    """What the teachers of a run are called."""
+def teacher_names(count: int) -> list[str]:
+    """Name the teachers of a run.
+
+    Args:
+        count: Number of teachers.
+
+    Returns:
+        `teacher` for a single one, otherwise `teacher-1`, `teacher-2`, ...
+    """
     return ["teacher"] if count == 1 else [f"teacher-{number}" for number in range(1, count + 1)]

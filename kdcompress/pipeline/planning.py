@@ -1,66 +1,95 @@
-"""What a run would do, before it does it."""
+"""The plan of a run: what it would do, without training anything."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from kdcompress import registry
 from kdcompress.config.recipe import Recipe, read_resolved_recipe
 from kdcompress.config.sections import SingleTeacherSection
-from kdcompress.data import Split
-from kdcompress.methods import Method
 from kdcompress.pipeline.data import RecipeData
-from kdcompress.pipeline.labelling import validate_training_config
+from kdcompress.pipeline.experiment import Experiment
 from kdcompress.pipeline.opening import open_single_teacher
 from kdcompress.pipeline.student import StudentFactory
-from kdcompress.pipeline.zoo import cached_teacher_digest, zoo_teacher_key
+from kdcompress.pipeline.validation import validate_training_config
+from kdcompress.pipeline.zoo import ZooTeacher
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import RECIPE
-from kdcompress.teachers import OutputSpec, Teacher, check_output_count, has_cached_targets, target_key
+from kdcompress.teachers import Teacher, check_output_count, has_cached_targets, target_key
 from kdcompress.training.fitting import check_stages
 
+_FLOAT_BYTES = 4
 
-def plan_run(
-    recipe: Recipe, run: RunFolder, progress: Progress
-) -> tuple[dict[str, Any], list[Teacher], Any, tuple[int, int, int]]:
-    """What is there and what would be done, in words and numbers; the teachers (one that is not trained yet stands
-    there untrained) and the student; the size of an image."""
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run would do.
+
+    Attributes:
+        document: The plan as JSON values.
+        teachers: The teachers; one that has not been trained yet has its initial weights.
+        student: The student with its initial weights.
+        input_shape: Shape (H, W, C) of the data's images.
+    """
+
+    document: dict[str, Any]
+    teachers: list[Teacher]
+    student: Any
+    input_shape: tuple[int, int, int]
+
+
+def plan_run(recipe: Recipe, run: RunFolder, progress: Progress) -> RunPlan:
+    """Plan a run.
+
+    Args:
+        recipe: The recipe.
+        run: Run folder, which is not changed.
+        progress: Listener.
+
+    Returns:
+        The plan.
+
+    Raises:
+        KDCompressError: The run would be refused before its training.
+    """
     data = RecipeData(recipe, progress)
-    dataset, split = data.dataset, data.split
-    if dataset.notice:
-        progress.warn(dataset.notice)
-    method = recipe.method.bind(data.classes)
-    validate_training_config(recipe, method, data)
-    spec = OutputSpec(dataset.input_shape, dataset.classes, method.head(data.classes))
-    teachers = [_untrained(recipe, method, section, split, spec, progress) for section in recipe.teacher.teachers]
-    student = StudentFactory(recipe, data).build(method)
-    training, n = recipe.training, len(data.transfer)
-    steps = training.total_epochs * (n // min(training.batch_size, n))
-    facts = {key: value for key, value in data.facts.items() if "fingerprint" not in key}
-    numbers = 4 * n * recipe.views.count * spec.n_outputs * len(teachers)
-    planned: dict[str, Any] = {
+    experiment = Experiment(recipe, data)
+    if data.dataset.notice:
+        progress.warn(data.dataset.notice)
+    validate_training_config(experiment)
+    sections, needs_targets = recipe.teacher.teachers, experiment.method.needs_targets
+    teachers = [_open_untrained(experiment, section, progress) for section in sections]
+    student = StudentFactory(experiment).build(experiment.method)
+    pairs = zip(sections, teachers, strict=True)
+    todos, cached = zip(*[_todo(experiment, section, teacher) for section, teacher in pairs], strict=True)
+    document = {
         "run": str(run.path),
         "state": _state(run, recipe),
-        "dataset": facts,
+        "dataset": {key: value for key, value in data.facts.items() if "fingerprint" not in key},
         "method": recipe.method.to_dict(),
-        "baseline": "trained beside the student" if recipe.baseline and method.needs_targets else "none",
-        "targets": {
-            "views": recipe.views.count,
-            "bytes": numbers if method.needs_targets else 0,
-            "todo": "the teacher is not asked",
-        },
-        "student": {
-            "model": recipe.student.model,
-            "todo": f"{training.total_epochs} epochs, {steps:,} steps of {training.batch_size}",
-        },
+        "baseline": "trained beside the student" if recipe.baseline and needs_targets else "none",
+        "targets": _plan_targets(experiment, len(teachers), all(cached)),
+        "student": {"model": recipe.student.model, "todo": _student_todo(experiment)},
+        "teacher": {"model": recipe.teacher.display_name, "todo": "; ".join(todos)},
     }
-    pairs = zip(recipe.teacher.teachers, teachers, strict=True)
-    todos, ready = zip(*[_todo(recipe, method, section, split, one) for section, one in pairs], strict=True)
-    planned["teacher"] = {"model": recipe.teacher.display_name, "todo": "; ".join(todos)}
-    if method.needs_targets:
-        planned["targets"]["todo"] = "in the cache" if all(ready) else "the teacher labels them once"
-    return planned, teachers, student, spec.input_shape
+    return RunPlan(document, teachers, student, data.dataset.input_shape)
+
+
+def _plan_targets(experiment: Experiment, n_teachers: int, cached: bool) -> dict[str, Any]:
+    views = experiment.recipe.views.count
+    if not experiment.method.needs_targets:
+        return {"views": views, "bytes": 0, "todo": "the teacher is not asked"}
+    n_values = len(experiment.data.transfer) * views * experiment.spec.n_outputs * n_teachers
+    todo = "in the cache" if cached else "the teacher labels them once"
+    return {"views": views, "bytes": _FLOAT_BYTES * n_values, "todo": todo}
+
+
+def _student_todo(experiment: Experiment) -> str:
+    training, n = experiment.recipe.training, len(experiment.data.transfer)
+    steps = training.total_epochs * (n // min(training.batch_size, n))
+    return f"{training.total_epochs} epochs, {steps:,} steps of {training.batch_size}"
 
 
 def _state(run: RunFolder, recipe: Recipe) -> str:
@@ -73,31 +102,30 @@ def _state(run: RunFolder, recipe: Recipe) -> str:
     return "finished already" if run.is_finished() else "goes on where it stopped"
 
 
-def _untrained(
-    recipe: Recipe, method: Method, section: SingleTeacherSection, split: Split, spec: OutputSpec, progress: Progress
-) -> Teacher:
-    if section.initialization.pretrained != "none" and cached_teacher_digest(
-        zoo_teacher_key(recipe, section, split, method)
-    ):
-        section = section.model_copy(update={"pretrained": "none"})  # the trained one starts from nothing any more
-    teacher = open_single_teacher(section, spec, note=progress.note)
-    check_output_count(teacher, spec)
+def _zoo_teacher(experiment: Experiment, section: SingleTeacherSection) -> ZooTeacher:
+    return ZooTeacher(experiment.recipe, section, experiment.data.split, experiment.method)
+
+
+def _open_untrained(experiment: Experiment, section: SingleTeacherSection, progress: Progress) -> Teacher:
+    if section.pretrained != "none" and _zoo_teacher(experiment, section).cached_digest():
+        section = section.model_copy(update={"pretrained": "none"})  # the trained model does not need them any more
+    teacher = open_single_teacher(section, experiment.spec, note=progress.note)
+    check_output_count(teacher, experiment.spec)
     return teacher
 
 
-def _todo(
-    recipe: Recipe, method: Method, section: SingleTeacherSection, split: Split, teacher: Teacher
-) -> tuple[str, bool]:
-    """What will be done with a teacher, and whether its answers are known already."""
+def _todo(experiment: Experiment, section: SingleTeacherSection, teacher: Teacher) -> tuple[str, bool]:
+    """What a run does with a teacher, and whether its targets are cached or stored."""
+    split, views = experiment.data.split, experiment.recipe.views
     if section.model not in registry.choices("models"):
-        teacher.set_reading(section, split.train)
-        known = teacher.stored_logits(split.train) is not None
-        return "used as it is", known or has_cached_targets(target_key(teacher, split.fingerprint, recipe.views))
+        teacher.set_output_kind(section, split.train)
+        stored = teacher.stored_logits(split.train) is not None
+        return "used as it is", stored or has_cached_targets(target_key(teacher, split.fingerprint, views))
     if section.weights == "none":
         return "used untrained", False
     if teacher.model is not None:
         check_stages(teacher.model, section.training, "teacher.training")
-    if digest := cached_teacher_digest(zoo_teacher_key(recipe, section, split, method)):
-        teacher.digest = digest  # of the trained one, which lies in the cache
-        return "trained before, in the cache", has_cached_targets(target_key(teacher, split.fingerprint, recipe.views))
+    if digest := _zoo_teacher(experiment, section).cached_digest():
+        teacher.digest = digest  # of the trained model in the cache
+        return "trained before, in the cache", has_cached_targets(target_key(teacher, split.fingerprint, views))
     return f"trained first, {section.training.total_epochs} epochs", False

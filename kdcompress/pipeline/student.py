@@ -1,4 +1,4 @@
-"""How a student learns: its initial weights, what it is fed, and what its training depends on."""
+"""Everything that the training of a student depends on: initial weights, batches, and settings."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kdcompress.config.recipe import Recipe
 from kdcompress.digests import json_digest
 from kdcompress.errors import ModelError
 from kdcompress.methods import Method
 from kdcompress.models import Forward, load_model, model_digest, seed_everything
-from kdcompress.pipeline.data import RecipeData
+from kdcompress.pipeline.experiment import Experiment
 from kdcompress.teachers import N_INSPECTED, Targets, are_probabilities
 from kdcompress.training.feed import Feed
 from kdcompress.training.fitting import Phase, check_stages
@@ -19,26 +18,36 @@ from kdcompress.training.fitting import Phase, check_stages
 
 @dataclass(frozen=True)
 class StudentFactory:
-    """A recipe with its data: everything that a student's training is a function of, but for the targets."""
+    """Makes students with their training settings and batches.
 
-    recipe: Recipe
-    data: RecipeData
+    Attributes:
+        experiment: The recipe and its data.
+    """
+
+    experiment: Experiment
 
     def build(self, method: Method) -> Any:
-        """A student with the head that `method` wants, and its initial weights: the same for every call.
+        """Build a student with its initial weights, the same in every call.
 
-        Errors: ModelError if it does not fit, or ends in probabilities.
+        Args:
+            method: The method, whose head the student gets.
+
+        Returns:
+            The Keras model.
+
+        Raises:
+            ModelError: The model does not match the data or the stages of training, or ends in probabilities.
         """
-        recipe, classes = self.recipe, self.data.classes
+        recipe, data = self.experiment.recipe, self.experiment.data
         seed_everything(recipe.seed)
-        head = method.head(classes)
-        why = "" if head == classes.count else f"the method wants {head} subclass logits for {classes.count} classes"
-        shape, note = self.data.dataset.input_shape, self.data.note_once
-        model = load_model(recipe.student.model, shape, head, "student", why, recipe.student.initialization, note)
+        head, classes = method.head(data.classes), data.classes.count
+        why = "" if head == classes else f"the method wants {head} subclass logits for {classes} classes"
+        shape, section = data.dataset.input_shape, recipe.student
+        model = load_model(section.model, shape, head, "student", why, section.initialization, data.note_once)
         check_stages(model, recipe.training, "training")
-        if are_probabilities(Forward(model)(self.data.split.train.images[:N_INSPECTED])):
+        if are_probabilities(Forward(model)(data.split.train.images[:N_INSPECTED])):
             raise ModelError(
-                f"student {recipe.student.model} ends in probabilities (softmax); it must end in logits: "
+                f"student {section.model} ends in probabilities (softmax); it must end in logits: "
                 "remove the last activation"
             )
         return model
@@ -52,35 +61,56 @@ class StudentFactory:
         checkpoint: Path,
         features: Path | None = None,
     ) -> Phase:
-        """The training of `model` as `name`; its key names all that it depends on."""
+        """Make the training phase of a model.
+
+        Args:
+            name: student or baseline.
+            method: The method that the model is trained with.
+            model: The model with its initial weights.
+            targets: Targets of the transfer set; None without a teacher.
+            checkpoint: Path of the checkpoint.
+            features: Folder for the outputs of frozen layers; beside the checkpoint by default.
+
+        Returns:
+            The phase, whose key is a digest of everything that the training depends on.
+        """
+        recipe, data = self.experiment.recipe, self.experiment.data
         key = {
-            "recipe": self.recipe.digest,
-            "split": self.data.split.fingerprint,
+            "recipe": recipe.digest,
+            "split": data.split.fingerprint,
             "targets": targets and targets.key,
             "initial": model_digest(model),
         }
-        return Phase(name, json_digest(key), method, self.recipe.training, checkpoint, features)
+        return Phase(name, json_digest(key), method, recipe.training, checkpoint, features)
 
     def make_feed(self, method: Method, targets: Targets | None) -> Feed:
-        """What a model is trained on: images without labels only with targets, but always in as many steps."""
-        recipe, transfer = self.recipe, self.data.transfer
+        """Make the batches of a training, whose number does not depend on whether there are targets.
+
+        Args:
+            method: The method that the model is trained with.
+            targets: Targets of the transfer set. None, without a teacher, leaves out images without labels.
+
+        Returns:
+            The batches.
+        """
+        recipe, data = self.experiment.recipe, self.experiment.data
         size, seed = recipe.training.batch_size, recipe.seed
         weigh, balanced = recipe.training.weighs_classes, recipe.training.balances_batches
         if targets is None:
-            train, draws = self.data.split.train, len(transfer)
+            train, draws = data.split.train, len(data.transfer)
             return Feed(train, recipe.views, None, size, seed, draws, weigh=weigh, balanced=balanced)
 
-        # An image without label has no other loss: alpha is 1 on it
+        # An image without a label has no other loss, so its distillation loss gets weight 1, as if alpha were 1
         def unlabelled_weight(epoch: int) -> float:
             return 1 / weight if (weight := method.weight_at(epoch)) else 1.0
 
         return Feed(
-            transfer,
+            data.transfer,
             recipe.views,
             {name: targets.arrays[name] for name in method.wants},
             size,
             seed,
-            len(transfer),
+            len(data.transfer),
             unlabelled_weight,
             weigh=weigh,
             balanced=balanced,

@@ -1,4 +1,4 @@
-"""What teacher and student made of subclasses on test: kept by a run, so that its report needs neither."""
+"""Subclasses that teacher and student assign to the test images, saved by a run for its report."""
 
 from __future__ import annotations
 
@@ -17,15 +17,21 @@ from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import OUTPUTS, remedy
 
 FILE = f"{OUTPUTS}/subclasses.npz"
-_SHOWN = 6  # images of each subclass
+_N_EXAMPLES = 6  # images of each subclass
 
 
 @dataclass(frozen=True)
 class SubclassOutputs:
-    """The subclass of each test image, counted through all classes, by role; `known` ones where the data have them.
+    """Subclasses of the test images, each counted through all classes.
 
-    `sizes` are the subclasses of each class; `images` (k, H, W, C) are those that the teacher is surest of, at the
-    `rows` of test, for the subclasses in `shown`.
+    Attributes:
+        sizes: Number of subclasses of each class.
+        teacher: Subclass of each image according to the teacher (n,).
+        student: Subclass of each image according to the student (n,).
+        known: Subclass of each image in the data (n,), where the data have subclasses.
+        images: The images (k, H, W, C) that the teacher assigns most confidently.
+        rows: Indices (k,) of these images in test.
+        shown: Subclasses (k,) of these images.
     """
 
     sizes: NDArray[np.int64]
@@ -44,14 +50,19 @@ def save_subclass_outputs(
     logits: dict[str, NDArray[np.float32]],
     sizes: tuple[int, ...],
 ) -> None:
-    """Put what subclass logits (n, sum(sizes)) of teacher and student say of test into the run.
+    """Save the subclasses of the test images. That of an image is the most probable one of its predicted class.
 
-    An image's subclass is the likeliest of the class that the class `logits` (n, classes) give.
+    Args:
+        run: Run folder.
+        test: Test samples.
+        outputs: Subclass logits (n, sum(sizes)) of teacher and student by role.
+        logits: Class logits (n, classes) by role.
+        sizes: Number of subclasses of each class.
     """
     assigned = {
         role: assign_subclasses(outputs[role], logits[role].argmax(axis=-1), sizes) for role in ("teacher", "student")
     }
-    rows, shown = _surest(outputs["teacher"], assigned["teacher"])
+    rows, shown = _most_confident(outputs["teacher"], assigned["teacher"])
     arrays: dict[str, NDArray[Any]] = {
         "sizes": np.array(sizes, np.int64),
         **assigned,
@@ -66,21 +77,30 @@ def save_subclass_outputs(
 
 
 def read_subclass_outputs(run: RunFolder) -> SubclassOutputs | None:
-    """What a run kept of subclasses; None of a run of another method."""
+    """Read the saved subclasses of the test images.
+
+    Args:
+        run: Run folder.
+
+    Returns:
+        The subclasses; None for a run of another method.
+
+    Raises:
+        RunError: The file is damaged.
+    """
     if not run.has_file(FILE):
         return None
     arrays = read_npz(run / FILE, RunError, remedy(FILE, run.path))
-    if problem := _problem(arrays):
+    if problem := _find_problem(arrays):
         raise RunError(f"{run / FILE} is damaged ({problem}); {remedy(FILE, run.path)}")
-    made: dict[str, Any] = {"known": None, **arrays}
-    return SubclassOutputs(**made)
+    values: dict[str, Any] = {"known": None, **arrays}
+    return SubclassOutputs(**values)
 
 
-def _problem(arrays: dict[str, NDArray[Any]]) -> str | None:
-    """What is wrong with the arrays of kept subclasses, or None."""
-    wanted = {field.name for field in fields(SubclassOutputs)}
-    if set(arrays) - wanted or wanted - {"known"} - set(arrays):
-        return f"it must hold {', '.join(sorted(wanted))}, got {', '.join(sorted(arrays))[:80]}"
+def _find_problem(arrays: dict[str, NDArray[Any]]) -> str | None:
+    required = {field.name for field in fields(SubclassOutputs)}
+    if set(arrays) - required or required - {"known"} - set(arrays):
+        return f"it must hold {', '.join(sorted(required))}, got {', '.join(sorted(arrays))[:80]}"
     sizes = arrays["sizes"]
     if sizes.ndim != 1 or sizes.dtype.kind != "i" or not len(sizes) or sizes.min() < 1:
         return "sizes must be whole numbers from 1"
@@ -109,19 +129,30 @@ def _problem(arrays: dict[str, NDArray[Any]]) -> str | None:
 def assign_subclasses(
     outputs: NDArray[np.float32], classes: NDArray[np.int64], sizes: tuple[int, ...]
 ) -> NDArray[np.int64]:
-    """The likeliest subclass within each image's class, counted through all classes."""
-    owner = np.repeat(np.arange(len(sizes)), sizes)
-    return np.asarray(np.where(owner == classes[:, None], outputs, -np.inf).argmax(axis=-1), np.int64)
+    """Assign each image the most probable subclass of its class.
+
+    Args:
+        outputs: Subclass logits (n, sum(sizes)).
+        classes: Class of each image (n,).
+        sizes: Number of subclasses of each class.
+
+    Returns:
+        Subclasses (n,), counted through all classes.
+    """
+    class_of = np.repeat(np.arange(len(sizes)), sizes)
+    return np.asarray(np.where(class_of == classes[:, None], outputs, -np.inf).argmax(axis=-1), np.int64)
 
 
-def _surest(logits: NDArray[np.float32], answers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of the images that are surest of each subclass, and that subclass for each."""
+def _most_confident(
+    logits: NDArray[np.float32], assigned: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of the images with the highest probability of each subclass, and that subclass for each."""
     probabilities = softmax(logits)
     rows: list[int] = []
     shown: list[int] = []
     for subclass in range(logits.shape[-1]):
-        own = np.flatnonzero(answers == subclass)
-        best = own[np.argsort(-probabilities[own, subclass], kind="stable")[:_SHOWN]]
+        members = np.flatnonzero(assigned == subclass)
+        best = members[np.argsort(-probabilities[members, subclass], kind="stable")[:_N_EXAMPLES]]
         rows += best.tolist()
         shown += [subclass] * len(best)
     return np.array(rows, np.int64), np.array(shown, np.int64)

@@ -1,15 +1,16 @@
-"""Zoo teachers: trained once for a recipe, data, split and seed, then kept in the cache and used again."""
+"""Zoo teachers, trained once for a recipe, data, split and seed, and kept in the cache."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kdcompress.cache import cache_dir, delete_entry, lock_entry
 from kdcompress.config.initialization import Initialization
 from kdcompress.config.recipe import Recipe
-from kdcompress.config.sections import SingleTeacherSection, ViewsSection
+from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.data import Split
 from kdcompress.digests import content_digest, json_digest, sha256_of
 from kdcompress.errors import RunError
@@ -29,65 +30,133 @@ from kdcompress.training.fitting import FEATURES_FOLDER, Phase, train_phase
 SCHEMA = 2
 
 
-def zoo_teacher_key(recipe: Recipe, section: SingleTeacherSection, split: Split, method: Method) -> dict[str, Any]:
-    """What a teacher trained by us, for the students of `method`, depends on, and nothing else."""
-    special = {} if method.plain else {"method": method.for_teacher().model_dump(mode="json"), "head": method.identity}
-    return {
-        "schema": SCHEMA,
-        "teacher": section.model_dump(mode="json", include={"model", "weights", "seed", "training"}),
-        "split": split.fingerprint,
-        "views": recipe.views.identity,
-        "deterministic": recipe.deterministic,
-        **special,
-        **_start_key(section.initialization),
-    }
+@dataclass(frozen=True)
+class ZooTeacher:
+    """A zoo model that is trained as a teacher.
 
-
-def _start_key(start: Initialization) -> dict[str, Any]:
-    """What a start other than the usual one adds to the key: of a weights file what it holds, not where it lies."""
-    if start == Initialization():
-        return {}
-    return {"start": [content_digest(start.weights_file) if start.weights_file else start.pretrained, start.width]}
-
-
-def cached_teacher_digest(key: dict[str, Any]) -> str | None:
-    """The digest of the trained teacher of that key in the cache, or None if there is none."""
-    try:
-        return str(_meta(cache_dir("teachers") / json_digest(key))["digest"])
-    except (OSError, ValueError, KeyError):
-        return None
-
-
-def train_or_load_teacher(
-    recipe: Recipe,
-    section: SingleTeacherSection,
-    split: Split,
-    spec: OutputSpec,
-    method: Method,
-    progress: Progress,
-    on_rows: Callable[[list[Row]], None],
-) -> Any:
-    """The trained zoo teacher of one section of `recipe`, from the cache or trained now (and then kept).
-
-    A broken-off training goes on at its last whole epoch, whichever run asks for it next. `on_rows` gets its history.
+    Attributes:
+        recipe: The recipe.
+        section: Settings of the teacher.
+        split: Split of the data.
+        method: Method of the students, bound to the data's classes.
     """
-    key = zoo_teacher_key(recipe, section, split, method)
-    with lock_entry("teachers", json_digest(key), progress) as folder:
-        if (rows := _kept_rows(folder, key, progress)) is not None:
-            progress.note(f"teacher {section.model}: trained before, taken from the cache ({len(rows)} epochs)")
-            on_rows(rows)
-            for said in _meta(folder).get("start", []):
-                progress.note(said)
-        else:
-            _train(folder, key, section, recipe.views, split, spec, method.for_teacher(), progress, on_rows)
-        return load_saved_model(folder / "teacher.keras")
+
+    recipe: Recipe
+    section: SingleTeacherSection
+    split: Split
+    method: Method
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """Everything that the trained teacher depends on, as JSON values; the key of its cache entry."""
+        method = self.method
+        head = {} if method.plain else {"method": method.for_teacher().model_dump(mode="json"), "head": method.identity}
+        return {
+            "schema": SCHEMA,
+            "teacher": self.section.model_dump(mode="json", include={"model", "weights", "seed", "training"}),
+            "split": self.split.fingerprint,
+            "views": self.recipe.views.identity,
+            "deterministic": self.recipe.deterministic,
+            **head,
+            **_initialization_key(self.section.initialization),
+        }
+
+    def cached_digest(self) -> str | None:
+        """Return the digest of the trained model in the cache, or None if there is none."""
+        try:
+            return str(_read_meta(cache_dir("teachers") / json_digest(self.key))["digest"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def train_or_load(self, spec: OutputSpec, progress: Progress, on_history: Callable[[list[Row]], None]) -> Any:
+        """Load the trained model from the cache, or train it and put it there.
+
+        An interrupted training is resumed after its last complete epoch, by whichever run needs the model next.
+
+        Args:
+            spec: Images and outputs that are required.
+            progress: Listener.
+            on_history: Called with the history, one row per epoch.
+
+        Returns:
+            The trained Keras model.
+        """
+        key = self.key
+        with lock_entry("teachers", json_digest(key), progress) as folder:
+            if (rows := _read_history(folder, key, progress)) is not None:
+                name = self.section.model
+                progress.note(f"teacher {name}: trained before, taken from the cache ({len(rows)} epochs)")
+                on_history(rows)
+                for note in _read_meta(folder).get("start", []):
+                    progress.note(note)
+            else:
+                part = folder.with_name(f"{folder.name}.part")
+                part.mkdir(parents=True, exist_ok=True)
+                self._train(part, key, spec, progress, on_history)
+                part.rename(folder)
+                sync(folder.parent)
+            return load_saved_model(folder / "teacher.keras")
+
+    def _train(
+        self,
+        part: Path,
+        key: dict[str, Any],
+        spec: OutputSpec,
+        progress: Progress,
+        on_history: Callable[[list[Row]], None],
+    ) -> None:
+        """Train the model and write the cache entry to the folder `part`."""
+        section = self.section
+        seed_everything(section.seed)
+        notes: list[str] = []
+        model = load_model(
+            section.model,
+            spec.input_shape,
+            spec.n_outputs,
+            "teacher",
+            initialization=section.initialization,
+            note=notes.append,
+        )
+        for note in notes:
+            progress.note(note)
+        method = self.method.for_teacher()
+        phase = Phase("teacher", json_digest(key), method, section.training, part / "checkpoint.npz")
+        _clean_up(phase, progress)
+        state = train_phase(phase, model, self._feed(method), self.split.val, progress, on_history)
+        save_model(model, part / "teacher.keras")
+        digests = {"sha256": sha256_of(part / "teacher.keras"), "digest": model_digest(model)}
+        write_sealed(part / "meta.json", {"key": key, **digests, "rows": state.rows, "start": notes})
+        delete_features(part / FEATURES_FOLDER)  # before the checkpoint, which may still be needed
+        phase.checkpoint.unlink()
+
+    def _feed(self, method: Method) -> Feed:
+        train, training = self.split.train, self.section.training
+        return Feed(
+            train,
+            self.recipe.views,
+            None,
+            training.batch_size,
+            self.section.seed,
+            extra_labels=method.extra_labels(train.labels, train.subclasses),
+            weigh=training.weighs_classes,
+            balanced=training.balances_batches,
+        )
 
 
-def _kept_rows(folder: Path, key: dict[str, Any], progress: Progress) -> list[Row] | None:
+def _initialization_key(initialization: Initialization) -> dict[str, Any]:
+    """The part of the key for an initialization other than the default: the content of a weights file, not its path."""
+    if initialization == Initialization():
+        return {}
+    file = initialization.weights_file
+    return {"start": [content_digest(file) if file else initialization.pretrained, initialization.width]}
+
+
+def _read_history(folder: Path, key: dict[str, Any], progress: Progress) -> list[Row] | None:
+    """The history of a cache entry; None if there is no entry or, after a warning, if it was damaged and deleted."""
     if not folder.exists():
         return None
     try:
-        meta = _meta(folder)
+        meta = _read_meta(folder)
         if meta["key"] == key and meta["sha256"] == sha256_of(folder / "teacher.keras"):
             rows: list[Row] = meta["rows"]
             return rows
@@ -98,12 +167,12 @@ def _kept_rows(folder: Path, key: dict[str, Any], progress: Progress) -> list[Ro
     return None
 
 
-def _meta(folder: Path) -> dict[str, Any]:
-    """What the cache says of a trained teacher; ValueError if it is damaged, OSError if it is not there."""
+def _read_meta(folder: Path) -> dict[str, Any]:
     return read_sealed(folder / "meta.json", ("key", "sha256", "digest", "rows", "start"))
 
 
-def _drop_if_damaged(phase: Phase, progress: Progress) -> None:
+def _clean_up(phase: Phase, progress: Progress) -> None:
+    """Delete partial files of a killed training, and its checkpoint if it is damaged."""
     for leftover in filter(is_partial, phase.checkpoint.parent.iterdir()):
         remove_path(leftover)
     try:
@@ -111,48 +180,3 @@ def _drop_if_damaged(phase: Phase, progress: Progress) -> None:
     except RunError:
         progress.warn("the checkpoint of a broken-off teacher training is damaged: refused, training from the start")
         phase.checkpoint.unlink()
-
-
-def _train(
-    folder: Path,
-    key: dict[str, Any],
-    section: SingleTeacherSection,
-    views: ViewsSection,
-    split: Split,
-    spec: OutputSpec,
-    method: Method,
-    progress: Progress,
-    on_rows: Callable[[list[Row]], None],
-) -> None:
-    part = folder.with_name(f"{folder.name}.part")
-    part.mkdir(parents=True, exist_ok=True)
-    training = section.training
-    seed_everything(section.seed)
-    shape, outputs = spec.input_shape, spec.n_outputs
-    start: list[str] = []
-    model = load_model(
-        section.model, shape, outputs, "teacher", initialization=section.initialization, note=start.append
-    )
-    for said in start:
-        progress.note(said)
-    extra_labels = method.extra_labels(split.train.labels, split.train.subclasses)
-    feed = Feed(
-        split.train,
-        views,
-        None,
-        training.batch_size,
-        section.seed,
-        extra_labels=extra_labels,
-        weigh=training.weighs_classes,
-        balanced=training.balances_batches,
-    )
-    phase = Phase("teacher", json_digest(key), method, training, part / "checkpoint.npz")
-    _drop_if_damaged(phase, progress)
-    state = train_phase(phase, model, feed, split.val, progress, on_rows)
-    save_model(model, part / "teacher.keras")
-    facts = {"sha256": sha256_of(part / "teacher.keras"), "digest": model_digest(model)}
-    write_sealed(part / "meta.json", {"key": key, **facts, "rows": state.rows, "start": start})
-    delete_features(part / FEATURES_FOLDER)  # before the checkpoint, which may still be needed
-    (part / "checkpoint.npz").unlink()
-    part.rename(folder)
-    sync(folder.parent)

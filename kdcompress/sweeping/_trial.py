@@ -21,8 +21,10 @@ from kdcompress.metrics.finite import check_finite
 from kdcompress.models import Forward, digest_of_model_file, load_weights, save_model
 from kdcompress.pipeline.data import RecipeData
 from kdcompress.pipeline.ensemble import TeacherEnsemble
-from kdcompress.pipeline.labelling import check_auc_available, label_all, prepare_teachers
+from kdcompress.pipeline.experiment import Experiment, Reporter
+from kdcompress.pipeline.labelling import compute_training_targets, prepare_teachers
 from kdcompress.pipeline.student import StudentFactory
+from kdcompress.pipeline.validation import check_auc_available
 from kdcompress.progress import Progress
 from kdcompress.sweeping._events import Quiet, Trial
 from kdcompress.sweeping._results import STUDENT, delete_result, load_result, save_result
@@ -145,7 +147,7 @@ class Worker:
         """Compute the test metric, a fraction, of the teacher of a setting."""
         ensemble, _ = self._teachers(setting.recipe(self.base, self.base.seed))
         test = self.data.split.test
-        return self._test_metric(ensemble.read(ensemble.predict(test)), test, "teacher")
+        return self._test_metric(ensemble.class_logits(ensemble.predict(test)), test, "teacher")
 
     def _test_metric(self, logits: NDArray[np.float32], test: Samples, role: str) -> float:
         check_finite(logits, test.ids, role)
@@ -207,12 +209,9 @@ class Worker:
         method = self._method(recipe)
         key = json_digest([method.for_teacher().model_dump(mode="json"), method.identity, method.needs_targets])
         if key not in self._ensembles:
-            ensemble = prepare_teachers(
-                recipe, None, self.data, method, self._loading, lambda name, rows: None, self._warn
-            )
-            targets = (
-                label_all(ensemble, self.data, recipe, self._loading, self._warn) if method.needs_targets else None
-            )
+            experiment, reporter = Experiment(recipe, self.data), Reporter(self._loading, self._warn)
+            ensemble = prepare_teachers(experiment, None, reporter)
+            targets = compute_training_targets(ensemble, experiment, reporter) if method.needs_targets else None
             self._ensembles[key] = ensemble, targets
         return self._ensembles[key]
 
@@ -230,7 +229,7 @@ class Worker:
         return method.for_baseline() if baseline else method
 
     def _students(self, recipe: Recipe) -> StudentFactory:
-        return StudentFactory(recipe, self.data)
+        return StudentFactory(Experiment(recipe, self.data))
 
     def _trial_folder(self, recipe: Recipe, baseline: bool) -> Path:
         """Return the folder of a student; that of a baseline is the same for all settings it does not depend on."""

@@ -9,8 +9,7 @@ from kdcompress.errors import UsageError
 from kdcompress.metrics.classification import primary_metric
 from kdcompress.metrics.subclasses import subclass_usage
 from kdcompress.models import load_saved_model
-from kdcompress.pipeline.opening import reopen_teachers
-from kdcompress.pipeline.reopening import open_model
+from kdcompress.pipeline.reopening import open_model, reopen_teachers
 from kdcompress.pipeline.subclass_outputs import read_subclass_outputs
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import read_checked

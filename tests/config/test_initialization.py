@@ -19,8 +19,9 @@ from kdcompress.errors import RecipeError, RunError
 from kdcompress.methods import make_method
 from kdcompress.models import load_model
 from kdcompress.pipeline.data import RecipeData
+from kdcompress.pipeline.experiment import Experiment
 from kdcompress.pipeline.student import StudentFactory
-from kdcompress.pipeline.zoo import zoo_teacher_key
+from kdcompress.pipeline.zoo import ZooTeacher
 from kdcompress.runs.folder import RunFolder
 
 NARROW = {"student.model": "mobilenetv2", "student.width": 0.35}
@@ -134,7 +135,7 @@ def test_a_kept_teacher_depends_on_what_is_in_the_file(own: dict[str, Any], tmp_
 
     def key(**teacher: Any) -> dict[str, Any]:
         recipe = resolve({**own, "teacher": {**own["teacher"], **teacher}}, files=False)
-        return zoo_teacher_key(recipe, recipe.teacher, data.split, method)
+        return ZooTeacher(recipe, recipe.teacher, data.split, method).key
 
     path = Path(own["teacher"]["pretrained"])
     moved = tmp_path / "moved.weights.h5"
@@ -177,8 +178,8 @@ def test_the_user_is_told_once_for_each_model(own: dict[str, Any], tmp_path: Pat
 
 def test_student_and_baseline_start_alike(own: dict[str, Any], recorder: Recorder) -> None:
     recipe = resolve(own)
-    students = StudentFactory(recipe, RecipeData(recipe, recorder))
-    method = make_method(recipe.method).bind(students.data.classes)
+    students = StudentFactory(Experiment(recipe, RecipeData(recipe, recorder)))
+    method = students.experiment.method
     one, other = (students.build(method).get_weights() for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
     assert len([note for note in recorder.notes if note.startswith("student")]) == 1

@@ -1,0 +1,70 @@
+"""Checks of a recipe against its data, before anything is trained."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kdcompress.config.recipe import Recipe
+from kdcompress.errors import RecipeError
+from kdcompress.methods import Method
+from kdcompress.pipeline.data import RecipeData
+from kdcompress.pipeline.experiment import Experiment
+from kdcompress.teachers import TARGETS
+
+
+def validate_training_config(experiment: Experiment) -> None:
+    """Check that the trainings of a recipe are possible with its data, and that unlabelled images are used.
+
+    Args:
+        experiment: The recipe and its data.
+
+    Raises:
+        RecipeError: Names the setting to change.
+    """
+    recipe, method = experiment.recipe, experiment.method
+    teacher_key = "teacher.members.{}.training" if recipe.teacher.members else "teacher.training"
+    trainings = {"training": recipe.training}
+    trainings |= {teacher_key.format(index): teacher.training for index, teacher in enumerate(recipe.teacher.teachers)}
+    for key, training in trainings.items():
+        if training.choose_by == "auc":
+            check_auc_available(experiment.data, f"{key}.choose_by = 'auc'")
+    if recipe.unlabelled and recipe.training.batches == "balanced":
+        raise RecipeError("training.batches = 'balanced' needs a label for every image: take class_weights instead")
+    _check_targets(recipe, method)
+    if recipe.unlabelled and not method.weighs_targets(recipe.training.total_epochs):
+        raise RecipeError(
+            "unlabelled images teach nothing without the teacher's outputs: take another method than "
+            f"{recipe.method.name} or alpha > 0, or leave `unlabelled` out"
+        )
+
+
+def _check_targets(recipe: Recipe, method: Method) -> None:
+    if unknown := [name for name in method.wants if name not in TARGETS]:
+        raise RecipeError(
+            f"method {recipe.method.name} wants targets {', '.join(unknown)}; teachers give {', '.join(TARGETS)}"
+        )
+    if recipe.unlabelled and method.needs_labels:
+        raise RecipeError(
+            f"method {recipe.method.name} needs a label for every image: take another method, or leave `unlabelled` out"
+        )
+
+
+def check_auc_available(data: RecipeData, what: str) -> None:
+    """Check that the AUC on validation is defined: there are two classes, and validation has images of both.
+
+    Args:
+        data: The data.
+        what: The setting that needs the AUC, for messages.
+
+    Raises:
+        RecipeError: The AUC is not defined.
+    """
+    classes = data.dataset.classes
+    if len(classes) != 2:
+        raise RecipeError(f"{what} is for two classes, the data have {len(classes)}; take 'accuracy'")
+    present = np.unique(data.split.val.labels)
+    if len(present) < 2:
+        raise RecipeError(
+            f"{what} needs both classes in validation, which has images of {classes[present[0]]} alone; "
+            "take another validation part, or 'accuracy'"
+        )
