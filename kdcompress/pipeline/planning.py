@@ -118,7 +118,7 @@ def _todo(experiment: Experiment, section: SingleTeacherSection, teacher: Teache
     """What a run does with a teacher, and whether its targets are cached or stored."""
     split, views = experiment.data.split, experiment.recipe.views
     if section.model not in registry.choices("models"):
-        teacher.set_output_kind(section, split.train)
+        teacher.set_reading(section, split.train)
         stored = teacher.stored_logits(split.train) is not None
         return "used as it is", stored or has_cached_targets(target_key(teacher, split.fingerprint, views))
     if section.weights == "none":
