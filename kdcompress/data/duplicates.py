@@ -16,29 +16,27 @@ Digests = NDArray[np.bytes_]
 _MAX_LISTED = 3  # pairs that a message names
 
 
-def quality_notice(dataset: Dataset, digests: tuple[Digests, Digests] | None = None) -> str | None:
+def quality_notice(dataset: Dataset) -> str | None:
     """Describe duplicates, leakage between train and test, and classes without test images.
 
     Args:
         dataset: The data set.
-        digests: Digests of the images of train and test, (n,) each; `image_digests` by default.
 
     Returns:
         The problems, or None.
     """
     train, test = dataset.train, dataset.test
-    train_digests, test_digests = digests or (image_digests(train), image_digests(test))
     problems = []
     tested = set(test.labels.tolist())
     missing = [name for index, name in enumerate(dataset.classes) if index not in tested]
     if missing:
         names = f"{', '.join(missing[:_MAX_LISTED])}{_more(missing)}"
         problems.append(f"test has no image of class {names}: nothing will be known of it")
-    if pairs := find_shared_images(train, train_digests, test, test_digests):
+    if pairs := find_shared_images(train, test):
         problems.append(
             f"{_count(pairs, 'image')} in train and in test: {format_pairs(pairs)}: figures on test will be too good"
         )
-    if pairs := _find_contradictions(train, train_digests):
+    if pairs := _find_contradictions(train):
         problems.append(f"{_count(pairs, 'image')} in train under two labels: {format_pairs(pairs)}")
     if train.groups is not None and test.groups is not None:
         both = sorted(set(train.groups.tolist()) & set(test.groups.tolist()))
@@ -51,17 +49,17 @@ def quality_notice(dataset: Dataset, digests: tuple[Digests, Digests] | None = N
 
 
 def image_digests(samples: Samples) -> Digests:
-    """Compute a digest of each image.
+    """Compute a digest of the pixels of each image; of files, at their own size.
 
     Args:
         samples: The samples.
 
     Returns:
-        SHA-256 of image files, or digests of pixels, (n,).
+        Hex digits, (n,).
     """
     images = samples.images
     if isinstance(images, FileImages):
-        return images.digests
+        return images.rows["pixels"]
     digests = [
         hashlib.blake2b(image.data, digest_size=16).digest()
         for block in iter_blocks(images, default_batch_size(images.shape[1:]))
@@ -70,30 +68,27 @@ def image_digests(samples: Samples) -> Digests:
     return np.array([digest.hex() for digest in digests], "S32")
 
 
-def find_shared_images(
-    train: Samples, train_digests: Digests, test: Samples, test_digests: Digests
-) -> list[tuple[str, str]]:
+def find_shared_images(train: Samples, test: Samples) -> list[tuple[str, str]]:
     """Find images that are in both train and test.
 
     Args:
         train: Training samples.
-        train_digests: Digests of their images, (n,).
         test: Test samples.
-        test_digests: Digests of their images, (m,).
 
     Returns:
         Pairs of a train id and a test id.
     """
-    first = {digest: row for row, digest in reversed(list(enumerate(train_digests.tolist())))}
-    pairs = [(first[digest], row) for row, digest in enumerate(test_digests.tolist()) if digest in first]
+    first = {digest: row for row, digest in reversed(list(enumerate(image_digests(train).tolist())))}
+    pairs = [(first[digest], row) for row, digest in enumerate(image_digests(test).tolist()) if digest in first]
     return [(str(train.ids[a]), str(test.ids[b])) for a, b in sorted(pairs)]
 
 
-def _find_contradictions(train: Samples, digests: Digests) -> list[tuple[str, str]]:
+def _find_contradictions(samples: Samples) -> list[tuple[str, str]]:
+    digests = image_digests(samples)
     order = np.argsort(digests, kind="stable")
     same = digests[order][1:] == digests[order][:-1]
     pairs = [(order[i], order[i + 1]) for i in np.flatnonzero(same)]
-    return [(str(train.ids[a]), str(train.ids[b])) for a, b in pairs if train.labels[a] != train.labels[b]]
+    return [(str(samples.ids[a]), str(samples.ids[b])) for a, b in pairs if samples.labels[a] != samples.labels[b]]
 
 
 def _count(pairs: list[tuple[str, str]], word: str) -> str:

@@ -35,6 +35,7 @@ class ImageInfo(NamedTuple):
         kind: Pillow's mode, followed by ";16" for 16 bits per channel.
         clear: Whether any pixel is transparent.
         pixels: Digest of the pixels as 8-bit RGB.
+        look: Perceptual hash of 256 bits in hex, which hardly changes with size and compression.
     """
 
     height: int
@@ -43,6 +44,7 @@ class ImageInfo(NamedTuple):
     kind: str
     clear: bool
     pixels: str
+    look: str
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -134,7 +136,15 @@ def inspect_image(path: Path, data: bytes) -> ImageInfo:
             _find_kind(image, data, path.suffix),
             _is_transparent(image),
             digest,
+            _perceptual_hash(pixels),
         )
+
+
+def _perceptual_hash(pixels: NDArray[np.uint8]) -> str:
+    """Return the hash by which of the 16 x 16 lowest frequencies are above their median."""
+    from imagehash import phash
+
+    return str(phash(Image.fromarray(pixels), hash_size=16))
 
 
 def _find_kind(image: Image.Image, data: bytes, suffix: str) -> str:

@@ -18,6 +18,7 @@ from kdcompress.data.base import Dataset, DatasetSource
 from kdcompress.data.duplicates import quality_notice
 from kdcompress.data.images import Shape
 from kdcompress.data.index import format_size_range, index_images
+from kdcompress.data.near_twins import near_twins_note
 from kdcompress.data.samples import Samples
 from kdcompress.data.splits import hold_out
 from kdcompress.data.stores import FileImages
@@ -90,7 +91,7 @@ class ImageFiles(DatasetSource):
         selected = np.flatnonzero(labels >= 0)
         names = np.array(listed.names, np.str_)[selected]
         rows = index_images(listed.root, names, progress)
-        images = FileImages(listed.root, names, self._shape(rows), rows["sha256"])
+        images = FileImages(listed.root, names, self._shape(rows), rows)
         groups = None if listed.groups is None else np.array(listed.groups, np.str_)[selected]
         subclasses, subclass_names = None, None
         if listed.subclasses is not None:
@@ -103,6 +104,8 @@ class ImageFiles(DatasetSource):
         name = type(self).__module__.rpartition(".")[2].replace("_", "-")
         train, test, val = parts["train"], parts["test"], parts.get("val")
         dataset = Dataset(name, str(listed.root), classes, train, test, val=val, subclasses=subclass_names)
+        if note := near_twins_note(train, test):
+            progress.note(note)
         return replace(dataset, notice=quality_notice(dataset))
 
     def _labels(self, listed: Listing) -> tuple[tuple[str, ...], NDArray[np.int64]]:

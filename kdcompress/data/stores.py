@@ -59,11 +59,11 @@ class FileImages(LazyImages):
         root: Folder of the files.
         names: Paths relative to `root`, (n,).
         shape: (H, W, C) of the decoded images.
-        digests: SHA-256 of the files, (n,).
+        rows: Their rows of the index, (n,), with the fields "sha256" of the files, "pixels" and "look".
     """
 
-    def __init__(self, root: Path, names: NDArray[np.str_], shape: Shape, digests: NDArray[np.bytes_]) -> None:
-        self.root, self.names, self.digests = root, names, digests
+    def __init__(self, root: Path, names: NDArray[np.str_], shape: Shape, rows: NDArray[np.void]) -> None:
+        self.root, self.names, self.rows = root, names, rows
         self.shape = (len(names), *shape)
 
     def __getitem__(self, rows: Rows) -> Pixels:
@@ -72,7 +72,7 @@ class FileImages(LazyImages):
 
     def take(self, index: NDArray[np.int64]) -> FileImages:
         """Select images; see `LazyImages.take`."""
-        return FileImages(self.root, self.names[index], self.shape[1:], self.digests[index])
+        return FileImages(self.root, self.names[index], self.shape[1:], self.rows[index])
 
     def with_shape(self, shape: Shape) -> FileImages:
         """Decode the same files to another shape, instead of resizing decoded images.
@@ -83,13 +83,13 @@ class FileImages(LazyImages):
         Returns:
             The images.
         """
-        return FileImages(self.root, self.names, shape, self.digests)
+        return FileImages(self.root, self.names, shape, self.rows)
 
     @property
     def content(self) -> Iterator[bytes | memoryview]:
         """The digests of the files."""
         yield b"files"
-        yield np.ascontiguousarray(self.digests).data
+        yield np.ascontiguousarray(self.rows["sha256"]).data
 
 
 class MappedImages(LazyImages):

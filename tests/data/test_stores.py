@@ -10,6 +10,7 @@ from own_images import picture
 
 from kdcompress.batches import default_batch_size
 from kdcompress.data import FileImages, Images, LazyImages, MappedImages, Samples, iter_blocks, resize_images
+from kdcompress.data.index import ROW
 from kdcompress.data.stores import JoinedImages, ResizedImages, content_bytes, take_images
 
 
@@ -27,7 +28,7 @@ def images(request: pytest.FixtureRequest, tmp_path: Path, pixels: np.ndarray) -
         names = [f"{number}.png" for number in range(len(pixels))]
         for name, image in zip(names, pixels, strict=True):
             Image.fromarray(image).save(tmp_path / name)
-        return FileImages(tmp_path, np.array(names), (6, 4, 3), np.array([b"x"] * len(names), "S64"))
+        return FileImages(tmp_path, np.array(names), (6, 4, 3), np.zeros(len(names), ROW))
     np.save(tmp_path / "x.npy", pixels)
     mapped = MappedImages(np.load(tmp_path / "x.npy", mmap_mode="r"))
     if request.param == "mapped":
@@ -81,7 +82,7 @@ def test_files_are_read_anew_at_another_size(tmp_path: Path) -> None:
     from kdcompress.data import read_image
 
     picture(tmp_path / "a.png", 1, size=(64, 64))
-    small = FileImages(tmp_path, np.array(["a.png"]), (8, 8, 1), np.array([b"x"], "S64"))
+    small = FileImages(tmp_path, np.array(["a.png"]), (8, 8, 1), np.zeros(1, ROW))
     found: Images = resize_images(small, (32, 32, 3))
     assert np.array_equal(found[:][0], read_image(tmp_path / "a.png", (32, 32, 3)))
     assert resize_images(small, (8, 8, 1)) is small

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.data.base import Dataset
-from kdcompress.data.duplicates import Digests, find_shared_images, format_pairs
+from kdcompress.data.duplicates import find_shared_images, format_pairs, image_digests
 from kdcompress.data.index import index_images
 from kdcompress.data.mhist.files import MhistFiles
 from kdcompress.data.mhist.table import TABLE
@@ -32,37 +32,20 @@ def summary_lines(dataset: Dataset) -> list[str]:
         f"files: {len(files.names):,}, {files.describe_sizes()}",
         f"colours: {files.describe_conversions() or 'all images are 8-bit RGB'}",
         f"surplus: {files.describe_unlisted() or f'none, {TABLE} names every image'}",
-        f"duplicates: {_format_duplicates(dataset, files)}",
+        f"duplicates: {_format_duplicates(dataset)}",
     ]
 
 
-def pixel_digests(dataset: Dataset, files: MhistFiles) -> tuple[Digests, Digests]:
-    """Look up the digests of the images' pixels.
-
-    Args:
-        dataset: The data set.
-        files: Its files, sorted by name.
-
-    Returns:
-        Digests of train and test, (n,) each.
-    """
-    train, test = (
-        files.rows["pixels"][np.searchsorted(files.names, part.ids)] for part in (dataset.train, dataset.test)
-    )
-    return train, test
-
-
-def check_leakage(dataset: Dataset, digests: tuple[Digests, Digests]) -> None:
+def check_leakage(dataset: Dataset) -> None:
     """Check that no test image is in train.
 
     Args:
         dataset: The data set.
-        digests: What `pixel_digests` returned.
 
     Raises:
         DataError: If there is one; names pairs.
     """
-    if pairs := find_shared_images(dataset.train, digests[0], dataset.test, digests[1]):
+    if pairs := find_shared_images(dataset.train, dataset.test):
         verb = "images are" if len(pairs) > 1 else "image is"
         raise DataError(
             f"{len(pairs):,} test {verb} in train, too (train = test: {format_pairs(pairs)}), so figures on test would "
@@ -94,9 +77,8 @@ def _format_counts(parts: dict[str, NDArray[np.int64]], value: int) -> str:
     return ", ".join(f"{name} {np.count_nonzero(values == value):,}" for name, values in parts.items())
 
 
-def _format_duplicates(dataset: Dataset, files: MhistFiles) -> str:
-    digests = pixel_digests(dataset, files)
-    pairs = find_shared_images(dataset.train, digests[0], dataset.test, digests[1])
+def _format_duplicates(dataset: Dataset) -> str:
+    pairs = find_shared_images(dataset.train, dataset.test)
     across = f"{len(pairs):,} ({format_pairs(pairs)})" if pairs else "none"
-    within = [len(part) - len(np.unique(part)) for part in digests]
+    within = [len(part) - len(np.unique(part)) for part in map(image_digests, (dataset.train, dataset.test))]
     return f"{across} in train and in test, {within[0]:,} within train, {within[1]:,} within test"

@@ -15,7 +15,7 @@ from kdcompress.data.duplicates import quality_notice
 from kdcompress.data.filesystem import is_file
 from kdcompress.data.mhist.files import MhistFiles, image_folder, inspect_files
 from kdcompress.data.mhist.origin import SYNTHETIC_NOTICE, describe_difference, request_instructions, synthetic_origin
-from kdcompress.data.mhist.summary import check_leakage, pixel_digests, summary_lines
+from kdcompress.data.mhist.summary import check_leakage, summary_lines
 from kdcompress.data.mhist.table import PARTS, TABLE, Annotations, read_annotations
 from kdcompress.data.mhist.votes import CLASSES, soft_labels, subclasses_from_votes, votes_by_class
 from kdcompress.data.samples import Samples
@@ -51,12 +51,11 @@ class Mhist(DatasetSource):
             if note:
                 progress.note(note)
         dataset = self._dataset(folder, listed, files)
-        digests = pixel_digests(dataset, files)
         if not self.allow_duplicates:
-            check_leakage(dataset, digests)
+            check_leakage(dataset)
         difference = describe_difference(dataset.parts, files.describe_sizes())
         marked = f"synthetic: {folder} ({origin})" if origin else f"{folder} (not the published MHIST)"
-        notices = [SYNTHETIC_NOTICE if origin else difference, quality_notice(dataset, digests)]
+        notices = [SYNTHETIC_NOTICE if origin else difference, quality_notice(dataset)]
         source = marked if origin or difference else str(folder)
         return replace(dataset, source=source, notice="; ".join(filter(None, notices)) or None)
 
@@ -88,7 +87,7 @@ class Mhist(DatasetSource):
             (None, None) if self.subclasses == "none" else subclasses_from_votes(listed.ssa, self.subclasses)
         )
         shares = soft_labels(votes) if self.labels == "votes" else None
-        images = FileImages(files.root, files.names, (*self._size(files), 3), files.rows["sha256"])
+        images = FileImages(files.root, files.names, (*self._size(files), 3), files.rows)
         samples = Samples(images, listed.labels, files.names, None, subclasses, votes, shares)
         train, test = (samples.take(np.flatnonzero(listed.parts == part)) for part in PARTS)
         for index, name in enumerate(CLASSES):
