@@ -46,8 +46,9 @@ def cost_of_tflite(path: Path, input_shape: Shape | None) -> Cost:
         for code, op in zip(codes, graph.operators, strict=True)
     ]
     layers, weight_bytes = [], 0
+    cropped = {op.inputs[0]: op.outputs[0] for kind, op in operators if kind == "BATCH_TO_SPACE_ND"}
     for kind, op, weights in _weights(model, operators):
-        params, macs = sum(n for n, _ in weights), _op_macs(kind, op, shapes)
+        params, macs = sum(n for n, _ in weights), _op_macs(kind, op, shapes, cropped)
         weight_bytes += sum(stored for _, stored in weights)
         if params or macs:
             layers.append(LayerCost(graph.tensors[op.outputs[0]].name.decode(), kind, params, macs, None))
@@ -149,10 +150,13 @@ def _names(enum: str) -> dict[int, str]:
     return {value: name for name, value in vars(getattr(schema, enum)).items() if isinstance(value, int)}
 
 
-def _op_macs(kind: str, op: Any, shapes: list[Sizes]) -> int:
+def _op_macs(kind: str, op: Any, shapes: list[Sizes], cropped: dict[int, int]) -> int:
+    """Count the MACs of an operator; a dilated convolution counts for its output without padding, as elsewhere."""
     if kind not in _MACS:
         return 0
-    return _MACS[kind](op, [shapes[index] if index >= 0 else [] for index in op.inputs], shapes[op.outputs[0]])
+    inputs = [shapes[index] if index >= 0 else [] for index in op.inputs]
+    output = op.outputs[0]
+    return _MACS[kind](op, inputs, shapes[cropped.get(output, output)])
 
 
 def _batch_matmul(op: Any, inputs: list[Sizes], output: Sizes) -> int:

@@ -41,7 +41,11 @@ _FREE = frozenset(_FREE_NAMES.split())
 
 
 def operation_flops(graph: Any) -> dict[str, int]:
-    """Count the FLOPs of each operation with TensorFlow's profiler.
+    """Count the FLOPs of each operation with TensorFlow's profiler, and correct what does no work on an image.
+
+    Products of weights with weights (LoRA) are computed once, not for each image, so they count nothing. A dilated
+    convolution that runs between SpaceToBatchND and BatchToSpaceND works on padding, which only its cropped output is
+    free of, so it counts for that output.
 
     Args:
         graph: TensorFlow graph with static shapes; weights may be variables.
@@ -61,7 +65,42 @@ def operation_flops(graph: Any) -> dict[str, int]:
         node = nodes.pop()
         nodes += node.children
         flops[node.name] = flops.get(node.name, 0) + node.float_ops
-    return {name: count for name, count in flops.items() if count}
+    folded = _weight_products(graph)
+    return {name: _without_padding(graph, name, n) for name, n in flops.items() if n and name and name not in folded}
+
+
+def _weight_products(graph: Any) -> set[str]:
+    """Return the names of products of weights with weights, and of what is computed of them without the image."""
+    operations = graph.get_operations()
+    inputs = [operation for operation in operations if operation.type == "Placeholder"]
+    images = [operation for operation in inputs if all(_is_number(tensor.dtype) for tensor in operation.outputs)]
+    of_image = _closure(images, set())
+    products = [op for op in operations if op.type in MAC_OPS and op.name not in of_image]
+    return _closure(products, of_image)
+
+
+def _closure(start: list[Any], excluded: set[str]) -> set[str]:
+    """Return the names of operations and of all that is computed of their results, but for those `excluded`."""
+    names = {operation.name for operation in start}
+    waiting = list(start)
+    while waiting:
+        for tensor in waiting.pop().outputs:
+            targets = [target for target in tensor.consumers() if target.name not in names | excluded]
+            names |= {target.name for target in targets}
+            waiting += targets
+    return names
+
+
+def _without_padding(graph: Any, name: str, flops: int) -> int:
+    """Return the FLOPs of an operation, of a dilated convolution those of its cropped output."""
+    operation = graph.get_operation_by_name(name)
+    sources = [tensor.op for tensor in operation.inputs[:1]]
+    targets = [target for tensor in operation.outputs for target in tensor.consumers()]
+    around = [op.type for op in (*sources, *targets)]
+    if operation.type not in MAC_OPS or around != ["SpaceToBatchND", "BatchToSpaceND"]:
+        return flops
+    padded, cropped = (math.prod(op.outputs[0].shape) for op in (operation, targets[0]))
+    return int(flops * cropped // padded)
 
 
 def uncounted_type(operation: Any) -> str | None:
