@@ -83,14 +83,28 @@ class UnusedColumns:
         """Return the key of the missing column that this one may be, by its values or its name, or None."""
         if "partition" in self._absent and _look_like_parts(values):
             return "partition"
-        plain = _normalize(column)
-        absent = {key: name for key, name in self._absent.items() if key != "group" or len(values) > 1}
-        for key, pattern in _SYNONYMS.items():
-            if key in absent and pattern.fullmatch(plain):
-                return key
-        similarities = ((_similarity(plain, (key, name)), key) for key, name in absent.items())
-        similarity, key = max(similarities, default=(0.0, ""))
-        return key if similarity >= _MIN_SIMILARITY else None
+        return match_name(
+            column, {key: name for key, name in self._absent.items() if key != "group" or len(values) > 1}
+        )
+
+
+def match_name(name: str, absent: Mapping[str, str]) -> str | None:
+    """Find what a column or array may be by its name.
+
+    Args:
+        name: Its name.
+        absent: Names that are missing, by their keys; "partition" and "group" also have other names.
+
+    Returns:
+        The key of the missing name that it is another word for, or resembles most; None if there is none.
+    """
+    plain = _normalize(name)
+    for key, pattern in _SYNONYMS.items():
+        if key in absent and pattern.fullmatch(plain):
+            return key
+    similarities = ((_similarity(plain, (key, missing)), key) for key, missing in absent.items())
+    similarity, key = max(similarities, default=(0.0, ""))
+    return key if similarity >= _MIN_SIMILARITY else None
 
 
 def _look_like_parts(values: set[str]) -> bool:

@@ -80,10 +80,7 @@ class ArrayFile:
         if array.shape != (n,) or array.dtype.kind not in _KINDS:
             rule = f"{self.path}: {name} must be ({n},), one for each image"
             raise DataError(f"{rule}, got {array.shape}" if array.shape != (n,) else f"{rule}, of text or numbers")
-        try:
-            return np.asarray(array).astype(str)
-        except UnicodeDecodeError as exc:
-            raise DataError(f"{self.path}: {name} holds bytes that are no text; save text (dtype U)") from exc
+        return decode_text(array, f"{self.path}: {name}")
 
     def _load(self, name: str) -> NDArray[Any]:
         if self._is_folder:
@@ -95,3 +92,22 @@ class ArrayFile:
                 return npz.load(name)
             check_crc_once(npz, name, self.path, self._progress)
             return npz.memory_map(name)
+
+
+def decode_text(array: NDArray[Any], source: str) -> NDArray[np.str_]:
+    """Convert an array to text; bytes are UTF-8.
+
+    Args:
+        array: Text, bytes, numbers or dates.
+        source: File and array, for messages.
+
+    Returns:
+        Text, of the same shape.
+
+    Raises:
+        DataError: If bytes are no UTF-8.
+    """
+    try:
+        return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else np.asarray(array).astype(str)
+    except UnicodeDecodeError as exc:
+        raise DataError(f"{source} holds bytes that are no text; save text (dtype U)") from exc

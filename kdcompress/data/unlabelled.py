@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.config.sections import UnlabelledSection
+from kdcompress.data.array_pixels import check_pixels
 from kdcompress.data.base import Dataset
 from kdcompress.data.duplicates import image_digests
 from kdcompress.data.filesystem import exists, expand_user, is_file
 from kdcompress.data.finding import find_images
-from kdcompress.data.images import MODES, check_image_values
 from kdcompress.data.index import index_images
 from kdcompress.data.npz import ArrayFile
 from kdcompress.data.samples import UNLABELLED, Samples
@@ -64,13 +64,7 @@ def _load_files(root: Path, dataset: Dataset, progress: Progress) -> Samples:
 
 def _load_array(path: Path, dataset: Dataset, progress: Progress) -> Samples:
     array = ArrayFile(path, progress)["x"]
-    channels = array.shape[3] if array.ndim == 4 else 1
-    if array.dtype != np.uint8 or array.ndim not in (3, 4) or channels not in MODES or not array.size:
-        raise DataError(
-            f"{path}: x must be pixels of uint8, (n, H, W) or (n, H, W, C) with C 1, 3 or 4, "
-            f"got {array.dtype} {array.shape}"
-        )
-    check_image_values(array.shape, f"{path}: x")
+    check_pixels({"x": array}, str(path))
     ids = np.arange(len(array)).astype(str)
     return _make_samples(resize_images(MappedImages(array), dataset.input_shape), ids)
 

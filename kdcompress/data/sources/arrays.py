@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -10,17 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
+from kdcompress.data.array_labels import check_label_range, class_indices, read_classes, read_labels
+from kdcompress.data.array_pixels import check_pixels
 from kdcompress.data.base import Dataset, DatasetSource, check_data_folder
+from kdcompress.data.columns import match_name
 from kdcompress.data.duplicates import quality_notice
 from kdcompress.data.filesystem import expand_user, is_file
-from kdcompress.data.images import check_image_values
 from kdcompress.data.npz import ArrayFile
+from kdcompress.data.parts import PARTS
 from kdcompress.data.samples import Samples
 from kdcompress.data.splits import hold_out
 from kdcompress.data.stores import Images, MappedImages, resize_images
 from kdcompress.data.subclasses import Names, number_subclasses
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
+
+_MAX_LISTED = 200  # characters of the arrays' names in a message
+_MAX_NAME, _MAX_NOTED = 80, 20  # characters of an array's name, and names in a note
+_ARRAYS = ("x", "y", "ids", "groups", "subclasses")
+_OPTIONAL = {"partition": "partition", "group": "groups", "subclass": "subclasses", "ids": "ids"}
 
 
 class Arrays(DatasetSource):
@@ -48,12 +55,16 @@ class Arrays(DatasetSource):
         suffixes = [f"_{part}" for part in ("train", "val", "test") if f"x_{part}" in file] or [""]
         if suffixes != [""] and not {"_train", "_test"} <= set(suffixes):
             raise DataError(f"{path} must have x_train and x_test, or x alone; it has {', '.join(file.names)}")
-        labels = {suffix: _labels(file, suffix) for suffix in suffixes}
+        _check_names(file, suffixes)
+        _report_unused(file, suffixes, progress)
+        labels = {suffix: read_labels(file, suffix) for suffix in suffixes}
         count = sum(map(len, labels.values()))
         for suffix, values in labels.items():
-            _check_label_range(file, suffix, values, count)
-        classes = _classes(file, list(labels.values()), count)
-        parts = {suffix: _samples(file, suffix, labels[suffix], classes) for suffix in suffixes}
+            check_label_range(file, suffix, values, count)
+        classes = read_classes(file, list(labels.values()), count)
+        arrays = {f"x{suffix}": file[f"x{suffix}"] for suffix in suffixes}
+        check_pixels(arrays, str(path), {f"x{suffix}": len(values) for suffix, values in labels.items()})
+        parts = {suffix: _samples(file, suffix, arrays[f"x{suffix}"], labels[suffix], classes) for suffix in suffixes}
         if self.size is not None:
             parts = {suffix: _resize(part, self.size) for suffix, part in parts.items()}
         _check_unique_ids(file, list(parts.values()))
@@ -104,68 +115,12 @@ def _resize(samples: Samples, size: int | tuple[int, int]) -> Samples:
     return replace(samples, images=resize_images(samples.images, (height, width, samples.images.shape[3])))
 
 
-def _labels(file: ArrayFile, suffix: str) -> NDArray[Any]:
-    name = f"y{suffix}"
-    labels = np.asarray(file[name])
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1 or labels.dtype.kind not in "iuU":
-        raise DataError(
-            f"{file.path}: {name} must be (n,) whole numbers from 0 or names, got {labels.dtype} {labels.shape}"
-            + ("; of one-hot rows take argmax(axis=1)" if labels.ndim == 2 else "")
-        )
-    if not len(labels):
-        raise DataError(f"{file.path}: {name} has no labels")
-    return labels
-
-
-def _classes(file: ArrayFile, labels: list[NDArray[Any]], count: int) -> tuple[str, ...]:
-    if len({part.dtype.kind == "U" for part in labels}) > 1:
-        raise DataError(f"{file.path}: labels are numbers in one part and names in another; they must be of one kind")
-    if "classes" in file:
-        names = _read_class_names(file, count)
-    elif labels[0].dtype.kind == "U":
-        names = tuple(sorted(set().union(*(np.unique(part).tolist() for part in labels))))
-    else:
-        names = tuple(str(number) for number in range(max(max(int(part.max()) for part in labels), 0) + 1))
-    if len(names) < 2:
-        raise DataError(f"{file.path} holds one class alone; a classifier needs two or more")
-    return names
-
-
-def _check_label_range(file: ArrayFile, suffix: str, labels: NDArray[Any], count: int) -> None:
-    """Reject labels of at least the number of images: each class has an image, so they are no class indices."""
-    if labels.dtype.kind in "iu" and len(bad := np.flatnonzero(labels >= count)):
-        raise DataError(
-            f"{file.path}: label {labels[bad[0]]} of image {bad[0]:,} in y{suffix} is out of range: labels that are "
-            f"numbers count the classes from 0, each of which has an image, so they are below {count:,}, the number of "
-            "images; save names if they are no such numbers"
-        )
-
-
-def _read_class_names(file: ArrayFile, count: int) -> tuple[str, ...]:
-    """Read and check the class names."""
-    array = file["classes"]
-    if array.ndim != 1 or len(array) > count:
-        raise DataError(
-            f"{file.path}: classes must be (k,) names of no more classes than there are images ({count:,}), "
-            f"got {array.shape}"
-        )
-    texts = file.load_text("classes", len(array))
-    names = () if texts is None else tuple(texts.tolist())
-    if repeated := [name for name, times in Counter(names).items() if times > 1]:
-        raise DataError(f"{file.path}: two classes have the same name {repeated[0][:80]!r}")
-    return names
-
-
-def _samples(file: ArrayFile, suffix: str, labels: NDArray[Any], classes: tuple[str, ...]) -> Samples:
-    images = _images(file, f"x{suffix}")
-    if len(images) != len(labels):
-        raise DataError(f"{file.path}: {len(images):,} images in x{suffix}, but {len(labels):,} labels in y{suffix}")
-    indices = _class_indices(file, suffix, labels, classes)
-    if len(missing := np.flatnonzero(np.bincount(indices, minlength=len(classes)) == 0)) and suffix in ("", "_train"):
-        hint = "; labels count from 0" if missing[0] == 0 and labels.dtype.kind != "U" else ""
-        raise DataError(f"{file.path}: y{suffix} has no image of class {classes[missing[0]]}{hint}")
+def _samples(
+    file: ArrayFile, suffix: str, array: NDArray[Any], labels: NDArray[Any], classes: tuple[str, ...]
+) -> Samples:
+    if len(array) != len(labels):
+        raise DataError(f"{file.path}: {len(array):,} images in x{suffix}, but {len(labels):,} labels in y{suffix}")
+    images, indices = _images(array), class_indices(file, suffix, labels, classes)
     part = suffix.removeprefix("_") or "x"
     ids = file.load_text(f"ids{suffix}", len(labels))
     if ids is None:
@@ -175,42 +130,42 @@ def _samples(file: ArrayFile, suffix: str, labels: NDArray[Any], classes: tuple[
     return Samples(images, indices, ids, file.load_text(f"groups{suffix}", len(labels)))
 
 
-def _images(file: ArrayFile, name: str) -> Images:
-    array = file[name]
-    channels = array.shape[3] if array.ndim == 4 else 1
-    if array.dtype != np.uint8 or array.ndim not in (3, 4) or channels not in (1, 3, 4) or not array.size:
-        remedy = _remedy(array)
-        raise DataError(
-            f"{file.path}: {name} must be pixels of uint8, (n, H, W) or (n, H, W, C) with C 1, 3 or 4, "
-            f"got {array.dtype} {array.shape}{remedy}"
-        )
-    check_image_values(array.shape, f"{file.path}: {name}")
+def _check_names(file: ArrayFile, suffixes: list[str]) -> None:
+    """Check that there are images and labels of each part."""
+    for name in [f"{array}{suffix}" for suffix in suffixes for array in "yx"]:
+        if name not in file:
+            existing = ", ".join(file.names)[:_MAX_LISTED] or "none"
+            raise DataError(
+                f"{file.path} has no array {name!r}; it has {existing}; name images and labels x and y, "
+                "or x_train, y_train, x_test and y_test"
+            )
+
+
+def _report_unused(file: ArrayFile, suffixes: list[str], progress: Progress) -> None:
+    """Warn about arrays that may be a missing one under another name, and note the others."""
+    known = [f"{array}{suffix}" for array in _ARRAYS for suffix in suffixes] + ["classes"]
+    unused = []
+    for name in [name for name in file.names if name not in known]:
+        base, _, part = name.rpartition("_")
+        suffix = f"_{part}" if f"_{part}" in suffixes else ""
+        absent = {key: f"{array}{suffix}" for key, array in _OPTIONAL.items() if f"{array}{suffix}" not in file}
+        if PARTS.get(part.casefold()) == "val" and base in _ARRAYS and f"{base}_val" not in file:
+            remedy = f"if it is of the validation part, save it as {base}_val"
+        elif (key := match_name(name.removesuffix(suffix), absent)) == "partition":
+            remedy = "if it divides the data, save x_train, y_train, x_test and y_test by it instead of x and y"
+        elif key:
+            remedy = f"if it holds the {_OPTIONAL[key]}, save it as {absent[key]}"
+        else:
+            unused.append(name[:_MAX_NAME])
+            continue
+        progress.warn(f"{file.path}: array {name[:_MAX_NAME]!r} is not used; {remedy}")
+    if unused:
+        more = f" and {len(unused) - _MAX_NOTED} more" if len(unused) > _MAX_NOTED else ""
+        word = "arrays" if len(unused) > 1 else "array"
+        progress.note(f"{file.path}: not used: {word} {', '.join(unused[:_MAX_NOTED])}{more}")
+
+
+def _images(array: NDArray[Any]) -> Images:
     if isinstance(array, np.memmap):
         return MappedImages(array)
-    return array.reshape(*array.shape[:3], channels)
-
-
-def _remedy(array: NDArray[Any]) -> str:
-    """Return a hint on how to convert an array to pixels (n, H, W, C), by its first images."""
-    if array.ndim == 4 and array.shape[1] in (1, 3, 4) and array.shape[3] not in (1, 3, 4):
-        return "; put the channels last: x.transpose(0, 2, 3, 1)"
-    few = np.asarray(array[:100])
-    if array.ndim not in (3, 4) or array.dtype.kind not in "fiu" or not few.size or few.min() < 0 or few.max() > 255:
-        return ""
-    scaled = array.dtype.kind == "f" and few.max() <= 1
-    return f"; make pixels of them: {'(x * 255)' if scaled else 'x'}.round().astype('uint8')"
-
-
-def _class_indices(file: ArrayFile, suffix: str, labels: NDArray[Any], classes: tuple[str, ...]) -> NDArray[np.int64]:
-    if labels.dtype.kind == "U":
-        index_of = {name: index for index, name in enumerate(classes)}
-        unknown = next((name for name in labels.tolist() if name not in index_of), None)
-        if unknown is not None:
-            raise DataError(f"{file.path}: label {unknown[:80]!r} in y{suffix} is none of the classes")
-        return np.array([index_of[name] for name in labels.tolist()], np.int64)
-    if len(bad := np.flatnonzero((labels < 0) | (labels >= len(classes)))):
-        raise DataError(
-            f"{file.path}: label {labels[bad[0]]} of image {bad[0]:,} in y{suffix} is out of range, "
-            f"must be 0 to {len(classes) - 1}"
-        )
-    return labels.astype(np.int64)
+    return array.reshape(*array.shape[:3], array.shape[3] if array.ndim == 4 else 1)
