@@ -28,7 +28,7 @@ from kdcompress.config.sections import ViewsSection
 from kdcompress.data import Samples
 from kdcompress.methods import make_method
 from kdcompress.training.feed import Feed
-from kdcompress.training.fitting import compile_student
+from kdcompress.training.supervision import compile_student
 
 BATCH, SHAPE, CLASSES = 256, (28, 28, 1), 10
 UNCOUNTED = 3

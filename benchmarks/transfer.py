@@ -33,8 +33,9 @@ from kdcompress.data import Samples
 from kdcompress.methods import make_method
 from kdcompress.models import load_model
 from kdcompress.progress import Progress
-from kdcompress.training import fitting
+from kdcompress.training import fitting, supervision
 from kdcompress.training.feed import Feed
+from kdcompress.training.phase import Phase
 
 LIMITS = {"frozen_stage": 5.0, "distill_step": 1.15}
 BATCH, EPOCHS = 32, 10
@@ -58,9 +59,9 @@ def stage_seconds(samples: Samples, count: int, once: bool) -> float:
     training = TrainingSection(batch_size=BATCH, stages=({"trainable": "head", "epochs": EPOCHS},))
     val = samples.take(np.arange(BATCH))
     with tempfile.TemporaryDirectory() as folder:
-        phase = fitting.Phase("student", "k", make_method({"name": "hinton"}), training, Path(folder) / "c.npz")
+        phase = Phase("student", "k", make_method({"name": "hinton"}), training, Path(folder) / "c.npz")
         how = mock.DEFAULT if once else None
-        with mock.patch.object(fitting, "cut", wraps=fitting.cut, return_value=how):
+        with mock.patch.object(fitting, "split_model", wraps=fitting.split_model, return_value=how):
             start = time.perf_counter()
             fitting.train_phase(phase, model, feed, val, Progress(), lambda rows: None)
             return time.perf_counter() - start
@@ -79,7 +80,10 @@ def distill_step(samples: Samples, rounds: int, steps: int) -> dict[str, Any]:
     for name, rows in (("none", None), ("hinton", {"logits": targets})):
         method = make_method({"name": name})
         feed = Feed(samples, section, rows, BATCH, seed=0)
-        fits[name] = fitting.compile_student(load_model("mobilenetv2", shape, 2, "student"), method, 1e-4, feed), feed
+        fits[name] = (
+            supervision.compile_student(load_model("mobilenetv2", shape, 2, "student"), method, 1e-4, feed),
+            feed,
+        )
     turns: dict[str, list[float]] = {name: [] for name in fits}
     for turn in range(rounds + 1):
         for name, (model, feed) in fits.items():

@@ -28,8 +28,9 @@ from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import CHECKPOINTS, HISTORY
 from kdcompress.teachers import Targets
 from kdcompress.training.checkpoints import TrainingState, get_values, set_values
-from kdcompress.training.fitting import finalise, train_phase, use_determinism
+from kdcompress.training.fitting import train_phase, use_determinism
 from kdcompress.training.history import History
+from kdcompress.training.supervision import finalise
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import RECIPE
 from kdcompress.teachers import Teacher, check_output_count, has_cached_targets, target_key
-from kdcompress.training.fitting import check_stages
+from kdcompress.training.phase import check_stages
 
 _FLOAT_BYTES = 4
 

@@ -23,7 +23,7 @@ from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.integrity import read_run_recipe
 from kdcompress.runs.names import RECIPE, remedy
 from kdcompress.teachers import InputAdapter, OutputSpec, Teacher, open_teacher
-from kdcompress.training.fitting import finalise
+from kdcompress.training.supervision import finalise
 from kdcompress.trust import REMEDY, trusts_code
 
 

@@ -13,7 +13,7 @@ from kdcompress.models import Forward, load_model, model_digest, seed_everything
 from kdcompress.pipeline.experiment import Experiment
 from kdcompress.teachers import N_INSPECTED, Targets, are_probabilities
 from kdcompress.training.feed import Feed
-from kdcompress.training.fitting import Phase, check_stages
+from kdcompress.training.phase import Phase, check_stages
 
 
 @dataclass(frozen=True)

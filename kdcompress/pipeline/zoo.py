@@ -25,7 +25,8 @@ from kdcompress.teachers import OutputSpec
 from kdcompress.training.checkpoints import Row, TrainingState
 from kdcompress.training.features import delete_features
 from kdcompress.training.feed import Feed
-from kdcompress.training.fitting import FEATURES_FOLDER, Phase, train_phase
+from kdcompress.training.fitting import train_phase
+from kdcompress.training.phase import FEATURES_FOLDER, Phase
 
 SCHEMA = 2
 

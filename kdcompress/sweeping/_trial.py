@@ -31,7 +31,9 @@ from kdcompress.sweeping._results import STUDENT, delete_result, load_result, sa
 from kdcompress.sweeping._space import Setting
 from kdcompress.teachers import Targets
 from kdcompress.training.features import delete_features
-from kdcompress.training.fitting import FEATURES_FOLDER, finalise, train_phase
+from kdcompress.training.fitting import train_phase
+from kdcompress.training.phase import FEATURES_FOLDER
+from kdcompress.training.supervision import finalise
 
 BASELINE = "baseline"
 

@@ -87,7 +87,9 @@ def check_training(method: Method) -> None:
     from kdcompress.models import Forward, load_saved_model
     from kdcompress.progress import Progress
     from kdcompress.training.feed import Feed
-    from kdcompress.training.fitting import Phase, finalise, train_phase
+    from kdcompress.training.fitting import train_phase
+    from kdcompress.training.phase import Phase
+    from kdcompress.training.supervision import finalise
 
     bound = method.bind(CLASSES)
     head, n = bound.head(CLASSES), 4 * _BATCH

@@ -1,5 +1,4 @@
-"""What happens beside the gradient steps: validation, checkpoints, progress, stopping when the loss is lost, and
-freeing what a training leaves."""
+"""Keras callbacks for validation, checkpoints, progress and divergence, and an Adam that frees its graph."""
 
 from __future__ import annotations
 
@@ -7,7 +6,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -21,22 +19,28 @@ from kdcompress.metrics.softmax import cross_entropy
 from kdcompress.models._inference import forget_custom_gradients
 from kdcompress.progress import Progress
 from kdcompress.training.checkpoints import Row, TrainingState, get_values
+from kdcompress.training.phase import Phase
 
 Logs = dict[str, Any] | None
 
 
 class Adam(keras.optimizers.Adam):  # type: ignore[misc]
-    """Keras's Adam, after whose training the graph of the step is freed."""
+    """Adam of Keras, after whose training the graph of the step is freed."""
 
     def apply_gradients(self, grads_and_vars: Any) -> Any:
-        """The step as it is; it is the last that a traced training step does with gradients."""
+        """Apply gradients, and free those that TensorFlow keeps: nothing in a traced step uses them afterwards."""
         iterations = super().apply_gradients(grads_and_vars)
         forget_custom_gradients()
         return iterations
 
 
 class StopOnDivergence(keras.callbacks.Callback):  # type: ignore[misc]
-    """Raise TrainingError at the first step whose loss is not finite, before a checkpoint can hold it."""
+    """Raises TrainingError at the first step whose loss is not finite, before it gets into a checkpoint.
+
+    Args:
+        phase: Name of the phase.
+        rate_key: Dotted key of the learning rate in the recipe.
+    """
 
     def __init__(self, phase: str, rate_key: str) -> None:
         super().__init__()
@@ -44,11 +48,11 @@ class StopOnDivergence(keras.callbacks.Callback):  # type: ignore[misc]
         self.epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        """Remember the epoch, for the message."""
+        """Record the epoch for the message."""
         self.epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        """Look at the loss of the step."""
+        """Check the loss of the step."""
         loss = float((logs or {})["loss"])
         if not math.isfinite(loss):
             raise TrainingError(
@@ -59,43 +63,60 @@ class StopOnDivergence(keras.callbacks.Callback):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class Validator:
-    """How a model does on validation: its class logits there, the labels, and what the best epoch is chosen by."""
+    """Computes the metrics on validation and selects the best epoch.
 
-    answer: Callable[[], NDArray[np.float32]]
+    Attributes:
+        predict: Returns the class logits (n, classes) of the validation samples.
+        labels: Class indices (n,).
+        choose_by: accuracy, auc or loss.
+    """
+
+    predict: Callable[[], NDArray[np.float32]]
     labels: NDArray[np.int64]
     choose_by: str = "accuracy"
 
-    def figures(self) -> Row:
-        """Accuracy, loss, and for two classes AUC on validation."""
-        logits = self.answer()
+    def metrics(self) -> Row:
+        """Compute val_accuracy, val_loss and, for two classes, val_auc."""
+        logits = self.predict()
         row = {"val_accuracy": accuracy(logits, self.labels), "val_loss": cross_entropy(logits, self.labels)}
-        found = auc(logits, self.labels) if logits.shape[-1] == 2 else None
-        return row if found is None else {**row, "val_auc": found}
+        val_auc = auc(logits, self.labels) if logits.shape[-1] == 2 else None
+        return row if val_auc is None else {**row, "val_auc": val_auc}
 
     def best(self, rows: list[Row]) -> Row:
-        """The best row, and among equals that with the lowest loss."""
+        """Select the best row of a history; ties are broken by the lowest loss.
+
+        Args:
+            rows: One row per epoch.
+        """
         if self.choose_by == "loss":
             return min(rows, key=lambda row: row["val_loss"])
         return max(rows, key=lambda row: (row.get(f"val_{self.choose_by}", 0.0), -row["val_loss"]))
 
 
 class EndOfEpoch(keras.callbacks.Callback):  # type: ignore[misc]
-    """After each epoch: validate, keep the best weights, write the checkpoint, tell the listener."""
+    """After each epoch: validate, keep the best weights, save the checkpoint, report.
+
+    Args:
+        phase: The training.
+        student: The whole Keras model, whose variables are saved.
+        validator: Metrics on validation.
+        state: State that is updated and saved.
+        progress: Listener.
+        on_history: Called with the history so far, one row per epoch.
+    """
 
     def __init__(
         self,
+        phase: Phase,
         student: Any,
         validator: Validator,
         state: TrainingState,
-        path: Path,
         progress: Progress,
-        phase: str,
-        epochs: int,
-        on_row: Callable[[list[Row]], None],
+        on_history: Callable[[list[Row]], None],
     ) -> None:
         super().__init__()
-        self.student, self.validator, self.state, self.path = student, validator, state, path
-        self.progress, self.phase, self.epochs, self.on_row = progress, phase, epochs, on_row
+        self.phase, self.student, self.validator = phase, student, validator
+        self.state, self.progress, self.on_history = state, progress, on_history
         self.started = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
@@ -103,15 +124,15 @@ class EndOfEpoch(keras.callbacks.Callback):  # type: ignore[misc]
         self.started = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        """Show the running means of the loss and its parts."""
-        parts = _parts(logs or {})
+        """Report the running means of the losses."""
+        parts = _rename(logs or {})
         if self.state.rows:
             parts["val_accuracy"] = self.state.rows[-1]["val_accuracy"]
         self.progress.step(self.state.epoch * self.params["steps"] + batch + 1, parts)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        """Close the epoch."""
-        row: Row = {"epoch": epoch + 1, **_parts(logs or {}), **self.validator.figures()}
+        """Validate, save the checkpoint and report the epoch."""
+        row: Row = {"epoch": epoch + 1, **_rename(logs or {}), **self.validator.metrics()}
         row["seconds"] = round(time.perf_counter() - self.started, 3)
         state = self.state
         state.epoch = epoch + 1
@@ -121,18 +142,18 @@ class EndOfEpoch(keras.callbacks.Callback):  # type: ignore[misc]
             state.best = get_values(self.student.variables)
         state.variables = get_values(self.student.variables)
         state.optimizer = get_values(self.model.optimizer.variables)
-        state.save(self.path)
-        self.on_row(state.rows)
-        self.progress.epoch(self.phase, epoch + 1, self.epochs, row)
+        state.save(self.phase.checkpoint)
+        self.on_history(state.rows)
+        self.progress.epoch(self.phase.name, epoch + 1, self.phase.epochs, row)
 
 
-def _parts(logs: dict[str, Any]) -> Row:
-    """The loss and its parts by one set of names: Keras leaves the output's name out when there is only one."""
-    parts = {name: float(value) for name, value in logs.items()}
-    further = {name: value for name, value in parts.items() if name.endswith("_loss") and name != "label_loss"}
+def _rename(logs: dict[str, Any]) -> Row:
+    """The losses and the accuracy under fixed names: Keras omits the output's name when there is only one output."""
+    values = {name: float(value) for name, value in logs.items()}
+    extra = {name: value for name, value in values.items() if name.endswith("_loss") and name != "label_loss"}
     return {
-        "loss": parts["loss"],
-        "label_loss": parts.get("label_loss", parts["loss"]),
-        **further,
-        "accuracy": parts.get("label_accuracy", parts.get("accuracy", math.nan)),
+        "loss": values["loss"],
+        "label_loss": values.get("label_loss", values["loss"]),
+        **extra,
+        "accuracy": values.get("label_accuracy", values.get("accuracy", math.nan)),
     }

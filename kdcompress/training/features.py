@@ -1,4 +1,4 @@
-"""What frozen layers make of each view of each image: computed once, then read in the images' place."""
+"""Outputs of frozen layers for each view of each image, computed once and stored on disk."""
 
 from __future__ import annotations
 
@@ -26,12 +26,16 @@ from kdcompress.progress import Progress
 from kdcompress.runs.artefacts import FEATURES
 from kdcompress.sealed import is_sealed, seal
 
-_SPARE = 0.5  # the part of the free disk that features may take
+_MAX_DISK = 0.5  # fraction of the free disk space that features may take
 
 
 @dataclass(frozen=True)
 class Features:
-    """Features (views, samples, *shape) float32, in a file that is mapped."""
+    """Outputs of frozen layers.
+
+    Attributes:
+        array: Memory-mapped features (views, samples, *shape), float32.
+    """
 
     array: NDArray[np.float32]
 
@@ -41,12 +45,24 @@ class Features:
         return tuple(self.array.shape[2:])
 
     def rows(self, index: NDArray[np.int64], view: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The features of samples and their views."""
+        """Read features.
+
+        Args:
+            index: Sample indices (n,).
+            view: View numbers (n,).
+
+        Returns:
+            Shape (n, *shape).
+        """
         return np.asarray(self.array[view, index])
 
 
 class FrozenLayers:
-    """A network that learns nothing any more, to be run over several sets of images."""
+    """The frozen part of a model, run over several sets of images.
+
+    Args:
+        model: Keras model from images to features.
+    """
 
     def __init__(self, model: Any) -> None:
         self.digest = model_digest(model)
@@ -54,27 +70,41 @@ class FrozenLayers:
         self._shape_of = model.compute_output_shape
 
     def shape(self, image: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of what an image (H, W, C) becomes, which the graph itself may leave open."""
+        """Compute the shape of the features of an image, which the graph may leave open.
+
+        Args:
+            image: Shape (H, W, C).
+        """
         return tuple(self._shape_of((1, *image))[1:])
 
 
 def compute_features(
     frozen: FrozenLayers, samples: Samples, views: ViewsSection, folder: Path, what: str, progress: Progress
 ) -> Features | None:
-    """The output of `frozen` for every view of every sample, from a file in `folder` or computed into it, whole.
+    """Compute the features of every view of every sample, or read them from the folder.
 
-    The file is named by the network, the samples and the views. None if the disk has no room for it. Images are read
-    once, and pass through the network once for each view.
+    The file is named by a digest of layers, samples and views, and is written atomically. Each image is read once.
+
+    Args:
+        frozen: The frozen layers.
+        samples: The samples.
+        views: The views of each sample.
+        folder: Folder of feature files.
+        what: Name of the training in messages.
+        progress: Listener.
+
+    Returns:
+        The features; None if there is not enough disk space.
     """
     shape = (views.count, len(samples), *frozen.shape(samples.images.shape[1:]))
-    facts = [frozen.digest, samples.digest(), samples.ids.tolist(), views.identity]
-    path = folder / f"{json_digest(facts)[:32]}.npy"
+    key = [frozen.digest, samples.digest(), samples.ids.tolist(), views.identity]
+    path = folder / f"{json_digest(key)[:32]}.npy"
     with _locked(folder):
         if not is_sealed(path):
             for leftover in filter(is_partial, folder.iterdir()):  # of a process that was killed
                 remove_path(leftover)
             needed = 4 * int(np.prod(shape))
-            if needed > _SPARE * shutil.disk_usage(folder).free:
+            if needed > _MAX_DISK * shutil.disk_usage(folder).free:
                 progress.note(f"{what}: no room for {needed:,} bytes of features: frozen layers run in every epoch")
                 return None
             start = time.perf_counter()
@@ -88,7 +118,11 @@ def compute_features(
 
 
 def delete_features(folder: Path) -> None:
-    """Delete a folder of features, when nobody is writing there; those who read go on reading."""
+    """Delete a folder of features, once no process is writing to it; open files stay readable.
+
+    Args:
+        folder: The folder.
+    """
     with _locked(folder):
         if not FEATURES.delete(folder):
             folder.rmdir()
@@ -97,7 +131,7 @@ def delete_features(folder: Path) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """The folder, which is made if it is not there, to oneself: trainings of a sweep share it."""
+    """Create the folder if necessary and lock it, since trainings of a sweep share it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         folder.mkdir(exist_ok=True)
@@ -107,7 +141,7 @@ def _locked(folder: Path) -> Iterator[None]:
 def _write(
     frozen: FrozenLayers, samples: Samples, views: ViewsSection, path: Path, shape: tuple[int, ...], progress: Progress
 ) -> None:
-    """Plain writes, for a full disk then is an error, not a crash as with a memory map."""
+    """Write the features; without a memory map, with which a full disk would crash the process."""
     batch, row = default_batch_size(samples.images.shape[1:]), 4 * int(np.prod(shape[2:]))
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
@@ -115,9 +149,9 @@ def _write(
     def write(part: Path) -> None:
         with part.open("wb") as out:
             out.write(header.getvalue())
-            for done, (view, begin, found) in enumerate(_passes(frozen, samples, views, batch), start=1):
+            for done, (view, begin, features) in enumerate(_passes(frozen, samples, views, batch), start=1):
                 out.seek(len(header.getvalue()) + (view * len(samples) + begin) * row)
-                out.write(found.astype("<f4").tobytes())
+                out.write(features.astype("<f4").tobytes())
                 progress.step(done, {})
 
     progress.begin("features", -(-len(samples) // batch) * views.count)
@@ -130,14 +164,14 @@ def _write(
 def _passes(
     frozen: FrozenLayers, samples: Samples, views: ViewsSection, batch: int
 ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
-    """(view, first sample, features) of all blocks of samples, each read once."""
+    """(view, first sample, features) of all blocks of samples, each of which is read once."""
     size, begin = samples.images.shape[1:3], 0
     for block in iter_blocks(samples.images, batch):
         ids = samples.ids[begin : begin + len(block)]
         transforms = view_transforms(views, ids, *size) if views.count > 1 else None
         for view in range(views.count):
-            turned = block
+            images = block
             if view and transforms is not None:
-                turned = np.asarray(apply_transforms(block, transforms[:, view], views.fill))
-            yield view, begin, frozen.run(turned)
+                images = np.asarray(apply_transforms(block, transforms[:, view], views.fill))
+            yield view, begin, frozen.run(images)
         begin += len(block)

@@ -1,4 +1,4 @@
-"""Several arrays of a batch in the one tensor that Keras hands to a loss, and back."""
+"""Packing of several arrays of a batch into the one tensor that Keras passes to a loss."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_LABELS = "(labels)"  # beside names of targets
+_LABELS = "(labels)"  # no name of targets
 
 
 @dataclass(frozen=True)
 class Packing:
-    """How the targets of a method stand in one tensor.
+    """Layout of the targets of a method in one tensor.
 
-    An array on its own stays as it is; several, or labels beside them, are flattened and stand beside each other, as
-    float32, which holds the number of every class.
+    A single array stays as it is. Several arrays, or labels with them, are flattened and concatenated as float32, which
+    represents all class indices exactly.
 
     Attributes:
-        shapes: The shape of each array behind the batch, by name.
-        labels: The shape of the labels behind the batch, () for numbers of classes; None where they are not wanted.
+        shapes: Shape of each array without the batch, by name.
+        labels: Shape of the labels without the batch, () for class indices; None if they are not included.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
@@ -30,14 +30,14 @@ class Packing:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of the tensor behind the batch."""
+        """The shape of the tensor without the batch."""
         if self.alone:
             return next(iter(self.shapes.values()))
         return (sum(math.prod(shape) for shape in self._parts.values()),)
 
     @property
     def alone(self) -> bool:
-        """Whether there is nothing to pack."""
+        """Whether there is a single array and nothing to pack."""
         return len(self.shapes) == 1 and self.labels is None
 
     @property
@@ -49,7 +49,7 @@ class Packing:
 
         Args:
             arrays: Each of shape (batch, *shape).
-            labels: Numbers of classes (batch,), or soft labels (batch, classes).
+            labels: Class indices (batch,), or soft labels (batch, classes).
 
         Returns:
             Shape (batch, *self.shape).
@@ -61,7 +61,14 @@ class Packing:
         return np.concatenate(columns, axis=1)
 
     def unpack(self, packed: Any) -> tuple[dict[str, Any], Any]:
-        """The tensors (batch, *shape) by name, and the labels, or None where they are not wanted."""
+        """Unpack a batch.
+
+        Args:
+            packed: Tensor (batch, *self.shape).
+
+        Returns:
+            (tensors (batch, *shape) by name, labels or None if they are not included).
+        """
         if self.alone:
             return {next(iter(self.shapes)): packed}, None
         from keras import ops

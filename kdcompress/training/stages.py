@@ -1,4 +1,4 @@
-"""Which layers of a model learn in a stage: the others are frozen, and where that can be, cut off."""
+"""Freezing of the layers that a stage does not train, and splitting of a model at the first trained layer."""
 
 from __future__ import annotations
 
@@ -19,43 +19,65 @@ ALL, HEAD = "all", "head"
 
 @dataclass(frozen=True)
 class SplitModel:
-    """A model in two, sharing its layers: `frozen` gives what `learning` starts from."""
+    """A model in two parts that share its layers.
+
+    Attributes:
+        frozen: Keras model from images to features.
+        trainable: Keras model from features to outputs.
+    """
 
     frozen: Any
-    learning: Any
+    trainable: Any
 
 
 @contextmanager
 def freeze_layers(model: Any, trainable: str) -> Iterator[None]:
-    """Freeze all of a model's layers but those that learn in a stage; afterwards they are as they were.
+    """Freeze the layers that a stage does not train, and restore them afterwards.
 
-    A frozen BatchNormalization uses its moving statistics, and leaves them as they are. Errors: ModelError where there
-    is no such layer.
+    A frozen BatchNormalization uses its moving statistics and does not update them.
+
+    Args:
+        model: The Keras model.
+        trainable: all, head, or the name of the first trained layer.
+
+    Raises:
+        ModelError: There is no such layer, or the order of the layers is unknown.
     """
     if trainable == ALL:
         yield
         return
     frozen = _layers(model)[: first_trainable_layer(model, trainable)]
-    inner = [one for layer in frozen for one in _with_inner(layer)]
-    # Layers first, for each sets the flags of its variables, which may differ from it
+    nested = [inner for layer in frozen for inner in _with_nested(layer)]
+    # Layers before variables, since a layer sets the flags of its variables, which may differ from its own
     variables = [variable for layer in frozen for variable in layer.variables]
-    before = [(one, one.trainable) for one in (*inner, *variables)]
+    flags = [(item, item.trainable) for item in (*nested, *variables)]
     try:
         for layer in frozen:
             layer.trainable = False
         yield
     finally:
-        for one, flag in before:
-            one.trainable = flag
+        for item, flag in flags:
+            item.trainable = flag
 
 
 def first_trainable_layer(model: Any, trainable: str) -> int:
-    """The place among a model's layers of the first that learns. Errors: ModelError."""
+    """Find the first layer that a stage trains.
+
+    Args:
+        model: The Keras model.
+        trainable: all, head, or the name of a layer.
+
+    Returns:
+        Its index among the model's layers from input to output.
+
+    Raises:
+        ModelError: There is no such layer, or the order of the layers is unknown.
+    """
     if trainable == ALL:
         return 0
     layers = _layers(model)
     if trainable == HEAD:
-        return _head(model, layers)
+        return _head_index(model, layers)
     names = [layer.name for layer in layers]
     if trainable not in names:
         raise ModelError(
@@ -65,68 +87,75 @@ def first_trainable_layer(model: Any, trainable: str) -> int:
     return names.index(trainable)
 
 
-def _head(model: Any, layers: list[Any]) -> int:
-    """The place of the last layer with weights; ModelError if that is a model that holds all there are."""
-    weighed = [place for place, layer in enumerate(layers) if layer.weights]
-    if len(weighed) == 1 and hasattr(layers[weighed[0]], "layers"):
+def _head_index(model: Any, layers: list[Any]) -> int:
+    """The index of the last layer with weights."""
+    indices = [index for index, layer in enumerate(layers) if layer.weights]
+    if len(indices) == 1 and hasattr(layers[indices[0]], "layers"):
         raise ModelError(
-            f"all weights of {model.name} are in the model {layers[weighed[0]].name} inside it, so "
+            f"all weights of {model.name} are in the model {layers[indices[0]].name} inside it, so "
             "its head cannot be told from the rest; give the layers without a model around them"
         )
-    return weighed[-1] if weighed else 0
+    return indices[-1] if indices else 0
 
 
 def split_model(model: Any, trainable: str, sample: NDArray[Any]) -> SplitModel | None:
-    """The model cut where its frozen layers end, or None if they cannot be run once and for all.
+    """Split a model behind its frozen layers, so that these can be run once for all epochs.
 
-    That is so where more than one tensor goes over the border, or where frozen layers do otherwise in training than in
-    inference, as random ones: of layers of your own, `sample`, a few images, shows that. The model must be frozen
-    already; its state stays as it is.
+    Args:
+        model: The Keras model, whose layers are already frozen; its state is restored.
+        trainable: head, or the name of the first trained layer.
+        sample: Some images (n, H, W, C), which show whether custom layers behave differently in training.
+
+    Returns:
+        The two parts; None if more than one tensor leaves the frozen layers, or if they are random or otherwise
+        different in training and inference.
     """
     import keras
 
     frozen_layers = _layers(model)[: first_trainable_layer(model, trainable)]
     border = _border(model, set(frozen_layers))
-    if border is None or any(_is_random(one) for layer in frozen_layers for one in _with_inner(layer)):
+    if border is None or any(_is_random(inner) for layer in frozen_layers for inner in _with_nested(layer)):
         return None
     frozen = keras.Model(model.inputs[0], border)
     state = get_values(frozen.variables)
     try:
-        given = sample.astype(np.float32)
-        alike = np.array_equal(np.asarray(frozen(given, training=True)), np.asarray(frozen(given, training=False)))
+        images = sample.astype(np.float32)
+        in_training, in_inference = (np.asarray(frozen(images, training=flag)) for flag in (True, False))
     finally:
         set_values(frozen.variables, state)
-    return SplitModel(frozen, keras.Model(border, model.outputs[0], name=model.name)) if alike else None
+    if not np.array_equal(in_training, in_inference):
+        return None
+    return SplitModel(frozen, keras.Model(border, model.outputs[0], name=model.name))
 
 
 def _is_random(layer: Any) -> bool:
-    """Whether a layer draws numbers when it is trained, as Dropout and augmentation do."""
+    """Whether a layer is random in training, as Dropout and augmentation are."""
     return bool(getattr(layer, "_seed_generators", ()))
 
 
 def _border(model: Any, frozen: set[Any]) -> Any:
-    """The one tensor that goes from frozen layers to those that learn; None if there are several, or none.
+    """The only tensor from frozen to trained layers.
 
-    None, too, where a layer is called more than once, before and behind the border.
+    None if there are several or none, or if a frozen layer is called more than once.
     """
     crossing: dict[int, Any] = {}
-    made = {id(tensor) for tensor in model.inputs}
+    computed = {id(tensor) for tensor in model.inputs}
     nodes = [node for nodes in _graph(model)._nodes_by_depth.values() for node in nodes]
-    called = [node.operation for node in nodes]
-    if any(called.count(layer) > 1 for layer in frozen):
+    operations = [node.operation for node in nodes]
+    if any(operations.count(layer) > 1 for layer in frozen):
         return None
     for node in nodes:
         if node.operation in frozen:
-            made |= {id(tensor) for tensor in node.outputs}
+            computed |= {id(tensor) for tensor in node.outputs}
     for node in nodes:
         if node.operation not in frozen:
-            crossing |= {id(tensor): tensor for tensor in node.input_tensors if id(tensor) in made}
+            crossing |= {id(tensor): tensor for tensor in node.input_tensors if id(tensor) in computed}
     inputs = {id(tensor) for tensor in model.inputs}
     return next(iter(crossing.values())) if len(crossing) == 1 and not inputs & set(crossing) else None
 
 
 def _layers(model: Any) -> list[Any]:
-    """A model's layers from its input to its output. Errors: ModelError for one whose order is not known."""
+    """The layers of a model from input to output, without input layers."""
     if not getattr(model, "inputs", None):
         raise ModelError(
             f"{type(model).__name__} is a subclassed model, whose layers have no order; "
@@ -136,11 +165,11 @@ def _layers(model: Any) -> list[Any]:
 
 
 def _graph(model: Any) -> Any:
-    """The functional graph of a model; a Sequential keeps one inside."""
+    """The functional graph of a model; a Sequential has one inside."""
     return getattr(model, "_functional", None) or model
 
 
-def _with_inner(layer: Any) -> Iterator[Any]:
-    """A layer and all layers in it, whose flags Keras sets with it."""
+def _with_nested(layer: Any) -> Iterator[Any]:
+    """A layer and all layers nested in it, whose flags Keras sets with it."""
     yield layer
     yield from layer._flatten_layers(include_self=False, recursive=True)

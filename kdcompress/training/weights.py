@@ -1,4 +1,4 @@
-"""What each loss weighs, in a training in which that may change from epoch to epoch."""
+"""Weights of the losses, which may change from epoch to epoch."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from kdcompress.methods import Method
 class LossWeights:
     """The weights of a method's losses, by name, as `compile` takes them.
 
-    A weight that stays is a number, which Keras folds into the graph; one that changes is a variable.
+    A constant weight is a number, which Keras folds into the graph; a weight that changes is a variable.
 
     Args:
         method: The method.
-        epochs: The number of epochs of the whole training.
+        epochs: Number of epochs of the whole training.
     """
 
     def __init__(self, method: Method, epochs: int) -> None:
@@ -26,7 +26,11 @@ class LossWeights:
         self.values |= {name: extra.weight for name, extra in method.extra_losses.items()}
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the weights that change to those of an epoch, counted from 0."""
+        """Set the weights that change.
+
+        Args:
+            epoch: Epoch, counted from 0.
+        """
         for name, weight in self._schedules.items():
             if not isinstance(self.values[name], float):
                 self.values[name].assign(weight(epoch))

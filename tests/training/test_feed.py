@@ -33,7 +33,10 @@ def test_every_sample_and_view_meets_its_own_target_in_every_epoch() -> None:
     feed = make_feed()
     seen: list[tuple[int, int]] = []
     orders = [
-        (i, v) for epoch in range(5) for index, view in feed.order(epoch) for i, v in zip(index, view, strict=True)
+        (i, v)
+        for epoch in range(5)
+        for index, view in feed.batch_indices(epoch)
+        for i, v in zip(index, view, strict=True)
     ]
     for images, truth in feed.dataset(0, 5).as_numpy_iterator():
         spelled = images[:, 0, 0, 0] * 256 + images[:, 3, 3, 0]
@@ -69,13 +72,13 @@ def test_an_epoch_is_the_same_wherever_one_begins() -> None:
 
 def test_every_epoch_uses_each_sample_at_most_once_and_drops_the_last_partial_batch() -> None:
     feed = make_feed()
-    drawn = np.concatenate([index for index, _ in feed.order(3)])
+    drawn = np.concatenate([index for index, _ in feed.batch_indices(3)])
     assert len(drawn) == len(set(drawn.tolist())) == 288
     assert feed.steps_per_epoch == 9
 
 
 def test_the_seed_decides_the_order() -> None:
-    assert next(make_feed().order(0))[0].tolist() != next(make_feed(seed=1).order(0))[0].tolist()
+    assert next(make_feed().batch_indices(0))[0].tolist() != next(make_feed(seed=1).batch_indices(0))[0].tolist()
 
 
 def test_fewer_samples_than_a_batch() -> None:
@@ -119,7 +122,7 @@ def test_class_weights_leave_images_without_labels_their_own() -> None:
         weigh=True,
     )
     _, _, weights = next(feed.dataset(0, 1).as_numpy_iterator())
-    index = next(feed.order(0))[0]
+    index = next(feed.batch_indices(0))[0]
     bare = labels[index] == -1
     assert set(weights["label"][bare]) == {0.0}
     assert set(weights["targets"][bare]) == {2.5}
@@ -129,7 +132,7 @@ def test_class_weights_leave_images_without_labels_their_own() -> None:
 def test_balanced_batches_hold_as_many_of_each_class_and_go_through_all() -> None:
     samples = unequal()
     feed = Feed(samples, ViewsSection(), None, batch_size=12, seed=0, balanced=True)
-    orders = [[index for index, _ in feed.order(epoch)] for epoch in range(4)]
+    orders = [[index for index, _ in feed.batch_indices(epoch)] for epoch in range(4)]
     for batches in orders:
         assert len(batches) == 10
         for index in batches:
@@ -137,12 +140,12 @@ def test_balanced_batches_hold_as_many_of_each_class_and_go_through_all() -> Non
         drawn = np.bincount(np.concatenate(batches), minlength=120)
         assert drawn[:90].max() == 1 and drawn[90:110].tolist() == [2] * 20 and drawn[110:].tolist() == [4] * 10
     assert not np.array_equal(orders[0], orders[1])
-    assert np.array_equal(orders[1], [index for index, _ in feed.order(1)])
+    assert np.array_equal(orders[1], [index for index, _ in feed.batch_indices(1)])
 
 
 def test_a_batch_that_classes_do_not_divide_differs_by_one() -> None:
     feed = Feed(unequal(), ViewsSection(), None, batch_size=10, seed=0, balanced=True)
-    for index, _ in feed.order(0):
+    for index, _ in feed.batch_indices(0):
         counts = np.bincount(unequal().labels[index], minlength=3)
         assert counts.sum() == 10 and counts.min() == 3 and counts.max() == 4
 
@@ -153,7 +156,7 @@ def test_soft_labels_take_the_place_of_labels() -> None:
     soft = Samples(samples.images, samples.labels, samples.ids, soft_labels=soft_labels)
     feed = Feed(soft, ViewsSection(), None, batch_size=30, seed=0)
     _, truth = next(feed.dataset(0, 1).as_numpy_iterator())
-    assert np.array_equal(truth["label"], soft_labels[next(feed.order(0))[0]])
+    assert np.array_equal(truth["label"], soft_labels[next(feed.batch_indices(0))[0]])
 
 
 def test_the_transforms_of_a_view_are_drawn_once_in_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +170,7 @@ def test_the_transforms_of_a_view_are_drawn_once_in_a_training(monkeypatch: pyte
     kept = [images for images, _ in make_feed(views).dataset(0, 6).as_numpy_iterator()]
     assert len(drawn) == len(set(drawn)) <= N * VIEWS
     drawn.clear()
-    monkeypatch.setattr(feeding, "_MOST_TRANSFORMS", 0)
+    monkeypatch.setattr(feeding, "_MAX_TRANSFORM_BYTES", 0)
     anew = [images for images, _ in make_feed(views).dataset(0, 6).as_numpy_iterator()]
     assert len(drawn) == 6 * (N // 32) * 32
     assert all(np.array_equal(one, other) for one, other in zip(kept, anew, strict=True))

@@ -18,7 +18,9 @@ from kdcompress.models import seed_everything
 from kdcompress.progress import Progress
 from kdcompress.training.checkpoints import TrainingState, get_values
 from kdcompress.training.feed import Feed
-from kdcompress.training.fitting import Phase, compile_student, train_phase
+from kdcompress.training.fitting import train_phase
+from kdcompress.training.phase import Phase
+from kdcompress.training.supervision import compile_student
 
 NONE = {"name": "none"}
 EPOCHS = 4
@@ -195,7 +197,7 @@ def test_an_image_without_label_has_the_teacher_s_answer_alone(small: Samples) -
     weight = 1 / method.distillation_weight
     feed = Feed(samples, ViewsSection(), {"logits": targets}, 40, 0, unlabelled_weight=lambda epoch: weight)
     image, truth, weights = next(iter(feed.dataset(0, 1)))
-    (index, _), *_ = feed.order(0)
+    (index, _), *_ = feed.batch_indices(0)
     student = tiny_models.plain()
     supervised = compile_student(student, method, 1e-3, feed)
     found = supervised.test_on_batch(image, truth, weights, return_dict=True)
@@ -284,6 +286,6 @@ def test_soft_labels_stay_beside_images_without_labels(small: Samples) -> None:
     assert np.array_equal(both.soft_labels[: len(small)], soft_labels)
     feed = Feed(both, ViewsSection(), {"logits": fake_targets(len(both))}, batch_size=len(both), seed=0)
     _, truth, weights = next(feed.dataset(0, 1).as_numpy_iterator())
-    index = next(feed.order(0))[0]
+    index = next(feed.batch_indices(0))[0]
     assert np.array_equal(truth["label"], both.soft_labels[index])
     assert np.array_equal(weights["label"] == 0, index >= len(small))

@@ -19,8 +19,9 @@ from kdcompress.methods import Method
 from kdcompress.models import seed_everything
 from kdcompress.progress import Progress
 from kdcompress.training.feed import Feed
-from kdcompress.training.fitting import Phase, train_phase
+from kdcompress.training.fitting import train_phase
 from kdcompress.training.packing import Packing
+from kdcompress.training.phase import Phase
 
 EMBEDDING = (2, 3)
 

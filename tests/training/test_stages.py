@@ -19,7 +19,8 @@ from kdcompress.progress import Progress
 from kdcompress.training import features, fitting
 from kdcompress.training.checkpoints import TrainingState, get_values
 from kdcompress.training.feed import Feed
-from kdcompress.training.fitting import FEATURES_FOLDER, Phase, train_phase
+from kdcompress.training.fitting import train_phase
+from kdcompress.training.phase import FEATURES_FOLDER, Phase
 from kdcompress.training.stages import first_trainable_layer, freeze_layers, split_model
 
 HEAD = {"trainable": "head", "epochs": 2, "learning_rate": 1e-2}
@@ -114,7 +115,7 @@ def test_stages_are_fits_of_a_model_frozen_and_compiled_by_hand(small: Samples, 
             loss_weights={"label": 0.5, "targets": 0.5},
         )
         batches = feed.dataset(begin, end).as_numpy_iterator()
-        orders = [pair for epoch in range(begin, end) for pair in feed.order(epoch)]
+        orders = [pair for epoch in range(begin, end) for pair in feed.batch_indices(epoch)]
         for (images, truth), (index, view) in zip(batches, orders, strict=True):
             wrapped.train_on_batch(images, {**truth, "targets": targets[index, view]})
     assert close(state.variables, get_values(by_hand.variables))
@@ -256,7 +257,7 @@ def test_flags_of_layers_and_of_single_variables_come_back_as_they_were() -> Non
 def test_a_full_disk_is_seen_before_it_is_full(
     small: Samples, tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(features, "_SPARE", 0.0)
+    monkeypatch.setattr(features, "_MAX_DISK", 0.0)
     train(small, tmp_path, HEAD, progress=recorder)
     assert any("no room for" in note for note in recorder.notes)
 

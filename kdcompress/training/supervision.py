@@ -1,0 +1,95 @@
+"""Compilation of a student with its losses, and conversion of its outputs to class logits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kdcompress.methods import Method
+from kdcompress.training.feed import Feed
+from kdcompress.training.packing import Packing
+from kdcompress.training.weights import LossWeights
+
+
+def compile_student(
+    student: Any,
+    method: Method,
+    learning_rate: float,
+    feed: Feed,
+    weights: LossWeights | None = None,
+) -> Any:
+    """Compile a student with one named output per loss: of labels, of targets, and of the method's extra losses.
+
+    Keras weights, sums and logs the losses by name: loss = (1 - w) * label_loss + w * targets_loss (+ extra losses).
+
+    Args:
+        student: Keras model from images, or features, to outputs (batch, head).
+        method: Method whose losses are used.
+        learning_rate: Learning rate of Adam.
+        feed: Training data.
+        weights: Weight of each loss; those of the first epoch by default.
+
+    Returns:
+        A compiled Keras model that shares the student's weights.
+    """
+    import keras
+
+    from kdcompress.training.callbacks import Adam
+
+    image = keras.Input(feed.input_shape, name="image")
+    student_outputs = student(image)
+    label_loss, accuracy = _label_loss(feed.has_soft_labels)
+    outputs, losses = {"label": method.class_logits(student_outputs)}, {"label": label_loss}
+    if method.needs_targets:
+        outputs["targets"], losses["targets"] = student_outputs, _targets_loss(method, feed.packing)
+    for name, extra in method.extra_losses.items():
+        outputs[name], losses[name] = student_outputs, extra.loss
+    supervised = keras.Model(image, outputs)
+    supervised.compile(
+        optimizer=Adam(learning_rate),
+        loss=losses,
+        loss_weights=(weights or LossWeights(method, 1)).values,
+        weighted_metrics={"label": [accuracy]},
+        jit_compile=False,  # on CPU, XLA doubles to quadruples a convolutional step and gains nothing for dense ones
+    )
+    return supervised
+
+
+def finalise(model: Any, method: Method, input_shape: tuple[int, ...]) -> Any:
+    """Append the method's conversion to class logits to a model.
+
+    Args:
+        model: Keras model with outputs (batch, head).
+        method: The method, bound to the data's classes.
+        input_shape: Shape (H, W, C) of an image.
+
+    Returns:
+        A Keras model that ends in class logits, as it is saved and exported. It shares its weights with `model`.
+    """
+    import keras
+
+    if method.plain:
+        return model
+    if getattr(model, "inputs", None):
+        return keras.Model(model.inputs, method.class_logits(model.outputs[0]), name=model.name)
+    image = keras.Input(input_shape, name="image")
+    return keras.Model(image, method.class_logits(model(image)), name=model.name)
+
+
+def _targets_loss(method: Method, packing: Packing) -> Any:
+    """The method's loss as a function of the one tensor that Keras passes on, and the outputs."""
+
+    def targets_loss(packed: Any, outputs: Any) -> Any:
+        targets, labels = packing.unpack(packed)
+        return method.targets_loss(targets, outputs, labels)
+
+    return targets_loss
+
+
+def _label_loss(soft: bool) -> tuple[Any, Any]:
+    """The loss and the accuracy of class indices or soft labels."""
+    from keras import losses, metrics
+
+    if soft:
+        return losses.CategoricalCrossentropy(from_logits=True), metrics.CategoricalAccuracy(name="accuracy")
+    loss = losses.SparseCategoricalCrossentropy(from_logits=True)
+    return loss, metrics.SparseCategoricalAccuracy(name="accuracy")
