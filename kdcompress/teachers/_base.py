@@ -18,7 +18,7 @@ from kdcompress.errors import DataError, ModelError, TargetsError, one_line
 from kdcompress.teachers._adapter import InputAdapter
 from kdcompress.teachers._outputs import N_INSPECTED
 from kdcompress.teachers._reading import OutputReading, inspect_outputs, with_both_classes
-from kdcompress.teachers._spec import OutputSpec, TargetRows
+from kdcompress.teachers._spec import OutputSpec, Selection, TargetRows
 
 
 class Teacher(ABC):
@@ -28,6 +28,7 @@ class Teacher(ABC):
         description: Name of the teacher in messages.
         digest: Digest of the model, which identifies its cached targets.
         adapter: Conversion of pixels to the model's input, and of its outputs to the data's classes.
+        selection: The part of the file that is used.
         reading: How what `run` gives is converted to logits.
         single_output: Whether it gives one number for two classes: that of the second.
         quantization_step: Distance between neighbouring outputs of a quantized model, otherwise 0.
@@ -49,6 +50,7 @@ class Teacher(ABC):
     """The Keras model, where the teacher is one."""
     uses_images: bool = True
     """Whether outputs are computed from images; if not, they are looked up by sample ids."""
+    selection: Selection = Selection()
     reading: OutputReading = OutputReading()
     single_output: bool = False
     quantization_step: float = 0.0

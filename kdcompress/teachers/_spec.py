@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -32,6 +33,21 @@ class OutputSpec:
     def n_outputs(self) -> int:
         """The number of outputs per image."""
         return self.head or len(self.classes)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The part of a model file that a teacher uses.
+
+    Attributes:
+        image: Name of the input for images; None for the only one.
+        output: Name of the output; None for the only one.
+        constants: Values of the other inputs, by name.
+    """
+
+    image: str | None = None
+    output: str | None = None
+    constants: Mapping[str, bool | int | float] = field(default_factory=dict)
 
 
 class TargetRows(Protocol):

@@ -83,7 +83,7 @@ def _cost(teacher: Teacher) -> dict[str, Any]:
         return {**cost_of_model(model, shape, teacher.description).to_dict(), "bytes": size}
     if teacher.path is None:
         return {**dict.fromkeys(_TOTALS), "input_shape": list(shape), "layers": [], "warnings": []}
-    cost: Cost = cost_of_file(teacher.path, shape)
+    cost: Cost = cost_of_file(teacher.path, shape, teacher.selection)
     return {**cost.to_dict(), "bytes": model_bytes(teacher.path)}
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.errors import ModelError, one_line
+from kdcompress.formats.onnx.selection import select_part
 from kdcompress.formats.onnx.shapes import fix_image, image_input, load, tensor_shapes
 from kdcompress.formats.onnx.weights import weights_by_node
+from kdcompress.teachers import Selection
 from kdcompress.verification.costs._base import Cost, FileCosts, LayerCost, Shape, Sizes, einsum_macs
 
 # Operators of onnxruntime's own domain, added by its quantizers and optimizers, that are not matrix products
@@ -22,7 +24,7 @@ _FREE = frozenset(_FREE_NAMES.split())
 _UNKNOWN = frozenset({"Loop", "Scan", "If", "DFT", "STFT", "Attention", "DeformConv"})
 
 
-def cost_of_onnx(path: Path, input_shape: Shape | None) -> Cost:
+def cost_of_onnx(path: Path, input_shape: Shape | None, selection: Selection) -> Cost:
     """Count the cost of an ONNX file, in NHWC or NCHW layout, on one image; FLOPs are unknown.
 
     Only what the file contains is counted: an exporter that folds batch normalization into convolutions, or drops
@@ -31,6 +33,7 @@ def cost_of_onnx(path: Path, input_shape: Shape | None) -> Cost:
     Args:
         path: The file.
         input_shape: (H, W, C); required if the model leaves a dimension open.
+        selection: The part of the file that counts.
 
     Returns:
         The cost.
@@ -39,6 +42,7 @@ def cost_of_onnx(path: Path, input_shape: Shape | None) -> Cost:
         ModelError: The file cannot be loaded, or does not take one batch of images of this shape.
     """
     label, model = f"ONNX model {path}", load(path)
+    select_part(model, selection, label)
     image = image_input(model.graph, label)
     shape = fix_image(image, input_shape, label)
     tensors = {name for node in model.graph.node if node.op_type in _MACS for name in (*node.input, *node.output)}
@@ -47,7 +51,8 @@ def cost_of_onnx(path: Path, input_shape: Shape | None) -> Cost:
     except Exception as exc:
         raise ModelError(f"{label} fails on an image of {'x'.join(map(str, shape))}: {one_line(exc)}") from exc
     layers, weight_bytes = [], 0
-    for node, weights in weights_by_node(model.graph, image.name):
+    for node, used in weights_by_node(model.graph, image.name):
+        weights = [weight for weight in used if weight.name not in selection.constants]
         params, macs = sum(weight.params for weight in weights), _node_macs(node, shapes)
         weight_bytes += sum(weight.bytes for weight in weights)
         if params or macs:
@@ -121,9 +126,9 @@ class OnnxCosts(FileCosts):
 
     kind = ".onnx"
 
-    def count(self, path: Path, input_shape: Shape | None) -> Cost:
+    def count(self, path: Path, input_shape: Shape | None, selection: Selection) -> Cost:
         """Count the cost with `cost_of_onnx`."""
-        return cost_of_onnx(path, input_shape)
+        return cost_of_onnx(path, input_shape, selection)
 
 
 COSTS = OnnxCosts

@@ -17,7 +17,7 @@ from kdcompress.files import move_into_place, scratch_folder, write_atomically
 from kdcompress.formats.onnx.external import external_tensors, load_onnx
 from kdcompress.formats.onnx.model import open_session, run_with_timeout
 from kdcompress.models import check_image_size, external_files
-from kdcompress.teachers import InputAdapter, OutputSpec, Teacher, make_input_adapter, select_name
+from kdcompress.teachers import InputAdapter, OutputSpec, Selection, Teacher, make_input_adapter, select_name
 
 _NUMPY = {"float": "float32", "double": "float64"}
 
@@ -37,6 +37,7 @@ class OnnxTeacher(Teacher):
         outputs = [value.name for value in session.get_outputs()]
         self._output = select_name(outputs, section.output, description, "teacher.output")
         self._constants = _constants(session, self._image.name, section, description)
+        self.selection = Selection(self._image.name, self._output if len(outputs) > 1 else None, section.constants)
         self.digest = json_digest(
             [
                 [sha256_of(file) for file in (path, *external_files(path))],

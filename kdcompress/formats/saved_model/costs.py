@@ -10,6 +10,7 @@ from typing import Any
 from kdcompress.errors import ModelError, one_line
 from kdcompress.formats.saved_model.model import open_signature
 from kdcompress.models import resolve_image_shape
+from kdcompress.teachers import Selection
 from kdcompress.verification.costs._base import Cost, FileCosts, LayerCost, Shape
 from kdcompress.verification.costs._statistics import MAC_OPS, operation_flops, uncounted_type
 
@@ -19,7 +20,7 @@ _PIXEL_ARITHMETIC = frozenset(
 )
 
 
-def cost_of_saved_model(path: Path, input_shape: Shape | None) -> Cost:
+def cost_of_saved_model(path: Path, input_shape: Shape | None, selection: Selection) -> Cost:
     """Count the cost of a SavedModel's serving signature on one image.
 
     Parameters are the variables that the signature uses; MACs are half the FLOPs of convolutions and matrix products;
@@ -28,6 +29,7 @@ def cost_of_saved_model(path: Path, input_shape: Shape | None) -> Cost:
     Args:
         path: Folder of the SavedModel.
         input_shape: (H, W, C); required if the model leaves a dimension open.
+        selection: The part of the file that counts.
 
     Returns:
         The cost.
@@ -36,36 +38,40 @@ def cost_of_saved_model(path: Path, input_shape: Shape | None) -> Cost:
         ModelError: The model cannot be loaded, or does not take one batch of images of this shape.
     """
     label = f"SavedModel {path}"
-    signature, name, spec = _signature(path, label)
+    signature, name, spec = _signature(path, label, selection)
     shape = resolve_image_shape(_sizes(spec, label), input_shape, label)
     try:
-        graph = _freeze(signature, name, (1, *shape), spec.dtype)
+        graph = _freeze(signature, name, (1, *shape), spec.dtype, selection)
     except Exception as exc:
         raise ModelError(f"{label} fails on an image of {'x'.join(map(str, shape))}: {one_line(exc)}") from exc
     pixels = _preprocessing(graph)
     counts = operation_flops(graph)
     network = {name: count for name, count in counts.items() if name not in pixels}
     layers = _layers(graph, network)
-    trainable = _params(signature.trainable_variables)
-    params = _params(signature.variables)
+    trainable: int | None = _params(signature.trainable_variables)
+    params, weight_bytes = _params(signature.variables), _bytes(signature.variables)
+    if len(signature.structured_outputs) > 1 and selection.output is not None:
+        trainable, (params, weight_bytes) = None, _read_variables(graph)
     return Cost(
         params=params,
         trainable=trainable,
-        non_trainable=params - trainable,
+        non_trainable=None if trainable is None else params - trainable,
         macs=sum(layer.macs for layer in layers),
         flops=sum(network.values()),
         preprocessing_flops=sum(counts.values()) - sum(network.values()),
-        weight_bytes=sum(math.prod(v.shape) * v.dtype.size for v in signature.variables),
+        weight_bytes=weight_bytes,
         input_shape=shape,
         layers=(*layers, *_unread_variables(params, layers)),
         warnings=(*_constants_warning(graph, params), *_uncounted_warnings(graph, pixels)),
     )
 
 
-def _signature(path: Path, label: str) -> tuple[Any, str, Any]:
-    """Open the serving signature, and return it with the name and spec of its only input."""
+def _signature(path: Path, label: str, selection: Selection) -> tuple[Any, str, Any]:
+    """Open the serving signature, and return it with the name and spec of its input for images."""
     signature = open_signature(path)
-    inputs = signature.structured_input_signature[1]
+    inputs = {
+        name: spec for name, spec in signature.structured_input_signature[1].items() if name not in selection.constants
+    }
     if len(inputs) != 1:
         raise ModelError(f"{label} must serve one input, a batch of images, got {', '.join(sorted(inputs)) or 'none'}")
     return signature, *next(iter(inputs.items()))
@@ -79,13 +85,22 @@ def _sizes(spec: Any, label: str) -> list[int | None] | None:
     return list(spec.shape.as_list()[1:])
 
 
-def _freeze(signature: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
-    """Convert the signature to one graph without functions, with its variables as constants."""
+def _freeze(signature: Any, name: str, shape: tuple[int, ...], dtype: Any, selection: Selection) -> Any:
+    """Convert the selected part of the signature to one graph without functions, with its variables as constants."""
     import tensorflow as tf
     from tensorflow.python.eager.wrap_function import function_from_graph_def
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2_as_graph
 
-    function = tf.function(lambda image: signature(**{name: image}), autograph=False)
+    specs = signature.structured_input_signature[1]
+    constants = {
+        key: tf.constant(value, specs[key].dtype, specs[key].shape) for key, value in selection.constants.items()
+    }
+
+    def forward(image: Any) -> Any:
+        outputs = signature(**{name: image}, **constants)
+        return outputs if selection.output is None else outputs[selection.output]
+
+    function = tf.function(forward, autograph=False)
     concrete = function.get_concrete_function(tf.TensorSpec(shape, dtype))
     # A loop remains one operation, which is then reported, instead of being lowered to a dozen
     _, frozen = convert_variables_to_constants_v2_as_graph(concrete, lower_control_flow=False)
@@ -168,8 +183,8 @@ def _topological_order(graph: Any) -> list[Any]:
 
 def _variable(operation: Any) -> Any:
     """Return the constant of a variable, whose read freezing has replaced by an Identity; else None."""
-    if operation.type != "Identity" or "ReadVariableOp" not in operation.name:
-        return None
+    if operation.type != "Identity" or "ReadVariableOp" not in operation.name or not operation.outputs[0].consumers():
+        return None  # what nobody consumes is of an output that is not selected
     while operation.type == "Identity":
         operation = operation.inputs[0].op
     return operation if operation.type == "Const" else None
@@ -204,6 +219,16 @@ def _uncounted_warnings(graph: Any, pixels: set[str]) -> list[str]:
     return [f"not counted: {kind} in {', '.join(sorted(scopes)[:5])}" for kind, scopes in by_kind.items()]
 
 
+def _read_variables(graph: Any) -> tuple[int, int]:
+    """Count the parameters and bytes of the variables that a frozen graph reads."""
+    stored = {one.name: one.outputs[0] for op in graph.get_operations() if (one := _variable(op)) is not None}
+    return _params(stored.values()), _bytes(stored.values())
+
+
+def _bytes(variables: Any) -> int:
+    return sum(math.prod(variable.shape) * variable.dtype.size for variable in variables)
+
+
 def _params(variables: Any) -> int:
     return sum(math.prod(variable.shape) for variable in variables)
 
@@ -217,9 +242,9 @@ class SavedModelCosts(FileCosts):
         """Return whether a folder contains saved_model.pb."""
         return (path / "saved_model.pb").is_file()
 
-    def count(self, path: Path, input_shape: Shape | None) -> Cost:
+    def count(self, path: Path, input_shape: Shape | None, selection: Selection) -> Cost:
         """Count the cost with `cost_of_saved_model`."""
-        return cost_of_saved_model(path, input_shape)
+        return cost_of_saved_model(path, input_shape, selection)
 
 
 COSTS = SavedModelCosts

@@ -16,7 +16,7 @@ from kdcompress.digests import content_digest, json_digest
 from kdcompress.errors import ModelError
 from kdcompress.files import move_into_place, scratch_folder
 from kdcompress.formats.saved_model.model import open_signature
-from kdcompress.teachers import InputAdapter, OutputSpec, Teacher, make_input_adapter, select_name
+from kdcompress.teachers import InputAdapter, OutputSpec, Selection, Teacher, make_input_adapter, select_name
 
 
 class SavedModelTeacher(Teacher):
@@ -40,6 +40,7 @@ class SavedModelTeacher(Teacher):
         if unknown := sorted(set(section.constants) - set(specs)):
             raise ModelError(f"teacher.constants.{unknown[0]}: {description} has no such input beside {self._image}")
         self._constants = section.constants
+        self.selection = Selection(self._image, self._output, section.constants)
         self.digest = json_digest([content_digest(path), self._image, self._output, section.constants])
 
     @classmethod

@@ -9,6 +9,7 @@ from typing import Any
 
 from kdcompress.errors import ModelError, one_line
 from kdcompress.models import resolve_image_shape
+from kdcompress.teachers import Selection
 from kdcompress.verification.costs._base import Cost, FileCosts, LayerCost, Shape, Sizes
 
 # Operators with matrix products that are not counted here
@@ -19,7 +20,7 @@ _BIASED = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "CONV_3D"
 _BITS = {"FLOAT32": 32, "FLOAT16": 16, "INT16": 16, "INT8": 8, "UINT8": 8, "INT4": 4, "INT32": 32, "INT64": 64}
 
 
-def cost_of_tflite(path: Path, input_shape: Shape | None) -> Cost:
+def cost_of_tflite(path: Path, input_shape: Shape | None, selection: Selection) -> Cost:
     """Count the cost of a TFLite file on one image; integer models count like float ones, and FLOPs are unknown.
 
     Only what the file contains is counted: the converter folds batch normalization into convolutions and drops zero
@@ -28,6 +29,7 @@ def cost_of_tflite(path: Path, input_shape: Shape | None) -> Cost:
     Args:
         path: The file.
         input_shape: (H, W, C); required if the model leaves a dimension open.
+        selection: The part of the file that counts.
 
     Returns:
         The cost.
@@ -45,6 +47,8 @@ def cost_of_tflite(path: Path, input_shape: Shape | None) -> Cost:
         (kinds[max(code.builtinCode, code.deprecatedBuiltinCode)], op)
         for code, op in zip(codes, graph.operators, strict=True)
     ]
+    if selection.output is not None:
+        operators = _needed(graph, operators, selection.output, path)
     layers, weight_bytes = [], 0
     cropped = {op.inputs[0]: op.outputs[0] for kind, op in operators if kind == "BATCH_TO_SPACE_ND"}
     for kind, op, weights in _weights(model, operators):
@@ -54,6 +58,20 @@ def cost_of_tflite(path: Path, input_shape: Shape | None) -> Cost:
             layers.append(LayerCost(graph.tensors[op.outputs[0]].name.decode(), kind, params, macs, None))
     uncounted = sorted({kind for kind, _ in operators if any(word in kind for word in _UNKNOWN)})
     return Cost.of_file(layers, weight_bytes, shape, [f"not counted: MACs of {kind}" for kind in uncounted])
+
+
+def _needed(graph: Any, operators: list[tuple[str, Any]], output: str, path: Path) -> list[tuple[str, Any]]:
+    """Return the operators that an output is computed by."""
+    names = {graph.tensors[index].name.decode(): index for index in graph.outputs}
+    if output not in names:
+        raise ModelError(f"TFLite model {path} has no output {output!r}; it has {', '.join(names)}")
+    needed = {names[output]}
+    kept = []
+    for kind, op in reversed(operators):  # which stand in the order of execution
+        if needed.intersection(op.outputs):
+            needed |= set(op.inputs)
+            kept.append((kind, op))
+    return kept[::-1]
 
 
 def _read(path: Path) -> Any:
@@ -178,9 +196,9 @@ class TFLiteCosts(FileCosts):
 
     kind = ".tflite"
 
-    def count(self, path: Path, input_shape: Shape | None) -> Cost:
+    def count(self, path: Path, input_shape: Shape | None, selection: Selection) -> Cost:
         """Count the cost with `cost_of_tflite`."""
-        return cost_of_tflite(path, input_shape)
+        return cost_of_tflite(path, input_shape, selection)
 
 
 COSTS = TFLiteCosts

@@ -15,7 +15,7 @@ from kdcompress.digests import json_digest, sha256_of
 from kdcompress.errors import ModelError
 from kdcompress.files import write_atomically
 from kdcompress.formats.tflite.model import LiteRunner, open_interpreter
-from kdcompress.teachers import InputAdapter, OutputSpec, Teacher, make_input_adapter, select_name
+from kdcompress.teachers import InputAdapter, OutputSpec, Selection, Teacher, make_input_adapter, select_name
 
 
 class TFLiteTeacher(Teacher):
@@ -30,6 +30,7 @@ class TFLiteTeacher(Teacher):
         self.path: Path = path
         self.adapter, self.description, self._runner = adapter, description, runner
         self.quantization_step = runner.step
+        self.selection = Selection(output=section.output)
         self.digest = json_digest([sha256_of(path), section.input, section.output])
 
     @classmethod

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from kdcompress.teachers import Selection
+
 Shape = tuple[int, int, int]
 Sizes = Sequence[int]
 
@@ -123,12 +125,13 @@ class FileCosts(ABC):
         return path.is_file() and path.suffix == self.kind
 
     @abstractmethod
-    def count(self, path: Path, input_shape: Shape | None) -> Cost:
+    def count(self, path: Path, input_shape: Shape | None, selection: Selection) -> Cost:
         """Count the cost of a file on one image.
 
         Args:
             path: A file for which `owns` returns True.
             input_shape: (H, W, C); required if the model leaves a dimension open.
+            selection: The part of the file that counts: what one output needs, with constants for other inputs.
 
         Returns:
             The cost.
