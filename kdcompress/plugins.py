@@ -1,4 +1,4 @@
-"""Choices from other packages: entry points of those that are installed, and references package.module:Class."""
+"""Classes of other packages, loaded from entry points or from references package.module:Class."""
 
 from __future__ import annotations
 
@@ -19,31 +19,48 @@ EntryPoints: TypeAlias = Mapping[str, EntryPoint]
 
 @functools.cache
 def entry_points(group: str) -> EntryPoints:
-    """The entry points of a group by name, of all installed packages.
+    """List the entry points of a group in all installed packages.
+
+    Args:
+        group: Name of the group.
+
+    Returns:
+        Entry points by name.
 
     Raises:
-        RecipeError: Two packages use one name.
+        RecipeError: Two packages use the same name.
     """
     from importlib import metadata
 
-    found: dict[str, EntryPoint] = {}
+    points: dict[str, EntryPoint] = {}
     for point in metadata.entry_points(group=group):
-        known = found.setdefault(point.name, point)
-        if known.value != point.value:
+        first = points.setdefault(point.name, point)
+        if first.value != point.value:
             raise RecipeError(
-                f"two installed packages offer {group} {point.name!r}: {origin(known)} and {origin(point)}; "
+                f"two installed packages offer {group} {point.name!r}: {origin(first)} and {origin(point)}; "
                 "uninstall one of them"
             )
-    return found
+    return points
 
 
 def origin(point: EntryPoint) -> str:
-    """The name and version of the package that an entry point belongs to."""
+    """Return the name and version of the package of an entry point.
+
+    Args:
+        point: The entry point.
+    """
     return f"{point.dist.name} {point.dist.version}" if point.dist else "an installed package"
 
 
 def describe(point: EntryPoint) -> str:
-    """The first line of the docstring of an entry point's class, read from its source without importing it."""
+    """Read the first line of the docstring of an entry point's class from its source, without importing it.
+
+    Args:
+        point: The entry point.
+
+    Returns:
+        The line; empty if the source cannot be read.
+    """
     module, _, name = point.value.partition(":")
     try:
         tree = ast.parse(_source(point, module.strip()).read_text(encoding="utf-8"))
@@ -54,7 +71,14 @@ def describe(point: EntryPoint) -> str:
 
 
 def load_entry_point(point: EntryPoint, what: str) -> Any:
-    """What an entry point names.
+    """Import the object of an entry point.
+
+    Args:
+        point: The entry point.
+        what: Name of the object in messages.
+
+    Returns:
+        The object.
 
     Raises:
         RecipeError: It cannot be imported.
@@ -66,16 +90,27 @@ def load_entry_point(point: EntryPoint, what: str) -> Any:
 
 
 def is_reference(text: str) -> bool:
-    """Whether `text` has the form package.module:Class."""
+    """Whether a text has the form package.module:Class.
+
+    Args:
+        text: The text.
+    """
     module, colon, name = text.partition(":")
     return bool(colon) and name.isidentifier() and all(part.isidentifier() for part in module.split("."))
 
 
 def load_reference(reference: str, what: str) -> Any:
-    """What package.module:Class names, looked for in the current folder first, as `python` does.
+    """Import package.module:Class, searching the current folder first, as `python` does.
+
+    Args:
+        reference: The reference.
+        what: Name of the class in messages.
+
+    Returns:
+        The class.
 
     Raises:
-        RecipeError: There is no such module, importing it fails, or it has no such class.
+        RecipeError: The module cannot be imported, or does not have the class.
     """
     module_name, _, name = reference.partition(":")
     with current_folder_first():
@@ -90,9 +125,9 @@ def load_reference(reference: str, what: str) -> Any:
 
 @contextmanager
 def current_folder_first() -> Iterator[None]:
-    """Look for modules in the current folder first, as `python` does, while the user's own code is imported.
+    """Search the current folder first for modules, as `python` does, while user code is imported.
 
-    Afterwards it stands last: what lies there by chance must not take the place of a package that is imported later.
+    Afterwards it is searched last, so that files in it cannot shadow packages that are imported later.
     """
     here = ""
     sys.path[:] = [here, *(entry for entry in sys.path if entry != here)]
@@ -103,10 +138,10 @@ def current_folder_first() -> Iterator[None]:
 
 
 def _source(point: EntryPoint, module: str) -> Path:
-    """The file of a module of the package, or where it is installed from."""
-    spec_path = module.replace(".", "/")
+    """The source file of a module of the entry point's package, also of an editable install."""
+    module_path = module.replace(".", "/")
     roots = [Path(entry or ".") for entry in sys.path]
     if point.dist is not None:
         roots.insert(0, Path(str(point.dist.locate_file(""))))
-    candidates = (root / f"{spec_path}{ending}" for root in roots for ending in (".py", "/__init__.py"))
-    return next((path for path in candidates if path.is_file()), Path(f"{spec_path}.py"))
+    candidates = (root / f"{module_path}{suffix}" for root in roots for suffix in (".py", "/__init__.py"))
+    return next((path for path in candidates if path.is_file()), Path(f"{module_path}.py"))

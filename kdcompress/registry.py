@@ -1,8 +1,7 @@
-"""What can be chosen: the files of a place in the package, and what installed packages add by entry points.
+"""Registries of methods, data sets, models and so on: files of the package, and entry points of installed packages.
 
-Files and folders whose name starts with an underscore are shared parts and no choices. The files of a registry can be
-imported without TensorFlow (they import Keras inside the functions that need it), so that names and values are checked
-at once.
+Files and folders with a leading underscore are shared parts and not registered. Registered modules import Keras inside
+the functions that need it, so that names and settings can be checked without loading TensorFlow.
 """
 
 from __future__ import annotations
@@ -25,15 +24,16 @@ _MAX_SHOWN = 100  # characters of an unknown name in a message
 
 @dataclass(frozen=True)
 class Registry:
-    """Where the choices of a kind are, and what one is called in messages.
+    """Location and properties of one kind of registered classes or files.
 
-    Args:
-        pattern: A glob below the package; the part of a path that its last star stands for is the choice's name.
-        word: What one choice is called.
-        attribute: The name of the class in the module of a choice; empty for files that are no modules.
-        base: `module:Class` that every choice is a subclass of, checked of those of other packages.
-        dashed: Whether names are written with dashes, which the names of modules cannot have.
-        listed: Whether users choose one by its name.
+    Attributes:
+        pattern: Glob below the package; the name is the part of the path that the last star stands for.
+        word: Name of one entry in messages.
+        attribute: Name of the class in its module; empty for files that are not modules.
+        base: `module:Class` of the base class, which those of other packages are checked against; empty if other
+            packages cannot add entries.
+        dashed: Whether names have dashes in place of the underscores of module names.
+        listed: Whether users select an entry by its name.
     """
 
     pattern: str
@@ -44,7 +44,7 @@ class Registry:
     listed: bool = True
 
     def files(self) -> dict[str, Path]:
-        """The files of the built-in choices by name, sorted."""
+        """List the files of the built-in entries by name, sorted."""
         star = max(number for number, part in enumerate(self.pattern.split("/")) if "*" in part)
         files = {}
         for path in _ROOT.glob(self.pattern):
@@ -54,7 +54,7 @@ class Registry:
         return dict(sorted(files.items()))
 
 
-# What the command line calls them; packages add to those with a base by the entry points kdcompress.ROOM
+# By the name on the command line; other packages add entries by the entry points kdcompress.NAME
 REGISTRIES = {
     "recipes": Registry("config/presets/*.toml", "recipe"),
     "models": Registry("models/*.py", "model", "MODEL", "kdcompress.models:Architecture"),
@@ -68,71 +68,116 @@ REGISTRIES = {
         "formats/*/costs.py", "kind of model file", "COSTS", "kdcompress.verification.costs:FileCosts", listed=False
     ),
 }
-LISTED = tuple(room for room, registry in REGISTRIES.items() if registry.listed)
+LISTED = tuple(name for name, registry in REGISTRIES.items() if registry.listed)
 
 
-def choices(room: str) -> list[str]:
-    """The names to choose from in `room`, sorted: built in, or of an installed package."""
-    return sorted({*REGISTRIES[room].files(), *_added(room)})
+def choices(registry: str) -> list[str]:
+    """List the names of a registry.
+
+    Args:
+        registry: Name of the registry.
+
+    Returns:
+        Names of built-in entries and of those of installed packages, sorted.
+    """
+    return sorted({*REGISTRIES[registry].files(), *_added(registry)})
 
 
-def describe(room: str, name: str) -> str:
-    """The first line of what a choice says about itself; nothing is imported for it."""
-    path = REGISTRIES[room].files().get(name)
+def describe(registry: str, name: str) -> str:
+    """Read the first line of the description of an entry without importing it.
+
+    Args:
+        registry: Name of the registry.
+        name: Name of the entry.
+
+    Returns:
+        The first line of its docstring, or of the comment at the top of a recipe.
+    """
+    path = REGISTRIES[registry].files().get(name)
     if path is None:
-        return plugins.describe(_added(room)[name])
+        return plugins.describe(_added(registry)[name])
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".toml":
         return text.splitlines()[0].lstrip("# ").strip()
     return (ast.get_docstring(ast.parse(text)) or "").split("\n")[0]
 
 
-def origin(room: str, name: str) -> str:
-    """The package and version that a choice comes from, empty for what is built in."""
-    return "" if name in REGISTRIES[room].files() else plugins.origin(_added(room)[name])
+def origin(registry: str, name: str) -> str:
+    """Look up the package of an entry.
+
+    Args:
+        registry: Name of the registry.
+        name: Name of the entry.
+
+    Returns:
+        Name and version of the package; empty for built-in entries.
+    """
+    return "" if name in REGISTRIES[registry].files() else plugins.origin(_added(registry)[name])
 
 
-def check(room: str, name: str) -> str:
-    """Return `name` if it is a choice of `room`, or has the form package.module:Class where other code is allowed.
+def check(registry: str, name: str) -> str:
+    """Check that an entry exists, or that the name has the form package.module:Class where that is allowed.
+
+    Args:
+        registry: Name of the registry.
+        name: Name of the entry.
+
+    Returns:
+        The name.
 
     Raises:
-        RecipeError: With the choices.
+        RecipeError: The name is unknown; lists the choices.
     """
-    names = choices(room)
-    if name not in names and not (REGISTRIES[room].base and is_reference(name)):
-        unknown = f"unknown {REGISTRIES[room].word} {name[:_MAX_SHOWN]!r}{did_you_mean(name, names)}"
+    names = choices(registry)
+    if name not in names and not (REGISTRIES[registry].base and is_reference(name)):
+        unknown = f"unknown {REGISTRIES[registry].word} {name[:_MAX_SHOWN]!r}{did_you_mean(name, names)}"
         raise RecipeError(f"{unknown}; choices: {', '.join(names)}")
     return name
 
 
-def load(room: str, name: str) -> Any:
-    """Import the class of a choice: built in, of an installed package, or by its reference package.module:Class.
+def load(registry: str, name: str) -> Any:
+    """Import the class of an entry.
+
+    Args:
+        registry: Name of the registry.
+        name: Name of a built-in entry or of one of an installed package, or package.module:Class.
+
+    Returns:
+        The class.
 
     Raises:
-        RecipeError: There is none of that name, it cannot be imported, or it is no subclass of the room's base.
+        RecipeError: The name is unknown, the class cannot be imported, or it is not a subclass of the base class.
     """
-    registry = REGISTRIES[room]
-    path = registry.files().get(check(room, name))
+    kind = REGISTRIES[registry]
+    path = kind.files().get(check(registry, name))
     if path is not None:
         module = importlib.import_module(".".join(("kdcompress", *path.relative_to(_ROOT).with_suffix("").parts)))
-        return getattr(module, registry.attribute)
-    shown = f"{registry.word} {name}"
-    if name in _added(room):
-        found = plugins.load_entry_point(_added(room)[name], shown)
+        return getattr(module, kind.attribute)
+    description = f"{kind.word} {name}"
+    if name in _added(registry):
+        cls = plugins.load_entry_point(_added(registry)[name], description)
     else:
-        found = plugins.load_reference(name, shown)
-    module_name, _, base_name = registry.base.partition(":")
+        cls = plugins.load_reference(name, description)
+    module_name, _, base_name = kind.base.partition(":")
     base = getattr(importlib.import_module(module_name), base_name)
-    if not (isinstance(found, type) and issubclass(found, base)):
-        raise RecipeError(f"{shown} is no subclass of {base.__module__}.{base_name}, as each {registry.word} must be")
-    return found
+    if not (isinstance(cls, type) and issubclass(cls, base)):
+        raise RecipeError(f"{description} is no subclass of {base.__module__}.{base_name}, as each {kind.word} must be")
+    return cls
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` when a known name is close to `name`, else nothing."""
+    """Make the hint ` (did you mean 'x'?)` for an unknown name.
+
+    Args:
+        name: The unknown name.
+        names: Known names.
+
+    Returns:
+        The hint; empty if no known name is similar.
+    """
     close = difflib.get_close_matches(name, list(names), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def _added(room: str) -> plugins.EntryPoints:
-    return plugins.entry_points(f"kdcompress.{room}") if REGISTRIES[room].base else {}
+def _added(registry: str) -> plugins.EntryPoints:
+    return plugins.entry_points(f"kdcompress.{registry}") if REGISTRIES[registry].base else {}

@@ -1,4 +1,4 @@
-"""The verbs: wiring only."""
+"""The functions of the Python interface, which connect the packages below them."""
 
 from kdcompress.api._bench import bench
 from kdcompress.api._distill import distill, distill_resolved, plan

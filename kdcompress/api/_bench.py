@@ -1,4 +1,4 @@
-"""`bench`: how fast students are beside their teacher, and model files beside each other."""
+"""`bench`: inference times of students and their teacher, or of several model files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kdcompress.api._source import Run, source_of
+from kdcompress.api._source import Run, resolve_source
 from kdcompress.errors import RunError, UsageError
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import read_checked, write_document
@@ -31,31 +31,31 @@ def bench(
     trust_code: bool = False,
     progress: Progress | None = None,
 ) -> Benchmark:
-    """Time the teacher and every exported student of a run, or model files against the first of them.
+    """Measure the inference times of a run's teacher and exported students, or of model files against the first one.
 
-    A KeyboardInterrupt gives what was finished, marked `interrupted`; it takes the place of an earlier result only if
-    that was interrupted, too.
+    After a KeyboardInterrupt, the partial result is returned, marked `interrupted`. It replaces an earlier result only
+    if that was interrupted, too.
 
     Args:
         *sources: One run, or .onnx and .tflite files.
-        threads: Numbers of threads to time with; one and all cores by default.
-        batch_sizes: Images a call.
-        duration: Seconds that each model is timed at each setting, above 0 and at most 3600.
+        threads: Numbers of threads; one and all cores by default.
+        batch_sizes: Numbers of images per call.
+        duration: Time in seconds for each model and setting, above 0 and at most 3600.
         max_slowdown: Gate: student time / teacher time, above 0; fails where the whole 95 % interval lies above it.
-        input_shape: Height, width and channels, for files that leave them open.
-        end_to_end: A folder of images, to time from file to answer, too.
+        input_shape: (H, W, C), for files that leave them open.
+        end_to_end: Folder of images, to measure the time from image file to prediction, too.
         runtimes: Names of runtimes (`kdcompress list runtimes`), or package.module:Class of Runtime subclasses; every
             file is timed on each that runs it. The usual one of each kind of file by default.
-        data_dir: Where the run's data lie now, if they were moved.
-        trust_code: Let code run that came with the run or the files.
-        progress: Hears what is being done.
+        data_dir: Folder of the run's data, if they have been moved.
+        trust_code: Whether code that comes with the run or the files may be executed.
+        progress: Listener of progress, notes and warnings.
 
     Returns:
-        What was measured, as `kdcompress bench --json` prints it; a run keeps it as bench.json. `passed` says whether
-        the gate was kept.
+        The times, as `kdcompress bench --json` prints them. Those of a run are saved as bench.json. `passed` tells
+        whether the gate is passed.
 
     Raises:
-        UsageError: An argument is out of its range, or the sources are neither one run nor files.
+        UsageError: An argument is out of range, or the sources are neither one run nor files.
         KDCompressError: A model, the run or the data cannot be used.
     """
     from kdcompress.benchmarking._request import make_bench_request
@@ -70,12 +70,12 @@ def bench(
         runtimes=runtimes,
     )
     listener = progress or Progress()
-    found = [source_of(source) for source in sources]
-    if len(found) == 1 and isinstance(found[0], RunFolder):
+    targets = [resolve_source(source) for source in sources]
+    if len(targets) == 1 and isinstance(targets[0], RunFolder):
         with trusting_code(trust_code):
-            return _bench_run(found[0], request, Path(data_dir) if data_dir else None, listener)
-    files = [path for path in found if isinstance(path, Path)]
-    if not files or len(files) < len(found):
+            return _bench_run(targets[0], request, Path(data_dir) if data_dir else None, listener)
+    files = [path for path in targets if isinstance(path, Path)]
+    if not files or len(files) < len(targets):
         raise UsageError(f"bench takes one run, or model files, got {', '.join(map(str, sources)) or 'nothing'}")
     from kdcompress.benchmarking._bench import measure
     from kdcompress.benchmarking._lineup import of_files
@@ -90,7 +90,7 @@ def _bench_run(run: RunFolder, request: BenchRequest, data_dir: Path | None, pro
 
     with run.lock():
         result = measure(of_run(run, request, data_dir, progress), request, progress)
-        if result["interrupted"] and _whole(run / RESULT):
+        if result["interrupted"] and _is_complete(run / RESULT):
             progress.note(f"{run / RESULT} keeps its earlier result, which is whole")
         else:
             write_document(run / RESULT, result)
@@ -98,9 +98,9 @@ def _bench_run(run: RunFolder, request: BenchRequest, data_dir: Path | None, pro
     return Benchmark.of({"run": str(run.path), **result})
 
 
-def _whole(path: Path) -> bool:
-    """Whether an earlier result is there that was not interrupted."""
+def _is_complete(path: Path) -> bool:
+    """Whether there is a result that was not interrupted."""
     try:
         return not read_checked(path, "").get("interrupted", False)
-    except (FileNotFoundError, RunError):  # a damaged one is no loss
+    except (FileNotFoundError, RunError):  # a damaged result may be replaced
         return False

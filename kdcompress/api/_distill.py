@@ -1,4 +1,4 @@
-"""`distill`, and `plan`, which only says what it would do."""
+"""`distill`, and `plan`, which describes a run without executing it."""
 
 from __future__ import annotations
 
@@ -51,38 +51,38 @@ def distill(
     trust_code: bool = False,
     progress: Progress | None = None,
 ) -> Run:
-    """Train a small student from the teacher, and the same student without it.
+    """Train a student from a teacher, and the same student without it.
 
-    A broken-off run goes on where it stopped; a finished one is returned as it is, unless `fresh`.
+    An interrupted run is resumed; a finished run is returned as it is, unless `fresh`.
 
     Args:
-        recipe: The name of a built-in recipe, a recipe file, or its values. What is given beside it wins over it.
-        data_dir: The data set's own folder; nothing else is searched then.
-        teacher: A zoo name, a model file or folder (Keras, ONNX, TFLite, SavedModel, an npz file of logits),
-            `module:function`, or a Keras model in memory, of which the cache keeps a copy; a list of them is averaged.
-        student: A zoo name, a .keras file, `module:function`, or a Keras model in memory.
-        unlabelled: A folder of further images, without labels: the teacher's answers are theirs.
-        method: The distillation method.
-        temperature: Softens both distributions, > 0.
-        alpha: Weight of the distillation loss, 0 to 1; the labels weigh the rest.
-        epochs: Epochs of every training, >= 1, also of a teacher that is trained here.
-        seed: Decides the student's initial weights and the order of batches.
-        limit: Train on a stratified sample of so many images; test stays whole.
-        baseline: Whether to train the same student without the teacher, too.
-        observers: Who watches the run beside those of the recipe: names such as "tensorboard", references
+        recipe: Name of a built-in recipe, recipe file, or values. The other arguments override it.
+        data_dir: Folder of the data set; no other folder is searched then.
+        teacher: Zoo name, model file or folder (Keras, ONNX, TFLite, SavedModel, npz file of logits),
+            `module:function`, or a Keras model in memory, which is copied to the cache; a list of them is averaged.
+        student: Zoo name, .keras file, `module:function`, or a Keras model in memory.
+        unlabelled: Folder of further images without labels, which get the teacher's outputs as targets.
+        method: Name of the distillation method.
+        temperature: Temperature of both distributions, > 0.
+        alpha: Weight of the distillation loss, in [0, 1]; the labels weigh 1 - alpha.
+        epochs: Number of epochs of all trainings, >= 1, including that of a zoo teacher.
+        seed: Seed of the student's initial weights and of the order of batches.
+        limit: Maximum number of training images, a stratified sample; test is not reduced.
+        baseline: Whether the student is also trained without the teacher.
+        observers: Observers in addition to those of the recipe: names such as "tensorboard", references
             package.module:Class, or objects of `kdcompress.observers.Observer`.
-        settings: Any keys of the recipe, dotted, such as {"training.batch_size": 64}; they win over everything else.
-        out: The run folder; runs/NAME-DIGEST by default, where the same recipe finds its run again.
-        fresh: Make the run anew.
-        trust_code: Let code run that came with model files.
-        progress: Hears what is being done.
+        settings: Values by dotted key of the recipe, such as {"training.batch_size": 64}; they override all others.
+        out: Run folder; runs/NAME-DIGEST by default, the same for the same recipe.
+        fresh: Whether an existing run is deleted first.
+        trust_code: Whether code that comes with model files may be executed.
+        progress: Listener of progress, notes and warnings.
 
     Returns:
-        The finished run: its folder, and what was found, as `kdcompress distill --json` prints it.
+        The finished run: its folder, and its metrics and costs as `kdcompress distill --json` prints them.
 
     Raises:
-        RecipeError: A value is unknown or out of its range.
-        RunError: The folder holds another run, or a file of it has changed.
+        RecipeError: A value is unknown or out of range.
+        RunError: The folder contains another run, or a file of the run has changed.
         KDCompressError: The data or a model cannot be used, or training failed.
     """
     names, objects = split_observers(observers)
@@ -99,7 +99,22 @@ def distill(
 def distill_resolved(
     recipe: Recipe, out: Path, fresh: bool, progress: Progress, observers: Sequence[Observer] = ()
 ) -> Run:
-    """As `distill`, for a recipe that is resolved already; `observers` watch beside those of the recipe."""
+    """Run a recipe that is already resolved.
+
+    Args:
+        recipe: The recipe.
+        out: Run folder.
+        fresh: Whether an existing run is deleted first.
+        progress: Listener of progress, notes and warnings.
+        observers: Observers in addition to those of the recipe.
+
+    Returns:
+        As for `distill`.
+
+    Raises:
+        RunError: The folder contains another run, or a file of the run has changed.
+        KDCompressError: The data or a model cannot be used, or training failed.
+    """
     from kdcompress.models import digest_of_model_file
 
     run, observers = RunFolder(out), (*recipe.observers.values(), *observers)
@@ -125,7 +140,19 @@ def distill_resolved(
 
 
 def plan(recipe: Recipe, out: Path, progress: Progress) -> Plan:
-    """What `distill` would do for `recipe` in `out`, with sizes: nothing is trained, and `out` is not touched."""
+    """Describe what `distill` would do, without training anything.
+
+    Args:
+        recipe: The recipe.
+        out: Run folder, which is not changed.
+        progress: Listener of progress, notes and warnings.
+
+    Returns:
+        The steps with their sizes.
+
+    Raises:
+        KDCompressError: The run would be refused before its training.
+    """
     from kdcompress.pipeline.planning import plan_run
     from kdcompress.verification.flops import count_flops_or_none
     from kdcompress.verification.teachers import count_params_and_flops
@@ -140,7 +167,7 @@ def plan(recipe: Recipe, out: Path, progress: Progress) -> Plan:
 
 
 def _finished(run: RunFolder, recipe: Recipe, progress: Progress) -> Run:
-    """The result of a finished run, if its files are as it left them, and the data that the user names is its data."""
+    """Check the models and the data of a finished run, and return its result."""
     for name in MODELS:
         run.has_file(name)
     result = read_checked(run / METRICS, remedy(METRICS, run.path))
@@ -156,16 +183,16 @@ def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> RunResult:
     from kdcompress.pipeline.distillation import Pipeline
 
     start = time.perf_counter()
-    spent = run.manifest().get("seconds", 0.0)
+    earlier_seconds = run.manifest().get("seconds", 0.0)
     run.on_commit = lambda name: progress.emit(ArtefactWritten(path=run / name, name=name))
     run.update_manifest(command=sys.argv, seed=recipe.seed, recipe=recipe.digest, versions=versions())
     pipeline = Pipeline(recipe, run, progress)
     try:
-        outcome = pipeline.execute()
+        pipeline_result = pipeline.execute()
     finally:
-        seconds = round(spent + time.perf_counter() - start, 3)
+        seconds = round(earlier_seconds + time.perf_counter() - start, 3)
         run.update_manifest(seconds=seconds)
-    result = versioned(_result(run, outcome, seconds, progress))
+    result = versioned(_result(run, pipeline_result, seconds, progress))
     for name in ("history.csv", RECIPE):
         run.commit(name)
     write_json(run / METRICS, result)

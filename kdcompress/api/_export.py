@@ -1,4 +1,4 @@
-"""`export`: the files that are shipped, each compared with the Keras model."""
+"""`export`: model files in deployment formats, each compared with the Keras model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdcompress.api._source import InMemory, Run, source_of
+from kdcompress.api._source import InMemory, Run, resolve_source
 from kdcompress.errors import DataError, UsageError
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
@@ -40,26 +40,26 @@ def export(
         source: A run, or a Keras model: a .keras file, `module:function`, or in memory.
         formats: onnx, tflite, saved-model, or all of them.
         precisions: fp32, fp16, int8, dynamic (TFLite only), or all of them.
-        opset: The ONNX opset, 13 to 18.
-        input_type: What a full int8 TFLite file takes and gives: int8, uint8, float32.
-        max_metric_drop: What fp16, int8 and dynamic may lose of the metric; a fraction from -1 to 1.
-        parity_samples: On how many images files are compared, >= 1; by default the whole test split, and 64 random
-            images without a run.
-        calibration: A folder of images to calibrate int8 with; by default images of the run's training split.
-        calibration_samples: How many images calibrate int8, >= 1.
-        out: Where a model's exports go (a model in memory needs it); a run's go into its exports/.
-        input_shape: Height, width and channels, for a model that takes images of any size.
-        data_dir: Where the run's data lie now, if they were moved.
-        trust_code: Let code run that came with the run or the file.
-        progress: Hears what is being done.
+        opset: ONNX opset, 13 to 18.
+        input_type: Type of the input and output of a full int8 TFLite file: int8, uint8 or float32.
+        max_metric_drop: Maximum drop of the metric for fp16, int8 and dynamic, a fraction from -1 to 1.
+        parity_samples: Number of images for the comparison, >= 1; by default the whole test split, or 64 random images
+            without a run.
+        calibration: Folder of images for the calibration of int8; by default images of the run's training split.
+        calibration_samples: Number of images for the calibration of int8, >= 1.
+        out: Output folder for a model, required for one in memory; those of a run go into its exports/.
+        input_shape: (H, W, C), for a model that accepts images of any size.
+        data_dir: Folder of the run's data, if they have been moved.
+        trust_code: Whether code that comes with the run or the file may be executed.
+        progress: Listener of progress, notes and warnings.
 
     Returns:
-        The files made and what they were measured to be, as `kdcompress export --json` prints it. `passed` says whether
-        every file could be made and computes what the Keras model computes.
+        The files and their parity with the Keras model, as `kdcompress export --json` prints them. `passed` tells
+        whether all files could be written and passed.
 
     Raises:
-        UsageError: An argument is out of its range, or does not go with the source.
-        ExportError: No file could be made.
+        UsageError: An argument is out of range, or does not apply to the source.
+        ExportError: No file could be written.
         KDCompressError: The model, the run or the data cannot be used.
     """
     from kdcompress.exporting._request import make_export_request
@@ -79,22 +79,22 @@ def export(
         listener.note(f"{skipped}: the format does not have that precision, skipped")
     if data is not None and not data.is_dir():
         raise DataError(f"data folder {data_dir} does not exist")
-    given = source_of(source)
-    if not isinstance(given, RunFolder):
-        if isinstance(given, InMemory) and out is None and not isinstance(source, str | Path):
+    target = resolve_source(source)
+    if not isinstance(target, RunFolder):
+        if isinstance(target, InMemory) and out is None and not isinstance(source, str | Path):
             raise UsageError("a model in memory has no folder of its own: name the folder of its exports with `out`")
         with trusting_code(trust_code):
-            return Export.of(_export_alone(given, Path(out) if out else None, request, input_shape, listener))
+            return Export.of(_export_model(target, Path(out) if out else None, request, input_shape, listener))
     if out is not None or input_shape is not None:
         raise UsageError("a run's exports go into the run, at its data's size; --out and --input-shape are for a model")
     from kdcompress.exporting._run_export import export_run
 
-    with given.lock(), trusting_code(trust_code):
-        return Export.of(export_run(given, request, data, listener))
+    with target.lock(), trusting_code(trust_code):
+        return Export.of(export_run(target, request, data, listener))
 
 
-def _export_alone(
-    given: Path | InMemory,
+def _export_model(
+    target: Path | InMemory,
     out: Path | None,
     request: ExportRequest,
     input_shape: tuple[int, int, int] | None,
@@ -102,6 +102,6 @@ def _export_alone(
 ) -> dict[str, Any]:
     from kdcompress.exporting._standalone import export_file, export_loaded
 
-    if isinstance(given, Path):
-        return export_file(given, out, request, input_shape, progress)
-    return export_loaded(given.model, given.name, out, request, input_shape, progress)
+    if isinstance(target, Path):
+        return export_file(target, out, request, input_shape, progress)
+    return export_loaded(target.model, target.name, out, request, input_shape, progress)

@@ -1,4 +1,4 @@
-"""`predict`."""
+"""`predict`: classes of image files."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def predict(model: str | Path, images: Iterable[str | Path], *, trust_code: bool
     """Classify image files with a model.
 
     Args:
-        model: A model file of any kind that `export` writes, or a run folder (its student then).
-        images: Image files, and folders that are searched for them.
-        trust_code: Let code run that came with the run or the file.
+        model: Model file of any format that `export` writes, or a run folder, whose student is used.
+        images: Image files, and folders that are searched for images.
+        trust_code: Whether code that comes with the run or the file may be executed.
 
     Returns:
-        For each image its path, the most likely class, and the probability of that, 0 to 1.
+        The path, the most probable class and its probability in [0, 1] of each image.
 
     Raises:
         ModelError: The model cannot be opened or run.
-        DataError: An image cannot be read; it names the first.
+        DataError: Names the first image that cannot be read.
     """
     predictions, refused = predict_files(Path(model), [Path(image) for image in images], trust_code)
     if refused:
@@ -32,7 +32,19 @@ def predict(model: str | Path, images: Iterable[str | Path], *, trust_code: bool
 
 
 def predict_files(model: Path, images: list[Path], trust_code: bool = False) -> tuple[list[Prediction], dict[str, str]]:
-    """As `predict`, with the images that cannot be read given back, path to reason, beside the predictions."""
+    """Classify image files, skipping those that cannot be read.
+
+    Args:
+        model: As for `predict`.
+        images: As for `predict`.
+        trust_code: As for `predict`.
+
+    Returns:
+        (predictions, reasons by path for the images that cannot be read).
+
+    Raises:
+        ModelError: The model cannot be opened or run.
+    """
     from kdcompress import prediction
     from kdcompress.data import find_images
 

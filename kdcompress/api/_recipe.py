@@ -1,4 +1,4 @@
-"""From the arguments of `distill` and `sweep` to a recipe."""
+"""Conversion of the arguments of `distill` and `sweep` to a recipe."""
 
 from __future__ import annotations
 
@@ -32,15 +32,35 @@ def recipe_of(
     settings: Mapping[str, Any] | None = None,
     files: bool = True,
 ) -> Recipe:
-    """The recipe that the keywords of `distill` ask for; without `files`, model files need not be there.
+    """Make a recipe from the arguments of `distill`.
+
+    Args:
+        recipe: Name of a built-in recipe, recipe file, or values. The other arguments override it.
+        data_dir: Folder of the data set.
+        teacher: Reference of a teacher, a Keras model in memory, or a list of them.
+        student: Reference of a student, or a Keras model in memory.
+        unlabelled: Folder of images without labels.
+        method: Name of the method.
+        temperature: Temperature of the method, > 0.
+        alpha: Weight of the distillation loss, in [0, 1].
+        epochs: Number of epochs of all trainings, >= 1.
+        seed: Seed of the student.
+        limit: Maximum number of training images.
+        baseline: Whether to train the baseline.
+        observers: Names of observers, added to those of the recipe.
+        settings: Further values by dotted key, which override all others.
+        files: Whether model files must exist.
+
+    Returns:
+        The recipe.
 
     Raises:
-        RecipeError: A value is unknown or out of its range; it names the key, the value and the choices.
+        RecipeError: A value is unknown or out of range; names the key, the value and the choices.
     """
-    given = {
+    arguments = {
         "data.dir": data_dir and str(data_dir),
         "unlabelled.dir": unlabelled and str(unlabelled),
-        **_teachers(teacher),
+        **_teacher_overrides(teacher),
         "student.model": reference_of(student),
         "method.name": method,
         "method.temperature": temperature,
@@ -50,26 +70,32 @@ def recipe_of(
         "baseline": baseline,
         **observer_overrides(observers),
     }
-    overrides = {key: value for key, value in given.items() if value is not None}
+    overrides = {key: value for key, value in arguments.items() if value is not None}
     base = recipe.to_dict() if isinstance(recipe, Recipe) else recipe
     return resolve(base, {**overrides, **(settings or {})}, files, epochs)
 
 
-def _teachers(given: Any) -> dict[str, Any]:
-    """What one teacher, or a list of them, sets in a recipe."""
-    if given is None or (isinstance(given, list | tuple) and not given):
+def _teacher_overrides(teachers: Any) -> dict[str, Any]:
+    if teachers is None or (isinstance(teachers, list | tuple) and not teachers):
         return {}
-    references = [reference_of(one) for one in (given if isinstance(given, list | tuple) else [given])]
+    listed = teachers if isinstance(teachers, list | tuple) else [teachers]
+    references = [reference_of(teacher) for teacher in listed]
     if len(references) == 1:
         return {"teacher.model": references[0], "teacher.members": []}
-    return {"teacher.model": "", "teacher.members": [{"model": one} for one in references]}
+    return {"teacher.model": "", "teacher.members": [{"model": reference} for reference in references]}
 
 
 def split_observers(observers: str | Observer | Iterable[str | Observer]) -> tuple[list[str], list[Observer]]:
-    """Divide observers into names, which become part of a recipe, and objects.
+    """Separate the names of observers, which become part of a recipe, from objects.
+
+    Args:
+        observers: A name, an object, or several of them.
+
+    Returns:
+        (names, objects).
 
     Raises:
-        UsageError: One is neither.
+        UsageError: An observer is neither.
     """
     listed = [observers] if isinstance(observers, str | Observer) else list(observers)
     for observer in listed:
@@ -78,9 +104,17 @@ def split_observers(observers: str | Observer | Iterable[str | Observer]) -> tup
                 "observers are names, references package.module:Class or objects of kdcompress.observers.Observer, "
                 f"got {format_value(observer)}"
             )
-    return [one for one in listed if isinstance(one, str)], [one for one in listed if isinstance(one, Observer)]
+    names = [observer for observer in listed if isinstance(observer, str)]
+    return names, [observer for observer in listed if isinstance(observer, Observer)]
 
 
 def default_out(recipe: Recipe) -> Path:
-    """runs/NAME-DIGEST: the same recipe always finds its run again, and another never runs into it."""
+    """Return the default run folder.
+
+    Args:
+        recipe: The recipe.
+
+    Returns:
+        runs/NAME-DIGEST, the same for the same recipe and different for any other.
+    """
     return Path("runs") / f"{recipe.name}-{recipe.digest[:8]}"

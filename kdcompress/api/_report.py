@@ -1,10 +1,10 @@
-"""`report`: what a run holds, on one page; or several runs beside each other."""
+"""`report`: the page of a run or a sweep, or a comparison of several runs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from kdcompress.api._source import Run, source_of
+from kdcompress.api._source import Run, resolve_source
 from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
@@ -16,16 +16,16 @@ def report(*sources: str | Path | Run, out: str | Path | None = None, progress: 
 
     Args:
         *sources: A run, several runs, or the folder of a sweep.
-        out: The folder to write into; by default the run itself (and its manifest), of several runs the current folder.
-            With `out` a run is only read, so that one still training can be looked at.
-        progress: Hears what is being done.
+        out: Output folder; by default the run folder, or the current folder for several runs. With `out`, a run is only
+            read, so that it may still be training.
+        progress: Listener of progress, notes and warnings.
 
     Returns:
-        What was written and what it says, as `kdcompress report --json` prints it.
+        The written files and their content, as `kdcompress report --json` prints it.
 
     Raises:
-        UsageError: A source is no run.
-        RunError: A run is not as it was written, or one of several is not finished.
+        UsageError: A source is not a run.
+        RunError: A run has been changed, or one of several is not finished.
     """
     from kdcompress.reporting._compare import report_runs
 
@@ -33,7 +33,7 @@ def report(*sources: str | Path | Run, out: str | Path | None = None, progress: 
         from kdcompress.reporting._sweep import report_sweep
 
         return Report.of(report_sweep(Path(sources[0]), Path(out or sources[0])))
-    runs = [_run_of(source) for source in sources]
+    runs = [_resolve_run(source) for source in sources]
     if not runs:
         raise UsageError("report takes at least one run folder, got none")
     if len(runs) > 1:
@@ -54,12 +54,16 @@ def _report_run(run: RunFolder, out: Path | None, progress: Progress) -> Report:
 
 
 def is_sweep(folder: Path) -> bool:
-    """Whether a folder is a sweep's."""
+    """Whether a folder belongs to a sweep.
+
+    Args:
+        folder: The folder.
+    """
     return (folder / "sweep.toml").is_file() and (folder / "space.json").is_file()
 
 
-def _run_of(source: str | Path | Run) -> RunFolder:
-    given = source_of(source)
-    if not isinstance(given, RunFolder):
+def _resolve_run(source: str | Path | Run) -> RunFolder:
+    run = resolve_source(source)
+    if not isinstance(run, RunFolder):
         raise UsageError(f"report takes run folders, and {source} is none; `kdcompress distill` makes one")
-    return given
+    return run

@@ -1,4 +1,4 @@
-"""What a verb may be given: a run, a path, or a Keras model in memory."""
+"""Sources of the public functions: a run, a path, or a Keras model in memory."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Run:
     """A finished run.
 
     Attributes:
-        path: The run folder.
-        result: What was found, as `kdcompress distill --json` prints it.
-        resumed: Whether the run was there already.
+        path: Run folder.
+        result: Metrics and costs, as `kdcompress distill --json` prints them.
+        resumed: Whether the run had been finished before.
     """
 
     path: Path
@@ -27,9 +27,17 @@ class Run:
     resumed: bool = False
 
     def student(self, trust_code: bool = False) -> Any:
-        """The trained student, a Keras model from raw pixels (n, H, W, C), 0 to 255, to logits (n, classes).
+        """Load the trained student.
 
-        `trust_code` lets code run that came with the run, which a student of a class of its own needs.
+        Args:
+            trust_code: Whether code that comes with the run may be executed, which a student of a custom class needs.
+
+        Returns:
+            A Keras model from pixels (n, H, W, C) of 0 to 255 to logits (n, classes).
+
+        Raises:
+            ModelError: The student cannot be opened, or needs code that is not trusted.
+            RunError: Its file is missing or has changed.
         """
         from kdcompress.pipeline.reopening import open_model
 
@@ -38,7 +46,14 @@ class Run:
 
 
 def reference_of(model: Any) -> str | None:
-    """The text by which a recipe names a model; of one in memory the cache keeps a copy."""
+    """Convert a model to the reference by which a recipe names it.
+
+    Args:
+        model: Zoo name, path, `module:function`, or a Keras model in memory, of which a copy is put into the cache.
+
+    Returns:
+        The reference; None for None.
+    """
     if model is None or isinstance(model, str | Path):
         return None if model is None else str(model)
     from kdcompress.models import cache_model
@@ -48,16 +63,29 @@ def reference_of(model: Any) -> str | None:
 
 @dataclass(frozen=True)
 class InMemory:
-    """A Keras model that is no file, and what to call it."""
+    """A Keras model in memory.
+
+    Attributes:
+        model: The Keras model.
+        name: Its name in messages.
+    """
 
     model: Any
     name: str
 
 
-def source_of(source: str | Path | Run | Any) -> RunFolder | Path | InMemory:
-    """What a verb is given: a run folder, a model file, or a model in memory or from `module:function`.
+def resolve_source(source: str | Path | Run | Any) -> RunFolder | Path | InMemory:
+    """Resolve the source of a public function.
 
-    Errors: UsageError for a path that does not exist, and for a folder of runs; ModelError from `module:function`.
+    Args:
+        source: A run or its folder, a model file, `module:function`, or a Keras model in memory.
+
+    Returns:
+        A run folder, the path of a model file, or a model in memory.
+
+    Raises:
+        UsageError: The path does not exist, or is neither a run folder nor a model.
+        ModelError: `module:function` fails.
     """
     if isinstance(source, Run):
         return RunFolder(source.path)
@@ -66,18 +94,18 @@ def source_of(source: str | Path | Run | Any) -> RunFolder | Path | InMemory:
     path = Path(source).expanduser()
     if not path.exists():
         if ":" in str(source):
-            return _called(str(source))
+            return _call_function(str(source))
         raise UsageError(f"{path} does not exist; name a run folder, a model file, or module:function")
     if not path.is_dir() or (path / "saved_model.pb").is_file():
         return path
     if RunFolder(path).is_run():
         return RunFolder(path)
-    inside = sorted(item.name for item in path.iterdir() if item.is_dir() and RunFolder(item).is_or_was_run())
-    hint = f"; runs in it: {', '.join(inside)}" if inside else ""
+    runs = sorted(item.name for item in path.iterdir() if item.is_dir() and RunFolder(item).is_or_was_run())
+    hint = f"; runs in it: {', '.join(runs)}" if runs else ""
     raise UsageError(f"{path} is neither a run folder nor a model{hint}")
 
 
-def _called(reference: str) -> InMemory:
+def _call_function(reference: str) -> InMemory:
     from kdcompress.models import load_from_function
 
     return InMemory(load_from_function(reference, "model"), reference.partition(":")[2])

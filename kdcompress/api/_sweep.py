@@ -1,4 +1,4 @@
-"""`sweep`: which setting is best, and what the teacher brings, over several seeds."""
+"""`sweep`: the best of several settings on validation, and its gain over the baseline, over several seeds."""
 
 from __future__ import annotations
 
@@ -41,44 +41,45 @@ def sweep(
     trust_code: bool = False,
     progress: Progress | None = None,
 ) -> SweepResult:
-    """Train a student for each setting and seed, choose on validation, and tell its gain on test.
+    """Train a student for each setting and seed, select a setting on validation, and measure its gain on test.
 
-    What is not tried is the recipe's own; with one setting, the gain of that over `seeds` is told. A killed sweep goes
-    on where it stopped, and several processes may work on one `out`.
+    Settings that are not varied are those of the recipe; without any, the gain of the recipe over `seeds` is measured.
+    A killed sweep is resumed, and several processes may share one `out`.
 
     Args:
-        recipe: The name of a built-in recipe, a recipe file, or its values. What is given beside it wins over it.
+        recipe: Name of a built-in recipe, recipe file, or values. The other arguments override it.
         temperatures: Temperatures to try, each > 0.
         alphas: Weights of the distillation loss to try, each 0 to 1.
         methods: Distillation methods to try.
-        seeds: Student seeds for every setting, >= 1, from the recipe's own seed on.
-        trials: Let TPE propose so many settings between the values of `temperatures` and `alphas`.
-        jobs: Processes, >= 1, which divide the cores among them.
-        storage: An Optuna database URL, by which several machines may share a sweep; by default a file in `out`.
-        data_dir: The data set's own folder; nothing else is searched then.
-        teacher: A zoo name, a model file or folder (Keras, ONNX, TFLite, SavedModel, an npz file of logits),
-            `module:function`, or a Keras model in memory, of which the cache keeps a copy; a list of them is averaged.
-        student: A zoo name, a .keras file, `module:function`, or a Keras model in memory.
-        unlabelled: A folder of further images, without labels: the teacher's answers are theirs.
-        method: The distillation method.
-        temperature: Softens both distributions, > 0.
-        alpha: Weight of the distillation loss, 0 to 1; the labels weigh the rest.
-        epochs: Epochs of every training, >= 1, also of a teacher that is trained here.
-        seed: Decides the student's initial weights and the order of batches.
-        limit: Train on a stratified sample of so many images; test stays whole.
-        baseline: Whether to train the same student without the teacher, too.
-        observers: Who watches the sweep beside those of the recipe: names such as "tensorboard", references
+        seeds: Number of seeds per setting, >= 1, counted from that of the recipe.
+        trials: Number of settings that TPE proposes within the ranges of `temperatures` and
+            `alphas`; by default all combinations are tried.
+        jobs: Number of processes, >= 1, which share the cores.
+        storage: Optuna database URL, for a sweep on several machines; by default a file in `out`.
+        data_dir: Folder of the data set; no other folder is searched then.
+        teacher: Zoo name, model file or folder (Keras, ONNX, TFLite, SavedModel, npz file of logits),
+            `module:function`, or a Keras model in memory, which is copied to the cache; a list of them is averaged.
+        student: Zoo name, .keras file, `module:function`, or a Keras model in memory.
+        unlabelled: Folder of further images without labels, which get the teacher's outputs as targets.
+        method: Name of the distillation method.
+        temperature: Temperature of both distributions, > 0.
+        alpha: Weight of the distillation loss, in [0, 1]; the labels weigh 1 - alpha.
+        epochs: Number of epochs of all trainings, >= 1, including that of a zoo teacher.
+        seed: Seed of the student's initial weights and of the order of batches.
+        limit: Maximum number of training images, a stratified sample; test is not reduced.
+        baseline: Whether the student is also trained without the teacher.
+        observers: Observers in addition to those of the recipe: names such as "tensorboard", references
             package.module:Class, or objects of `kdcompress.observers.Observer`.
-        settings: Any keys of the recipe, dotted, such as {"training.batch_size": 64}; they win over everything else.
-        out: The sweep's folder; sweeps/NAME-DIGEST by default.
-        trust_code: Let code run that came with model files.
-        progress: Hears what is being done.
+        settings: Values by dotted key of the recipe, such as {"training.batch_size": 64}; they override all others.
+        out: Folder of the sweep; sweeps/NAME-DIGEST by default.
+        trust_code: Whether code that comes with model files may be executed.
+        progress: Listener of progress, notes and warnings.
 
     Returns:
-        Every trial, the chosen setting and its gain, as `kdcompress sweep --json` prints it; kept as sweep.json.
+        All trials, the selected setting and its gain, as `kdcompress sweep --json` prints them; saved as sweep.json.
 
     Raises:
-        RecipeError: A value is unknown or out of its range.
+        RecipeError: A value is unknown or out of range.
         RunError: The folder or the storage is of another sweep, or damaged.
         KDCompressError: The data or a model cannot be used, or no setting could be trained.
     """
@@ -92,12 +93,19 @@ def sweep(
         observers=names, settings=settings,
     )  # fmt: skip
     space = make_space(base, methods, temperatures, alphas, seeds, trials)
-    watching = (*base.observers.values(), *objects)
-    request = SweepRequest(base, space, Path(out) if out else default_sweep(base), jobs, storage, watching)
+    all_observers = (*base.observers.values(), *objects)
+    request = SweepRequest(base, space, Path(out) if out else default_sweep(base), jobs, storage, all_observers)
     with trusting_code(trust_code):
         return run_sweep(request, progress or Progress())
 
 
 def default_sweep(recipe: Recipe) -> Path:
-    """sweeps/NAME-DIGEST: the same recipe finds its sweep again, whatever is tried around it."""
+    """Return the default folder of a sweep.
+
+    Args:
+        recipe: The base recipe.
+
+    Returns:
+        sweeps/NAME-DIGEST, the same for the same recipe whatever settings are varied.
+    """
     return Path("sweeps") / f"{recipe.name}-{recipe.digest[:8]}"

@@ -1,11 +1,11 @@
-"""`verify`: what got smaller and what it cost, and whether the files of a run are whole."""
+"""`verify`: costs and metrics of teacher and student, and integrity of the files of a run."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, overload
 
-from kdcompress.api._source import InMemory, Run, source_of
+from kdcompress.api._source import InMemory, Run, resolve_source
 from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import write_document
@@ -54,69 +54,69 @@ def verify(
     trust_code: bool = False,
     progress: Progress | None = None,
 ) -> Verification | ModelCosts:
-    """Prove what got smaller in a run and what it cost, or count what a single model costs.
+    """Measure costs and metrics of teacher and student of a run, or the costs of a single model.
 
     Args:
         source: A run, or a model: a file of any kind, `module:function`, or a Keras model in memory.
-        input_shape: Height, width and channels, for a model that takes images of any size.
+        input_shape: (H, W, C), for a model that accepts images of any size.
         max_params_ratio: Gate: student / teacher parameters, above 0.
         max_flops_ratio: Gate: student / teacher FLOPs, above 0.
         max_bytes_ratio: Gate: student / teacher bytes of the model file, above 0.
-        max_metric_drop: Gate: what the metric may lose; a fraction from -1 to 1, 0.01 is one point.
-        trust_code: Let code run that came with the run or the file.
-        progress: Hears what is being done.
+        max_metric_drop: Gate: maximum drop of the metric, a fraction from -1 to 1; 0.01 is one point.
+        trust_code: Whether code that comes with the run or the file may be executed.
+        progress: Listener of progress, notes and warnings.
 
     Returns:
-        A Verification of a run, ModelCosts of a model, as `kdcompress verify --json` prints it; a run keeps it as
-        verify.json. `passed` says whether all limits that were set are kept.
+        A Verification of a run, or ModelCosts of a model, as `kdcompress verify --json` prints it. That of a run is
+        saved as verify.json. `passed` tells whether all gates are passed.
 
     Raises:
-        UsageError: A limit is out of its range, or one is set for a single model, or there is no such source.
-        RunError: The run is not finished, or a file of it has changed.
+        UsageError: A limit is out of range or is set for a single model, or the source does not exist.
+        RunError: The run is not finished, or one of its files has changed.
         ModelError: A model cannot be opened or counted.
     """
     from kdcompress.verification.gates import Gates
 
     gates = Gates(max_params_ratio, max_flops_ratio, max_bytes_ratio, max_metric_drop)
-    given, listener = source_of(source), progress or Progress()
+    target, listener = resolve_source(source), progress or Progress()
     from kdcompress.verification.verdict import verify_loaded, verify_model, verify_run
 
-    if isinstance(given, InMemory):
-        return ModelCosts.of(verify_loaded(given.model, given.name, input_shape, gates))
+    if isinstance(target, InMemory):
+        return ModelCosts.of(verify_loaded(target.model, target.name, input_shape, gates))
     with trusting_code(trust_code):
-        if isinstance(given, Path):
-            return ModelCosts.of(verify_model(given, input_shape, gates))
-        result = Verification.of(verify_run(given, input_shape, gates, listener))
-    _keep_verdict(given, result, listener)
+        if isinstance(target, Path):
+            return ModelCosts.of(verify_model(target, input_shape, gates))
+        result = Verification.of(verify_run(target, input_shape, gates, listener))
+    _save(target, result, listener)
     return result
 
 
 def verify_files(source: str | Path | Run) -> FilesCheck:
-    """Check that every file that a run vouches for is as the run wrote it; no model is opened.
+    """Check that the files recorded in a run's manifest are unchanged; no model is opened.
 
     Args:
         source: A run.
 
     Returns:
-        How many files there are and which of them are damaged, as `kdcompress verify --files --json` prints it.
+        The number of files and the damaged ones, as `kdcompress verify --files --json` prints it.
 
     Raises:
-        UsageError: The source is no run.
+        UsageError: The source is not a run.
         RunError: The manifest itself is damaged.
     """
-    given = source_of(source)
-    if not isinstance(given, RunFolder):
+    run = resolve_source(source)
+    if not isinstance(run, RunFolder):
         raise UsageError(f"--files checks the files of a run, and {source} is none")
     damaged = [
-        {"path": name, "problem": problem, "remedy": remedy(name, given.path)}
-        for name, problem in given.find_damaged().items()
+        {"path": name, "problem": problem, "remedy": remedy(name, run.path)}
+        for name, problem in run.find_damaged().items()
     ]
-    count = len(given.manifest()["files"])
-    return FilesCheck.of({"run": str(given.path), "files": count, "damaged": damaged, "passed": not damaged})
+    count = len(run.manifest()["files"])
+    return FilesCheck.of({"run": str(run.path), "files": count, "damaged": damaged, "passed": not damaged})
 
 
-def _keep_verdict(run: RunFolder, result: Verification, listener: Progress) -> None:
-    """Put verify.json into the run; where that cannot be, say so: what was found is told all the same."""
+def _save(run: RunFolder, result: Verification, listener: Progress) -> None:
+    """Write verify.json into the run folder, or warn if that fails: the result is returned all the same."""
     from kdcompress.verification.verdict import RESULT
 
     try:

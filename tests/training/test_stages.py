@@ -78,7 +78,7 @@ def close(one: list[Any], other: list[Any]) -> bool:
 
 
 def whole(model: Any, trainable: str, sample: Any) -> None:
-    """In the place of `cut`: frozen layers are run in every step, as Keras does it."""
+    """In the place of `split_model`: frozen layers are run in every step, as Keras does it."""
 
 
 @pytest.mark.parametrize("stage", [HEAD, LATE])
