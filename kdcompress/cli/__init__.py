@@ -1,4 +1,4 @@
-"""The command line: one file per command, all printing in `_terminal`."""
+"""The command line, with one module per command; all output goes through `_terminal`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line and exit with its code; `--debug` anywhere asks for tracebacks."""
+    """Run the command line and exit with its code. `--debug` at any position enables tracebacks."""
     from kdcompress.cli._app import app, debug
 
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
@@ -18,5 +18,5 @@ def main() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         if "tensorflow" in sys.modules and not debug.on:
-            # TensorFlow complains on fd 2 while the interpreter shuts down; everything of ours is said by now.
+            # TensorFlow writes messages to fd 2 while the interpreter shuts down; our own output is complete by now
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

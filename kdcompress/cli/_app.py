@@ -1,4 +1,4 @@
-"""The application: its commands, and the one place where errors become a line and an exit code."""
+"""The application: its commands, and the conversion of errors to one line and an exit code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ debug = _Debug()
 
 
 class _Group(typer.core.TyperGroup):
-    """Turns our own errors, failing disks and Ctrl-C into one line on stderr and the promised exit code."""
+    """Converts our own errors, errors of the operating system and Ctrl-C to one line on stderr and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -43,16 +43,16 @@ class _Group(typer.core.TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
         except OSError as exc:
-            name = exc.filename2 or exc.filename  # of a rename, where it was to go
-            where = f"{name}: " if name else ""
-            self._fail(f"{where}{_OS_RULES.get(exc.errno or 0, exc.strerror or exc)}", 1, exc)
+            name = exc.filename2 or exc.filename  # filename2 is the target of a rename
+            prefix = f"{name}: " if name else ""
+            self._fail(f"{prefix}{_OS_RULES.get(exc.errno or 0, exc.strerror or exc)}", 1, exc)
         except KeyboardInterrupt:
-            told = "interrupted; what is finished is kept, give the same command again to go on"
-            print(f"\nkdcompress: {told}", file=sys.stderr)
+            message = "interrupted; what is finished is kept, give the same command again to go on"
+            print(f"\nkdcompress: {message}", file=sys.stderr)
             raise typer.Exit(130) from None
         except Exception as exc:
             if type(exc).__module__.split(".")[0] in ("typer", "click"):
-                raise  # wrong usage and exits: typer's own
+                raise  # wrong usage and exits are handled by typer
             self._fail(f"unexpected {type(exc).__name__}: {exc}; --debug shows where", 1, exc)
 
     @staticmethod
@@ -73,8 +73,8 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         print(f"kdcompress {__version__}")
         raise typer.Exit
 

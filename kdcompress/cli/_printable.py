@@ -1,43 +1,56 @@
-"""Text as a terminal may show it: names from files may hold escape sequences, marks that turn a line round, or bytes
-that are no text."""
+"""Escaping of text for terminals: file names may contain escape sequences, bidirectional marks or invalid bytes."""
 
 from __future__ import annotations
 
 import unicodedata
 
-_KEPT = "\t\u200c\u200d"  # tabs, and the joiners that words of some languages need
-# Control characters, those that are not shown but change what is (bidirectional marks), halves of characters (bytes of
-# a file's name that are not UTF-8), and what ends a line or a paragraph
-_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_ALLOWED = "\t\u200c\u200d"  # tabs, and the joiners that some languages need
+# Unicode categories: control characters, format characters such as bidirectional marks, surrogates (bytes of file names
+# that are not UTF-8), line and paragraph separators
+_ESCAPED_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def printable(text: str) -> str:
-    """The text with every character that does more than show itself as an escape (\\x1b, \\u202e); tabs stay."""
+    """Escape the characters of a text that a terminal would interpret.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text with escapes such as \\x1b and \\u202e; tabs are kept.
+    """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escaped(letter) for letter in text)
+    return "".join(_escape(char) for char in text)
 
 
 def printable_json(document: str) -> str:
-    """A JSON document with the same characters as JSON's own escapes: it says the same, and its line ends stay."""
+    """Escape the same characters in a JSON document, by JSON's own escapes.
+
+    Args:
+        document: A JSON document.
+
+    Returns:
+        An equivalent document; line ends are kept.
+    """
     if document.isascii():
         return document
-    return "".join(letter if letter == "\n" or not _is_hidden(letter) else _in_json(letter) for letter in document)
+    return "".join(char if char == "\n" or not _must_escape(char) else _escape_for_json(char) for char in document)
 
 
-def _is_hidden(letter: str) -> bool:
-    return letter not in _KEPT and unicodedata.category(letter) in _HIDDEN
+def _must_escape(char: str) -> bool:
+    return char not in _ALLOWED and unicodedata.category(char) in _ESCAPED_CATEGORIES
 
 
-def _escaped(letter: str) -> str:
-    if not _is_hidden(letter):
-        return letter
-    code = ord(letter)
+def _escape(char: str) -> str:
+    if not _must_escape(char):
+        return char
+    code = ord(char)
     if 0xDC80 <= code <= 0xDCFF:
         return f"\\x{code - 0xDC00:02x}"  # the byte itself
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def _in_json(letter: str) -> str:
-    pairs = letter.encode("utf-16-be", "surrogatepass")
+def _escape_for_json(char: str) -> str:
+    pairs = char.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{pairs[i]:02x}{pairs[i + 1]:02x}" for i in range(0, len(pairs), 2))

@@ -1,7 +1,7 @@
-"""Where output goes while a command works.
+"""Redirection of output while a command works.
 
-TensorFlow and its converters write to file descriptors 1 and 2 by themselves, whatever Python is told; while a command
-works, both lead into the log, and our own lines go where the two pointed before.
+TensorFlow and its converters write to file descriptors 1 and 2 directly, bypassing sys.stdout and sys.stderr. While a
+command works, both are redirected to the log, and our own output goes to duplicates of the original descriptors.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from kdcompress.cli._printable import printable
 
 @contextlib.contextmanager
 def open_sink(log: Path | None) -> Iterator[IO[bytes]]:
-    """Open the log, to append to it, or a file that is dropped."""
+    """Open the log for appending, or a temporary file.
+
+    Args:
+        log: The log.
+    """
     if log is None:
         with tempfile.TemporaryFile() as sink:
             yield sink
@@ -31,11 +35,16 @@ def open_sink(log: Path | None) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def own_stream(stream: TextIO, fd: int) -> Iterator[TextIO]:
-    """Open a stream to where `stream` writes now that survives the redirection of `fd`."""
+    """Open a stream to the current target of another one that survives the redirection of its descriptor.
+
+    Args:
+        stream: The stream.
+        fd: Its file descriptor.
+    """
     try:
         direct = stream.fileno() == fd
     except (OSError, ValueError):
-        direct = False  # a test's buffer
+        direct = False  # a buffer in a test
     if not direct:
         yield stream
         return
@@ -45,7 +54,11 @@ def own_stream(stream: TextIO, fd: int) -> Iterator[TextIO]:
 
 @contextlib.contextmanager
 def redirected(sink: int) -> Iterator[None]:
-    """Redirect file descriptors 1 and 2 to `sink`."""
+    """Redirect file descriptors 1 and 2.
+
+    Args:
+        sink: File descriptor that they are redirected to.
+    """
     saved = os.dup(1), os.dup(2)
     try:
         os.dup2(sink, 1)
@@ -61,16 +74,20 @@ def redirected(sink: int) -> Iterator[None]:
 
 
 class _Printable(logging.Formatter):
-    """A log is shown in terminals, too."""
+    """Escapes what a terminal would interpret, since logs are shown in terminals, too."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """Format the record without what a terminal would obey."""
+        """Format a record, with escapes."""
         return printable(super().formatMessage(record))
 
 
 @contextlib.contextmanager
 def logging_to(log: Path) -> Iterator[None]:
-    """Append what kdcompress logs to a file."""
+    """Append the log messages of kdcompress to a file.
+
+    Args:
+        log: The file.
+    """
     logger = logging.getLogger("kdcompress")
     handler = logging.FileHandler(log, encoding="utf-8")
     handler.setFormatter(_Printable("%(asctime)s %(levelname)s %(message)s"))

@@ -1,4 +1,4 @@
-"""All printing: results on stdout, progress and notes on stderr."""
+"""Output of commands: results on stdout, progress and notes on stderr."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ TRUST = "Let code run that came with the run or the model file, if you trust who
 
 
 class Terminal(Listener):
-    """Shows progress on `err` and results on `out`.
+    """Prints results to `out`, and progress, notes and warnings to `err`.
 
     Args:
-        out: Where results are printed.
-        err: Where progress, notes and warnings are printed.
+        out: Stream of results.
+        err: Stream of progress, notes and warnings.
 
     Attributes:
-        progress: What commands hand to the functions that they call.
+        progress: The listener that commands pass to the functions that they call.
     """
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
@@ -56,35 +56,47 @@ class Terminal(Listener):
         self.interrupted = False
 
     def result(self, text: str) -> None:
-        """A line of the result, on stdout."""
+        """Print a line of the result.
+
+        Args:
+            text: The line.
+        """
         print(printable(text), file=self.out, flush=True)
 
     def json(self, value: Kept) -> None:
-        """The one JSON document of a command, on stdout."""
+        """Print the result as a JSON document.
+
+        Args:
+            value: The result.
+        """
         document = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
         print(printable_json(document), file=self.out, flush=True)
 
     def observe(self, event: Event) -> None:
-        """Show an event; the many trainings of a sweep are left to other listeners."""
+        """Show an event; those of the trials of a sweep are left to other listeners."""
         if not (isinstance(event, PhaseEvent) and event.trial):
             super().observe(event)
 
     def on_note(self, event: Note) -> None:
-        """A note, on stderr."""
-        self._say(event.text)
+        """Print the note."""
+        self._print(event.text)
 
     def on_warning(self, event: WarningRaised) -> None:
-        """A warning, on stderr."""
-        self._say(f"WARNING: {event.text}")
+        """Print the warning."""
+        self._print(f"WARNING: {event.text}")
 
     def failure(self, text: str) -> None:
-        """Why the command will exit with a failure although it did its work, on stderr."""
-        self._say(f"kdcompress: {text}")
+        """Print why the command will exit with a failure code although it completed.
+
+        Args:
+            text: The reason.
+        """
+        self._print(f"kdcompress: {text}")
 
     def on_phase_started(self, event: PhaseStarted) -> None:
-        """Open a progress bar on a terminal; elsewhere print the phase's name."""
+        """Open a progress bar on a terminal, otherwise print the name of the phase."""
         if not self.err.isatty():
-            self._say(f"{event.phase} ...")
+            self._print(f"{event.phase} ...")
             return
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -103,41 +115,48 @@ class Terminal(Listener):
         self.live.start()
 
     def on_step(self, event: Step) -> None:
-        """Move the bar; break off after an interrupt that Python dropped."""
+        """Update the progress bar; raise an interrupt that Python dropped."""
         if self.interrupted:
             raise KeyboardInterrupt
         if self.live is not None:
-            shown = {name: value for name, value in event.figures.items() if name != "accuracy"}
-            text = " ".join(f"{name.removesuffix('_loss').split('_')[0]} {value:.3f}" for name, value in shown.items())
+            parts = {name: value for name, value in event.figures.items() if name != "accuracy"}
+            text = " ".join(f"{name.removesuffix('_loss').split('_')[0]} {value:.3f}" for name, value in parts.items())
             self.live.update(self.task, completed=event.done, parts=text)
 
     def on_epoch_ended(self, event: EpochEnded) -> None:
-        """A line for each epoch."""
+        """Print a line for the epoch."""
         row, epochs = event.metrics, event.epochs
         losses = [name for name in row if name.endswith("_loss") and not name.startswith("val_")]
         parts = ", ".join(f"{name.removesuffix('_loss')} {row[name]:.4f}" for name in losses)
         auc = f", AUC {100 * row['val_auc']:.2f} %" if "val_auc" in row else ""
-        self._say(
+        self._print(
             f"{event.phase:<9} epoch {event.epoch:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.4f} ({parts})  "
             f"val accuracy {100 * row['val_accuracy']:.2f} %{auc}  {row['seconds']:.1f} s"
         )
 
     def on_phase_ended(self, event: PhaseEnded) -> None:
-        """Take the bar away."""
+        """Remove the progress bar."""
         if self.live is not None:
             self.live.stop()
             self.live = None
 
-    def _say(self, text: str) -> None:
-        shown = printable(text)
+    def _print(self, text: str) -> None:
+        line = printable(text)
         if self.live is not None:
-            self.live.console.print(shown, markup=False, highlight=False, soft_wrap=True)
+            self.live.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(shown, file=self.err, flush=True)
+            print(line, file=self.err, flush=True)
 
 
 def log_of(source: Path) -> Path | None:
-    """The log of the run that a command is given; None if it is given something else, or may not write there."""
+    """Find the log of a run.
+
+    Args:
+        source: Argument of a command.
+
+    Returns:
+        Path of the log; None if the source is not a run, or the log is not writable.
+    """
     run = RunFolder(source)
     if not source.is_dir() or not run.is_run():
         return None
@@ -148,7 +167,17 @@ def log_of(source: Path) -> Path | None:
 
 
 def parse_shape(text: str | None) -> tuple[int, int, int] | None:
-    """H,W,C as three whole numbers above 0; UsageError if `text` is something else."""
+    """Parse an image shape.
+
+    Args:
+        text: H,W,C, three whole numbers above 0.
+
+    Returns:
+        (H, W, C); None for None.
+
+    Raises:
+        UsageError: The text has another form.
+    """
     if text is None:
         return None
     parts = text.replace("x", ",").split(",")
@@ -160,7 +189,14 @@ def parse_shape(text: str | None) -> tuple[int, int, int] | None:
 
 @contextlib.contextmanager
 def working(log: Path | None = None) -> Iterator[Terminal]:
-    """A terminal for a command that works with heavy libraries; what those print is appended to `log` (or dropped)."""
+    """Open the terminal of a command, and redirect what libraries print.
+
+    Args:
+        log: File that the output of libraries is appended to; by default it is discarded.
+
+    Yields:
+        The terminal.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     with contextlib.ExitStack() as stack:
@@ -170,16 +206,17 @@ def working(log: Path | None = None) -> Iterator[Terminal]:
         if log:
             stack.enter_context(logging_to(log))
         terminal = Terminal(out, err)
-        stack.enter_context(_remembering_interrupts(terminal))
+        stack.enter_context(_interruptible(terminal))
         yield terminal
 
 
 @contextlib.contextmanager
-def _remembering_interrupts(terminal: Terminal) -> Iterator[None]:
-    """Ctrl-C as ever, and noted: Python drops an exception that is raised while it clears an object away.
+def _interruptible(terminal: Terminal) -> Iterator[None]:
+    """Handle SIGINT and SIGTERM as KeyboardInterrupt, and record them.
 
-    A library in the middle of whose work it comes may make another error of it, which is told as what it is.
-    SIGTERM, by which systems end what runs too long, is as Ctrl-C: what is finished is kept, and children end, too.
+    Python drops an exception that is raised while it deallocates an object, and a library that is interrupted may raise
+    another error, which is then reported as the interrupt. SIGTERM is handled like Ctrl-C, so that finished work is
+    kept and child processes end, too.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -189,16 +226,16 @@ def _remembering_interrupts(terminal: Terminal) -> Iterator[None]:
         terminal.interrupted = True
         raise KeyboardInterrupt
 
-    usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    ours = [number for number, handler in usual.items() if signal.getsignal(number) == handler]
-    for number in ours:
+    defaults: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    handled = [number for number, handler in defaults.items() if signal.getsignal(number) == handler]
+    for number in handled:
         signal.signal(number, interrupt)
     try:
         yield
     except Exception as exc:
-        if terminal.interrupted and not isinstance(exc, typer.Exit):  # which a command chose that had heard of it
+        if terminal.interrupted and not isinstance(exc, typer.Exit):  # an exit code that the command chose itself
             raise KeyboardInterrupt from exc
         raise
     finally:
-        for number in ours:
-            signal.signal(number, usual[number])
+        for number in handled:
+            signal.signal(number, defaults[number])

@@ -67,8 +67,8 @@ def bench(
             trust_code=trust_code,
             progress=terminal.progress,
         )
-        terminal.json(result) if as_json else _show(result, terminal)
-        _say(result, terminal)
+        terminal.json(result) if as_json else _print_result(result, terminal)
+        _print_messages(result, terminal)
     if result["interrupted"]:
         raise typer.Exit(130)
     if not result["passed"]:
@@ -89,7 +89,7 @@ def _counts(option: str, text: str | None) -> list[int] | None:
         raise UsageError(f"{option} takes whole numbers such as 1,4, got {text!r}") from None
 
 
-def _say(result: dict[str, Any], terminal: Terminal) -> None:
+def _print_messages(result: dict[str, Any], terminal: Terminal) -> None:
     for skipped in result["skipped"]:
         terminal.progress.note(f"not timed: {skipped}")
     for warning in result["warnings"]:
@@ -114,20 +114,20 @@ _COLUMNS = (
 )
 
 
-def _show(result: dict[str, Any], terminal: Terminal) -> None:
+def _print_result(result: dict[str, Any], terminal: Terminal) -> None:
     models = result["models"]
     width = max(len(_name(model)) for model in models)
     setting = None
     for model in models:
-        if (now := _setting(model)) != setting:
+        if (model_setting := _setting(model)) != setting:
             head = "".join(f"{title:>{size}}" for title, _, size, _ in _COLUMNS)
             if setting is not None:
                 terminal.result("")
-            terminal.result(now)
+            terminal.result(model_setting)
             terminal.result(f"{'':<{width}}{head}  file MB")
-            setting = now
-        shown = "".join(f"{form.format(model[key]):>{size}}" for _, key, size, form in _COLUMNS)
-        terminal.result(f"{_name(model):<{width}}{shown}  {model['bytes'] / 1e6:7.3f}")
+            setting = model_setting
+        values = "".join(f"{form.format(model[key]):>{size}}" for _, key, size, form in _COLUMNS)
+        terminal.result(f"{_name(model):<{width}}{values}  {model['bytes'] / 1e6:7.3f}")
         if files := model["end_to_end"]:
             times = "".join(f"{form.format(files[key]):>{size}}" for _, key, size, form in _COLUMNS[:5])
             terminal.result(f"{'  from file':<{width}}{times}")
@@ -139,7 +139,7 @@ def _show(result: dict[str, Any], terminal: Terminal) -> None:
     for gate in result["gates"]:
         verdict = "passed" if gate["passed"] else "FAILED"
         terminal.result(f"gate {gate['name']} {_pair(gate)}: {_slowdown(gate)}: {verdict}")
-    _show_conditions(result, terminal)
+    _print_conditions(result, terminal)
 
 
 def _slowdown(gate: dict[str, Any]) -> str:
@@ -147,9 +147,11 @@ def _slowdown(gate: dict[str, Any]) -> str:
     return f"{value} the time of {gate['teacher'] or 'the teacher'}, at most {gate['limit']:g} allowed"
 
 
-def _show_conditions(result: dict[str, Any], terminal: Terminal) -> None:
+def _print_conditions(result: dict[str, Any], terminal: Terminal) -> None:
     machine, settings = result["machine"], result["settings"]
-    sets = ", ".join(name for name, there in machine["instruction_sets"].items() if there) or "no known extension"
+    sets = (
+        ", ".join(name for name, supported in machine["instruction_sets"].items() if supported) or "no known extension"
+    )
     terminal.result(
         f"{machine['cpu']}, {machine['usable_cores']} cores, {sets}; inputs: {settings['inputs']}; "
         f"{settings['rounds']} turns of {settings['turn_ms']:.0f} ms each; {result['seconds']:.0f} s"
@@ -161,7 +163,7 @@ def _name(model: dict[str, Any]) -> str:
 
 
 def _label(name: str, precision: str | None) -> str:
-    """The name with its precision, once."""
+    """The name with its precision, which it may already end in."""
     return f"{name.removesuffix(f'-{precision}')} {precision}" if precision else name
 
 
@@ -181,28 +183,28 @@ def _pair(pair: dict[str, Any]) -> str:
 def _sentence(pair: dict[str, Any]) -> str:
     """`student int8 on onnxruntime, 1 thread, batch 1: 4.6 times as fast as the teacher (95 % 4.4 to 4.9)`."""
     teacher = _label(pair["teacher"], pair["teacher_precision"])
-    whom = "the teacher" if pair["teacher"] == "teacher" else teacher
+    reference = "the teacher" if pair["teacher"] == "teacher" else teacher
     if pair["teacher_runtime"] != pair["runtime"]:
-        whom += f" on {pair['teacher_runtime']}"
-    text = f"{_pair(pair)}: {_speed(pair, whom)}"
+        reference += f" on {pair['teacher_runtime']}"
+    text = f"{_pair(pair)}: {_speed(pair, reference)}"
     if files := pair["end_to_end"]:
         text += f"; from file to answer {_digits(files['speedup'])} times as fast"
     return text
 
 
-def _speed(pair: dict[str, Any], whom: str) -> str:
+def _speed(pair: dict[str, Any], reference: str) -> str:
     value, low, high = pair["speedup"], pair["speedup_low"], pair["speedup_high"]
     if low is None:
-        return f"{_digits(value)} times as fast as {whom} (too few rounds for an interval)"
+        return f"{_digits(value)} times as fast as {reference} (too few rounds for an interval)"
     interval = f"(95 % {_digits(low)} to {_digits(high)})"
     if not pair["distinguishable"]:
-        return f"not distinguishable from {whom}: {_digits(value)} times as fast {interval}"
+        return f"not distinguishable from {reference}: {_digits(value)} times as fast {interval}"
     slower = "" if value > 1 else f": SLOWER, a call takes {_digits(1 / value)} times as long"
-    return f"{_digits(value)} times as fast as {whom} {interval}{slower}"
+    return f"{_digits(value)} times as fast as {reference} {interval}{slower}"
 
 
 def _digits(value: float) -> str:
-    """Three significant digits, zeros too."""
+    """A number with three significant digits, including zeros."""
     return f"{value:#.3g}".rstrip(".")
 
 
@@ -212,5 +214,7 @@ def _slow(slow: dict[str, Any]) -> str:
         f"{slow['slowdown']:.3g} times as long as fp32; likely because {'; '.join(slow['reasons'])}"
     )
     if slow["operators"]:
-        text += "; its time: " + ", ".join(f"{one['operator']} {100 * one['share']:.0f} %" for one in slow["operators"])
+        text += "; its time: " + ", ".join(
+            f"{operator['operator']} {100 * operator['share']:.0f} %" for operator in slow["operators"]
+        )
     return text

@@ -42,11 +42,11 @@ def check(
     from kdcompress.config.toml_values import parse_setting
     from kdcompress.data import make_source, write_ids
 
-    given = {"data.dir": str(data_dir)} if data_dir else {}
-    loader = make_source(resolve_data_settings(source, {**given, **dict(parse_setting(text) for text in settings)}))
+    overrides = {"data.dir": str(data_dir)} if data_dir else {}
+    loader = make_source(resolve_data_settings(source, {**overrides, **dict(parse_setting(text) for text in settings)}))
     with working() as terminal:
         dataset = loader.load(terminal.progress)
-        _say(terminal, dataset.notice)
+        _warn(terminal, dataset.notice)
         for line in loader.summary(dataset):
             terminal.result(line)
         if ids is not None:
@@ -73,13 +73,13 @@ def make_synthetic(
     from kdcompress.data.synthetic._base import make_synthetic
 
     with working() as terminal:
-        made = make_synthetic(name, out, terminal.progress, count=count, size=size, seed=seed)
+        images = make_synthetic(name, out, terminal.progress, count=count, size=size, seed=seed)
         terminal.progress.note(
             f"these are drawings and no tissue; look at them: kdcompress data check {name} --data-dir {out}"
         )
-        terminal.result(f"{made.count:,} synthetic images of {made.size}x{made.size} for {name} are in {out}")
+        terminal.result(f"{images.count:,} synthetic images of {images.size}x{images.size} for {name} are in {out}")
 
 
-def _say(terminal: Terminal, notice: str | None) -> None:
+def _warn(terminal: Terminal, notice: str | None) -> None:
     if notice:
         terminal.progress.warn(notice)

@@ -10,7 +10,7 @@ import typer
 from kdcompress.cli._terminal import OBSERVER, TRUST, Terminal, working
 from kdcompress.verification.origin import synthetic_notice
 
-_WORDS = {"auc": "AUC", "accuracy": "accuracy"}
+_METRIC_NAMES = {"auc": "AUC", "accuracy": "accuracy"}
 
 
 def distill(
@@ -66,7 +66,7 @@ def distill(
     from kdcompress.runs.names import LOG
     from kdcompress.trust import trusting_code
 
-    with working():  # a method or data set of the user's own may load heavy libraries, which print
+    with working():  # custom methods or data sets may import libraries that print
         resolved = api.recipe_of(
             recipe,
             data_dir=data_dir,
@@ -91,31 +91,31 @@ def distill(
     if dry_run:
         with working() as terminal, trusting_code(trust_code):
             plan = api.plan(resolved, folder, terminal.progress)
-            terminal.json(plan) if as_json else _show_plan(plan, terminal)
+            terminal.json(plan) if as_json else _print_plan(plan, terminal)
         return
     run_folder = RunFolder(folder)
     run_folder.prepare(fresh)
     with working(run_folder / LOG) as terminal, trusting_code(trust_code):
         run = api.distill_resolved(resolved, folder, fresh, terminal.progress)
-        terminal.json(run.result) if as_json else _show(run.result, terminal)
+        terminal.json(run.result) if as_json else _print_result(run.result, terminal)
 
 
-def _show(result: dict[str, Any], terminal: Terminal) -> None:
+def _print_result(result: dict[str, Any], terminal: Terminal) -> None:
     teacher, student, baseline = result["teacher"], result["student"], result["baseline"]
     scores = {"teacher": teacher["metrics"], "student": student["metrics"]}
     if baseline:
         scores["without teacher"] = baseline["metrics"]
     if notice := synthetic_notice(result["dataset"]):
         terminal.result(notice)
-    # Of two classes both are shown; a run made before AUC was kept has accuracy alone
-    metrics = [key for key in ("auc", "accuracy") if all(one.get(key) is not None for one in scores.values())]
-    for key in metrics:
-        shown = ", ".join(f"{name} {100 * one[key]:.2f} %" for name, one in scores.items())
-        terminal.result(f"test {_WORDS[key]:<9} {shown}  ({result['dataset']['n_test']:,} images)")
+    # Two classes have both metrics; runs of version 0.1 may have accuracy alone
+    keys = [key for key in ("auc", "accuracy") if all(metrics.get(key) is not None for metrics in scores.values())]
+    for key in keys:
+        values = ", ".join(f"{name} {100 * metrics[key]:.2f} %" for name, metrics in scores.items())
+        terminal.result(f"test {_METRIC_NAMES[key]:<9} {values}  ({result['dataset']['n_test']:,} images)")
     if baseline:
-        gains = {key: 100 * (student["metrics"][key] - baseline["metrics"][key]) for key in metrics}
-        said = ", ".join(f"{gain:+.2f} points{_of(key, metrics)}" for key, gain in gains.items())
-        terminal.result(f"gain           {said} from the teacher, in this one seed")
+        gains = {key: 100 * (student["metrics"][key] - baseline["metrics"][key]) for key in keys}
+        points = ", ".join(f"{gain:+.2f} points{_of(key, keys)}" for key, gain in gains.items())
+        terminal.result(f"gain           {points} from the teacher, in this one seed")
     if teacher["params"]:
         terminal.result(_ratio("parameters", student["params"], teacher["params"]))
     if student["flops"] and teacher["flops"]:
@@ -125,19 +125,19 @@ def _show(result: dict[str, Any], terminal: Terminal) -> None:
     )
 
 
-def _of(key: str, metrics: list[str]) -> str:
-    return f" of {_WORDS[key]}" if len(metrics) > 1 else ""
+def _of(key: str, keys: list[str]) -> str:
+    return f" of {_METRIC_NAMES[key]}" if len(keys) > 1 else ""
 
 
 def _ratio(name: str, student: int, teacher: int) -> str:
     return f"{name:<14} {student:,} against the teacher's {teacher:,}: ratio {student / teacher:.3g}"
 
 
-def _show_plan(plan: dict[str, Any], terminal: Terminal) -> None:
+def _print_plan(plan: dict[str, Any], terminal: Terminal) -> None:
     data, targets = plan["dataset"], plan["targets"]
     terminal.result(f"data      {data['name']} from {data['source']}")
-    more = f", unlabelled {data['n_unlabelled']:,}" if "n_unlabelled" in data else ""
-    sizes = f"train {data['n_train']:,}, validation {data['n_val']:,}, test {data['n_test']:,}{more}"
+    unlabelled = f", unlabelled {data['n_unlabelled']:,}" if "n_unlabelled" in data else ""
+    sizes = f"train {data['n_train']:,}, validation {data['n_val']:,}, test {data['n_test']:,}{unlabelled}"
     terminal.result(f"          {sizes}")
     for role in ("teacher", "student"):
         part = plan[role]

@@ -73,7 +73,7 @@ def export(
             calibration=calibration,
             calibration_samples=calibration_samples,
         )
-        terminal.json(result) if as_json else _show(result, terminal)
+        terminal.json(result) if as_json else _print_result(result, terminal)
         for entry in result["artefacts"]:
             if not entry["passed"]:
                 terminal.failure(f"{entry['path']} fails parity: {'; '.join(entry['reasons'])}")
@@ -83,7 +83,7 @@ def export(
         raise typer.Exit(1 if result["failures"] else 3)
 
 
-def _show(result: dict[str, Any], terminal: Terminal) -> None:
+def _print_result(result: dict[str, Any], terminal: Terminal) -> None:
     entries = result["artefacts"]
     width = max(len(entry["path"]) for entry in entries)
     metric = next((entry["metric"] for entry in entries if entry["metric"]), None)
@@ -91,24 +91,24 @@ def _show(result: dict[str, Any], terminal: Terminal) -> None:
     terminal.result(f"{head}  {metric:>9}    change    ECE  worst class" if metric else head)
     for entry in entries:
         parity, n = entry["parity"], entry["parity"]["n"]
-        equal = f"{n - len(parity['flipped']):,}/{n:,}"
-        gap = "not finite" if parity["max_abs_diff"] is None else f"{parity['max_abs_diff']:.2g}"
-        line = f"{entry['path']:<{width}}  {entry['bytes'] / 1e6:8.3f}  {equal:>14}  {gap:>9}"
+        same = f"{n - len(parity['flipped']):,}/{n:,}"
+        difference = "not finite" if parity["max_abs_diff"] is None else f"{parity['max_abs_diff']:.2g}"
+        line = f"{entry['path']:<{width}}  {entry['bytes'] / 1e6:8.3f}  {same:>14}  {difference:>9}"
         terminal.result(line + _metric(entry) + ("" if entry["passed"] else "  FAILED"))
     parity = entries[0]["parity"]
-    where = result.get("run") or result["out"]
+    folder = result.get("run") or result["out"]
     terminal.result(
-        f"{where}: compared on {parity['source']}, largest |logit| {parity['largest_logit']:.3g}, "
+        f"{folder}: compared on {parity['source']}, largest |logit| {parity['largest_logit']:.3g}, "
         f"{result['seconds']:.0f} s"
     )
 
 
 def _metric(entry: dict[str, Any]) -> str:
-    """The metric, its change in points, the calibration error, and the class whose recall fell most."""
+    """The metric, its change in percentage points, the calibration error, and the largest drop in recall of a class."""
     if entry["metrics"] is None or entry["metric_drop"] is None:
         return ""
     value, ece = entry["metrics"][entry["metric"]], entry["metrics"]["ece"]
     falls = {name: change for name, change in entry["recall_change"].items() if change is not None and change < 0}
     worst = min(falls, key=lambda name: falls[name], default=None)
-    shown = "-" if worst is None else f"{worst} {100 * falls[worst]:+.2f}"
-    return f"  {100 * value:7.2f} %  {-100 * entry['metric_drop'] + 0.0:+8.2f}  {ece:.4f}  {shown}"
+    recall = "-" if worst is None else f"{worst} {100 * falls[worst]:+.2f}"
+    return f"  {100 * value:7.2f} %  {-100 * entry['metric_drop'] + 0.0:+8.2f}  {ece:.4f}  {recall}"

@@ -15,9 +15,9 @@ def list_choices(
     if what is not None and what not in registry.LISTED:
         close = registry.did_you_mean(what, registry.LISTED)
         raise UsageError(f"cannot list {what!r}{close}; choices: {', '.join(registry.LISTED)}")
-    for room in [what] if what else list(registry.LISTED):
+    for kind in [what] if what else list(registry.LISTED):
         if what is None:
-            print(f"{room}:")
-        for name in registry.choices(room):
-            origin = registry.origin(room, name)
-            print(f"  {name:<14} {registry.describe(room, name)}{f'  ({origin})' if origin else ''}")
+            print(f"{kind}:")
+        for name in registry.choices(kind):
+            origin = registry.origin(kind, name)
+            print(f"  {name:<14} {registry.describe(kind, name)}{f'  ({origin})' if origin else ''}")

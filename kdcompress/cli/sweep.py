@@ -46,10 +46,10 @@ def sweep(
     from kdcompress import api
     from kdcompress.config.toml_values import parse_setting
 
-    given: dict[str, Any] = {
+    varied: dict[str, Any] = {
         "temperatures": _numbers("--temperature", temperatures),
         "alphas": _numbers("--alpha", alphas),
-        "methods": _listed(methods),
+        "methods": _split(methods),
         "settings": dict(parse_setting(text) for text in settings),
     }
     with working() as terminal:
@@ -68,50 +68,55 @@ def sweep(
             observers=observers,
             trust_code=trust_code,
             progress=terminal.progress,
-            **given,
+            **varied,
         )
-        terminal.json(result) if as_json else _show(result, terminal)
+        terminal.json(result) if as_json else _print_result(result, terminal)
 
 
-def _listed(text: str | None) -> list[str] | None:
+def _split(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _numbers(option: str, text: str | None) -> list[float] | None:
     try:
-        parts = _listed(text)
+        parts = _split(text)
         return None if parts is None else [float(part) for part in parts]
     except ValueError:
         raise UsageError(f"{option} takes numbers between commas, such as 1,2,4, got {text!r}") from None
 
 
-def _show(result: dict[str, Any], terminal: Terminal) -> None:
+def _print_result(result: dict[str, Any], terminal: Terminal) -> None:
     from kdcompress.metrics.classification import METRIC_NAMES
 
     metric = METRIC_NAMES[result["metric"]]
     terminal.result(f"{'method':<10} {'T':>6} {'alpha':>6}   validation {metric}")
-    for one in result["settings"]:
-        tuned = [f"{one[key]:>6.4g}" if one[key] is not None else f"{'-':>6}" for key in ("temperature", "alpha")]
-        mark = "  chosen" if _same(one, result["best"]) else ""
-        terminal.result(f"{one['method']:<10} {' '.join(tuned)}   {_interval(one['val']) or one['reason']}{mark}")
-    n, student, without = result["dataset"]["n_test"], result["student"]["test"], result["baseline"]["test"]
+    for setting in result["settings"]:
+        tuned = " ".join(_column(setting[key]) for key in ("temperature", "alpha"))
+        outcome = _interval(setting["val"]) or setting["reason"]
+        mark = "  chosen" if _is_same(setting, result["best"]) else ""
+        terminal.result(f"{setting['method']:<10} {tuned}   {outcome}{mark}")
+    n, student, baseline = result["dataset"]["n_test"], result["student"]["test"], result["baseline"]["test"]
     terminal.result(
         f"test {metric:<9} teacher {100 * result['teacher']['test']:.2f} %, student {_interval(student)}, "
-        f"without teacher {_interval(without)}  ({n:,} images)"
+        f"without teacher {_interval(baseline)}  ({n:,} images)"
     )
     terminal.result(f"gain           {result['sentence']}")
     terminal.result(f"sweep          {result['sweep']}  ({result['seconds']:.0f} s)")
 
 
-def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return all(one[key] == other[key] for key in ("method", "temperature", "alpha"))
+def _column(value: float | None) -> str:
+    return f"{'-':>6}" if value is None else f"{value:>6.4g}"
 
 
-def _interval(found: dict[str, Any] | None) -> str:
+def _is_same(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    return all(first[key] == second[key] for key in ("method", "temperature", "alpha"))
+
+
+def _interval(mean: dict[str, Any] | None) -> str:
     """A mean with its interval, in per cent."""
-    if found is None:
+    if mean is None:
         return ""
-    if found["low"] is None:
-        return f"{100 * found['mean']:.2f} %"
-    low, high = max(0.0, found["low"]), min(1.0, found["high"])
-    return f"{100 * found['mean']:.2f} % ({100 * low:.2f} to {100 * high:.2f})"
+    if mean["low"] is None:
+        return f"{100 * mean['mean']:.2f} %"
+    low, high = max(0.0, mean["low"]), min(1.0, mean["high"])
+    return f"{100 * mean['mean']:.2f} % ({100 * low:.2f} to {100 * high:.2f})"

@@ -11,8 +11,8 @@ from kdcompress.cli._metrics import Columns, show_metrics
 from kdcompress.cli._terminal import TRUST, Terminal, log_of, parse_shape, working
 from kdcompress.verification.origin import synthetic_notice
 
-_SHOWN = 12  # rows of a table of layers
-_WIDEST = 48  # characters of a layer's name; its end tells it from others
+_MAX_ROWS = 12  # of a table of layers
+_MAX_NAME = 48  # characters of a layer's name; the end of a longer one is shown
 
 
 def verify(
@@ -56,10 +56,10 @@ def verify(
         if as_json:
             terminal.json(result)
         elif "model" in result:
-            _show_model(result["model"], layers, terminal)
+            _print_model(result["model"], layers, terminal)
         else:
-            _show_run(result, layers, terminal)
-        _say_failures(result, terminal)
+            _print_run(result, layers, terminal)
+        _print_failures(result, terminal)
     if not result.get("passed", True):
         raise typer.Exit(3)
 
@@ -72,10 +72,10 @@ def _check_files(source: Path, as_json: bool) -> None:
         if as_json:
             terminal.json(result)
         else:
-            for one in result["damaged"]:
-                terminal.result(f"{one['problem']} since the run wrote it; {one['remedy']}")
-            sound = result["files"] - len(result["damaged"])
-            terminal.result(f"{sound:,} of {result['files']:,} files are as run {result['run']} wrote them")
+            for file in result["damaged"]:
+                terminal.result(f"{file['problem']} since the run wrote it; {file['remedy']}")
+            intact = result["files"] - len(result["damaged"])
+            terminal.result(f"{intact:,} of {result['files']:,} files are as run {result['run']} wrote them")
         if not result["passed"]:
             count = len(result["damaged"])
             verb = "file of run {} is" if count == 1 else "files of run {} are"
@@ -84,7 +84,7 @@ def _check_files(source: Path, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _say_failures(result: dict[str, Any], terminal: Terminal) -> None:
+def _print_failures(result: dict[str, Any], terminal: Terminal) -> None:
     for role in ("model", "teacher", "student"):
         for warning in result.get(role, {}).get("warnings", []):
             terminal.progress.warn(f"{role}: {warning}")
@@ -94,13 +94,13 @@ def _say_failures(result: dict[str, Any], terminal: Terminal) -> None:
             terminal.failure(f"gate {gate['name']} fails: {value}, at most {gate['limit']:g} allowed")
 
 
-def _show_model(model: dict[str, Any], every: bool, terminal: Terminal) -> None:
+def _print_model(model: dict[str, Any], all_layers: bool, terminal: Terminal) -> None:
     for name, key in _COUNTS:
         if model[key] is not None:
             terminal.result(f"{name:<16} {model[key]:>16,}")
     height, width, channels = model["input_shape"]
     terminal.result(f"{'image':<16} {f'{height}x{width}x{channels}':>16}")
-    _show_layers("layer", model, every, terminal)
+    _print_layers("layer", model, all_layers, terminal)
 
 
 _COUNTS = (
@@ -116,10 +116,10 @@ _COUNTS = (
 _RATIOS = {"params", "macs", "flops", "bytes", "weight_bytes"}
 
 
-def _show_run(result: dict[str, Any], every: bool, terminal: Terminal) -> None:
+def _print_run(result: dict[str, Any], all_layers: bool, terminal: Terminal) -> None:
     teacher, student = result["teacher"], result["student"]
     for role in ("teacher", "student"):
-        _show_layers(f"{role}'s layer", result[role], every, terminal)
+        _print_layers(f"{role}'s layer", result[role], all_layers, terminal)
     columns = Columns.of(result, terminal)
     columns.show("", "teacher", "student", "student / teacher")
     for name, key in _COUNTS:
@@ -155,13 +155,17 @@ def _times(ratio: float | None) -> str:
     return "an unknown number of times" if ratio is None else f"{ratio:.3g} times"
 
 
-def _show_layers(title: str, cost: dict[str, Any], every: bool, terminal: Terminal) -> None:
-    """The heaviest layers in the order of the network, the rest in one line."""
+def _print_layers(title: str, cost: dict[str, Any], all_layers: bool, terminal: Terminal) -> None:
+    """Print the heaviest layers in the order of the network, and the sum of the others."""
     layers, key = cost["layers"], "flops" if cost["flops"] is not None else "macs"
     heaviest = sorted(layers, key=lambda layer: -(layer[key] or 0))
-    shown = layers if every or len(layers) <= _SHOWN else [one for one in layers if one in heaviest[:_SHOWN]]
+    shown = (
+        layers
+        if all_layers or len(layers) <= _MAX_ROWS
+        else [layer for layer in layers if layer in heaviest[:_MAX_ROWS]]
+    )
     rest = [layer for layer in layers if layer not in shown]
-    width = min(_WIDEST, max(len(title), *(len(layer["name"]) for layer in shown), 22))
+    width = min(_MAX_NAME, max(len(title), *(len(layer["name"]) for layer in shown), 22))
     terminal.result(f"{title:<{width}} {'kind':<18} {'parameters':>12} {'MACs':>15} {'FLOPs':>15}   share")
     for layer in shown:
         terminal.result(_layer(layer["name"], layer["kind"], layer, width))
