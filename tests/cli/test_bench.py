@@ -143,5 +143,5 @@ def test_mistakes_are_one_line(arguments: list[str], code: int, words: str, tmp_
 
 def test_list_shows_the_runtimes() -> None:
     shown = run("list", "runtimes").stdout
-    assert "onnxruntime    onnxruntime on the CPU: ONNX files." in shown
+    assert "onnxruntime    onnxruntime on the CPU, for ONNX files." in shown
     assert "litert" in shown
