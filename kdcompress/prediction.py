@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.config.images import read_image_settings
 from kdcompress.data import MODES, read_image
 from kdcompress.errors import DataError, ModelError
 from kdcompress.exporting import ExportedModel, find_format, open_exported
@@ -61,7 +62,8 @@ def _from_keras(model: Any, run: RunFolder) -> ExportedModel:
             "predict needs one fixed size with 1, 3 or 4 channels"
         )
     check_image_size((height, width, channels), "the model")
-    return ExportedModel(Forward(model), (height, width, channels), manifest.get("classes"))
+    settings = read_image_settings(manifest, str(run.path))
+    return ExportedModel(Forward(model), (height, width, channels), manifest.get("classes"), settings)
 
 
 def predict(model: ExportedModel, paths: list[Path]) -> tuple[list[dict[str, Any]], dict[str, str]]:
@@ -83,7 +85,7 @@ def predict(model: ExportedModel, paths: list[Path]) -> tuple[list[dict[str, Any
         images, names = [], []
         for path in paths[begin : begin + _BATCH]:
             try:
-                images.append(read_image(path, model.input_shape))
+                images.append(read_image(path, model.input_shape, model.image_settings))
                 names.append(str(path))
             except DataError as exc:
                 errors[str(path)] = str(exc)

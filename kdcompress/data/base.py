@@ -16,6 +16,7 @@ import numpy as np
 
 from kdcompress.cache import cache_dir
 from kdcompress.config.choices import Choice
+from kdcompress.config.images import DEFAULT_IMAGE_SETTINGS, ImageSettings
 from kdcompress.data.filesystem import exists, expand_user, is_folder
 from kdcompress.data.samples import Samples, samples_digest
 from kdcompress.errors import DataError
@@ -36,6 +37,7 @@ class Dataset:
         notice: Warnings about the data, such as duplicates, or None.
         val: Validation part, or None if it is split off from train.
         subclasses: Names of known subclasses by class, or None.
+        image_settings: How further image files are converted to pixels as these are.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Dataset:
     notice: str | None = None
     val: Samples | None = None
     subclasses: tuple[tuple[str, ...], ...] | None = None
+    image_settings: ImageSettings = DEFAULT_IMAGE_SETTINGS
 
     @property
     def parts(self) -> dict[str, Samples]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kdcompress.config.images import DEFAULT_IMAGE_SETTINGS, ImageSettings
 from kdcompress.data.opening import allowed_formats, open_image
 from kdcompress.errors import DataError
 
@@ -21,8 +22,6 @@ _MIN_VALUES = 16  # per image in an array
 # Modes without colour
 _GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L")
 _16_BIT = ("I", "I;16", "I;16B", "I;16L")
-# Modes whose transparent colour Pillow can convert to an alpha channel
-_CONVERTIBLE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 
 class ImageInfo(NamedTuple):
@@ -34,7 +33,7 @@ class ImageInfo(NamedTuple):
         grey: Whether it has no colour.
         kind: Pillow's mode, followed by ";16" for 16 bits per channel.
         clear: Whether any pixel is transparent.
-        pixels: Digest of the pixels as 8-bit RGB.
+        pixels: Digest of the pixels as 8-bit RGB, on white.
         look: Perceptual hash of 256 bits in hex, which hardly changes with size and compression.
     """
 
@@ -63,12 +62,13 @@ def image_size(path: Path) -> tuple[int, int]:
         return image.height, image.width
 
 
-def read_image(path: Path, input_shape: Shape) -> NDArray[np.uint8]:
+def read_image(path: Path, input_shape: Shape, settings: ImageSettings = DEFAULT_IMAGE_SETTINGS) -> NDArray[np.uint8]:
     """Read an image file.
 
     Args:
         path: The file.
         input_shape: (H, W, C) to which it is converted and resized (bilinear).
+        settings: How it is converted.
 
     Returns:
         Pixels, (H, W, C), upright.
@@ -77,7 +77,7 @@ def read_image(path: Path, input_shape: Shape) -> NDArray[np.uint8]:
         DataError: If it is not a readable image.
     """
     with open_image(path, path) as image:
-        return _resize(image, input_shape)
+        return _convert(image, input_shape, settings)
 
 
 def check_image_values(shape: tuple[int, ...], source: str) -> None:
@@ -127,7 +127,7 @@ def inspect_image(path: Path, data: bytes) -> ImageInfo:
     """
     with open_image(io.BytesIO(data), path) as image:
         image.load()
-        pixels = _resize(image, (image.height, image.width, 3))
+        pixels = _convert(image, (image.height, image.width, 3), DEFAULT_IMAGE_SETTINGS)
         digest = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).hexdigest()
         return ImageInfo(
             image.height,
@@ -155,12 +155,32 @@ def _find_kind(image: Image.Image, data: bytes, suffix: str) -> str:
 
 
 def _is_transparent(image: Image.Image) -> bool:
-    if "A" not in image.getbands() and "transparency" not in image.info:
-        return False
-    if image.mode not in _CONVERTIBLE:
-        return True
-    lowest, _ = image.convert("RGBA").getchannel("A").getextrema()
-    return lowest != 255
+    layered = _with_alpha(image)
+    return layered is not None and layered.getchannel("A").getextrema() != (255, 255)
+
+
+def _with_alpha(image: Image.Image) -> Image.Image | None:
+    """Return an image as RGBA, or None if it has neither an alpha channel nor a transparent colour."""
+    colour = image.info.get("transparency")
+    if image.mode in _16_BIT:
+        if not isinstance(colour, int):
+            return None
+        layered = _to_8_bit(image).convert("RGBA")
+        layered.putalpha(Image.fromarray(np.where(np.asarray(image) == colour, 0, 255).astype(np.uint8)))
+        return layered
+    if not {"A", "a"} & set(image.getbands()) and colour is None:
+        return None
+    return (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+
+
+def _convert(image: Image.Image, shape: Shape, settings: ImageSettings) -> NDArray[np.uint8]:
+    """Draw an image on the background, unless the result has an alpha channel, and resize it."""
+    layered = _with_alpha(image) if shape[2] != 4 else None
+    if layered is None:
+        return _resize(image, shape)
+    drawn = Image.new("RGB", image.size, settings.background_colour)
+    drawn.paste(layered.convert("RGB"), mask=layered.getchannel("A"))
+    return _resize(drawn, shape)
 
 
 def resize_image(pixels: NDArray[np.uint8], shape: Shape) -> NDArray[np.uint8]:

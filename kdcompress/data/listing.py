@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
+from kdcompress.config.images import ImageSettings
 from kdcompress.data.base import Dataset, DatasetSource
 from kdcompress.data.duplicates import quality_notice
 from kdcompress.data.images import Shape
@@ -53,8 +54,8 @@ class Listing:
     votes: NDArray[np.int64] | None = None
 
 
-class ImageFiles(DatasetSource):
-    """Base class of data sources of image files.
+class ImageFiles(ImageSettings, DatasetSource):
+    """Base class of data sources of image files, with the settings of their conversion to pixels.
 
     Attributes:
         size: H or (H, W) to which images are resized; required if the files differ in size.
@@ -91,7 +92,14 @@ class ImageFiles(DatasetSource):
         selected = np.flatnonzero(labels >= 0)
         names = np.array(listed.names, np.str_)[selected]
         rows = index_images(listed.root, names, progress)
-        images = FileImages(listed.root, names, self._shape(rows), rows)
+        if clear := np.count_nonzero(rows["clear"]):
+            verb = "images have" if clear > 1 else "image has"
+            name = names[rows["clear"]][0]
+            progress.note(
+                f"{clear:,} of {len(names):,} {verb} transparent pixels, such as {name}: drawn on {self.background} "
+                "(data.background)"
+            )
+        images = FileImages(listed.root, names, self._shape(rows), rows, self.image_settings)
         groups = None if listed.groups is None else np.array(listed.groups, np.str_)[selected]
         subclasses, subclass_names = None, None
         if listed.subclasses is not None:
@@ -103,7 +111,7 @@ class ImageFiles(DatasetSource):
         parts = self._divide(samples, np.array(listed.parts, np.str_)[selected], classes, progress)
         name = type(self).__module__.rpartition(".")[2].replace("_", "-")
         train, test, val = parts["train"], parts["test"], parts.get("val")
-        dataset = Dataset(name, str(listed.root), classes, train, test, val=val, subclasses=subclass_names)
+        dataset = Dataset(name, str(listed.root), classes, train, test, None, val, subclass_names, self.image_settings)
         if note := near_twins_note(train, test):
             progress.note(note)
         return replace(dataset, notice=quality_notice(dataset))

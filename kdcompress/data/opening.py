@@ -50,7 +50,9 @@ def open_image(source: Path | IO[bytes], path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(source, formats=allowed_formats(path.suffix)) as image:
             _check_header(image, path)
-            yield ImageOps.exif_transpose(image)
+            # Many TGA files have an alpha channel that nothing fills
+            unused_alpha = image.format == "TGA" and image.mode == "RGBA" and not image.getchannel("A").getbbox()
+            yield ImageOps.exif_transpose(image.convert("RGB") if unused_alpha else image)
     except UnidentifiedImageError as exc:
         raise DataError(f"{path} is truncated, damaged or no image (no image that Pillow knows)") from exc
     except _READ_ERRORS as exc:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.batches import default_batch_size
+from kdcompress.config.images import DEFAULT_IMAGE_SETTINGS, ImageSettings
 from kdcompress.data.images import Shape, read_image, resize_image
 from kdcompress.data.parallel import read_parallel
 
@@ -60,19 +61,27 @@ class FileImages(LazyImages):
         names: Paths relative to `root`, (n,).
         shape: (H, W, C) of the decoded images.
         rows: Their rows of the index, (n,), with the fields "sha256" of the files, "pixels" and "look".
+        settings: How they are converted.
     """
 
-    def __init__(self, root: Path, names: NDArray[np.str_], shape: Shape, rows: NDArray[np.void]) -> None:
-        self.root, self.names, self.rows = root, names, rows
+    def __init__(
+        self,
+        root: Path,
+        names: NDArray[np.str_],
+        shape: Shape,
+        rows: NDArray[np.void],
+        settings: ImageSettings = DEFAULT_IMAGE_SETTINGS,
+    ) -> None:
+        self.root, self.names, self.rows, self.settings = root, names, rows, settings
         self.shape = (len(names), *shape)
 
     def __getitem__(self, rows: Rows) -> Pixels:
-        names, shape = self.names[rows], self.shape[1:]
-        return read_parallel(lambda row: read_image(self.root / str(names[row]), shape), len(names), shape)
+        names, shape, settings = self.names[rows], self.shape[1:], self.settings
+        return read_parallel(lambda row: read_image(self.root / str(names[row]), shape, settings), len(names), shape)
 
     def take(self, index: NDArray[np.int64]) -> FileImages:
         """Select images; see `LazyImages.take`."""
-        return FileImages(self.root, self.names[index], self.shape[1:], self.rows[index])
+        return FileImages(self.root, self.names[index], self.shape[1:], self.rows[index], self.settings)
 
     def with_shape(self, shape: Shape) -> FileImages:
         """Decode the same files to another shape, instead of resizing decoded images.
@@ -83,13 +92,15 @@ class FileImages(LazyImages):
         Returns:
             The images.
         """
-        return FileImages(self.root, self.names, shape, self.rows)
+        return FileImages(self.root, self.names, shape, self.rows, self.settings)
 
     @property
     def content(self) -> Iterator[bytes | memoryview]:
-        """The digests of the files."""
+        """The digests of the files, and the settings that influence their pixels."""
         yield b"files"
         yield np.ascontiguousarray(self.rows["sha256"]).data
+        if self.rows["clear"].any():
+            yield f"on {self.settings.background_colour}".encode()
 
 
 class MappedImages(LazyImages):

@@ -59,7 +59,7 @@ def load_unlabelled(section: UnlabelledSection, dataset: Dataset, progress: Prog
 def _load_files(root: Path, dataset: Dataset, progress: Progress) -> Samples:
     ids = np.array([path.relative_to(root).as_posix() for path in find_images([root], progress)], np.str_)
     rows = index_images(root, ids, progress)
-    return _make_samples(FileImages(root, ids, dataset.input_shape, rows), ids)
+    return _make_samples(FileImages(root, ids, dataset.input_shape, rows, dataset.image_settings), ids)
 
 
 def _load_array(path: Path, dataset: Dataset, progress: Progress) -> Samples:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.config.images import DEFAULT_IMAGE_SETTINGS, ImageSettings
 from kdcompress.exporting._network import Network
 
 Images = NDArray[np.generic]
@@ -43,11 +44,13 @@ class ExportedModel:
         run: Maps raw pixels in [0, 255], (n, H, W, C) for any n, to logits, (n, classes).
         input_shape: (H, W, C).
         classes: Class names, if the file records them.
+        image_settings: How image files are converted to raw pixels.
     """
 
     run: Callable[[Images], Logits]
     input_shape: tuple[int, int, int]
     classes: list[str] | None
+    image_settings: ImageSettings = DEFAULT_IMAGE_SETTINGS
 
 
 class Format(ABC):

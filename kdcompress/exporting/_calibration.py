@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kdcompress.config.images import DEFAULT_IMAGE_SETTINGS, ImageSettings
 from kdcompress.data import Samples, find_images, image_size, read_image, stratified_subset
 from kdcompress.exporting._base import Images
 from kdcompress.progress import Progress
@@ -51,7 +52,13 @@ def from_train(train: Samples, size: int) -> Calibration:
     return Calibration("train", chosen.images[:], chosen.ids.tolist())
 
 
-def from_folder(folder: Path, input_shape: tuple[int, int, int], size: int, progress: Progress) -> Calibration:
+def from_folder(
+    folder: Path,
+    input_shape: tuple[int, int, int],
+    size: int,
+    progress: Progress,
+    settings: ImageSettings = DEFAULT_IMAGE_SETTINGS,
+) -> Calibration:
     """Read calibration images from a folder, evenly spaced over its files.
 
     Args:
@@ -59,6 +66,7 @@ def from_folder(folder: Path, input_shape: tuple[int, int, int], size: int, prog
         input_shape: (H, W, C) to which they are scaled.
         size: Number of images; all are used if there are fewer.
         progress: Receives a note if images are scaled.
+        settings: How they are converted to pixels.
 
     Returns:
         The images.
@@ -72,7 +80,7 @@ def from_folder(folder: Path, input_shape: tuple[int, int, int], size: int, prog
     if (size_of_first := image_size(chosen[0])) != (height, width):
         original = "x".join(map(str, size_of_first))
         progress.note(f"images of {folder} are scaled to {height}x{width} ({chosen[0].name} has {original})")
-    images = np.stack([read_image(path, input_shape) for path in chosen])
+    images = np.stack([read_image(path, input_shape, settings) for path in chosen])
     return Calibration(str(folder), images, [str(path) for path in chosen])
 
 

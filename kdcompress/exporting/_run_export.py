@@ -47,7 +47,8 @@ def export_run(run: RunFolder, request: ExportRequest, data_dir: Path | None, pr
     student, recipe = open_model(run, "student"), read_run_recipe(run)
     dataset = open_data(run, recipe, data_dir, progress)
     reference = _reference(run, dataset, request.parity_samples)
-    provenance = {"dataset": {key: dataset.facts[key] for key in ("name", "source")}, "recipe": recipe.digest}
+    facts = {key: dataset.facts[key] for key in ("name", "source")}
+    provenance = {"dataset": facts, "recipe": recipe.digest, **dataset.image_settings.record}
     exporter = Exporter(
         freeze(student, dataset.input_shape),
         "student",
@@ -82,5 +83,6 @@ def _calibration(request: ExportRequest, dataset: Dataset, recipe: Recipe, progr
     if not request.needs_calibration:
         return None
     if request.calibration is not None:
-        return from_folder(request.calibration, dataset.input_shape, request.calibration_samples, progress)
+        samples, settings = request.calibration_samples, dataset.image_settings
+        return from_folder(request.calibration, dataset.input_shape, samples, progress, settings)
     return from_train(split_dataset(dataset, recipe.split).train, request.calibration_samples)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kdcompress.config.images import read_image_settings
 from kdcompress.errors import ModelError, UsageError
 from kdcompress.exporting._base import FP32
 from kdcompress.exporting._calibration import Calibration, from_folder
@@ -51,9 +53,9 @@ def export_file(
         raise UsageError(f"export takes a run folder, a .keras file or module:function, and {path} is none of them")
     _check_calibration(request)
     run = RunFolder(path.parent)
-    classes = run.manifest().get("classes") if run.is_run() else None
+    manifest = run.manifest() if run.is_run() else {}
     folder = out or path.with_name(f"{path.stem}-exports")
-    return _export(load_saved_model(path), str(path), path.stem, folder, request, input_shape, classes, progress)
+    return _export(load_saved_model(path), str(path), path.stem, folder, request, input_shape, manifest, progress)
 
 
 def export_loaded(
@@ -78,7 +80,7 @@ def export_loaded(
         ExportError: No file could be written.
     """
     _check_calibration(request)
-    return _export(model, name, name, out or Path(f"{name}-exports"), request, input_shape, None, progress)
+    return _export(model, name, name, out or Path(f"{name}-exports"), request, input_shape, {}, progress)
 
 
 def _check_calibration(request: ExportRequest) -> None:
@@ -93,18 +95,18 @@ def _export(
     folder: Path,
     request: ExportRequest,
     input_shape: Shape | None,
-    classes: list[str] | None,
+    manifest: Mapping[str, Any],
     progress: Progress,
 ) -> dict[str, Any]:
     start = time.perf_counter()
     shape = resolve_image_shape(declared_shape(model, name), input_shape, name)
     network = freeze(model, shape, name)
-    calibration = None
+    calibration, settings = None, read_image_settings(manifest, name)
     if request.calibration is not None:
-        calibration = from_folder(request.calibration, shape, request.calibration_samples, progress)
-    references = _unlabelled(model, shape, calibration, request.parity_samples or _RANDOM, classes)
+        calibration = from_folder(request.calibration, shape, request.calibration_samples, progress, settings)
+    references = _unlabelled(model, shape, calibration, request.parity_samples or _RANDOM, manifest.get("classes"))
     _warn(model, name, shape, references(FP32), calibration, progress)
-    result = Exporter(network, stem, folder, "", references, calibration, {}).execute(request, progress)
+    result = Exporter(network, stem, folder, "", references, calibration, settings.record).execute(request, progress)
     seconds = round(time.perf_counter() - start, 3)
     return {"model": name, "out": str(folder), **result, "seconds": seconds}
 

@@ -147,6 +147,7 @@ class Pipeline:
             subclasses=self.dataset.subclasses,
             input_shape=list(self.dataset.input_shape),
             split=self.split.fingerprint,
+            **self.dataset.image_settings.record,
         )
 
     def _build_student(self) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kdcompress.config.images import read_image_settings
 from kdcompress.errors import ExportError, ModelError
 from kdcompress.exporting._base import FP16, FP32, INT8, ExportedModel, Format, Images, Logits, Options
 from kdcompress.exporting._network import INPUT, OUTPUT, Network
@@ -60,7 +61,8 @@ class Onnx(Format):
         def run(images: Images) -> Logits:
             return np.asarray(run_with_timeout(session, None, {name: images.astype(np.float32)}, str(path))[0])
 
-        return ExportedModel(run, shape, read_classes(_metadata(session, path), path))
+        metadata = _metadata(session, path)
+        return ExportedModel(run, shape, read_classes(metadata, path), read_image_settings(metadata, str(path)))
 
 
 def _metadata(session: Any, path: Path) -> dict[str, Any]:
@@ -68,7 +70,8 @@ def _metadata(session: Any, path: Path) -> dict[str, Any]:
     metadata = session.get_modelmeta().custom_metadata_map
     if "kdcompress" not in metadata or "classes" not in metadata:
         return {}
-    return {**metadata, **parse_metadata(f'{{"classes": {metadata["classes"]}}}', path)}
+    parsed = (f'"{key}": {metadata[key]}' for key in ("classes", "images") if key in metadata)
+    return {**metadata, **parse_metadata(f"{{{', '.join(parsed)}}}", path)}
 
 
 def _image_shape(session: Any, path: Path) -> tuple[int, int, int]:

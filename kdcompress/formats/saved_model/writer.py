@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kdcompress.config.images import read_image_settings
 from kdcompress.errors import ModelError
 from kdcompress.exporting._base import FP32, ExportedModel, Format, Images, Logits, Options
 from kdcompress.exporting._network import Network, trace
@@ -66,7 +67,9 @@ class SavedModel(Format):
             return np.asarray(logits)
 
         height, width, channels = shapes[0][1:]
-        return ExportedModel(run, (height, width, channels), read_classes(_metadata(path), path))
+        metadata = _metadata(path)
+        settings = read_image_settings(metadata, str(path))
+        return ExportedModel(run, (height, width, channels), read_classes(metadata, path), settings)
 
 
 def _metadata(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kdcompress.config.images import read_image_settings
 from kdcompress.errors import ExportError, ModelError, one_line
 from kdcompress.exporting._base import DYNAMIC, FP16, FP32, INT8, ExportedModel, Format, Images, Options
 from kdcompress.exporting._network import Network
@@ -52,8 +53,9 @@ class TFLite(Format):
         if len(inputs) != 1 or len(outputs) != 1 or len(shape) != 4 or min(shape[1:]) < 1:
             signature = ", ".join(f"{value['name']} {value['shape_signature'].tolist()}" for value in inputs)
             raise ModelError(f"{path} takes {signature}; it must take one image (batch, H, W, C) and give one output")
-        classes = read_classes(read_metadata(path), path)
-        return ExportedModel(LiteRunner(interpreter, inputs[0], outputs[0]), shape[1:], classes)
+        metadata = read_metadata(path)
+        runner, settings = LiteRunner(interpreter, inputs[0], outputs[0]), read_image_settings(metadata, str(path))
+        return ExportedModel(runner, shape[1:], read_classes(metadata, path), settings)
 
 
 def _converter(network: Network, precision: str, input_type: str, calibration: Images | None) -> Any:
