@@ -70,12 +70,12 @@ def describe(point: EntryPoint) -> str:
     return (ast.get_docstring(node or tree) or "").split("\n")[0]
 
 
-def load_entry_point(point: EntryPoint, what: str) -> Any:
+def load_entry_point(point: EntryPoint, description: str) -> Any:
     """Import the object of an entry point.
 
     Args:
         point: The entry point.
-        what: Name of the object in messages.
+        description: Name of the object in messages.
 
     Returns:
         The object.
@@ -86,7 +86,8 @@ def load_entry_point(point: EntryPoint, what: str) -> Any:
     try:
         return point.load()
     except (Exception, SystemExit) as exc:
-        raise RecipeError(f"{what}, of {origin(point)} ({point.value}), cannot be imported: {one_line(exc)}") from exc
+        entry = f"{description}, of {origin(point)} ({point.value})"
+        raise RecipeError(f"{entry}, cannot be imported: {one_line(exc)}") from exc
 
 
 def is_reference(text: str) -> bool:
@@ -99,12 +100,12 @@ def is_reference(text: str) -> bool:
     return bool(colon) and name.isidentifier() and all(part.isidentifier() for part in module.split("."))
 
 
-def load_reference(reference: str, what: str) -> Any:
+def load_reference(reference: str, description: str) -> Any:
     """Import package.module:Class, searching the current folder first, as `python` does.
 
     Args:
         reference: The reference.
-        what: Name of the class in messages.
+        description: Name of the class in messages.
 
     Returns:
         The class.
@@ -117,9 +118,9 @@ def load_reference(reference: str, what: str) -> Any:
         try:
             module = importlib.import_module(module_name)
         except (Exception, SystemExit) as exc:
-            raise RecipeError(f"{what}: importing {module_name} fails: {one_line(exc)}") from exc
+            raise RecipeError(f"{description}: importing {module_name} fails: {one_line(exc)}") from exc
     if not hasattr(module, name):
-        raise RecipeError(f"{what}: module {module_name} has no {name!r}")
+        raise RecipeError(f"{description}: module {module_name} has no {name!r}")
     return getattr(module, name)
 
 

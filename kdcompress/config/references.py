@@ -112,7 +112,11 @@ def _map_strings(section: Any, name: str, keys: tuple[str, ...], change: Callabl
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a path is a folder; False where access is denied."""
+    """Whether a path is a folder; False where access is denied.
+
+    Args:
+        path: The path.
+    """
     try:
         return path.is_dir()
     except OSError:

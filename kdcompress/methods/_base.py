@@ -90,11 +90,19 @@ class Method(Choice, ABC):
         return self.distillation_weight
 
     def weighs_targets(self, epochs: int) -> bool:
-        """Whether the distillation loss has a weight above 0 in any of the first `epochs` epochs."""
+        """Whether the distillation loss has a weight above 0 in any epoch.
+
+        Args:
+            epochs: Number of epochs of the training.
+        """
         return self.needs_targets and any(self.weight_at(epoch) for epoch in range(epochs))
 
     def label_weight_at(self, epoch: int) -> float:
-        """The weight of the cross-entropy of the labels in an epoch counted from 0."""
+        """The weight of the cross-entropy of the labels in an epoch.
+
+        Args:
+            epoch: Epoch, counted from 0 over all stages of the training.
+        """
         return 1.0 - self.weight_at(epoch)
 
     @property
@@ -126,7 +134,11 @@ class Method(Choice, ABC):
         return self
 
     def head(self, classes: Classes) -> int:
-        """The number of outputs of teacher and student for the given classes."""
+        """The number of outputs of teacher and student.
+
+        Args:
+            classes: The classes.
+        """
         return classes.count
 
     def class_logits(self, outputs: Any) -> Any:

@@ -64,7 +64,14 @@ class TeacherEnsemble:
         return logits[0] if len(logits) == 1 else combine_logits(logits, self._weights, self.recipe.teacher.combine)
 
     def class_logits(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Convert outputs (n, head) to class logits (n, classes)."""
+        """Convert outputs to class logits.
+
+        Args:
+            outputs: Shape (n, head).
+
+        Returns:
+            Shape (n, classes).
+        """
         if self.method.plain:
             return outputs
         return np.asarray(self.method.for_teacher().class_logits(outputs), np.float32)

@@ -58,9 +58,9 @@ def _note_resizing(teacher: Teacher, experiment: Experiment, reporter: Reporter)
     if teacher_shape != student_shape:
         teacher_size, student_size = ("x".join(map(str, shape)) for shape in (teacher_shape, student_shape))
         from_files = isinstance(experiment.data.split.train.images, FileImages)
-        how = "image files are read at that size for it" if from_files else "images are fitted to it"
+        action = "image files are read at that size for it" if from_files else "images are fitted to it"
         reporter.progress.note(
-            f"{teacher.description} takes images of {teacher_size}, the student of {student_size}: {how}"
+            f"{teacher.description} takes images of {teacher_size}, the student of {student_size}: {action}"
         )
 
 
@@ -84,9 +84,9 @@ def compute_training_targets(ensemble: TeacherEnsemble, experiment: Experiment, 
     agreement, warning = ensemble.check_labels(targets, split, data.dataset.classes)
     if warning:
         reporter.warn(warning)
-    how = "from the cache" if targets.cached else f"labelled in {targets.seconds:.1f} s"
+    origin = "from the cache" if targets.cached else f"labelled in {targets.seconds:.1f} s"
     progress.note(
-        f"targets: {targets.logits.shape[0]:,} samples x {targets.logits.shape[1]} views, {how}; "
+        f"targets: {targets.logits.shape[0]:,} samples x {targets.logits.shape[1]} views, {origin}; "
         f"the teacher agrees with {100 * agreement:.2f} % of the training labels"
     )
     if data.unlabelled is None:

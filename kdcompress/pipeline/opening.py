@@ -77,14 +77,16 @@ def open_single_teacher(
         ModelError: The model cannot be opened, or does not match `spec`.
         RecipeError: The section sets a preprocessing for a zoo model.
     """
-    what = f"teacher {section.model}"
+    description = f"teacher {section.model}"
     is_zoo = section.model in registry.choices("models")
     if is_zoo and section.preprocessing != PreprocessingSection():
-        raise RecipeError(f"{what} is a zoo model, which has its preprocessing inside: leave teacher.preprocessing out")
+        raise RecipeError(
+            f"{description} is a zoo model, which has its preprocessing inside: leave teacher.preprocessing out"
+        )
     if not is_zoo and not is_reference(section.model):
-        return open_teacher(copy or Path(section.model), section, spec, what)
+        return open_teacher(copy or Path(section.model), section, spec, description)
     if is_zoo and section.weights == "train" and not copy and train is not None:
-        return teacher_of_model(train(), section, spec, what)
+        return teacher_of_model(train(), section, spec, description)
     seed_everything(section.seed)
     if is_zoo:
         initialization = section.initialization
@@ -96,8 +98,8 @@ def open_single_teacher(
     else:
         model = load_from_function(section.model, "teacher", spec.input_shape, spec.n_outputs)
     if copy:
-        teacher_of_model(model, section, spec, what)  # builds the weights that are then loaded
+        teacher_of_model(model, section, spec, description)  # builds the weights that are then loaded
         load_weights(model, copy)
-    teacher = teacher_of_model(model, section, spec, what)
+    teacher = teacher_of_model(model, section, spec, description)
     teacher.path = copy
     return teacher

@@ -28,7 +28,11 @@ class SavedTeacher:
     input_shape: tuple[int, int, int]
 
     def path_in(self, run: RunFolder) -> Path | None:
-        """The path of the copy in a run folder."""
+        """Return the path of the copy, or None if there is none.
+
+        Args:
+            run: Run folder.
+        """
         return run / self.file if self.file else None
 
 

@@ -49,22 +49,22 @@ def _check_targets(recipe: Recipe, method: Method) -> None:
         )
 
 
-def check_auc_available(data: RecipeData, what: str) -> None:
+def check_auc_available(data: RecipeData, setting: str) -> None:
     """Check that the AUC on validation is defined: there are two classes, and validation has images of both.
 
     Args:
         data: The data.
-        what: The setting that needs the AUC, for messages.
+        setting: The setting that needs the AUC, for messages.
 
     Raises:
         RecipeError: The AUC is not defined.
     """
     classes = data.dataset.classes
     if len(classes) != 2:
-        raise RecipeError(f"{what} is for two classes, the data have {len(classes)}; take 'accuracy'")
+        raise RecipeError(f"{setting} is for two classes, the data have {len(classes)}; take 'accuracy'")
     present = np.unique(data.split.val.labels)
     if len(present) < 2:
         raise RecipeError(
-            f"{what} needs both classes in validation, which has images of {classes[present[0]]} alone; "
+            f"{setting} needs both classes in validation, which has images of {classes[present[0]]} alone; "
             "take another validation part, or 'accuracy'"
         )

@@ -20,14 +20,14 @@ from kdcompress.teachers._spec import OutputSpec, RowIndex, Selection, TargetRow
 from kdcompress.teachers._targets import LOGITS, TARGETS, Targets, compute_targets, has_cached_targets, target_key
 
 
-def open_teacher(path: Path, section: SingleTeacherSection, spec: OutputSpec, what: str) -> Teacher:
+def open_teacher(path: Path, section: SingleTeacherSection, spec: OutputSpec, description: str) -> Teacher:
     """Open a file or folder of any registered kind as a teacher.
 
     Args:
         path: The file or folder.
         section: Settings of the teacher.
         spec: Images and outputs that are required.
-        what: Name of the teacher in messages.
+        description: Name of the teacher in messages.
 
     Returns:
         The teacher.
@@ -39,19 +39,19 @@ def open_teacher(path: Path, section: SingleTeacherSection, spec: OutputSpec, wh
     kinds: list[type[Teacher]] = [registry.load("teachers", name) for name in registry.choices("teachers")]
     kind = next((kind for kind in kinds if kind.owns(path)), None)
     if kind is None:
-        raise ModelError(f"{what} is no model: it is neither a SavedModel folder nor a file with a known ending")
+        raise ModelError(f"{description} is no model: it is neither a SavedModel folder nor a file with a known ending")
     check_integrity(path)
-    return kind.open(path, section, spec, what)
+    return kind.open(path, section, spec, description)
 
 
-def teacher_of_model(model: Any, section: SingleTeacherSection, spec: OutputSpec, what: str) -> Teacher:
+def teacher_of_model(model: Any, section: SingleTeacherSection, spec: OutputSpec, description: str) -> Teacher:
     """Make a teacher of a Keras model in memory.
 
     Args:
         model: The Keras model.
         section: Settings of the teacher.
         spec: Images and outputs that are required.
-        what: Name of the teacher in messages.
+        description: Name of the teacher in messages.
 
     Returns:
         The teacher.
@@ -59,7 +59,7 @@ def teacher_of_model(model: Any, section: SingleTeacherSection, spec: OutputSpec
     Raises:
         ModelError: The model does not match `spec`.
     """
-    teacher: Teacher = registry.load("teachers", "keras").of_model(model, section, spec, what)
+    teacher: Teacher = registry.load("teachers", "keras").of_model(model, section, spec, description)
     return teacher
 
 

@@ -67,7 +67,14 @@ class InputAdapter:
         return np.ascontiguousarray(np.moveaxis(images, -1, 1)) if self.nchw else images
 
     def arrange(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Reorder outputs (n, outputs) to the data's order of classes."""
+        """Select and reorder outputs to match the data's classes.
+
+        Args:
+            outputs: Shape (n, outputs).
+
+        Returns:
+            Shape (n, classes).
+        """
         return outputs if self.columns is None else outputs[:, self.columns]
 
     def with_preprocessing(self, **changes: Any) -> InputAdapter:
@@ -80,7 +87,7 @@ class InputAdapter:
 
 
 def make_input_adapter(
-    section: PreprocessingSection, model_sizes: Sizes | None, spec: OutputSpec, what: str
+    section: PreprocessingSection, model_sizes: Sizes | None, spec: OutputSpec, description: str
 ) -> InputAdapter:
     """Make the adapter of a teacher.
 
@@ -89,7 +96,7 @@ def make_input_adapter(
         model_sizes: Sizes of the model's input without the batch, each None if it is open; None if nothing is known.
             Open sizes are taken from the section, otherwise from the data.
         spec: Images and classes of the data.
-        what: Name of the teacher in messages.
+        description: Name of the teacher in messages.
 
     Returns:
         The adapter.
@@ -100,13 +107,13 @@ def make_input_adapter(
     """
     if model_sizes is not None and len(model_sizes) != 3:
         raise ModelError(
-            f"{what} takes inputs of rank {len(model_sizes) + 1}; a teacher takes a batch of images, of rank 4"
+            f"{description} takes inputs of rank {len(model_sizes) + 1}; a teacher takes a batch of images, of rank 4"
         )
-    nchw = _is_nchw(section, model_sizes, what)
-    sizes = _with_size(section, _channels_last(model_sizes, nchw), what)
+    nchw = _is_nchw(section, model_sizes, description)
+    sizes = _with_size(section, _channels_last(model_sizes, nchw), description)
     height, width, channels = (size or data_size for size, data_size in zip(sizes, spec.input_shape, strict=True))
-    _check_channels(section, channels, what)
-    check_image_size((height, width, channels), what)
+    _check_channels(section, channels, description)
+    check_image_size((height, width, channels), description)
     return InputAdapter((height, width, channels), section, nchw, _columns(section.classes, spec.classes))
 
 
@@ -116,31 +123,37 @@ def _channels_last(sizes: Sizes | None, nchw: bool) -> tuple[int | None, ...]:
     return (sizes[1], sizes[2], sizes[0]) if nchw else tuple(sizes)
 
 
-def _with_size(section: PreprocessingSection, sizes: tuple[int | None, ...], what: str) -> tuple[int | None, ...]:
+def _with_size(
+    section: PreprocessingSection, sizes: tuple[int | None, ...], description: str
+) -> tuple[int | None, ...]:
     """Fill in the section's size where the model leaves it open."""
     if section.size is None:
         return sizes
     size = section.size if isinstance(section.size, tuple) else (section.size, section.size)
     if any(fixed not in (None, wanted) for fixed, wanted in zip(sizes, size, strict=False)):
-        raise RecipeError(f"teacher.preprocessing.size is {_format(size)}, but {what} takes {_format(sizes)}")
+        raise RecipeError(f"teacher.preprocessing.size is {_format(size)}, but {description} takes {_format(sizes)}")
     return (*size, sizes[2])
 
 
-def _check_channels(section: PreprocessingSection, channels: int, what: str) -> None:
+def _check_channels(section: PreprocessingSection, channels: int, description: str) -> None:
     if channels not in _CHANNELS:
         raise ModelError(
-            f"{what} takes images of {channels} channels; there are images of 1, 3 and 4 "
+            f"{description} takes images of {channels} channels; there are images of 1, 3 and 4 "
             "(teacher.preprocessing.layout says which axis holds them)"
         )
     for name in ("mean", "std"):
         value = getattr(section, name)
         if isinstance(value, tuple) and len(value) not in (1, channels):
-            raise RecipeError(f"teacher.preprocessing.{name} has {len(value)} values, {what} takes {channels} channels")
+            raise RecipeError(
+                f"teacher.preprocessing.{name} has {len(value)} values, {description} takes {channels} channels"
+            )
     if section.channel_order == "bgr" and channels != 3:
-        raise RecipeError(f"teacher.preprocessing.channel_order = 'bgr' is for 3 channels, {what} takes {channels}")
+        raise RecipeError(
+            f"teacher.preprocessing.channel_order = 'bgr' is for 3 channels, {description} takes {channels}"
+        )
 
 
-def _is_nchw(section: PreprocessingSection, sizes: Sizes | None, what: str) -> bool:
+def _is_nchw(section: PreprocessingSection, sizes: Sizes | None, description: str) -> bool:
     if section.layout != "auto":
         return section.layout == "nchw"
     if sizes is None:
@@ -148,7 +161,7 @@ def _is_nchw(section: PreprocessingSection, sizes: Sizes | None, what: str) -> b
     first, last = sizes[0] in _CHANNELS, sizes[2] in _CHANNELS
     if first == last and None not in sizes:
         raise ModelError(
-            f"{what} takes images of {_format(sizes)}: which axis holds the channels cannot be told; "
+            f"{description} takes images of {_format(sizes)}: which axis holds the channels cannot be told; "
             "set teacher.preprocessing.layout to nhwc or nchw"
         )
     return first and not last

@@ -206,7 +206,7 @@ class Teacher(ABC):
         return self.adapter.arrange(logits)
 
     def notes(self, classes: Sequence[str]) -> list[str]:
-        """Return what the user should know of how outputs are read, to follow the description.
+        """Return messages on the conversion of outputs, to follow the description.
 
         Args:
             classes: Names of the data's classes.

@@ -49,13 +49,13 @@ def check_output_count(teacher: Teacher, spec: OutputSpec) -> None:
         )
 
 
-def select_name(names: Sequence[str], selected: str | None, what: str, key: str) -> str:
+def select_name(names: Sequence[str], selected: str | None, description: str, key: str) -> str:
     """Select one of the inputs or outputs of a model.
 
     Args:
         names: Names of all inputs or outputs.
         selected: The name in the recipe; None selects the only one.
-        what: Name of the model in messages.
+        description: Name of the model in messages.
         key: The recipe's key, teacher.input or teacher.output.
 
     Returns:
@@ -67,8 +67,8 @@ def select_name(names: Sequence[str], selected: str | None, what: str, key: str)
     side = "inputs" if key == "teacher.input" else "outputs"
     if selected is not None:
         if selected not in names:
-            raise ModelError(f"{key}: {what} has no {selected!r} among its {side}; it has {', '.join(names)}")
+            raise ModelError(f"{key}: {description} has no {selected!r} among its {side}; it has {', '.join(names)}")
         return selected
     if len(names) != 1:
-        raise ModelError(f"{what} has {len(names)} {side} ({', '.join(names)}); name the one to use with {key}")
+        raise ModelError(f"{description} has {len(names)} {side} ({', '.join(names)}); name the one to use with {key}")
     return names[0]

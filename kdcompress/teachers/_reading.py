@@ -1,4 +1,4 @@
-"""What the outputs of a teacher are, told from some of them: logits, softmax probabilities or sigmoids."""
+"""Detection of what the outputs of a teacher are: logits, softmax probabilities or sigmoids."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _CLIPPED_PART = 0.02  # of the outputs that are equal to the lowest one, where t
 
 @dataclass(frozen=True)
 class OutputReading:
-    """How a teacher's own outputs are read as logits.
+    """Conversion of a teacher's own outputs to logits.
 
     Attributes:
-        kind: What they are.
-        percent: Whether they are 0 to 100.
-        floor: The lowest probability that they tell from 0: half of a rounding step.
-        gap: The lowest difference from 1 that they tell from none.
-        rounded: Whether `floor` was found by looking, and is not that of float32.
+        kind: Kind of the outputs.
+        percent: Whether they range from 0 to 100.
+        floor: The smallest probability that is distinguished from 0: half of a rounding step.
+        gap: The smallest distinguished difference from 1.
+        rounded: Whether `floor` was detected, and is not that of float32.
     """
 
     kind: OutputKind = "logits"
@@ -45,13 +45,13 @@ class OutputReading:
 
     @property
     def identity(self) -> str:
-        """What cached logits depend on."""
+        """The part of the key of cached targets that depends on the outputs' kind and resolution."""
         details = [*(["percent"] if self.percent else []), *([f"{self.floor:.3g}"] if self.rounded else [])]
         return " ".join([self.kind, *details])
 
     @property
     def note(self) -> str | None:
-        """What is said about them, behind the teacher's name; None of logits."""
+        """Message on their kind, to follow the teacher's name; None for logits."""
         if self.kind == "logits":
             return None
         in_percent = ", in per cent" if self.percent else ""
@@ -64,7 +64,14 @@ class OutputReading:
         )
 
     def to_logits(self, outputs: NDArray[Any]) -> Floats:
-        """Logits of the same shape as outputs (..., classes)."""
+        """Convert outputs to logits.
+
+        Args:
+            outputs: Outputs (..., classes) of this kind.
+
+        Returns:
+            The same shape.
+        """
         if self.kind == "logits":
             return np.asarray(outputs, np.float32)
         p = np.asarray(outputs, np.float32) / np.float32(100 if self.percent else 1)
@@ -74,23 +81,25 @@ class OutputReading:
         return np.asarray(logits, np.float32)
 
 
-def inspect_outputs(outputs: NDArray[Any], step: float = 0.0, kind: str = "auto", what: str = "") -> OutputReading:
-    """Tell what outputs are by looking at some of them.
+def inspect_outputs(
+    outputs: NDArray[Any], step: float = 0.0, kind: str = "auto", description: str = ""
+) -> OutputReading:
+    """Detect what the outputs of a model are, from those for some images.
 
     Outputs that are never negative and at most 1, or 100, are probabilities: of a softmax where every row sums to 1 as
     nearly as their precision, clipping and rounding allow, else of sigmoids.
 
     Args:
-        outputs: A model's own outputs (n, outputs) for some images, before any classes are picked from them.
-        step: The distance of two neighbouring outputs of a model that answers in integers, else 0.
-        kind: What the user says they are, or "auto".
-        what: The model, in errors.
+        outputs: The model's own outputs (n, outputs), before classes are selected.
+        step: Distance between neighbouring outputs of a quantized model, otherwise 0.
+        kind: Setting teacher.outputs of the recipe, or "auto".
+        description: Name of the model in messages.
 
     Returns:
-        How to read them.
+        How they are converted to logits.
 
     Raises:
-        ModelError: The user says that they are probabilities or sigmoids, and they are below 0 or above 100.
+        ModelError: They are set to probabilities or sigmoids, but are below 0 or above 100.
     """
     values = np.asarray(outputs, np.float32)
     if kind == "logits" or not np.isfinite(values).all() or values.size == 0:
@@ -99,8 +108,8 @@ def inspect_outputs(outputs: NDArray[Any], step: float = 0.0, kind: str = "auto"
     if low < 0 or high > 100 + _ABOVE_ONE or (kind == "auto" and low == high):
         if kind != "auto":
             raise ModelError(
-                f"teacher.outputs = {kind!r}, but {what} gives numbers from {low:.3g} to {high:.3g}; probabilities are "
-                "0 to 1, or 0 to 100: take 'logits', or leave it out"
+                f"teacher.outputs = {kind!r}, but {description} gives numbers from {low:.3g} to {high:.3g}; "
+                "probabilities are 0 to 1, or 0 to 100: take 'logits', or leave it out"
             )
         return OutputReading("logits")
     percent = high > 1 + _ABOVE_ONE
@@ -109,20 +118,32 @@ def inspect_outputs(outputs: NDArray[Any], step: float = 0.0, kind: str = "auto"
     softmax = _sums_to_one(p, floor)
     if kind == "auto" and percent and not softmax and high < _SURE_PERCENT:
         return OutputReading("logits")
-    told: OutputKind = "probabilities" if softmax else "sigmoids"
+    detected: OutputKind = "probabilities" if softmax else "sigmoids"
     if kind in ("probabilities", "sigmoids"):
-        told = "probabilities" if kind == "probabilities" else "sigmoids"
-    return OutputReading(told, percent, floor, gap, rounded=floor > _TINY and not step)
+        detected = "probabilities" if kind == "probabilities" else "sigmoids"
+    return OutputReading(detected, percent, floor, gap, rounded=floor > _TINY and not step)
 
 
 def are_probabilities(outputs: NDArray[np.floating[Any]], step: float = 0.0) -> bool:
-    """Whether outputs (n, classes) are those of a softmax, in 0 to 1; see `inspect_outputs`."""
+    """Whether outputs are those of a softmax in [0, 1].
+
+    Args:
+        outputs: Shape (n, classes).
+        step: Quantization step of the outputs, otherwise 0.
+    """
     reading = inspect_outputs(outputs, step)
     return reading.kind == "probabilities" and not reading.percent
 
 
 def with_both_classes(logits: Floats) -> Floats:
-    """The pair (0, z) of one logit z of two classes, (n, 1): its softmax is (1 - sigmoid(z), sigmoid(z))."""
+    """Convert the logit z of the second of two classes to (0, z), whose softmax is (1 - sigmoid(z), sigmoid(z)).
+
+    Args:
+        logits: Shape (..., 1).
+
+    Returns:
+        Shape (..., 2).
+    """
     return np.concatenate([np.zeros_like(logits), logits], axis=-1)
 
 

@@ -98,7 +98,11 @@ class TrainingState:
 
 
 def get_values(variables: list[Any]) -> Arrays:
-    """Return the current values of Keras variables."""
+    """Return the current values of Keras variables.
+
+    Args:
+        variables: The variables.
+    """
     return [np.asarray(variable.numpy()) for variable in variables]
 
 

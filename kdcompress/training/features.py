@@ -79,7 +79,7 @@ class FrozenLayers:
 
 
 def compute_features(
-    frozen: FrozenLayers, samples: Samples, views: ViewsSection, folder: Path, what: str, progress: Progress
+    frozen: FrozenLayers, samples: Samples, views: ViewsSection, folder: Path, name: str, progress: Progress
 ) -> Features | None:
     """Compute the features of every view of every sample, or read them from the folder.
 
@@ -90,7 +90,7 @@ def compute_features(
         samples: The samples.
         views: The views of each sample.
         folder: Folder of feature files.
-        what: Name of the training in messages.
+        name: Name of the training in messages.
         progress: Listener.
 
     Returns:
@@ -105,13 +105,13 @@ def compute_features(
                 remove_path(leftover)
             needed = 4 * int(np.prod(shape))
             if needed > _MAX_DISK * shutil.disk_usage(folder).free:
-                progress.note(f"{what}: no room for {needed:,} bytes of features: frozen layers run in every epoch")
+                progress.note(f"{name}: no room for {needed:,} bytes of features: frozen layers run in every epoch")
                 return None
             start = time.perf_counter()
             _write(frozen, samples, views, path, shape, progress)
             seal(path)
             progress.note(
-                f"{what}: frozen layers run once over {len(samples):,} images x {views.count} views, "
+                f"{name}: frozen layers run once over {len(samples):,} images x {views.count} views, "
                 f"{time.perf_counter() - start:.1f} s"
             )
         return Features(np.load(path, mmap_mode="r", allow_pickle=False))

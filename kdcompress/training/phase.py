@@ -51,7 +51,11 @@ class Phase:
         return "teacher.training" if self.name == "teacher" else "training"
 
     def learning_rate_key(self, stage: Stage) -> str:
-        """The dotted key of a stage's learning rate in the recipe."""
+        """Return the dotted key of a stage's learning rate in the recipe.
+
+        Args:
+            stage: A stage of this training.
+        """
         number = f".stages.{self.training.plan.index(stage)}" if self.training.stages else ""
         return f"{self.training_key}{number}.learning_rate"
 

@@ -14,7 +14,7 @@ import kdcompress
 from kdcompress.data import Dataset
 from kdcompress.errors import ModelError, RecipeError
 from kdcompress.methods import Classes, make_method
-from kdcompress.methods.subclass import auxiliary_loss, class_logits, intra_class_loss
+from kdcompress.methods._subclass_logits import auxiliary_loss, class_logits, intra_class_loss
 from kdcompress.progress import Progress
 
 pytestmark = pytest.mark.slow

@@ -120,7 +120,7 @@ def test_the_user_s_word_is_taken_unless_it_cannot_be() -> None:
     assert inspect_outputs(float32_softmax(TEN), kind="logits").kind == "logits"
     assert inspect_outputs(float32_softmax(TWO), kind="sigmoids").kind == "sigmoids"
     with pytest.raises(ModelError, match=r"teacher.outputs = 'sigmoids', but teacher x gives numbers from -\d"):
-        inspect_outputs(TEN, kind="sigmoids", what="teacher x")
+        inspect_outputs(TEN, kind="sigmoids", description="teacher x")
 
 
 def test_how_outputs_are_read_is_part_of_what_cached_logits_depend_on() -> None:

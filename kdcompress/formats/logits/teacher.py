@@ -100,7 +100,7 @@ class LogitsTeacher(Teacher):
     def set_reading(self, section: SingleTeacherSection, samples: Samples) -> None:
         """Decide by rows spread over the whole file how its numbers are read."""
         rows = np.unique(np.linspace(0, len(self._logits) - 1, N_INSPECTED).astype(int))
-        self.reading = inspect_outputs(self._logits[rows], kind=section.outputs, what=self.description)
+        self.reading = inspect_outputs(self._logits[rows], kind=section.outputs, description=self.description)
 
     def check_samples(self, ids: NDArray[np.str_], views: ViewsSection) -> None:
         """Check that the file has logits for exactly these ids, and that there is one view of each image."""
