@@ -1,5 +1,4 @@
-"""The JSON documents that commands leave in a run or a sweep, read as a stranger's: every value that is used is of the
-type that it must have, and every number is finite."""
+"""Reading and writing of the JSON documents of runs and sweeps, which are validated as untrusted input."""
 
 from __future__ import annotations
 
@@ -16,19 +15,28 @@ from kdcompress.sealed import strip_seal
 
 
 def read_checked(path: Path, remedy: str) -> Kept:
-    """The document in a file of one of these names, as its type; FileNotFoundError if there is none.
+    """Read and validate a document.
 
-    Errors: RunError, with the `remedy`, names the first key that is missing or of another type.
+    Args:
+        path: A file with one of the names in `FILES`.
+        remedy: How to restore the file, for errors.
+
+    Returns:
+        The document, of the type that its name stands for.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        RunError: The file is damaged, with the first key that is missing or of another type, or of a later version.
     """
-    found = read_json(path, RunError, remedy)
-    if not strip_seal(found):
+    content = read_json(path, RunError, remedy)
+    if not strip_seal(content):
         raise RunError(f"{path} is damaged (it is not as it was written); {remedy}")
     try:
-        document = FILES[path.name].of(found, strict=True)
+        document = FILES[path.name].of(content, strict=True)
     except ValidationError as exc:
         problem = exc.errors()[0]
-        place = ".".join(map(str, problem["loc"]))
-        raise RunError(f"{path} is damaged ({place}: {problem['msg'].lower()}); {remedy}") from exc
+        key = ".".join(map(str, problem["loc"]))
+        raise RunError(f"{path} is damaged ({key}: {problem['msg'].lower()}); {remedy}") from exc
     if document.schema_version > SCHEMA_VERSION:
         raise RunError(
             f"{path} was written by a later version of kdcompress (schema_version {document.schema_version}, this one "
@@ -38,11 +46,16 @@ def read_checked(path: Path, remedy: str) -> Kept:
 
 
 def write_document(path: Path, document: Mapping[str, Any]) -> None:
-    """Write one of these documents, with the version of its schema, whole or not at all."""
+    """Write a document atomically, with the version of its schema.
+
+    Args:
+        path: The file.
+        document: The document, without `schema_version`.
+    """
     write_json(path, versioned(document))
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """The JSON schemas published in docs/schemas: of files by their stems, of what commands print by their names."""
+    """Return the JSON schemas published in docs/schemas, by the stem of the file or the name of what is printed."""
     documents = {**{Path(name).stem: document for name, document in FILES.items()}, **PRINTED}
     return {name: document.json_schema() for name, document in documents.items()}
