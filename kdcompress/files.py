@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import os
@@ -111,6 +112,23 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda part: part.write_bytes(content))
 
 
+def valid_utf8(text: str) -> str:
+    """Replace what UTF-8 cannot encode, such as file names of other bytes, by escapes such as \\xe4.
+
+    Args:
+        text: Text with surrogate escapes.
+
+    Returns:
+        Text without them.
+    """
+    if text.isascii():
+        return text
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # an unpaired surrogate, which is part of no file name
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a value atomically as indented JSON.
 
@@ -142,7 +160,7 @@ def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def read_text(path: Path, error: type[KDCompressError], remedy: str) -> str:
-    """Read a UTF-8 text file.
+    """Read a text file: UTF-8, possibly with a byte order mark, or UTF-16 with one.
 
     Args:
         path: The file.
@@ -154,15 +172,18 @@ def read_text(path: Path, error: type[KDCompressError], remedy: str) -> str:
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        KDCompressError: As `error`, if it is not a regular file, not UTF-8, or too large for a document.
+        KDCompressError: As `error`, if it is not a regular file, not such text, or too large for a document.
     """
     check_regular_file(path, error)
     if (size := path.stat().st_size) > _MAX_TEXT:
         raise error(f"{path} is damaged ({size:,} bytes are too many for it); {remedy}")
+    with path.open("rb") as file:
+        encoding = "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
     try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as exc:
-        raise error(f"{path} is damaged (no UTF-8 text: {exc.reason} at byte {exc.start}); {remedy}") from exc
+        return path.read_text(encoding)
+    except UnicodeError as exc:
+        reason = f"{exc.reason} at byte {exc.start}" if isinstance(exc, UnicodeDecodeError) else str(exc)
+        raise error(f"{path} is damaged (no UTF-8 text: {reason}); {remedy}") from exc
 
 
 def read_json(path: Path, error: type[KDCompressError], remedy: str) -> dict[str, Any]:

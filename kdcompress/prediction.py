@@ -15,7 +15,7 @@ from kdcompress.config.images import read_image_settings
 from kdcompress.data import MODES, read_image
 from kdcompress.errors import DataError, ModelError
 from kdcompress.exporting import ExportedModel, find_format, open_exported
-from kdcompress.files import write_text
+from kdcompress.files import valid_utf8, write_text
 from kdcompress.metrics.softmax import softmax
 from kdcompress.models import Forward, check_image_size, declared_shape, load_saved_model
 from kdcompress.pipeline.reopening import open_model as open_run_model
@@ -95,7 +95,7 @@ def predict(model: ExportedModel, paths: list[Path]) -> tuple[list[dict[str, Any
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write predictions as CSV, atomically.
+    """Write predictions as CSV in UTF-8, atomically; bytes of names that are not UTF-8 become escapes such as \\xe4.
 
     Args:
         path: File to write.
@@ -105,7 +105,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     writer = csv.DictWriter(text, ["image", "class", "probability"], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(path, valid_utf8(text.getvalue()))
 
 
 def _classify(model: ExportedModel, images: NDArray[np.uint8], names: list[str]) -> list[dict[str, Any]]:

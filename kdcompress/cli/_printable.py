@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+from kdcompress.progress import Progress
 
 _ALLOWED = "\t\u200c\u200d"  # tabs, and the joiners that some languages need
 # Unicode categories: control characters, format characters such as bidirectional marks, surrogates (bytes of file names
@@ -24,18 +28,45 @@ def printable(text: str) -> str:
     return "".join(_escape(char) for char in text)
 
 
-def printable_json(document: str) -> str:
-    """Escape the same characters in a JSON document, by JSON's own escapes.
+def printable_json(document: str, encoding: str = "utf-8") -> str:
+    """Escape the same characters, and those that a console lacks, in a JSON document as JSON does.
 
     Args:
-        document: A JSON document.
+        document: The document, which says the same afterwards; its line ends stay.
+        encoding: Encoding of the console.
 
     Returns:
-        An equivalent document; line ends are kept.
+        The document, every character of which can be encoded.
     """
     if document.isascii():
         return document
-    return "".join(char if char == "\n" or not _must_escape(char) else _escape_for_json(char) for char in document)
+    return "".join(char if char == "\n" or _is_shown(char, encoding) else _escape_for_json(char) for char in document)
+
+
+def _is_shown(char: str, encoding: str) -> bool:
+    if _must_escape(char):
+        return False
+    try:
+        char.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def warn_names_not_utf8(names: Iterable[str], path: Path, progress: Progress) -> None:
+    """Warn about names whose bytes a file in UTF-8 cannot hold.
+
+    Args:
+        names: Names of files.
+        path: The file that was written.
+        progress: Receives the warning.
+    """
+    others = [name for name in names if not name.isascii() and any("\ud800" <= char <= "\udfff" for char in name)]
+    if others:
+        progress.warn(
+            f"file names that are not UTF-8: {len(others):,}, the first is {others[0]}; {path} is UTF-8, and their "
+            "bytes stand in it as \\xNN; rename the files to find them by it"
+        )
 
 
 def _must_escape(char: str) -> bool:

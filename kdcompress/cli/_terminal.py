@@ -70,7 +70,7 @@ class Terminal(Listener):
             value: The result.
         """
         document = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-        print(printable_json(document), file=self.out, flush=True)
+        print(printable_json(document, self.out.encoding or "utf-8"), file=self.out, flush=True)
 
     def observe(self, event: Event) -> None:
         """Show an event; those of the trials of a sweep are left to other listeners."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from kdcompress.cli._printable import warn_names_not_utf8
 from kdcompress.cli._terminal import Terminal, working
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Get, check and make data sets.")
@@ -51,6 +52,8 @@ def check(
             terminal.result(line)
         if ids is not None:
             write_ids(ids, dataset)
+            names = (name for part in dataset.parts.values() for name in part.ids.tolist())
+            warn_names_not_utf8(names, ids, terminal.progress)
             terminal.progress.note(
                 f"ids of {sum(len(part) for part in dataset.parts.values()):,} images written to {ids}"
             )

@@ -14,7 +14,7 @@ def init(
     out: Path = typer.Option(Path("recipe.toml"), help="The file to write; an existing one is left alone."),
 ) -> None:
     """Write a commented recipe to start from."""
-    from kdcompress.config.recipe import PRESETS
+    from kdcompress.config.reading import PRESETS
 
     if out.exists():
         raise UsageError(f"{out} exists already; choose another --out")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from kdcompress.cli._printable import warn_names_not_utf8
 from kdcompress.cli._terminal import TRUST, working
 from kdcompress.errors import DataError
 from kdcompress.runs.schemas import Predictions
@@ -34,6 +35,7 @@ def predict(
         rows, refused = api.predict_files(model, images, trust_code)
         if csv_file:
             prediction.write_csv(csv_file, rows)
+            warn_names_not_utf8([row["image"] for row in rows], csv_file, terminal.progress)
         if as_json:
             terminal.json(Predictions.of({"model": str(model), "predictions": rows, "refused": refused}))
         else:

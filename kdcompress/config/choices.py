@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict, PrivateAttr
 
 from kdcompress import registry
-from kdcompress.config.settings import Section, build_section, format_value
+from kdcompress.config.settings import MissingKeyError, Section, build_section, format_value
 from kdcompress.errors import RecipeError, RunError
 from kdcompress.plugins import is_reference
 from kdcompress.trust import REMEDY, trusts_code
@@ -124,8 +124,10 @@ def choice_class(section: str, settings: Mapping[str, Any], key: str = "") -> An
     """
     registry_name, name = REGISTRY_OF[section], settings.get("name")
     if not isinstance(name, str):
-        problem = f"must be one of them, got {format_value(name)}" if "name" in settings else "is missing"
-        raise RecipeError(f"{key or section}.name {problem}; choices: {', '.join(registry.choices(registry_name))}")
+        choices = f"; choices: {', '.join(registry.choices(registry_name))}"
+        if "name" not in settings:
+            raise MissingKeyError(f"{key or section}.name", choices)
+        raise RecipeError(f"{key or section}.name must be one of them, got {format_value(name)}{choices}")
     return registry.load(registry_name, name[:_MAX_NAME])
 
 

@@ -17,11 +17,9 @@ from kdcompress.config.limits import MAX_CLASSES
 from kdcompress.config.members import inherit_teacher_settings
 from kdcompress.config.observing import Observers
 from kdcompress.config.overrides import apply_override, check_override_used, override_epochs
+from kdcompress.config.reading import naming_file, path_keys, read_values
 from kdcompress.config.references import (
     check_file_name,
-    is_folder,
-    make_paths_absolute,
-    to_path,
 )
 from kdcompress.config.sections import (
     ClassNames,
@@ -32,7 +30,13 @@ from kdcompress.config.sections import (
     UnlabelledSection,
     ViewsSection,
 )
-from kdcompress.config.settings import MAX_PATH_CHARS, Section, build_section, format_name, format_value
+from kdcompress.config.settings import (
+    MAX_PATH_CHARS,
+    Section,
+    build_section,
+    format_name,
+    format_value,
+)
 from kdcompress.config.toml_values import check_plain_values, read_toml
 from kdcompress.config.training import TrainingSection
 from kdcompress.digests import json_digest
@@ -44,9 +48,7 @@ if TYPE_CHECKING:
 else:  # loaded by the registry: packages above this one are not imported by name
     DatasetSource = Method = Choice
 
-PRESETS = Path(__file__).parent / "presets"
 _RESTORE = "bring it back from a copy, or begin anew in another folder"
-_MAX_NAME = 100  # characters of an unknown name in a message
 
 
 def _make_field(settings: Any, info: ValidationInfo) -> Any:
@@ -105,7 +107,7 @@ class Recipe(Section):
         """The values that influence the result; without observers, and without paths, which fingerprints stand for."""
         plain = self.to_dict()
         plain.pop("observers", None)
-        for section, keys in _paths(plain).items():
+        for section, keys in path_keys(plain).items():
             if section in plain:
                 plain[section] = {key: value for key, value in plain[section].items() if key not in keys}
         for model in (plain["student"], plain["teacher"], *plain["teacher"]["members"]):
@@ -151,14 +153,15 @@ def resolve(
     if isinstance(recipe, Mapping):
         recipe = {key: section.to_dict() if isinstance(section, Choice) else section for key, section in recipe.items()}
         check_plain_values(recipe)
-    values = copy.deepcopy(dict(recipe)) if isinstance(recipe, Mapping) else _read(str(recipe))
+    values = copy.deepcopy(dict(recipe)) if isinstance(recipe, Mapping) else read_values(str(recipe))
     for key, value in (overrides or {}).items():
         apply_override(values, key, value)
     if epochs is not None:
         override_epochs(values, epochs, overrides or {})
     for key in overrides or {}:
         check_override_used(values, key)
-    resolved = _validate(values)
+    with naming_file(recipe):
+        resolved = _validate(values)
     if files:
         check_files(resolved)
     return resolved
@@ -177,7 +180,7 @@ def resolve_data_settings(source: str, overrides: Mapping[str, Any]) -> dict[str
     Raises:
         RecipeError: The recipe cannot be read, or a key is not one of `data`.
     """
-    values = {"data": {"name": source}} if source in registry.choices("datasets") else _read(source)
+    values = {"data": {"name": source}} if source in registry.choices("datasets") else read_values(source)
     for key, value in overrides.items():
         if not key.startswith("data."):
             raise RecipeError(f"only the data are checked: --set takes data.KEY=VALUE here, got {format_value(key)}")
@@ -185,6 +188,8 @@ def resolve_data_settings(source: str, overrides: Mapping[str, Any]) -> dict[str
     settings = values.get("data", {})
     if not isinstance(settings, dict):
         raise RecipeError(f"data is a section, name one of its keys, got {format_value(settings)}")
+    with naming_file(source):
+        choice_class("data", settings)
     return settings
 
 
@@ -211,31 +216,6 @@ def read_resolved_recipe(path: Path) -> Recipe:
     except RecipeError as exc:
         raise RecipeError(f"{shown_path} is damaged ({exc}); {_RESTORE}") from exc
     return recipe
-
-
-def _read(recipe: str) -> dict[str, Any]:
-    if recipe in registry.choices("recipes"):
-        return read_toml(PRESETS / f"{recipe}.toml")
-    path, choices = to_path(recipe, "a recipe"), ", ".join(registry.choices("recipes"))
-    if not recipe or (not recipe.endswith(".toml") and not path.exists()):
-        registry.check("recipes", recipe[:_MAX_NAME])
-    if is_folder(path):
-        raise RecipeError(f"{format_name(recipe)} is a folder; name a recipe file, or one of {choices}")
-    try:
-        values = read_toml(path)
-    except FileNotFoundError as exc:
-        raise RecipeError(f"recipe file {format_name(recipe)} does not exist; built-in recipes: {choices}") from exc
-    make_paths_absolute(values, path.resolve().parent, _paths(values))
-    return values
-
-
-def _paths(values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """The keys that hold paths of data, by section."""
-    data = values.get("data")
-    paths = {"unlabelled": UnlabelledSection.PATHS}
-    if isinstance(data, dict) and data.get("name") in registry.choices("datasets"):
-        paths["data"] = choice_class("data", data).PATHS
-    return paths
 
 
 def _validate(values: dict[str, Any]) -> Recipe:

@@ -30,6 +30,17 @@ _LIMITS = (
     "greater_than", "greater_than_equal", "less_than", "less_than_equal", "too_short", "too_long", "finite_number",
 )  # fmt: skip
 
+# Lines that messages about missing keys offer
+_EXAMPLES = {
+    "name": 'name = "my-run"',
+    "data": '[data] with name = "folder" and dir = "photos"',
+    "data.name": 'name = "folder"',
+    "teacher": '[teacher] with model = "teacher.keras"',
+    "student": '[student] with model = "student.keras"',
+    "student.model": 'model = "student.keras"',
+    "method.name": 'name = "hinton"',
+}
+
 
 class Section(BaseModel):
     """A section of a recipe: immutable, without unknown keys, and with finite numbers only."""
@@ -38,6 +49,21 @@ class Section(BaseModel):
 
 
 S = TypeVar("S", bound=Section)
+
+
+class MissingKeyError(RecipeError):
+    """A recipe lacks a required key.
+
+    Args:
+        key: Dotted key.
+        hint: Further text for the message, such as the choices.
+    """
+
+    def __init__(self, key: str, hint: str = "") -> None:
+        section, _, leaf = key.rpartition(".")
+        line = _EXAMPLES.get(key) or f"{leaf} = ..."
+        where = "a section" if line.startswith("[") else f"to section [{section}]" if section else "at the top"
+        super().__init__(f"{format_name(key)} is missing; add {where}: {format_name(line)}{hint}")
 
 
 def build_section(kind: type[S], values: dict[str, Any], prefix: str = "", context: dict[str, Any] | None = None) -> S:
@@ -58,12 +84,12 @@ def build_section(kind: type[S], values: dict[str, Any], prefix: str = "", conte
     try:
         return kind.model_validate(values, context=context)
     except ValidationError as exc:
-        raise RecipeError(_first_problem(kind, exc, prefix)) from exc
+        raise _first_problem(kind, exc, prefix) from exc
     except RecursionError as exc:
         raise RecipeError(f"{prefix or 'the recipe'} is nested without end; no recipe is") from exc
 
 
-def _first_problem(kind: type[Section], exc: ValidationError, prefix: str) -> str:
+def _first_problem(kind: type[Section], exc: ValidationError, prefix: str) -> RecipeError:
     problems = exc.errors(include_url=False)
     keys = _keys(kind, problems[0]["loc"])
     # For a union, an exceeded limit is more helpful than a mismatch with the first type
@@ -76,14 +102,14 @@ def _first_problem(kind: type[Section], exc: ValidationError, prefix: str) -> st
     if problem["type"] == "extra_forbidden":
         known = list(_section_at(kind, keys[:-1]).model_fields)
         choices = ", ".join(sorted(known)) or "(none)"
-        return f"unknown key {format_value(full)}{did_you_mean(keys[-1], known)}; choices: {choices}"
+        return RecipeError(f"unknown key {format_value(full)}{did_you_mean(keys[-1], known)}; choices: {choices}")
     if problem["type"] == "missing":
-        return f"{name} is missing"
+        return MissingKeyError(full)
     rule = _RULES.get(problem["type"])
     message = problem["msg"].removeprefix("Value error, ")
     limits = {key: _plain_number(value) for key, value in problem.get("ctx", {}).items()}
     text = rule.format(**limits) if rule else message[0].lower() + message[1:]
-    return f"{name} {text}, got {format_value(problem['input'])}"
+    return RecipeError(f"{name} {text}, got {format_value(problem['input'])}")
 
 
 def format_value(value: Any) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.config.settings import MAX_PATH_CHARS, format_name, format_value
+from kdcompress.config.toml_syntax import syntax_remedy
 from kdcompress.errors import KDCompressError, RecipeError
 from kdcompress.files import read_text
 
@@ -20,6 +21,9 @@ else:
 MAX_DEPTH = 20
 _MAX_BYTES, _MAX_DOTS, _MAX_CHARS, _MAX_BITS = 1 << 20, 1000, 10_000, 128
 _MAX_MESSAGE = 200  # characters of a parser's message
+
+
+_SAVE = "save it as UTF-8"
 
 
 class _NotText(KDCompressError):
@@ -41,7 +45,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     shown_path = format_name(str(path), MAX_PATH_CHARS)
     try:
-        text = read_text(path, _NotText, "a recipe is text")
+        text = read_text(path, _NotText, _SAVE)
     except FileNotFoundError:  # each caller has a message of its own
         raise
     except _NotText as exc:
@@ -53,6 +57,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise RecipeError(f"{shown_path} cannot be read ({reason}); name another file") from exc
     if len(text) > _MAX_BYTES:
         raise RecipeError(f"{shown_path} is too large for a recipe, which has at most {_MAX_BYTES} characters")
+    if "\0" in text:
+        raise RecipeError(f"{shown_path} is not valid TOML: it holds NUL, as UTF-16 without a mark does; {_SAVE}")
     values = parse_toml(text, shown_path)
     check_plain_values(values, f"{shown_path}: ")
     return values
@@ -75,7 +81,8 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
-        raise RecipeError(f"{name} is not valid TOML: {format_name(str(exc), _MAX_MESSAGE)}") from exc
+        problem = f"{format_name(str(exc), _MAX_MESSAGE)}{syntax_remedy(text, str(exc))}"
+        raise RecipeError(f"{name} is not valid TOML: {problem}") from exc
     except (RecursionError, ValueError) as exc:  # deep nesting, a number of thousands of digits
         raise RecipeError(f"{name} cannot be read: {format_name(str(exc), _MAX_MESSAGE)}") from exc
 

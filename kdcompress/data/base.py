@@ -20,7 +20,7 @@ from kdcompress.config.images import DEFAULT_IMAGE_SETTINGS, ImageSettings
 from kdcompress.data.filesystem import exists, expand_user, is_folder
 from kdcompress.data.samples import Samples, samples_digest
 from kdcompress.errors import DataError
-from kdcompress.files import write_text
+from kdcompress.files import valid_utf8, write_text
 from kdcompress.progress import Progress
 
 
@@ -73,7 +73,9 @@ class Dataset:
 
 
 def write_ids(path: Path, dataset: Dataset) -> None:
-    """Write id, part and label of every image atomically to a CSV file.
+    """Write id, part and label of every image atomically to a CSV file in UTF-8.
+
+    Bytes of names that are not UTF-8 become escapes such as \\xe4.
 
     Args:
         path: The file.
@@ -85,7 +87,7 @@ def write_ids(path: Path, dataset: Dataset) -> None:
     for name, part in dataset.parts.items():
         labels = [dataset.classes[label] for label in part.labels]
         writer.writerows([sample, name, label] for sample, label in zip(part.ids.tolist(), labels, strict=True))
-    write_text(path, text.getvalue())
+    write_text(path, valid_utf8(text.getvalue()))
 
 
 class DatasetSource(Choice, ABC):

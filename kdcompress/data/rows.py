@@ -90,7 +90,7 @@ def _read_table(table: Path) -> bytes:
         data = table.read_bytes()
         data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        raise DataError(f"{table} is not UTF-8 text ({exc.reason} at byte {exc.start})") from exc
+        raise DataError(f"{table} is not UTF-8 text ({exc.reason} at byte {exc.start}); save it as UTF-8") from exc
     except OSError as exc:
         raise DataError(f"{table} cannot be read ({exc.strerror})") from exc
     if (position := data.find(b"\0")) >= 0:

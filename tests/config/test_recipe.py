@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from kdcompress.config.recipe import PRESETS, resolve
+from kdcompress.config.reading import PRESETS
+from kdcompress.config.recipe import resolve
 from kdcompress.config.toml_values import parse_setting
 from kdcompress.errors import RecipeError
 from kdcompress.methods.hinton import Hinton
@@ -185,7 +186,7 @@ def test_an_unknown_recipe_names_the_choices() -> None:
         resolve("nowhere.toml")
 
 
-@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe", b"[data\n"])
+@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe1", b"[data\n"])
 def test_toml_that_does_not_parse(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bad.toml"
     path.write_bytes(content)

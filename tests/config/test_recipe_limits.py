@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdcompress.config.overrides import apply_override
-from kdcompress.config.recipe import PRESETS, read_resolved_recipe, resolve, resolve_data_settings
+from kdcompress.config.reading import PRESETS
+from kdcompress.config.recipe import read_resolved_recipe, resolve, resolve_data_settings
 from kdcompress.config.toml_values import parse_setting
 from kdcompress.errors import RecipeError, UsageError
 from kdcompress.registry import choices
@@ -184,7 +185,7 @@ def put(key: str, value: Any) -> dict[str, Any]:
         (f"seed = {DIGITS}", "seed must be a number of fewer digits, got a number of too many digits to show"),
         ("#" * (1 << 20) + "#", "is too large for a recipe, which has at most 1048576 characters"),
         (b"name = '\xe9'", "is not valid TOML: damaged (no UTF-8 text: invalid continuation byte at byte 8)"),
-        ("\x00", "is not valid TOML: Invalid statement"), ("[[[", "is not valid TOML"),
+        ("\x00", "is not valid TOML: it holds NUL"), ("[[[", "is not valid TOML"),
         ("name = 'a\x1b[31m'", "Found invalid character '\\x1b'"), ("a = 1\na = 2", "Cannot overwrite a value"),
         ('name = "a\\u0000"', "name must be text without NUL, got 'a\\x00'"),
         ('"a\\nb" = 1', "name is missing"), ("", "name is missing"),

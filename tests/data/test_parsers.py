@@ -25,7 +25,8 @@ from mhist_folder import HEADER, rows_of
 from own_images import load, picture
 
 from kdcompress.config.overrides import apply_override
-from kdcompress.config.recipe import PRESETS, resolve
+from kdcompress.config.reading import PRESETS
+from kdcompress.config.recipe import resolve
 from kdcompress.config.toml_values import parse_setting
 from kdcompress.data import ArrayFile, read_image
 from kdcompress.data.idx import read_idx

@@ -146,8 +146,7 @@ def test_names_that_are_no_text_are_names(tmp_path: Path, recorder: Recorder) ->
     assert view_transforms(views, data.train.ids, 8, 6).shape == (len(data.train), 3, 8)
     assert len(data.train.images[:]) == len(data.train)
     write_ids(tmp_path / "ids.csv", data)
-    content = (tmp_path / "ids.csv").read_bytes()
-    assert b"dog/caf\xe9.png," in content
+    assert r"dog/caf\xe9.png," in (tmp_path / "ids.csv").read_text(encoding="utf-8")
     unlabelled = load_unlabelled(UnlabelledSection(dir=str(tmp_path / "set" / "dog")), data, Recorder())
     assert os.fsdecode(b"unlabelled/caf\xe9.png") in unlabelled.ids
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import other_models
 import pytest
 
-from kdcompress.config.sections import MemberSection, PreprocessingSection, SingleTeacherSection
+from kdcompress.config.sections import MemberSection, PreprocessingSection, SingleTeacherSection, ViewsSection
 from kdcompress.data import Dataset
 from kdcompress.errors import ModelError, RecipeError, TargetsError
 from kdcompress.teachers import OutputSpec, Teacher, check_output_count, open_teacher
@@ -84,6 +85,17 @@ def test_logits_computed_elsewhere_are_found_by_their_ids(
     assert rows is not None
     assert rows.shape == (3, 1, 10)
     assert np.array_equal(rows[np.array([1, 0]), np.array([0, 0])], expected[[3, 7]])
+
+
+def test_ids_of_names_that_are_not_utf_8_are_those_of_the_file_of_ids(
+    expected: np.ndarray, digits: Dataset, tmp_path: Path
+) -> None:
+    few = replace(digits.test.take(np.arange(3)), ids=np.array(["caf\udce9.png", "b.png", "c.png"]))
+    np.savez(tmp_path / "t.npz", logits=expected[:3], ids=np.array([r"caf\xe9.png", "b.png", "c.png"]))
+    teacher = opened(tmp_path / "t.npz", preprocessing={})
+    teacher.check_samples(few.ids, ViewsSection())
+    teacher.set_reading(SingleTeacherSection(model="x"), few)
+    assert np.array_equal(teacher.predict(few), expected[:3])
 
 
 def test_a_pytorch_style_file_is_the_same_network(

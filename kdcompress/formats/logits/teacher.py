@@ -12,6 +12,7 @@ from kdcompress.config.sections import SingleTeacherSection, ViewsSection
 from kdcompress.data import ArrayFile, Samples
 from kdcompress.digests import json_digest, sha256_of
 from kdcompress.errors import ModelError, RecipeError, TargetsError
+from kdcompress.files import valid_utf8
 from kdcompress.teachers import (
     N_INSPECTED,
     OutputSpec,
@@ -47,7 +48,8 @@ class LogitsTeacher(Teacher):
         if not section.preprocessing.is_identity:
             raise RecipeError(f"{path} holds logits: there are no pixels that teacher.preprocessing could change")
         self._check_finite(ids)
-        self._row = {name: row for row, name in enumerate(ids.tolist())}
+        # As files of ids spell them: names that are not UTF-8 have escapes there
+        self._row = {valid_utf8(name): row for row, name in enumerate(ids.tolist())}
         if len(self._row) < len(ids):
             raise ModelError(f"{path}: ids name an image twice; each image has one row")
         self.digest = json_digest([sha256_of(path)])
@@ -86,7 +88,7 @@ class LogitsTeacher(Teacher):
         Returns:
             Logits in the data set's order of classes, (n, classes).
         """
-        rows = [self._row[name] for name in ids.tolist()]
+        rows = [self._row[valid_utf8(name)] for name in ids.tolist()]
         return self.to_logits(np.asarray(self._logits[rows], np.float32))
 
     def predict(self, samples: Samples) -> NDArray[np.float32]:
@@ -108,7 +110,7 @@ class LogitsTeacher(Teacher):
             raise TargetsError(
                 f"{self.description} has logits of the images themselves, not of further views: views.count must be 1"
             )
-        names = set(ids.tolist())
+        names = set(map(valid_utf8, ids.tolist()))
         for problem, affected in (("lacks", names - set(self._row)), ("has surplus", set(self._row) - names)):
             if affected:
                 listed = ", ".join(sorted(affected)[:_MAX_LISTED])
