@@ -80,7 +80,7 @@ def plan_run(recipe: Recipe, run: RunFolder, progress: Progress) -> RunPlan:
 def _plan_targets(experiment: Experiment, n_teachers: int, cached: bool) -> dict[str, Any]:
     views = experiment.recipe.views.count
     if not experiment.method.needs_targets:
-        return {"views": views, "bytes": 0, "todo": "the teacher is not asked"}
+        return {"views": views, "bytes": 0, "todo": "teacher inference is skipped"}
     n_values = len(experiment.data.transfer) * views * experiment.spec.n_outputs * n_teachers
     todo = "in the cache" if cached else "the teacher labels them once"
     return {"views": views, "bytes": _FLOAT_BYTES * n_values, "todo": todo}

@@ -171,7 +171,9 @@ class UnavailableTeacher(Teacher):
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Raise TargetsError."""
-        raise TargetsError(f"{self.description} is no model that could be asked again")
+        raise TargetsError(
+            f"{self.description} is a file of logits: the run has its outputs, and it cannot predict other images"
+        )
 
     def save_copy(self, path: Path) -> None:
         """Do nothing: there is no model."""

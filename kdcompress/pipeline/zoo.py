@@ -179,5 +179,5 @@ def _clean_up(phase: Phase, progress: Progress) -> None:
     try:
         TrainingState.load(phase.checkpoint, phase.key)
     except RunError:
-        progress.warn("the checkpoint of a broken-off teacher training is damaged: refused, training from the start")
+        progress.warn("the checkpoint of an interrupted teacher training is damaged: refused, training from the start")
         phase.checkpoint.unlink()
