@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from kdcompress.config.fractions import Factor
 from kdcompress.config.settings import Section, build_section
 
 Byte = Annotated[int, Field(ge=0, le=255)]
@@ -21,9 +22,12 @@ class ImageSettings(Section):
     Attributes:
         background: Colour behind transparent pixels: white, black or [red, green, blue] of 0 to 255. White is what
             viewers and browsers show, and so what people labelled.
+        scale: Factor from the stored numbers to pixels of 0 to 255, such as 255 for images of 0 and 1, or "255/4095"
+            for 12 bits; by default 1 for 8 bits and 1/257 for 16.
     """
 
     background: Literal["white", "black"] | tuple[Byte, Byte, Byte] = "white"
+    scale: Factor | None = None
 
     @property
     def background_colour(self) -> tuple[int, int, int]:

@@ -10,6 +10,7 @@ from pydantic import (
     field_validator,
 )
 
+from kdcompress.config.fractions import Factor
 from kdcompress.config.initialization import Initialization
 from kdcompress.config.limits import MAX_CLASSES, MAX_IMAGES, MAX_PARTS, MAX_SCALE, MAX_SIDE
 from kdcompress.config.settings import Section
@@ -78,7 +79,7 @@ class PreprocessingSection(Section):
         classes: Names of the teacher's outputs in their order, where it differs from that of the data.
     """
 
-    scale: float = Field(1.0, ge=1 / MAX_SCALE, le=MAX_SCALE)
+    scale: Factor = 1.0
     mean: Pixel | Pixels = 0.0
     std: Pixel | Pixels = 1.0
     layout: Literal["auto", "nhwc", "nchw"] = "auto"
@@ -90,18 +91,6 @@ class PreprocessingSection(Section):
     def is_identity(self) -> bool:
         """Whether pixels are passed on unchanged."""
         return (self.scale, self.mean, self.std, self.channel_order) == (1.0, 0.0, 1.0, "rgb")
-
-    @field_validator("scale", mode="before")
-    @classmethod
-    def _parse_fraction(cls, value: Any) -> Any:
-        """Parse the text of a fraction, since 1/255 has no short decimal."""
-        if not isinstance(value, str):
-            return value
-        try:
-            numerator, _, denominator = value.partition("/")
-            return float(numerator) / float(denominator or 1)
-        except (ValueError, ZeroDivisionError):
-            raise ValueError("is a number above 0, or a fraction such as '1/255'") from None
 
     @field_validator("std")
     @classmethod

@@ -10,8 +10,9 @@ from kdcompress.config.choices import make_choice
 from kdcompress.config.recipe import Recipe
 from kdcompress.data.base import Dataset, DatasetSource, write_ids
 from kdcompress.data.finding import find_images
-from kdcompress.data.images import MODES, Shape, image_size, read_image
+from kdcompress.data.images import image_size, read_image
 from kdcompress.data.npz import ArrayFile
+from kdcompress.data.pixels import MODES, Shape
 from kdcompress.data.samples import UNLABELLED, Samples
 from kdcompress.data.splits import Split, split_dataset, stratified_subset
 from kdcompress.data.stores import FileImages, Images, LazyImages, MappedImages, iter_blocks, resize_images

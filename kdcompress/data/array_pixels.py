@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.data.images import MODES, check_image_values
+from kdcompress.data.images import check_image_values
+from kdcompress.data.pixels import MODES
 from kdcompress.errors import DataError
 
 _BLOCK = 1 << 24  # values that are looked at at once

@@ -27,8 +27,8 @@ from kdcompress.paths import check_regular_file
 from kdcompress.progress import Progress
 
 # Fields of ImageInfo
-_SIZES = [("height", "<i4"), ("width", "<i4")]
-_INFO = [*_SIZES, ("grey", "?"), ("kind", "S12"), ("clear", "?"), ("pixels", "S32"), ("look", "S64")]
+_SIZES, _VALUES = [("height", "<i4"), ("width", "<i4")], [("lowest", "<i4"), ("highest", "<i4"), ("white", "<i4")]
+_INFO = [*_SIZES, ("grey", "?"), ("kind", "S12"), ("clear", "?"), ("pixels", "S32"), ("look", "S64"), *_VALUES]
 ROW = np.dtype([("bytes", "<i8"), ("changed_ns", "<i8"), ("sha256", "S64"), *_INFO])
 _CHUNK = 256  # files between updates of the progress
 _MAX_LISTED = 5  # damaged files that an error names

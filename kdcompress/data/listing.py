@@ -17,9 +17,10 @@ from pydantic import Field, PositiveInt
 from kdcompress.config.images import ImageSettings
 from kdcompress.data.base import Dataset, DatasetSource
 from kdcompress.data.duplicates import quality_notice
-from kdcompress.data.images import Shape
 from kdcompress.data.index import format_size_range, index_images
 from kdcompress.data.near_twins import near_twins_note
+from kdcompress.data.pixels import Shape
+from kdcompress.data.ranges import check_file_ranges
 from kdcompress.data.samples import Samples
 from kdcompress.data.splits import hold_out
 from kdcompress.data.stores import FileImages
@@ -92,13 +93,8 @@ class ImageFiles(ImageSettings, DatasetSource):
         selected = np.flatnonzero(labels >= 0)
         names = np.array(listed.names, np.str_)[selected]
         rows = index_images(listed.root, names, progress)
-        if clear := np.count_nonzero(rows["clear"]):
-            verb = "images have" if clear > 1 else "image has"
-            name = names[rows["clear"]][0]
-            progress.note(
-                f"{clear:,} of {len(names):,} {verb} transparent pixels, such as {name}: drawn on {self.background} "
-                "(data.background)"
-            )
+        check_file_ranges(listed.root, names, rows, self.scale, progress)
+        _note_transparent(names, rows, self.background, progress)
         images = FileImages(listed.root, names, self._shape(rows), rows, self.image_settings)
         groups = None if listed.groups is None else np.array(listed.groups, np.str_)[selected]
         subclasses, subclass_names = None, None
@@ -169,6 +165,15 @@ class ImageFiles(ImageSettings, DatasetSource):
         divided = {name: samples.take(index) for name, index in indices.items()}
         _check_classes_in_train(divided, classes)
         return divided
+
+
+def _note_transparent(names: NDArray[np.str_], rows: NDArray[np.void], background: object, progress: Progress) -> None:
+    if clear := np.count_nonzero(rows["clear"]):
+        verb = "images have" if clear > 1 else "image has"
+        progress.note(
+            f"{clear:,} of {len(names):,} {verb} transparent pixels, such as {names[rows['clear']][0]}: drawn on "
+            f"{background} (data.background)"
+        )
 
 
 def _check_distinct(names: list[str]) -> None:

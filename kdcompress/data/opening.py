@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -31,8 +33,25 @@ _READ_ERRORS = (
 _PILLOW_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # of these, the message suffices
 
 
+@dataclass(frozen=True)
+class OpenedImage:
+    """An opened image file.
+
+    Attributes:
+        image: The image, upright.
+        kind: Pillow's mode, followed by ";16" for 16 bits per channel.
+        white: The stored number that is white; None if the header does not say it.
+        path: The file, for messages.
+    """
+
+    image: Image.Image
+    kind: str
+    white: int | None
+    path: Path
+
+
 @contextmanager
-def open_image(source: Path | IO[bytes], path: Path) -> Iterator[Image.Image]:
+def open_image(source: Path | IO[bytes], path: Path) -> Iterator[OpenedImage]:
     """Open an untrusted image file as one of the allowed formats.
 
     Args:
@@ -50,9 +69,12 @@ def open_image(source: Path | IO[bytes], path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(source, formats=allowed_formats(path.suffix)) as image:
             _check_header(image, path)
+            tile = repr(getattr(image, "tile", ""))  # before the image is loaded; how its pixels are stored
+            kind, white = _find_kind(image, tile), _find_white(image, tile)
             # Many TGA files have an alpha channel that nothing fills
             unused_alpha = image.format == "TGA" and image.mode == "RGBA" and not image.getchannel("A").getbbox()
-            yield ImageOps.exif_transpose(image.convert("RGB") if unused_alpha else image)
+            upright = ImageOps.exif_transpose(image.convert("RGB") if unused_alpha else image)
+            yield OpenedImage(upright, kind, white, path)
     except UnidentifiedImageError as exc:
         raise DataError(f"{path} is truncated, damaged or no image (no image that Pillow knows)") from exc
     except _READ_ERRORS as exc:
@@ -101,3 +123,19 @@ def is_image_content(path: Path) -> bool:
         return True
     except _READ_ERRORS:
         return False
+
+
+def _find_kind(image: Image.Image, tile: str) -> str:
+    """Return the kind of an image; for some modes only its tile shows 16 bits."""
+    return f"{image.mode.partition(';')[0]};16" if ";16" in tile else image.mode
+
+
+def _find_white(image: Image.Image, tile: str) -> int | None:
+    """Return the number that is white in an image as Pillow decodes it."""
+    if not image.mode.startswith("I"):
+        return 255
+    if ";12" in tile:
+        return 4095
+    is_signed = bool(re.search(r";16\w*S", tile))
+    is_16_bit = image.mode != "I" or ";16" in tile or image.format in ("PNG", "PPM")
+    return 65535 if is_16_bit and not is_signed else None

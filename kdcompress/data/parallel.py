@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.data.images import Shape
+from kdcompress.data.pixels import Shape
 
 _CHUNK = 4  # images per task of a thread
 

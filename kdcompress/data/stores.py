@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from kdcompress.batches import default_batch_size
 from kdcompress.config.images import DEFAULT_IMAGE_SETTINGS, ImageSettings
-from kdcompress.data.images import Shape, read_image, resize_image
+from kdcompress.data.images import read_image
 from kdcompress.data.parallel import read_parallel
+from kdcompress.data.pixels import Shape, resize_pixels
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Rows: TypeAlias = "slice | Sequence[int] | NDArray[np.int64]"
@@ -101,6 +102,8 @@ class FileImages(LazyImages):
         yield np.ascontiguousarray(self.rows["sha256"]).data
         if self.rows["clear"].any():
             yield f"on {self.settings.background_colour}".encode()
+        if self.settings.scale is not None or not np.isin(self.rows["white"], (0, 255, 65535)).all():
+            yield f"times {self.settings.scale}".encode()
 
 
 class MappedImages(LazyImages):
@@ -139,7 +142,7 @@ class ResizedImages(LazyImages):
 
     def __getitem__(self, rows: Rows) -> Pixels:
         images, shape = self.images[rows], self.shape[1:]
-        return read_parallel(lambda row: resize_image(images[row], shape), len(images), shape)
+        return read_parallel(lambda row: resize_pixels(images[row], shape), len(images), shape)
 
     def take(self, index: NDArray[np.int64]) -> ResizedImages:
         """Select images; see `LazyImages.take`."""

@@ -15,6 +15,7 @@ from kdcompress.data.filesystem import exists, expand_user, is_file
 from kdcompress.data.finding import find_images
 from kdcompress.data.index import index_images
 from kdcompress.data.npz import ArrayFile
+from kdcompress.data.ranges import check_file_ranges
 from kdcompress.data.samples import UNLABELLED, Samples
 from kdcompress.data.stores import FileImages, Images, MappedImages, resize_images
 from kdcompress.errors import DataError
@@ -58,8 +59,9 @@ def load_unlabelled(section: UnlabelledSection, dataset: Dataset, progress: Prog
 
 def _load_files(root: Path, dataset: Dataset, progress: Progress) -> Samples:
     ids = np.array([path.relative_to(root).as_posix() for path in find_images([root], progress)], np.str_)
-    rows = index_images(root, ids, progress)
-    return _make_samples(FileImages(root, ids, dataset.input_shape, rows, dataset.image_settings), ids)
+    rows, settings = index_images(root, ids, progress), dataset.image_settings
+    check_file_ranges(root, ids, rows, settings.scale, progress)
+    return _make_samples(FileImages(root, ids, dataset.input_shape, rows, settings), ids)
 
 
 def _load_array(path: Path, dataset: Dataset, progress: Progress) -> Samples:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
+from kdcompress.config.fractions import Factor
 from kdcompress.data.array_labels import check_label_range, class_indices, read_classes, read_labels
 from kdcompress.data.array_pixels import check_pixels
 from kdcompress.data.base import Dataset, DatasetSource, check_data_folder
@@ -17,7 +19,9 @@ from kdcompress.data.duplicates import quality_notice
 from kdcompress.data.filesystem import expand_user, is_file
 from kdcompress.data.npz import ArrayFile
 from kdcompress.data.parts import PARTS
+from kdcompress.data.ranges import check_scaled, warn_if_dark
 from kdcompress.data.samples import Samples
+from kdcompress.data.scaled import ScaledImages, highest_pixel
 from kdcompress.data.splits import hold_out
 from kdcompress.data.stores import Images, MappedImages, resize_images
 from kdcompress.data.subclasses import Names, number_subclasses
@@ -39,12 +43,14 @@ class Arrays(DatasetSource):
     Attributes:
         dir: The file or folder.
         size: H or (H, W) to which images are resized; their own size by default.
+        scale: Factor from the stored numbers to pixels of 0 to 255, such as 255 for images of 0 and 1; 1 by default.
         test_fraction: Fraction of images held out for test if there is only one part.
         split_seed: Seed of that split.
     """
 
     dir: str
     size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
+    scale: Factor | None = None
     test_fraction: float = Field(0.2, gt=0, lt=1)
     split_seed: int = Field(0, ge=0, lt=2**32)
 
@@ -65,6 +71,7 @@ class Arrays(DatasetSource):
         arrays = {f"x{suffix}": file[f"x{suffix}"] for suffix in suffixes}
         check_pixels(arrays, str(path), {f"x{suffix}": len(values) for suffix, values in labels.items()})
         parts = {suffix: _samples(file, suffix, arrays[f"x{suffix}"], labels[suffix], classes) for suffix in suffixes}
+        parts = _scale(parts, self.scale, path, progress)
         if self.size is not None:
             parts = {suffix: _resize(part, self.size) for suffix, part in parts.items()}
         _check_unique_ids(file, list(parts.values()))
@@ -101,6 +108,16 @@ def _with_subclasses(
     ends = np.cumsum([len(part) for part in parts.values()])[:-1]
     pieces = zip(parts.items(), np.split(indices, ends), strict=True)
     return {suffix: replace(part, subclasses=piece) for (suffix, part), piece in pieces}, names
+
+
+def _scale(parts: dict[str, Samples], scale: float | None, path: Path, progress: Progress) -> dict[str, Samples]:
+    """Check the range of the pixels, and scale them."""
+    highest = max(highest_pixel(part.images) for part in parts.values())
+    if scale is None:
+        warn_if_dark(highest, 255, f"the images of {path}", progress)
+        return parts
+    check_scaled(highest, scale, str(path))
+    return {suffix: replace(part, images=ScaledImages(part.images, scale)) for suffix, part in parts.items()}
 
 
 def _check_unique_ids(file: ArrayFile, parts: list[Samples]) -> None:

@@ -1,0 +1,98 @@
+"""Checks of the numbers of images against the range of 0 to 255 that they become."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.errors import DataError
+from kdcompress.progress import Progress
+
+_BITS = {255: 8, 4095: 12, 65535: 16}  # by the number that is white
+
+
+def check_file_ranges(
+    root: Path, names: NDArray[np.str_], rows: NDArray[np.void], scale: float | None, progress: Progress
+) -> None:
+    """Check that the numbers of image files become pixels of 0 to 255, and warn if all of them become nearly black.
+
+    Args:
+        root: Folder of the files, for messages.
+        names: Paths relative to `root`, (n,).
+        rows: Their rows of the index, (n,).
+        scale: The setting `data.scale`.
+        progress: Receives warnings.
+
+    Raises:
+        DataError: If a file has negative numbers, numbers above 255 after scaling, or an unknown range.
+    """
+    if len(negative := np.flatnonzero(rows["lowest"] < 0)):
+        first = negative[0]
+        raise DataError(
+            f"{root / names[first]} has negative numbers ({_format_range(rows[first])}){_more(negative)}; pixels are 0 "
+            "or more: shift them, and save them with 8 or 16 bits"
+        )
+    if scale is not None:
+        check_scaled(int(rows["highest"].max()), scale, str(root / names[rows["highest"].argmax()]))
+        return
+    if len(unknown := np.flatnonzero(rows["white"] == 0)):
+        first = unknown[0]
+        raise DataError(
+            f"{root / names[first]} has numbers of 32 bits or with a sign ({_format_range(rows[first])})"
+            f"{_more(unknown)}, of which white is not known; set "
+            f"data.scale{_example(int(rows['highest'][unknown].max()))}, or save them with 8 or 16 bits"
+        )
+    for white, bits in _BITS.items():
+        alike = rows["highest"][rows["white"] == white]
+        if len(alike):
+            warn_if_dark(int(alike.max()), white, f"the {len(alike):,} images of {bits} bits", progress)
+
+
+def check_scaled(highest: int, scale: float, source: str) -> None:
+    """Check that no number is above 255 after scaling.
+
+    Args:
+        highest: Highest number.
+        scale: The setting `data.scale`.
+        source: What contains it, for messages.
+
+    Raises:
+        DataError: If one is.
+    """
+    if highest * scale >= 255.5:
+        raise DataError(
+            f"data.scale = {scale:.6g} makes {highest * scale:,.6g} of {highest:,} in {source}; pixels are at most "
+            f"255: set data.scale{_example(highest)}, or leave it out"
+        )
+
+
+def warn_if_dark(highest: int, white: int, source: str, progress: Progress) -> None:
+    """Warn of images whose numbers fill less than a quarter of their range.
+
+    Args:
+        highest: Highest number of all images.
+        white: The number that is white.
+        source: The images, for messages.
+        progress: Receives the warning.
+    """
+    if 0 < highest < (white + 1) // 4:
+        progress.warn(
+            f"{source} have no number above {highest:,}, where white is {white:,}: they are nearly black; if they have "
+            f"fewer bits, set data.scale{_example(highest)}"
+        )
+
+
+def _example(highest: int) -> str:
+    """Return the scale for the fewest bits that contain a number, as text of a setting."""
+    white = (1 << max(highest, 1).bit_length()) - 1
+    return f" = {255 // white}" if 255 % white == 0 else f" = '255/{white}'"
+
+
+def _format_range(row: NDArray[np.void]) -> str:
+    return f"{row['lowest']:,} to {row['highest']:,}"
+
+
+def _more(rows: NDArray[np.int64]) -> str:
+    return f" and so have {len(rows) - 1:,} others" if len(rows) > 1 else ""
