@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kdcompress.errors import ModelError
+from kdcompress.exporting._freezing import freeze_function
 from kdcompress.models import model_digest
 
 INPUT, OUTPUT = "image", "logits"
@@ -62,11 +63,7 @@ class Network:
         Returns:
             Name of the layer ("conv"); that of the node if it contains no layer.
         """
-        for part in reversed(node.split("/")):
-            for name in (part, re.sub(r"_\d+$", "", part)):
-                if name in self.layers:
-                    return name
-        return node
+        return _layer_name(node, self.layers)
 
 
 def freeze(
@@ -87,9 +84,8 @@ def freeze(
         ModelError: The output is not one row of at least two logits per image.
     """
     import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2_as_graph
 
-    frozen, definition = convert_variables_to_constants_v2_as_graph(trace(model, input_shape, name))
+    frozen, definition = freeze_function(trace(model, input_shape, name))
     _fix_reshapes(frozen.graph, definition)
     logits = frozen.outputs[0]
 
@@ -103,7 +99,7 @@ def freeze(
 
 
 def trace(model: Any, input_shape: tuple[int, int, int], name: str = "the model") -> Any:
-    """Trace a model in inference mode; its weights remain variables.
+    """Trace a model in inference mode; its weights remain variables, and nothing is assigned to a variable.
 
     Args:
         model: Keras model, or a callable with the same signature.
@@ -116,11 +112,19 @@ def trace(model: Any, input_shape: tuple[int, int, int], name: str = "the model"
     Raises:
         ModelError: The output is not one row of at least two logits per image.
     """
+    import keras
     import tensorflow as tf
 
+    # Random layers of Keras advance their seeds at inference, too; the scope keeps both out of the graph
+    weights = {id(weight) for weight in getattr(model, "weights", [])}
+    states = [variable for variable in getattr(model, "variables", []) if id(variable) not in weights]
+    constants = [(variable, np.asarray(variable)) for variable in states if isinstance(variable, keras.Variable)]
+
     def forward(image: Any) -> dict[str, Any]:
-        output = model(image, training=False)
+        with keras.StatelessScope(constants):
+            output = model(image, training=False)
         _check_output(output, name)
+        _check_batch(image.graph, output, name, frozenset(_names(model)))
         return {OUTPUT: tf.cast(output, tf.float32)}
 
     return tf.function(forward, autograph=False, jit_compile=False).get_concrete_function(_signature(input_shape))
@@ -138,6 +142,32 @@ def _check_output(output: Any, name: str) -> None:
             f"{name} gives one number an image; it must give one logit for each class, also for two classes "
             "(a sigmoid's logit z is the pair 0, z)"
         )
+
+
+def _check_batch(graph: Any, output: Any, name: str, layers: frozenset[str]) -> None:
+    """Check that the output has a row for each image, however many there are."""
+    if (size := output.shape[0]) is None:
+        return
+    fixed = (operation for operation in graph.get_operations() if _fixes_batch(operation))
+    where = next((f" at {_layer_name(operation.name, layers)}" for operation in fixed), "")
+    raise ModelError(
+        f"{name} must take any number of images, and has a batch size of {size} built in{where}; leave the batch open, "
+        "e.g. with keras.layers.Reshape or Flatten, or -1 as the first size"
+    )
+
+
+def _fixes_batch(operation: Any) -> bool:
+    open_inputs = [tensor for tensor in operation.inputs if tensor.shape.rank and tensor.shape[0] is None]
+    shapes = [tensor.shape for tensor in operation.outputs]
+    return bool(open_inputs) and any((shape.rank or 0) > 1 and shape[0] is not None for shape in shapes)
+
+
+def _layer_name(node: str, layers: frozenset[str]) -> str:
+    for part in reversed(node.split("/")):
+        for name in (part, re.sub(r"_\d+$", "", part)):
+            if name in layers:
+                return name
+    return node
 
 
 def _signature(input_shape: tuple[int, int, int]) -> Any:

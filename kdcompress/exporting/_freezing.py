@@ -1,0 +1,55 @@
+"""Freezing of TensorFlow functions: variables become constants, functions are inlined, assignments are removed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def freeze_function(function: Any) -> tuple[Any, Any]:
+    """Freeze a concrete function.
+
+    Inference assigns nothing that its outputs need: what remains are seeds that random layers advance, and freezing
+    cannot assign to a constant. So assignments are removed with all that only they need.
+
+    Args:
+        function: Concrete TensorFlow function.
+
+    Returns:
+        The frozen concrete function, and its GraphDef.
+    """
+    from tensorflow.python.framework import convert_to_constants as conversion
+
+    class WithoutAssignments(conversion._FunctionConverterDataInEager):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._func = function
+            definition = conversion._run_inline_graph_optimization(function, True, False)
+            kept = [tensor.op.name for tensor in (*function.inputs, *function.outputs)]
+            conversion._ConverterData.__init__(self, _without_assignments(definition, kept))
+            self._build_tensor_data()
+
+    definition, constants = conversion._replace_variables_by_constants(WithoutAssignments())
+    return conversion._construct_concrete_function(function, definition, constants), definition
+
+
+def _without_assignments(definition: Any, kept: list[str]) -> Any:
+    assignments = {node.name for node in definition.node if node.op.startswith("Assign")}
+    branches = any(node.op in ("Switch", "Merge") for node in definition.node)
+    for node in definition.node:
+        # Without assignments the order of execution matters only to branches and loops
+        ordering = [value for value in node.input if value.startswith("^") and branches]
+        data = [value for value in node.input if not value.startswith("^")]
+        node.input[:] = [*data, *(value for value in ordering if value[1:] not in assignments)]
+    return _extract_subgraph(definition, kept)
+
+
+def _extract_subgraph(definition: Any, names: list[str]) -> Any:
+    """Extract the named nodes with all that they need."""
+    nodes = {node.name: node for node in definition.node}
+    needed: set[str] = set()
+    pending = list(names)
+    while pending:
+        if (name := pending.pop()) not in needed:
+            needed.add(name)
+            pending += (value.lstrip("^").split(":")[0] for value in nodes[name].input)
+    kept = [node for node in definition.node if node.name in needed]
+    return type(definition)(node=kept, library=definition.library, versions=definition.versions)
