@@ -10,9 +10,10 @@ from typing import Any
 from kdcompress._version import __version__
 from kdcompress.cache import lock_entry
 from kdcompress.digests import content_digest, json_digest
-from kdcompress.errors import ExportError, RunError
+from kdcompress.errors import RunError
 from kdcompress.exporting._base import INT8
 from kdcompress.exporting._calibration import Calibration
+from kdcompress.exporting._failures import all_failed, failure_reason
 from kdcompress.exporting._network import INPUT, OUTPUT, Network
 from kdcompress.exporting._parity import Reference, agreement_warning, check_parity
 from kdcompress.exporting._request import ExportRequest, Job
@@ -85,10 +86,11 @@ class Exporter:
                     progress.note(f"exporting {job.file_name(self.stem)} ...")
                     try:
                         made.append(self._export(job, request))
-                    except ExportError as exc:
-                        if len(request.jobs) == len(failures) + 1:
-                            raise
-                        failures.append({"format": job.name, "precision": job.precision, "reason": str(exc)})
+                    except Exception as exc:  # converters and runtimes raise anything
+                        reason = failure_reason(exc, self.network)
+                        failures.append({"format": job.name, "precision": job.precision, "reason": reason})
+                        if len(request.jobs) == len(failures):
+                            raise all_failed(failures) from exc
                         continue
                     if warning := agreement_warning(made[-1]):
                         progress.warn(warning)

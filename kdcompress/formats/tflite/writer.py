@@ -12,9 +12,13 @@ import numpy as np
 from kdcompress.config.images import read_image_settings
 from kdcompress.errors import ExportError, ModelError, one_line
 from kdcompress.exporting._base import DYNAMIC, FP16, FP32, INT8, ExportedModel, Format, Images, Options
+from kdcompress.exporting._failures import find_layer
 from kdcompress.exporting._network import Network
 from kdcompress.formats.tflite.model import METADATA, LiteRunner, open_interpreter, read_metadata
 from kdcompress.metadata import read_classes
+
+_MIN_SCALE = 1e-8  # the converter gives a tensor that is always 0 the scale 2e-6 / 255
+_MAX_TENSOR = 80  # characters of a tensor's name in a message
 
 
 class TFLite(Format):
@@ -44,6 +48,7 @@ class TFLite(Format):
         path.write_bytes(_with_metadata(content, metadata))
         if precision == INT8:
             _check_integer_only(path)
+        _check_prepares(path, network)
 
     def open(self, path: Path, threads: int = 1) -> ExportedModel:
         """Open a TFLite file with LiteRT's interpreter."""
@@ -115,6 +120,47 @@ def _check_integer_only(path: Path) -> None:
                 f"TFLite int8: operator {operator['op_name']} would compute in float; replace its layer, "
                 "or export --precision dynamic"
             )
+
+
+def _check_prepares(path: Path, network: Network) -> None:
+    """Check that LiteRT's kernels accept the file; names the layer that they refuse, where it can be known."""
+    interpreter = open_interpreter(path, None)
+    try:
+        interpreter.allocate_tensors()
+    except Exception as exc:
+        layer = _empty_layer(interpreter, network)
+        if layer is not None:
+            raise ExportError(
+                f"TFLite int8: layer {layer} gives 0 on all calibration images, and LiteRT's XNNPACK refuses a tensor "
+                "without a range; calibrate with other images, or export --precision dynamic"
+            ) from exc
+        raise ExportError(
+            f"LiteRT cannot prepare the exported file{_location(exc, interpreter, network)} ({one_line(exc, 120)}); "
+            "export another --precision or --format"
+        ) from exc
+
+
+def _empty_layer(interpreter: Any, network: Network) -> str | None:
+    """Find the first layer of a quantised file whose outputs are 0 on all calibration images, or None."""
+    tensors = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
+    for operator in interpreter._get_ops_details():
+        for tensor in (tensors[index] for index in operator["outputs"] if index in tensors):
+            scales = tensor["quantization_parameters"]["scales"]
+            if len(scales) == 1 and 0 <= scales[0] < _MIN_SCALE:
+                return find_layer(tensor["name"], network) or tensor["name"][:_MAX_TENSOR]
+    return None
+
+
+def _location(exc: Exception, interpreter: Any, network: Network) -> str:
+    """Return " at layer NAME" for a message about an operator by its number, or nothing."""
+    operators = interpreter._get_ops_details()
+    match = re.search(r"Node number (\d+) \((?!TfLiteXNNPackDelegate)", str(exc))
+    if match is None or int(match[1]) >= len(operators):
+        return ""
+    names = {tensor["index"]: tensor["name"] for tensor in interpreter.get_tensor_details()}
+    outputs = " ".join(names.get(index, "") for index in operators[int(match[1])]["outputs"])
+    layer = find_layer(outputs, network)
+    return f" at layer {layer}" if layer else ""
 
 
 FORMAT = TFLite
