@@ -127,3 +127,10 @@ class SubclassedHead(keras.Model):
 def subclassed_head() -> Any:
     """A student for two subclasses a digit."""
     return SubclassedHead()
+
+
+def pair() -> Any:
+    """Two classes of grey images of 28x28."""
+    return keras.Sequential(
+        [keras.Input((28, 28, 1)), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(2)], name="pair"
+    )

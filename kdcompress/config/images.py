@@ -9,7 +9,9 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from kdcompress.config.fractions import Factor
 from kdcompress.config.settings import Section, build_section
+from kdcompress.errors import RecipeError
 
+Resize = Literal["squash", "crop", "pad"]
 Byte = Annotated[int, Field(ge=0, le=255)]
 _COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0)}
 
@@ -24,10 +26,13 @@ class ImageSettings(Section):
             viewers and browsers show, and so what people labelled.
         scale: Factor from the stored numbers to pixels of 0 to 255, such as 255 for images of 0 and 1, or "255/4095"
             for 12 bits; by default 1 for 8 bits and 1/257 for 16.
+        resize: How an image of another aspect ratio is resized: squash changes the ratio, crop cuts the longer side to
+            its centre, pad adds background.
     """
 
     background: Literal["white", "black"] | tuple[Byte, Byte, Byte] = "white"
     scale: Factor | None = None
+    resize: Resize = "squash"
 
     @property
     def background_colour(self) -> tuple[int, int, int]:
@@ -70,4 +75,7 @@ def read_image_settings(document: Mapping[str, Any], source: str) -> ImageSettin
         RecipeError: If they are damaged.
     """
     values = document.get("images", {})
-    return build_section(ImageSettings, values if isinstance(values, dict) else {"images": values}, f"{source}: images")
+    try:
+        return build_section(ImageSettings, values, "images")
+    except RecipeError as exc:
+        raise RecipeError(f"{source}: its settings of images are damaged ({exc})") from exc

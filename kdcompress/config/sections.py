@@ -11,6 +11,7 @@ from pydantic import (
 )
 
 from kdcompress.config.fractions import Factor
+from kdcompress.config.images import Resize
 from kdcompress.config.initialization import Initialization
 from kdcompress.config.limits import MAX_CLASSES, MAX_IMAGES, MAX_PARTS, MAX_SCALE, MAX_SIDE
 from kdcompress.config.settings import Section
@@ -76,6 +77,8 @@ class PreprocessingSection(Section):
         layout: Axis order of the teacher's input; auto detects it.
         channel_order: Channel order of the teacher's input.
         size: Side, or (H, W), of the teacher's input, where the model leaves it open.
+        resize: How images of another aspect ratio than the teacher's input are resized: squash, crop or pad; by default
+            as `data.resize` says.
         classes: Names of the teacher's outputs in their order, where it differs from that of the data.
     """
 
@@ -85,6 +88,7 @@ class PreprocessingSection(Section):
     layout: Literal["auto", "nhwc", "nchw"] = "auto"
     channel_order: Literal["rgb", "bgr"] = "rgb"
     size: Side | tuple[Side, Side] | None = None
+    resize: Resize | None = None
     classes: ClassNames | None = None
 
     @property

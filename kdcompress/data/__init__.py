@@ -12,10 +12,11 @@ from kdcompress.data.base import Dataset, DatasetSource, write_ids
 from kdcompress.data.finding import find_images
 from kdcompress.data.images import image_size, read_image
 from kdcompress.data.npz import ArrayFile
-from kdcompress.data.pixels import MODES, Shape
+from kdcompress.data.pixels import MODES, Shape, distorted
+from kdcompress.data.resizing import resize_images
 from kdcompress.data.samples import UNLABELLED, Samples
 from kdcompress.data.splits import Split, split_dataset, stratified_subset
-from kdcompress.data.stores import FileImages, Images, LazyImages, MappedImages, iter_blocks, resize_images
+from kdcompress.data.stores import FileImages, Images, LazyImages, MappedImages, iter_blocks
 from kdcompress.data.subclasses import merge_classes
 from kdcompress.data.unlabelled import load_unlabelled
 from kdcompress.data.views import apply_transforms, scale_transforms, select_transforms, view_transforms
@@ -67,6 +68,7 @@ __all__ = [
     "Shape",
     "Split",
     "apply_transforms",
+    "distorted",
     "find_images",
     "image_size",
     "iter_blocks",

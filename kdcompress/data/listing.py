@@ -19,7 +19,7 @@ from kdcompress.data.base import Dataset, DatasetSource
 from kdcompress.data.duplicates import quality_notice
 from kdcompress.data.index import format_size_range, index_images
 from kdcompress.data.near_twins import near_twins_note
-from kdcompress.data.pixels import Shape
+from kdcompress.data.pixels import Shape, distorted
 from kdcompress.data.ranges import check_file_ranges
 from kdcompress.data.samples import Samples
 from kdcompress.data.splits import hold_out
@@ -95,7 +95,10 @@ class ImageFiles(ImageSettings, DatasetSource):
         rows = index_images(listed.root, names, progress)
         check_file_ranges(listed.root, names, rows, self.scale, progress)
         _note_transparent(names, rows, self.background, progress)
-        images = FileImages(listed.root, names, self._shape(rows), rows, self.image_settings)
+        shape = self._shape(rows)
+        if self.resize == "squash":
+            _note_distorted(names, rows, shape, progress)
+        images = FileImages(listed.root, names, shape, rows, self.image_settings)
         groups = None if listed.groups is None else np.array(listed.groups, np.str_)[selected]
         subclasses, subclass_names = None, None
         if listed.subclasses is not None:
@@ -173,6 +176,16 @@ def _note_transparent(names: NDArray[np.str_], rows: NDArray[np.void], backgroun
         progress.note(
             f"{clear:,} of {len(names):,} {verb} transparent pixels, such as {names[rows['clear']][0]}: drawn on "
             f"{background} (data.background)"
+        )
+
+
+def _note_distorted(names: NDArray[np.str_], rows: NDArray[np.void], shape: Shape, progress: Progress) -> None:
+    if len(indices := np.flatnonzero(distorted(rows["height"], rows["width"], shape))):
+        first = indices[0]
+        progress.note(
+            f"{len(indices):,} of {len(names):,} images have another aspect ratio than {shape[0]}x{shape[1]} and are "
+            f"squashed, such as {names[first]} of {rows['height'][first]}x{rows['width'][first]}: data.resize = 'crop' "
+            "or 'pad' keeps it"
         )
 
 

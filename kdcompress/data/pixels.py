@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
-from kdcompress.config.images import ImageSettings
+from kdcompress.config.images import ImageSettings, Resize
 from kdcompress.data.opening import OpenedImage
 from kdcompress.errors import DataError
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 Shape = tuple[int, int, int]
+_MAX_DISTORTION = 1.1
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L")  # of more than 8 bits
 
 
@@ -32,10 +33,10 @@ def convert(opened: OpenedImage, shape: Shape, settings: ImageSettings) -> NDArr
     image = to_8_bit(opened, settings.scale)
     layered = with_alpha(image) if shape[2] != 4 else None
     if layered is None:
-        return resize(image, shape)
+        return resize(image, shape, settings.resize, settings.background_colour)
     drawn = Image.new("RGB", image.size, settings.background_colour)
     drawn.paste(layered.convert("RGB"), mask=layered.getchannel("A"))
-    return resize(drawn, shape)
+    return resize(drawn, shape, settings.resize, settings.background_colour)
 
 
 def with_alpha(image: Image.Image) -> Image.Image | None:
@@ -95,25 +96,30 @@ def _shallow(opened: OpenedImage, scale: float | None) -> Image.Image:
     return grey
 
 
-def resize_pixels(pixels: NDArray[np.uint8], shape: Shape) -> NDArray[np.uint8]:
+def resize_pixels(pixels: NDArray[np.uint8], shape: Shape, mode: Resize = "squash") -> NDArray[np.uint8]:
     """Convert and resize pixels as an image file is.
 
     Args:
         pixels: (H, W, C) with C 1, 3 or 4.
         shape: (H, W, C) of the result.
+        mode: How another aspect ratio is resized; pads are black.
 
     Returns:
         Pixels, of shape `shape`.
     """
-    return resize(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), shape)
+    return resize(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), shape, mode)
 
 
-def resize(image: Image.Image, shape: Shape) -> NDArray[np.uint8]:
+def resize(
+    image: Image.Image, shape: Shape, mode: Resize = "squash", pad_colour: tuple[int, int, int] = (0, 0, 0)
+) -> NDArray[np.uint8]:
     """Convert an 8-bit image to a number of channels, and resize it (bilinear).
 
     Args:
         image: The image.
         shape: (H, W, C) of the result.
+        mode: How another aspect ratio is resized.
+        pad_colour: Colour of what pad adds.
 
     Returns:
         Pixels, of shape `shape`.
@@ -121,5 +127,29 @@ def resize(image: Image.Image, shape: Shape) -> NDArray[np.uint8]:
     height, width, channels = shape
     converted = image.convert(MODES[channels])
     if converted.size != (width, height):
-        converted = converted.resize((width, height), Image.Resampling.BILINEAR)
+        converted = _fit(converted, (width, height), mode, pad_colour)
     return np.asarray(converted, np.uint8).reshape(shape)
+
+
+def distorted(heights: NDArray[np.int64], widths: NDArray[np.int64], shape: Shape) -> NDArray[np.bool_]:
+    """Return whether squashing to a shape changes aspect ratios by more than a tenth, (n,).
+
+    Args:
+        heights: Heights of images, (n,).
+        widths: Widths of images, (n,).
+        shape: (H, W, C) to which they are resized.
+    """
+    change = np.abs(np.log(widths / heights * (shape[0] / shape[1])))
+    return np.asarray(change > np.log(_MAX_DISTORTION))
+
+
+def _fit(image: Image.Image, size: tuple[int, int], mode: Resize, pad_colour: tuple[int, int, int]) -> Image.Image:
+    if mode == "squash":
+        return image.resize(size, Image.Resampling.BILINEAR)
+    if mode == "crop":
+        return ImageOps.fit(image, size, Image.Resampling.BILINEAR)
+    colour = Image.new("RGB", (1, 1), pad_colour).convert(image.mode).getpixel((0, 0))
+    inner = ImageOps.contain(image, size, Image.Resampling.BILINEAR)
+    padded = Image.new(image.mode, size, colour)
+    padded.paste(inner, ((size[0] - inner.width) // 2, (size[1] - inner.height) // 2))
+    return padded

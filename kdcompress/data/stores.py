@@ -1,4 +1,4 @@
-"""Image stores that read on access: image files, memory maps, resized and concatenated images."""
+"""Image stores that read on access: image files, memory maps and concatenated images."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.batches import default_batch_size
-from kdcompress.config.images import DEFAULT_IMAGE_SETTINGS, ImageSettings
+from kdcompress.config.images import DEFAULT_IMAGE_SETTINGS, ImageSettings, Resize
 from kdcompress.data.images import read_image
 from kdcompress.data.parallel import read_parallel
-from kdcompress.data.pixels import Shape, resize_pixels
+from kdcompress.data.pixels import Shape
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Rows: TypeAlias = "slice | Sequence[int] | NDArray[np.int64]"
@@ -84,16 +84,18 @@ class FileImages(LazyImages):
         """Select images; see `LazyImages.take`."""
         return FileImages(self.root, self.names[index], self.shape[1:], self.rows[index], self.settings)
 
-    def with_shape(self, shape: Shape) -> FileImages:
+    def with_shape(self, shape: Shape, resize: Resize) -> FileImages:
         """Decode the same files to another shape, instead of resizing decoded images.
 
         Args:
             shape: (H, W, C).
+            resize: How another aspect ratio is resized.
 
         Returns:
             The images.
         """
-        return FileImages(self.root, self.names, shape, self.rows, self.settings)
+        settings = self.settings.model_copy(update={"resize": resize})
+        return FileImages(self.root, self.names, shape, self.rows, settings)
 
     @property
     def content(self) -> Iterator[bytes | memoryview]:
@@ -104,6 +106,8 @@ class FileImages(LazyImages):
             yield f"on {self.settings.background_colour}".encode()
         if self.settings.scale is not None or not np.isin(self.rows["white"], (0, 255, 65535)).all():
             yield f"times {self.settings.scale}".encode()
+        if self.settings.resize != "squash":
+            yield self.settings.resize.encode()
 
 
 class MappedImages(LazyImages):
@@ -127,26 +131,6 @@ class MappedImages(LazyImages):
     def take(self, index: NDArray[np.int64]) -> MappedImages:
         """Select images; see `LazyImages.take`."""
         return MappedImages(self.array, index if self.index is None else self.index[index])
-
-
-class ResizedImages(LazyImages):
-    """Images that are converted and resized on access.
-
-    Args:
-        images: The images.
-        shape: (H, W, C).
-    """
-
-    def __init__(self, images: Images, shape: Shape) -> None:
-        self.images, self.shape = images, (len(images), *shape)
-
-    def __getitem__(self, rows: Rows) -> Pixels:
-        images, shape = self.images[rows], self.shape[1:]
-        return read_parallel(lambda row: resize_pixels(images[row], shape), len(images), shape)
-
-    def take(self, index: NDArray[np.int64]) -> ResizedImages:
-        """Select images; see `LazyImages.take`."""
-        return ResizedImages(take_images(self.images, index), self.shape[1:])
 
 
 class JoinedImages(LazyImages):
@@ -187,21 +171,6 @@ def take_images(images: Images, index: NDArray[np.int64]) -> Images:
         The images, in that order.
     """
     return images.take(index) if isinstance(images, LazyImages) else images[index]
-
-
-def resize_images(images: Images, shape: Shape) -> Images:
-    """Resize images: files are decoded to the new shape, others are converted and resized on access.
-
-    Args:
-        images: Array or lazy images.
-        shape: (H, W, C).
-
-    Returns:
-        The images; unchanged if they have that shape.
-    """
-    if tuple(images.shape[1:]) == tuple(shape):
-        return images
-    return images.with_shape(shape) if isinstance(images, FileImages) else ResizedImages(images, shape)
 
 
 def content_bytes(images: Images) -> Iterator[bytes | memoryview]:

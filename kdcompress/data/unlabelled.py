@@ -16,8 +16,9 @@ from kdcompress.data.finding import find_images
 from kdcompress.data.index import index_images
 from kdcompress.data.npz import ArrayFile
 from kdcompress.data.ranges import check_file_ranges
+from kdcompress.data.resizing import resize_images
 from kdcompress.data.samples import UNLABELLED, Samples
-from kdcompress.data.stores import FileImages, Images, MappedImages, resize_images
+from kdcompress.data.stores import FileImages, Images, MappedImages
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 

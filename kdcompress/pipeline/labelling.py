@@ -13,7 +13,7 @@ from kdcompress.pipeline.opening import open_teachers
 from kdcompress.pipeline.saved_teachers import read_saved_teachers
 from kdcompress.pipeline.validation import validate_training_config
 from kdcompress.runs.folder import RunFolder
-from kdcompress.teachers import ConcatenatedTargets, Targets, Teacher
+from kdcompress.teachers import ConcatenatedTargets, Targets, Teacher, is_distorted
 
 
 def prepare_teachers(experiment: Experiment, run: RunFolder | None, reporter: Reporter) -> TeacherEnsemble:
@@ -59,8 +59,11 @@ def _note_resizing(teacher: Teacher, experiment: Experiment, reporter: Reporter)
         teacher_size, student_size = ("x".join(map(str, shape)) for shape in (teacher_shape, student_shape))
         from_files = isinstance(experiment.data.split.train.images, FileImages)
         action = "image files are read at that size for it" if from_files else "images are fitted to it"
+        train = experiment.data.split.train
+        squashed = "; they are squashed for it: teacher.preprocessing.resize = 'crop' or 'pad' keeps their aspect ratio"
         reporter.progress.note(
             f"{teacher.description} takes images of {teacher_size}, the student of {student_size}: {action}"
+            f"{squashed if is_distorted(teacher, train) else ''}"
         )
 
 

@@ -13,6 +13,7 @@ from kdcompress.teachers._adapter import InputAdapter, make_input_adapter
 from kdcompress.teachers._assessment import Assessment, assess_logits
 from kdcompress.teachers._base import Teacher
 from kdcompress.teachers._check import check_on_samples, label_agreement, make_teacher_error
+from kdcompress.teachers._common_preprocessing import is_distorted
 from kdcompress.teachers._ensemble import ConcatenatedTargets, EnsembleTargets, combine_logits
 from kdcompress.teachers._outputs import N_INSPECTED, check_output_count, select_name
 from kdcompress.teachers._reading import OutputReading, are_probabilities, inspect_outputs
@@ -86,6 +87,7 @@ __all__ = [
     "compute_targets",
     "has_cached_targets",
     "inspect_outputs",
+    "is_distorted",
     "label_agreement",
     "make_input_adapter",
     "make_teacher_error",

@@ -41,7 +41,7 @@ class InputAdapter:
     @property
     def identity(self) -> dict[str, Any]:
         """The settings that influence the teacher's outputs, as JSON values; part of the keys of caches."""
-        plain = self.section.model_dump(mode="json", exclude={"layout", "size", "classes"})
+        plain = self.section.model_dump(mode="json", exclude={"layout", "size", "classes"}, exclude_none=True)
         return {
             **plain,
             "input_shape": list(self.input_shape),
@@ -81,7 +81,7 @@ class InputAdapter:
         """Return a copy with another preprocessing.
 
         Args:
-            **changes: New values of scale, mean, std or channel_order.
+            **changes: New values of scale, mean, std, channel_order or resize.
         """
         return dataclasses.replace(self, section=self.section.model_copy(update=changes))
 

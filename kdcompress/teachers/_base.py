@@ -144,7 +144,7 @@ class Teacher(ABC):
         Args:
             images: Images (n, H, W, C), in memory or read on access.
         """
-        return resize_images(images, self.adapter.input_shape)
+        return resize_images(images, self.adapter.input_shape, self.adapter.section.resize)
 
     def predict(self, samples: Samples) -> NDArray[np.float32]:
         """Compute the logits of all samples, batch by batch.

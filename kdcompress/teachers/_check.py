@@ -14,7 +14,7 @@ from kdcompress.metrics.ranking import auc
 from kdcompress.metrics.softmax import cross_entropy, softmax
 from kdcompress.teachers._assessment import WEAK, Assessment, assess_confusion, assess_logits, confusion_of
 from kdcompress.teachers._base import Teacher
-from kdcompress.teachers._common_preprocessing import predict_with_common_preprocessing
+from kdcompress.teachers._common_preprocessing import is_distorted, predict_with_common_preprocessing
 from kdcompress.teachers._spec import TargetRows
 
 Logits = NDArray[np.float32]
@@ -90,13 +90,13 @@ def check_on_samples(
         return None  # labelling reports the sample
     trial = _evaluate(logits, samples.labels, len(classes))
     if not trial.assessment.is_sound:
-        other_order = trial.assessment.class_order is not None
-        proposal = None if other_order else _propose(teacher, samples, classes, to_class_logits)
+        reordered_only = trial.assessment.class_order is not None and not is_distorted(teacher, samples)
+        proposal = None if reordered_only else _propose(teacher, samples, classes, to_class_logits)
         raise make_teacher_error(teacher, trial.assessment, classes, proposal)
     if trial.is_nearly_uniform:
         return _make_uniform_warning(teacher, trial)
     doubtful = trial.assessment.is_weak or trial.saturated
-    if not doubtful and teacher.adapter.section.scale != 1:
+    if not doubtful and teacher.adapter.section.scale != 1 and not is_distorted(teacher, samples):
         return None
     fewer = samples if doubtful else train.take(_select(train.labels, _MAX_SAMPLES // 4))
     proposal = _propose(teacher, fewer, classes, to_class_logits)
@@ -160,7 +160,7 @@ def make_teacher_error(
         f"{teacher.description} is right on {100 * assessment.accuracy:.1f} % of {assessment.n:,} labelled training "
         f"images (chance: {100 * assessment.chance:.1f} %)"
     )
-    if assessment.class_order:
+    if assessment.class_order and not (proposal and proposal.assessment.accuracy > assessment.reordered_accuracy):
         message += (
             f"; its classes are in another order, in which it is right on {100 * assessment.reordered_accuracy:.1f} %: "
             f"set {_classes_setting(teacher, assessment.class_order, classes)}"

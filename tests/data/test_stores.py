@@ -11,7 +11,8 @@ from own_images import picture
 from kdcompress.batches import default_batch_size
 from kdcompress.data import FileImages, Images, LazyImages, MappedImages, Samples, iter_blocks, resize_images
 from kdcompress.data.index import ROW
-from kdcompress.data.stores import JoinedImages, ResizedImages, content_bytes, take_images
+from kdcompress.data.resizing import ResizedImages
+from kdcompress.data.stores import JoinedImages, content_bytes, take_images
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from kdcompress.config.fractions import Factor
+from kdcompress.config.images import ImageSettings, Resize
 from kdcompress.data.array_labels import check_label_range, class_indices, read_classes, read_labels
 from kdcompress.data.array_pixels import check_pixels
 from kdcompress.data.base import Dataset, DatasetSource, check_data_folder
@@ -20,10 +21,11 @@ from kdcompress.data.filesystem import expand_user, is_file
 from kdcompress.data.npz import ArrayFile
 from kdcompress.data.parts import PARTS
 from kdcompress.data.ranges import check_scaled, warn_if_dark
+from kdcompress.data.resizing import resize_images
 from kdcompress.data.samples import Samples
 from kdcompress.data.scaled import ScaledImages, highest_pixel
 from kdcompress.data.splits import hold_out
-from kdcompress.data.stores import Images, MappedImages, resize_images
+from kdcompress.data.stores import Images, MappedImages
 from kdcompress.data.subclasses import Names, number_subclasses
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
@@ -43,6 +45,7 @@ class Arrays(DatasetSource):
     Attributes:
         dir: The file or folder.
         size: H or (H, W) to which images are resized; their own size by default.
+        resize: How another aspect ratio is resized: squash (the default), crop or pad.
         scale: Factor from the stored numbers to pixels of 0 to 255, such as 255 for images of 0 and 1; 1 by default.
         test_fraction: Fraction of images held out for test if there is only one part.
         split_seed: Seed of that split.
@@ -50,6 +53,7 @@ class Arrays(DatasetSource):
 
     dir: str
     size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
+    resize: Resize | None = None
     scale: Factor | None = None
     test_fraction: float = Field(0.2, gt=0, lt=1)
     split_seed: int = Field(0, ge=0, lt=2**32)
@@ -73,7 +77,7 @@ class Arrays(DatasetSource):
         parts = {suffix: _samples(file, suffix, arrays[f"x{suffix}"], labels[suffix], classes) for suffix in suffixes}
         parts = _scale(parts, self.scale, path, progress)
         if self.size is not None:
-            parts = {suffix: _resize(part, self.size) for suffix, part in parts.items()}
+            parts = {suffix: _resize(part, self.size, self.resize) for suffix, part in parts.items()}
         _check_unique_ids(file, list(parts.values()))
         parts, subclass_names = _with_subclasses(file, parts, classes)
         if suffixes == [""]:
@@ -87,7 +91,8 @@ class Arrays(DatasetSource):
             raise DataError(f"{path}: the parts hold images of {sizes}; they must agree")
         train_part, test_part, val = parts["_train"], parts["_test"], parts.get("_val")
         dataset = Dataset("arrays", str(path), classes, train_part, test_part, val=val, subclasses=subclass_names)
-        return replace(dataset, notice=quality_notice(dataset))
+        settings = ImageSettings(resize=self.resize or "squash")
+        return replace(dataset, notice=quality_notice(dataset), image_settings=settings)
 
 
 DATASET = Arrays
@@ -127,9 +132,9 @@ def _check_unique_ids(file: ArrayFile, parts: list[Samples]) -> None:
         raise DataError(f"{file.path}: id {names[counts.argmax()]} is in two parts; ids must be unique")
 
 
-def _resize(samples: Samples, size: int | tuple[int, int]) -> Samples:
+def _resize(samples: Samples, size: int | tuple[int, int], resize: Resize | None) -> Samples:
     height, width = size if isinstance(size, tuple) else (size, size)
-    return replace(samples, images=resize_images(samples.images, (height, width, samples.images.shape[3])))
+    return replace(samples, images=resize_images(samples.images, (height, width, samples.images.shape[3]), resize))
 
 
 def _samples(
