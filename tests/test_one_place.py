@@ -39,7 +39,7 @@ ATTRIBUTES = {
     "saving.load_model": {"models/_loading.py"},
     "json.loads": {
         "files.py", "sealed.py", "processes.py", "formats/keras/config_check.py", "metadata.py",
-        "benchmarking/_fresh.py", "formats/onnx/runtimes/onnxruntime.py",
+        "benchmarking/_fresh.py", "formats/onnx/runtimes/onnxruntime.py", "sweeping/_events.py",
     },
     "np.load": {"training/features.py", "teachers/_targets.py", "benchmarking/_fresh.py"},
 }  # fmt: skip
