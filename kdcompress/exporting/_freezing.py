@@ -38,6 +38,7 @@ def _without_assignments(definition: Any, kept: list[str]) -> Any:
         # Without assignments the order of execution matters only to branches and loops
         ordering = [value for value in node.input if value.startswith("^") and branches]
         data = [value for value in node.input if not value.startswith("^")]
+        node.attr.pop("_class", None)  # places nodes on the device of others, which may be gone
         node.input[:] = [*data, *(value for value in ordering if value[1:] not in assignments)]
     return _extract_subgraph(definition, kept)
 
@@ -53,3 +54,26 @@ def _extract_subgraph(definition: Any, names: list[str]) -> Any:
             pending += (value.lstrip("^").split(":")[0] for value in nodes[name].input)
     kept = [node for node in definition.node if node.name in needed]
     return type(definition)(node=kept, library=definition.library, versions=definition.versions)
+
+
+def allow_inlining(definition: Any) -> bool:
+    """Let all functions of a graph be inlined; Keras has XLA compile grouped convolutions as functions of their own.
+
+    The functions are renamed, since TensorFlow has already registered the old names.
+
+    Args:
+        definition: A frozen GraphDef, which is changed.
+
+    Returns:
+        Whether any function was marked for XLA.
+    """
+    functions = definition.library.function
+    nodes = [*definition.node, *(node for function in functions for node in function.node_def)]
+    marked = [part for part in (*functions, *nodes) if part.attr.pop("_XlaMustCompile", None)]
+    for function in functions:
+        function.attr.pop("_noinline", None)
+        function.signature.name += "_inlined"
+    for attribute in (attribute for node in nodes for attribute in node.attr.values()):
+        if attribute.func.name:
+            attribute.func.name += "_inlined"
+    return bool(marked)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kdcompress.errors import ModelError
-from kdcompress.exporting._freezing import freeze_function
+from kdcompress.exporting._freezing import allow_inlining, freeze_function
 from kdcompress.models import model_digest
 
 INPUT, OUTPUT = "image", "logits"
@@ -87,6 +87,7 @@ def freeze(
 
     frozen, definition = freeze_function(trace(model, input_shape, name))
     _fix_reshapes(frozen.graph, definition)
+    allow_inlining(definition)
     logits = frozen.outputs[0]
 
     def forward(image: Any) -> dict[str, Any]:

@@ -77,6 +77,13 @@ def test_random_layers_pass_the_image_on_in_every_format(layer: str, tmp_path: P
         np.testing.assert_allclose(exported(name, network, tmp_path), expected, atol=1e-4 * np.abs(expected).max())
 
 
+def test_branches_in_a_model_are_kept(tmp_path: Path) -> None:
+    model = model_with(layers.Resizing(16, 12, pad_to_aspect_ratio=True), layers.RandomHue(0.2))
+    network = freeze(model, SHAPE)
+    for name in registry.choices("formats"):
+        np.testing.assert_allclose(exported(name, network, tmp_path), Forward(model)(IMAGES), atol=1e-4)
+
+
 def test_tracing_a_model_leaves_its_seeds_as_they_are() -> None:
     model = model_with(layers.RandomHue(0.2))
     states = [np.array(variable) for variable in model.variables]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.errors import ModelError, one_line
+from kdcompress.exporting._freezing import allow_inlining
 from kdcompress.formats.saved_model.model import open_signature
 from kdcompress.models import resolve_image_shape
 from kdcompress.teachers import Selection
@@ -104,30 +105,13 @@ def _freeze(signature: Any, name: str, shape: tuple[int, ...], dtype: Any, selec
     concrete = function.get_concrete_function(tf.TensorSpec(shape, dtype))
     # A loop remains one operation, which is then reported, instead of being lowered to a dozen
     _, frozen = convert_variables_to_constants_v2_as_graph(concrete, lower_control_flow=False)
-    if _allow_inlining(frozen):
+    if allow_inlining(frozen):
         ends = [tensor.name for tensor in (*concrete.inputs[:1], *concrete.outputs)]
         inlined = function_from_graph_def(frozen, ends[:1], ends[1:])
         _, frozen = convert_variables_to_constants_v2_as_graph(inlined, lower_control_flow=False)
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(frozen, name="")
     return graph
-
-
-def _allow_inlining(frozen: Any) -> bool:
-    """Remove the marks of functions for XLA, in which Keras wraps grouped convolutions; return if there were any.
-
-    The functions are renamed, since TensorFlow has already registered the old names.
-    """
-    functions = frozen.library.function
-    nodes = [*frozen.node, *(node for function in functions for node in function.node_def)]
-    marked = [part for part in (*functions, *nodes) if part.attr.pop("_XlaMustCompile", None)]
-    for function in functions:
-        function.attr.pop("_noinline", None)
-        function.signature.name += "_inlined"
-    for attribute in (attribute for node in nodes for attribute in node.attr.values()):
-        if attribute.func.name:
-            attribute.func.name += "_inlined"
-    return bool(marked)
 
 
 def _preprocessing(graph: Any) -> set[str]:
