@@ -165,7 +165,8 @@ def _fixes_batch(operation: Any) -> bool:
 
 def _layer_name(node: str, layers: frozenset[str]) -> str:
     for part in reversed(node.split("/")):
-        for name in (part, re.sub(r"_\d+$", "", part)):
+        # Keras appends the number of the call: "dense_1" is a call of "dense", even if there is a layer "dense_1", too
+        for name in (re.sub(r"_\d+$", "", part), part):
             if name in layers:
                 return name
     return node

@@ -158,6 +158,27 @@ def test_what_cannot_be_expressed_is_named_by_operator_and_layer(name: str, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("layer", ["LSTM", "GRU", "ConvLSTM2D"])
+@pytest.mark.parametrize("name", ["onnx", "tflite"])
+def test_recurrent_layers_are_refused_by_name_without_converter_text(name: str, layer: str, tmp_path: Path) -> None:
+    arguments = (3, 3) if layer == "ConvLSTM2D" else (3,)
+    recurrent = getattr(layers, layer)(*arguments, name="memory")
+    shape = (4, 8, 8, 1) if layer == "ConvLSTM2D" else (16, 16)
+    model = Sequential([Input((16, 16, 1)), layers.Reshape(shape), recurrent, layers.Flatten(), layers.Dense(2)])
+    with pytest.raises(ExportError, match=r"cannot express .*layer memory; replace .* export another") as caught:
+        write(freeze(model, (16, 16, 1)), tmp_path, name, "fp32", None)
+    assert len(str(caught.value)) < 120
+
+
+def test_a_layer_that_int8_would_compute_in_float_is_named(tmp_path: Path) -> None:
+    head = [layers.GlobalAveragePooling2D(), layers.Dense(2)]
+    norm = layers.LayerNormalization(name="norm")
+    model = Sequential([Input((8, 8, 1)), layers.Rescaling(1 / 255), layers.Conv2D(4, 3), norm, *head])
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), np.uint8)
+    with pytest.raises(ExportError, match=r"of layer norm would compute in float; .* or export --precision dynamic"):
+        write(freeze(model, (8, 8, 1)), tmp_path, "tflite", "int8", images)
+
+
 @pytest.mark.parametrize("name", registry.choices("formats"))
 def test_a_file_that_is_no_model_is_one_line(name: str, tmp_path: Path) -> None:
     path = tmp_path / f"broken{make_format(name).suffix}"

@@ -38,6 +38,15 @@ def test_layers_are_found_in_the_names_of_nodes(network: Network) -> None:
     assert network.find_layer_by_type("Erfinv") is None
 
 
+def test_layers_whose_names_end_in_numbers_are_told_apart() -> None:
+    hidden = [layers.Dense(3, name="dense", activation="tanh"), layers.Dense(3, name="dense_1", activation="elu")]
+    network = freeze(
+        Sequential([Input((4, 4, 1)), layers.Flatten(), *hidden, layers.Dense(2, name="logits")]), (4, 4, 1)
+    )
+    assert network.find_layer_by_type("Tanh") == "dense"
+    assert network.find_layer_by_type("Elu") == "dense_1"
+
+
 def test_a_model_for_any_size_is_fixed_to_the_one_asked_for() -> None:
     model = Sequential([Input((None, None, 3)), layers.GlobalAveragePooling2D(), layers.Dense(2)])
     assert freeze(model, (8, 6, 3)).signature.shape.as_list() == [None, 8, 6, 3]

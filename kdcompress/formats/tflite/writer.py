@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kdcompress.config.images import read_image_settings
-from kdcompress.errors import ExportError, ModelError, one_line
+from kdcompress.errors import ExportError, ModelError
 from kdcompress.exporting._base import DYNAMIC, FP16, FP32, INT8, ExportedModel, Format, Images, Options
 from kdcompress.exporting._failures import find_layer
 from kdcompress.exporting._network import Network
@@ -47,7 +47,7 @@ class TFLite(Format):
             raise ExportError(_reason(exc, network)) from exc
         path.write_bytes(_with_metadata(content, metadata))
         if precision == INT8:
-            _check_integer_only(path)
+            _check_integer_only(path, network)
         _check_prepares(path, network)
 
     def open(self, path: Path, threads: int = 1) -> ExportedModel:
@@ -87,7 +87,11 @@ def _reason(exc: Exception, network: Network) -> str:
     patterns = (r"'tf\.(\w+)' op is neither", r"(?:Custom|Flex) ops: (?:Flex)?(\w+)", r"for op: '?(\w+)'?")
     match = next(filter(None, (re.search(pattern, str(exc)) for pattern in patterns)), None)
     if not match:
-        return f"TFLite cannot express the model; export another --format ({one_line(exc, 120)})"
+        # The converter's own text is a dump of its internals, in which nodes are paths such as model/lstm/while
+        paths = re.findall(r"[\w.]+(?:/[\w.]+)+", str(exc))
+        layer = next((name for name in map(network.layer_name, paths) if name in network.layers), None)
+        subject = f"layer {layer}" if layer else "the model"
+        return f"TFLite cannot express {subject}; replace {'it' if layer else 'its layers'}, or export another --format"
     operator = match[1]
     layer = network.find_layer_by_type(operator)
     location = f" of layer {layer}" if layer else ""
@@ -108,16 +112,20 @@ def _with_metadata(content: bytes, metadata: dict[str, Any]) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def _check_integer_only(path: Path) -> None:
+def _check_integer_only(path: Path, network: Network) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path))
-    floats = {d["index"] for d in interpreter.get_tensor_details() if np.issubdtype(d["dtype"], np.floating)}
+    tensors = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
+    floats = {index for index, detail in tensors.items() if np.issubdtype(detail["dtype"], np.floating)}
     for operator in interpreter._get_ops_details():
         uses_floats = floats & {*operator["inputs"], *operator["outputs"]}
         if uses_floats and operator["op_name"] not in ("QUANTIZE", "DEQUANTIZE", "DELEGATE"):
+            names = (part for index in operator["outputs"] for part in tensors[index]["name"].split(";"))
+            layer = next((name for name in map(network.layer_name, names) if name in network.layers), None)
+            location = f" of layer {layer}" if layer else ""
             raise ExportError(
-                f"TFLite int8: operator {operator['op_name']} would compute in float; replace its layer, "
+                f"TFLite int8: operator {operator['op_name']}{location} would compute in float; replace the layer, "
                 "or export --precision dynamic"
             )
 
