@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kdcompress.config.images import read_image_settings
-from kdcompress.errors import ExportError, ModelError
+from kdcompress.errors import ExportError, ModelError, one_line
 from kdcompress.exporting._base import DYNAMIC, FP16, FP32, INT8, ExportedModel, Format, Images, Options
 from kdcompress.exporting._failures import find_layer
 from kdcompress.exporting._network import Network
@@ -88,8 +88,7 @@ def _reason(exc: Exception, network: Network) -> str:
     match = next(filter(None, (re.search(pattern, str(exc)) for pattern in patterns)), None)
     if not match:
         # The converter's own text is a dump of its internals, in which nodes are paths such as model/lstm/while
-        paths = re.findall(r"[\w.]+(?:/[\w.]+)+", str(exc))
-        layer = next((name for name in map(network.layer_name, paths) if name in network.layers), None)
+        layer = find_layer(str(exc), network)
         subject = f"layer {layer}" if layer else "the model"
         return f"TFLite cannot express {subject}; replace {'it' if layer else 'its layers'}, or export another --format"
     operator = match[1]
@@ -121,8 +120,7 @@ def _check_integer_only(path: Path, network: Network) -> None:
     for operator in interpreter._get_ops_details():
         uses_floats = floats & {*operator["inputs"], *operator["outputs"]}
         if uses_floats and operator["op_name"] not in ("QUANTIZE", "DEQUANTIZE", "DELEGATE"):
-            names = (part for index in operator["outputs"] for part in tensors[index]["name"].split(";"))
-            layer = next((name for name in map(network.layer_name, names) if name in network.layers), None)
+            layer = find_layer(" ".join(tensors[index]["name"] for index in operator["outputs"]), network)
             location = f" of layer {layer}" if layer else ""
             raise ExportError(
                 f"TFLite int8: operator {operator['op_name']}{location} would compute in float; replace the layer, "
