@@ -17,7 +17,7 @@ from kdcompress.exporting._network import freeze
 from kdcompress.exporting._parity import Reference
 from kdcompress.exporting._pipeline import Exporter, References
 from kdcompress.exporting._request import ExportRequest
-from kdcompress.models import Forward, declared_shape, load_saved_model, resolve_image_shape
+from kdcompress.models import Forward, declared_shape, lacks_rescaling, load_saved_model, resolve_image_shape
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.teachers import are_probabilities
@@ -117,7 +117,7 @@ def _warn(
     """Warn of what makes an export unreliable or hard to use although it computes what the model does."""
     if are_probabilities(reference.logits):
         progress.warn(f"{name} ends in probabilities: its exports' output `logits` holds probabilities, too")
-    if not cost_of_model(model, shape, name).preprocessing_flops:
+    if lacks_rescaling(model) or not cost_of_model(model, shape, name).preprocessing_flops:
         progress.warn(
             f"{name} does not scale its pixels itself, and gets values from 0 to 255: if it was trained on scaled "
             "ones, put its scaling inside (keras.layers.Rescaling) before you export it"

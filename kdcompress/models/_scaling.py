@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 # Layers that preserve the range of their inputs
 _RANGE_PRESERVING = (
     "InputLayer", "Flatten", "Reshape", "Permute", "Dropout", "ZeroPadding2D", "Cropping2D", "Resizing", "CenterCrop",
-    "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "MaxPooling2D", "AveragePooling2D",
+    "MaxPooling2D", "AveragePooling2D", "AugMix", "CutMix", "MixUp", "RandAugment", "GaussianNoise", "SpatialDropout2D",
 )  # fmt: skip
 _WEIGHTED = ("Dense", "Conv2D", "DepthwiseConv2D", "SeparableConv2D")
 
@@ -26,9 +28,21 @@ def lacks_rescaling(model: Any) -> bool:
         kind = type(layer).__name__
         if kind in _WEIGHTED:
             return True
-        if kind not in _RANGE_PRESERVING:
+        # Random layers pass images on at inference
+        preserves = kind in _RANGE_PRESERVING or kind.startswith("Random") or _is_unadapted(layer)
+        if not preserves:
             return False
     return False
+
+
+def _is_unadapted(layer: Any) -> bool:
+    """Return whether a layer is a `Normalization` that was never adapted, which subtracts 0 and divides by 1."""
+    if type(layer).__name__ != "Normalization":
+        return False
+    mean, variance = getattr(layer, "mean", None), getattr(layer, "variance", None)
+    if mean is None or variance is None:
+        return True
+    return not np.any(np.asarray(mean)) and bool(np.all(np.asarray(variance) == 1))
 
 
 def _iter_layers(model: Any) -> Iterator[Any]:

@@ -54,6 +54,10 @@ def test_a_model_that_does_not_scale_its_pixels_is_warned_about(tmp_path: Path, 
     bare = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(3)])
     kdcompress.export(bare, "onnx", out=tmp_path / "bare", progress=recorder)
     assert any("does not scale its pixels itself" in warning for warning in recorder.warnings)
+    unadapted = keras.Sequential([keras.Input((8, 8, 1)), layers.Normalization(), layers.Flatten(), layers.Dense(3)])
+    recorder.warnings.clear()
+    kdcompress.export(unadapted, "onnx", out=tmp_path / "unadapted", progress=recorder)
+    assert any("does not scale its pixels itself" in warning for warning in recorder.warnings)
     scaled = Recorder()
     scaled.warnings, scaled.notes = [], []
     kdcompress.export(model_of(layers.Dense(3)), "onnx", out=tmp_path / "scaled", progress=scaled)
