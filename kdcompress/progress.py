@@ -25,11 +25,11 @@ class _Log(Listener):
 
     def on_note(self, event: Note) -> None:
         """Log it."""
-        logger.info(event.text)
+        logger.info(_encodable(event.text))
 
     def on_warning(self, event: WarningRaised) -> None:
         """Log it."""
-        logger.warning(event.text)
+        logger.warning(_encodable(event.text))
 
     def on_epoch_ended(self, event: EpochEnded) -> None:
         """Log its metrics."""
@@ -142,3 +142,8 @@ class Calls(Listener):
     def on_phase_ended(self, event: PhaseEnded) -> None:
         """Report the end."""
         self._progress.end()
+
+
+def _encodable(text: str) -> str:
+    """Escape what UTF-8 cannot encode, such as file names of other bytes: any handler of a log may write it."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
