@@ -59,7 +59,7 @@ def of_run(run: RunFolder, request: BenchRequest, data_dir: Path | None, progres
             matching = [entry for entry in entries if (entry["format"], entry["runtime"]) == (name, runtime)]
             if matching:
                 reference, problem = _reference(teacher, runtime, request, teachers, dataset, rows)
-                skipped += [f"the teacher on {runtime}: {problem}"] if problem else []
+                skipped += [f"the teacher on {runtime}: {problem}; students there have no speedup"] if problem else []
                 students = [
                     Subject("student", run / entry["path"], entry["path"], runtime, entry["precision"], images)
                     for entry in sorted(matching, key=_precision_order)
@@ -78,7 +78,7 @@ def _reference(
 ) -> tuple[Subject | None, str | None]:
     """Create the entry of the teacher on a runtime, or the reason why it cannot be timed there."""
     if teacher.path is None or teacher.reasons:
-        problem = "there is no such file" if teacher.path is None else "its export fails parity"
+        problem = "it has no file to time there" if teacher.path is None else "its export fails parity"
         return None, f"{problem} ({'; '.join(teacher.reasons)})"
     images, adapter = teachers.images(dataset, rows), teachers.teacher.adapter
     reference = Subject("teacher", teacher.path, str(teacher.path), runtime, teacher.precision, images, adapter)

@@ -91,7 +91,9 @@ def _counts(option: str, text: str | None) -> list[int] | None:
 
 def _print_messages(result: dict[str, Any], terminal: Terminal) -> None:
     for skipped in result["skipped"]:
-        terminal.progress.note(f"not timed: {skipped}")
+        # Without its teacher a student has no speedup, which is what most come for
+        emit = terminal.progress.warn if skipped.startswith("the teacher") else terminal.progress.note
+        emit(f"not timed: {skipped}")
     for warning in result["warnings"]:
         terminal.progress.warn(warning)
     for gate in result["gates"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,17 @@ def test_ctrl_c_shows_what_was_finished_and_exits_130(pair: tuple[Path, Path], m
 )
 def test_sentences(change: dict[str, Any], words: str) -> None:
     assert words in command._sentence({**PAIR, **change})
+
+
+def test_a_teacher_that_could_not_be_timed_is_a_warning() -> None:
+    from kdcompress.cli._terminal import Terminal
+
+    errors = io.StringIO()
+    skipped = ["the teacher on onnxruntime: ONNX cannot express it", "student.saved_model: no runtime is for it"]
+    result = {"skipped": skipped, "warnings": [], "gates": [], "interrupted": False}
+    command._print_messages(result, Terminal(io.StringIO(), errors))
+    assert "WARNING: not timed: the teacher on onnxruntime: ONNX cannot express it" in errors.getvalue()
+    assert "WARNING: not timed: student" not in errors.getvalue()
 
 
 def test_int8_that_is_slower_is_a_sentence() -> None:
