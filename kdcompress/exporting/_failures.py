@@ -7,10 +7,12 @@ import re
 
 from kdcompress.errors import ExportError, KDCompressError, ModelError, one_line
 from kdcompress.exporting._network import Network
+from kdcompress.leftovers import PARTIAL
 
 logger = logging.getLogger("kdcompress")
 
 _NODE = re.compile(r"[\w.-]+(?:/[\w.:-]+)+")  # a node's name in a message
+_SCRATCH = re.compile(rf"\S*{re.escape(PARTIAL)}[^/\\\s]*[/\\]")  # the folder in which files are written
 _MAX_TEXT = 20_000  # characters of a message that are searched
 _MAX_REASON = 160
 
@@ -29,13 +31,15 @@ def failure_reason(exc: Exception, network: Network) -> str:
         Exception: `exc`, if it concerns all files: unreadable images, or a disk that is full.
     """
     if isinstance(exc, ExportError | ModelError):
-        return str(exc)
+        return _SCRATCH.sub("", str(exc))
     if isinstance(exc, KDCompressError | OSError):
         raise exc
     logger.debug("an export failed", exc_info=exc)
     layer = find_layer(str(exc), network)
     location = f" at layer {layer}" if layer else ""
-    return f"it failed{location} ({one_line(exc, _MAX_REASON)}); export another --precision or --format"
+    return (
+        f"it failed{location} ({_SCRATCH.sub('', one_line(exc, _MAX_REASON))}); export another --precision or --format"
+    )
 
 
 def find_layer(text: str, network: Network) -> str | None:

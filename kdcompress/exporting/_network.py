@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kdcompress.errors import ModelError
+from kdcompress.exporting._float32 import FLOAT32, find_policy, rebuild_in_float32
 from kdcompress.exporting._freezing import allow_inlining, freeze_function
 from kdcompress.models import model_digest
 
@@ -21,12 +22,13 @@ class Network:
     """A frozen inference graph that contains its weights, and no teacher, optimizer or training step.
 
     Attributes:
-        model: The Keras model.
-        digest: Digest of its architecture and weights.
+        model: The Keras model; one of another dtype policy is rebuilt in float32.
+        digest: Digest of the architecture and weights of the model before that.
         function: TensorFlow function from image, float32 in [0, 255], (n, H, W, C) for any n, to
             {"logits": (n, classes)}.
         input_shape: (H, W, C).
         layers: Names of the layers, for error messages.
+        policy: Dtype policy of the model before that, such as "mixed_float16".
     """
 
     model: Any
@@ -34,6 +36,7 @@ class Network:
     function: Any
     input_shape: tuple[int, int, int]
     layers: frozenset[str]
+    policy: str = FLOAT32
 
     @property
     def signature(self) -> Any:
@@ -69,7 +72,7 @@ class Network:
 def freeze(
     model: Any, input_shape: tuple[int, int, int], name: str = "the model", digest: str | None = None
 ) -> Network:
-    """Freeze a model for batches of any size.
+    """Freeze a model for batches of any size, in float32 whatever its dtype policy.
 
     Args:
         model: Keras model, or a callable with the same signature.
@@ -81,10 +84,14 @@ def freeze(
         The network.
 
     Raises:
-        ModelError: The output is not one row of at least two logits per image.
+        ModelError: The output is not one row of at least two logits per image, or the model has another dtype policy
+            and cannot be rebuilt in float32.
     """
     import tensorflow as tf
 
+    policy, digest = find_policy(model), digest or model_digest(model)
+    if policy != FLOAT32:
+        model = rebuild_in_float32(model, input_shape, name)
     frozen, definition = freeze_function(trace(model, input_shape, name))
     _fix_reshapes(frozen.graph, definition)
     allow_inlining(definition)
@@ -96,7 +103,7 @@ def freeze(
         return {OUTPUT: tf.ensure_shape(output, (None, logits.shape[-1]))}
 
     function = tf.function(forward, input_signature=[_signature(input_shape)], jit_compile=False)
-    return Network(model, digest or model_digest(model), function, input_shape, frozenset(_names(model)))
+    return Network(model, digest, function, input_shape, frozenset(_names(model)), policy)
 
 
 def trace(model: Any, input_shape: tuple[int, int, int], name: str = "the model") -> Any:

@@ -13,6 +13,7 @@ from kdcompress.data import LazyImages, iter_blocks
 from kdcompress.exporting._base import FP32, ExportedModel, Images, Logits
 from kdcompress.metrics.classification import METRIC_NAMES, compute_metrics, primary_metric, top1
 from kdcompress.metrics.comparison import recall_change
+from kdcompress.progress import Progress
 
 BATCHES = (1, 64)
 _READ = 4 * max(BATCHES)  # images per block: a runtime reallocates its buffers when the batch size changes
@@ -129,6 +130,27 @@ def agreement_warning(entry: dict[str, Any]) -> str | None:
     reason = f", because its {metric} drops by no more than allowed" if metric else ""
     share = f"{100 * changed:.1f} % of the images"
     return f"{entry['path']} predicts another class than the Keras model on {share}; it passes{reason}"
+
+
+def report_policy(policy: str, name: str, logits: Logits, reference: Reference, progress: Progress) -> None:
+    """Say that a model of another dtype policy is exported in float32, and warn if that predicts other classes.
+
+    Args:
+        policy: Dtype policy of the model.
+        name: Name of the model.
+        logits: Its outputs, (n, classes).
+        reference: The images with the outputs of the same weights in float32.
+        progress: Receives the note or warning.
+    """
+    same, n = int(np.sum(top1(logits) == top1(reference.logits))), len(logits)
+    text = (
+        f"{name} computes in {policy}: exported from the same weights in float32, and compared with that, which "
+        f"predicts the same class on {same:,} of {n:,} images"
+    )
+    if same < UNLABELLED_AGREEMENT * n:
+        progress.warn(f"{text}; if these are too few, train it under the policy float32")
+    else:
+        progress.note(text)
 
 
 def _logits(exported: ExportedModel, images: Images | LazyImages) -> list[Logits]:

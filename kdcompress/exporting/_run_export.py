@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from kdcompress.config.recipe import Recipe
 from kdcompress.data import Dataset, split_dataset
 from kdcompress.errors import RunError
 from kdcompress.exporting._calibration import Calibration, evenly_spaced_indices, from_folder, from_train
-from kdcompress.exporting._network import freeze
-from kdcompress.exporting._parity import Reference
+from kdcompress.exporting._float32 import FLOAT32
+from kdcompress.exporting._network import Network, freeze
+from kdcompress.exporting._parity import Reference, report_policy
 from kdcompress.exporting._pipeline import LIST, Exporter
 from kdcompress.exporting._request import ExportRequest
 from kdcompress.metrics.finite import check_finite
+from kdcompress.models import Forward
 from kdcompress.pipeline.reopening import open_data, open_model
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
@@ -46,11 +49,12 @@ def export_run(run: RunFolder, request: ExportRequest, data_dir: Path | None, pr
     folder = (run / EXPORTS).name  # raises for a link that leads out of the run
     student, recipe = open_model(run, "student"), read_run_recipe(run)
     dataset = open_data(run, recipe, data_dir, progress)
-    reference = _reference(run, dataset, request.parity_samples)
+    network = freeze(student, dataset.input_shape, "the student")
+    reference = _reference(run, dataset, request.parity_samples, network, progress)
     facts = {key: dataset.facts[key] for key in ("name", "source")}
     provenance = {"dataset": facts, "recipe": recipe.digest, **dataset.image_settings.record}
     exporter = Exporter(
-        freeze(student, dataset.input_shape),
+        network,
         "student",
         run.path,
         folder,
@@ -69,14 +73,23 @@ def export_run(run: RunFolder, request: ExportRequest, data_dir: Path | None, pr
     return {"run": str(run.path), **result, "seconds": round(time.perf_counter() - start, 3)}
 
 
-def _reference(run: RunFolder, dataset: Dataset, samples: int | None) -> Reference:
+def _reference(
+    run: RunFolder, dataset: Dataset, samples: int | None, network: Network, progress: Progress
+) -> Reference:
     outputs = read_test_outputs(run)
     if not np.array_equal(outputs.ids, dataset.test.ids):
         raise RunError(f"the test images of run {run.path} are not those of its data set now")
     ids, classes = outputs.ids.tolist(), list(dataset.classes)
     check_finite(outputs.logits["student"], outputs.ids, "student")
     reference = Reference("test", dataset.test.images, ids, outputs.logits["student"], outputs.labels, classes)
-    return reference.take(evenly_spaced_indices(len(ids), samples)) if samples else reference
+    if samples:
+        reference = reference.take(evenly_spaced_indices(len(ids), samples))
+    if network.policy == FLOAT32:
+        return reference
+    rebuilt = replace(reference, logits=Forward(network.model)(reference.images))
+    check_finite(rebuilt.logits, np.array(rebuilt.ids), "student in float32")
+    report_policy(network.policy, "the student", reference.logits, rebuilt, progress)
+    return rebuilt
 
 
 def _calibration(request: ExportRequest, dataset: Dataset, recipe: Recipe, progress: Progress) -> Calibration | None:

@@ -13,8 +13,9 @@ from kdcompress.config.images import read_image_settings
 from kdcompress.errors import ModelError, UsageError
 from kdcompress.exporting._base import FP32
 from kdcompress.exporting._calibration import Calibration, from_folder
+from kdcompress.exporting._float32 import FLOAT32
 from kdcompress.exporting._network import freeze
-from kdcompress.exporting._parity import Reference
+from kdcompress.exporting._parity import Reference, report_policy
 from kdcompress.exporting._pipeline import Exporter, References
 from kdcompress.exporting._request import ExportRequest
 from kdcompress.models import Forward, declared_shape, lacks_rescaling, load_saved_model, resolve_image_shape
@@ -104,8 +105,12 @@ def _export(
     calibration, settings = None, read_image_settings(manifest, name)
     if request.calibration is not None:
         calibration = from_folder(request.calibration, shape, request.calibration_samples, progress, settings)
-    references = _unlabelled(model, shape, calibration, request.parity_samples or _RANDOM, manifest.get("classes"))
-    _warn(model, name, shape, references(FP32), calibration, progress)
+    samples, classes = request.parity_samples or _RANDOM, manifest.get("classes")
+    references = _unlabelled(network.model, shape, calibration, samples, classes)
+    if network.policy != FLOAT32:
+        reference = references(FP32)
+        report_policy(network.policy, name, Forward(model)(reference.images), reference, progress)
+    _warn(network.model, name, shape, references(FP32), calibration, progress)
     result = Exporter(network, stem, folder, "", references, calibration, settings.record).execute(request, progress)
     seconds = round(time.perf_counter() - start, 3)
     return {"model": name, "out": str(folder), **result, "seconds": seconds}

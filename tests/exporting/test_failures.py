@@ -163,3 +163,14 @@ def test_layers_are_found_in_messages(tmp_path: Path) -> None:
     assert find_layer("see /usr/lib/python3/first.py", network) is None
     assert find_layer("no names", network) is None
     assert find_layer("a/" * 1_000_000, network) is None
+
+
+def test_reasons_name_no_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Any, path: Path, *_: Any) -> None:
+        raise ModelError(f"{path} is damaged")
+
+    monkeypatch.setattr(Onnx, "open", fail)
+    result = api.export(small(tmp_path / "m.keras"))
+    assert [failure["reason"] for failure in result["failures"]] == [
+        "onnxruntime cannot open the exported file: m-fp32.onnx is damaged"
+    ]
