@@ -116,7 +116,7 @@ def _make_zoo_weights(folder: Path) -> None:
         encoding="utf-8",
     )
     keras.utils.set_random_seed(0)
-    mobilenetv2.build((96, 96, 3), 2, width=0.35).save_weights(folder / "bad.weights.h5")
+    mobilenetv2.MODEL.build((96, 96, 3), 2, width=0.35).save_weights(folder / "bad.weights.h5")
 
 
 def _register(name: str, abuses: str, trick: Trick) -> None:
