@@ -153,7 +153,7 @@ def load(registry: str, name: str) -> Any:
     if path is not None:
         module = importlib.import_module(".".join(("kdcompress", *path.relative_to(_ROOT).with_suffix("").parts)))
         return getattr(module, kind.attribute)
-    description = f"{kind.word} {name}"
+    description = f"{kind.word} {name[:_MAX_SHOWN]}"
     if name in _added(registry):
         cls = plugins.load_entry_point(_added(registry)[name], description)
     else:

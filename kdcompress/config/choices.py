@@ -15,7 +15,6 @@ from kdcompress.plugins import is_reference
 from kdcompress.trust import REMEDY, trusts_code
 
 REGISTRY_OF = {"data": "datasets", "method": "methods", "observers": "observers"}  # registries by section
-_MAX_NAME = 100  # characters of an unknown name in a message
 
 
 class Choice(Section):
@@ -128,7 +127,7 @@ def choice_class(section: str, settings: Mapping[str, Any], key: str = "") -> An
         if "name" not in settings:
             raise MissingKeyError(f"{key or section}.name", choices)
         raise RecipeError(f"{key or section}.name must be one of them, got {format_value(name)}{choices}")
-    return registry.load(registry_name, name[:_MAX_NAME])
+    return registry.load(registry_name, name)
 
 
 def _make(kind: type[Choice], settings: Mapping[str, Any], key: str) -> Choice:

@@ -12,8 +12,6 @@ from kdcompress.config.settings import format_name, format_value
 from kdcompress.config.toml_values import MAX_DEPTH, check_plain_values
 from kdcompress.errors import RecipeError
 
-_MAX_NAME = 200  # characters of an unknown name in a message
-
 
 def apply_override(values: dict[str, Any], key: str, value: Any) -> None:
     """Set a dotted key, in place.
@@ -115,5 +113,5 @@ def _item(items: list[Any], number: str, key: str) -> Any:
 
 def _shared_settings(method: dict[str, Any], name: str) -> dict[str, Any]:
     """The settings of the former method that another method also has."""
-    known = registry.load("methods", name[:_MAX_NAME]).model_fields
+    known = registry.load("methods", name).model_fields
     return {key: value for key, value in method.items() if key in known}

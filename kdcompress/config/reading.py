@@ -15,6 +15,7 @@ from kdcompress.config.settings import MAX_PATH_CHARS, MissingKeyError, format_n
 from kdcompress.config.toml_syntax import check_escapes
 from kdcompress.config.toml_values import read_toml
 from kdcompress.errors import RecipeError
+from kdcompress.plugins import is_reference
 
 PRESETS = Path(__file__).parent / "presets"
 _MAX_NAME = 100  # characters of an unknown name in a message
@@ -74,6 +75,9 @@ def path_keys(values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """
     data = values.get("data")
     paths = {"unlabelled": UnlabelledSection.PATHS}
-    if isinstance(data, dict) and data.get("name") in registry.choices("datasets"):
-        paths["data"] = choice_class("data", data).PATHS
+    name = data.get("name") if isinstance(data, dict) else None
+    if name in registry.choices("datasets"):
+        paths["data"] = choice_class("data", {"name": name}).PATHS
+    elif isinstance(name, str) and is_reference(name):  # which is not imported before it is known to be trusted
+        paths["data"] = ("dir",)
     return paths

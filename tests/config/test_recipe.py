@@ -246,3 +246,32 @@ def test_a_recipe_takes_its_method_as_an_object() -> None:
     recipe = resolve({**resolve("mnist").to_dict(), "method": Hinton(temperature=2.0)})
     assert recipe.to_dict()["method"] == {"name": "hinton", "temperature": 2.0, "alpha": 0.5}
     assert resolve(recipe.to_dict()) == recipe
+
+
+def test_a_data_set_of_one_s_own_is_the_same_wherever_its_folder_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its path is relative to the recipe, and no part of what decides a run; its module may have a long name."""
+    package = tmp_path / "a_company_with_a_long_name" / "a_department_with_a_name_that_is_longer_than_that"
+    package.mkdir(parents=True)
+    (package / "a_module_for_the_images_of_this_department.py").write_text(
+        "from kdcompress.data import DatasetSource\n\n\n"
+        'class Own(DatasetSource):\n    """Own."""\n\n    def load(self, progress):\n        return None\n',
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    name = f"{package.parent.name}.{package.name}.a_module_for_the_images_of_this_department:Own"
+    assert len(name) > 120
+    digests = set()
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "recipe.toml"
+        path.write_text(
+            f'name = "own"\n[data]\nname = "{name}"\ndir = "images"\n'
+            '[teacher]\nmodel = "mnist_cnn"\n[student]\nmodel = "mnist_mlp"\n',
+            encoding="utf-8",
+        )
+        recipe = resolve(path)
+        assert recipe.data.dir == str(tmp_path / folder / "images")
+        digests.add(recipe.digest)
+    assert len(digests) == 1
