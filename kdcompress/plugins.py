@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from kdcompress.errors import RecipeError, one_line
 
+FAMILIES = ("keras", "keras_hub")  # prefixes of zoo models of other libraries, keras:NAME, which are no modules
 EntryPoints: TypeAlias = Mapping[str, EntryPoint]
 
 
@@ -97,7 +98,12 @@ def is_reference(text: str) -> bool:
         text: The text.
     """
     module, colon, name = text.partition(":")
-    return bool(colon) and name.isidentifier() and all(part.isidentifier() for part in module.split("."))
+    return (
+        bool(colon)
+        and module not in FAMILIES
+        and name.isidentifier()
+        and all(part.isidentifier() for part in module.split("."))
+    )
 
 
 def load_reference(reference: str, description: str) -> Any:

@@ -34,6 +34,8 @@ class Registry:
             packages cannot add entries.
         dashed: Whether names have dashes in place of the underscores of module names.
         listed: Whether users select an entry by its name.
+        families: Glob below the package of modules with further entries, named PREFIX:NAME; the prefix is the name of
+            the module.
     """
 
     pattern: str
@@ -42,6 +44,7 @@ class Registry:
     base: str = ""
     dashed: bool = False
     listed: bool = True
+    families: str = ""
 
     def files(self) -> dict[str, Path]:
         """List the files of the built-in entries by name, sorted."""
@@ -57,7 +60,9 @@ class Registry:
 # By the name on the command line; other packages add entries by the entry points kdcompress.NAME
 REGISTRIES = {
     "recipes": Registry("config/presets/*.toml", "recipe"),
-    "models": Registry("models/*.py", "model", "MODEL", "kdcompress.models:Architecture"),
+    "models": Registry(
+        "models/*.py", "model", "MODEL", "kdcompress.models:Architecture", families="models/families/*.py"
+    ),
     "methods": Registry("methods/*.py", "method", "METHOD", "kdcompress.methods:Method"),
     "datasets": Registry("data/sources/*.py", "dataset", "DATASET", "kdcompress.data.base:DatasetSource", dashed=True),
     "teachers": Registry("formats/*/teacher.py", "kind of teacher", "TEACHER", "kdcompress.teachers:Teacher"),
@@ -83,6 +88,32 @@ def choices(registry: str) -> list[str]:
     return sorted({*REGISTRIES[registry].files(), *_added(registry)})
 
 
+def family_choices(registry: str) -> list[str]:
+    """List the names of the entries in families.
+
+    Args:
+        registry: Name of the registry.
+
+    Returns:
+        Names PREFIX:NAME, family by family.
+    """
+    families = _families(registry)
+    return [f"{prefix}:{name}" for prefix in families for name in _load_family(families[prefix]).names()]
+
+
+def contains(registry: str, name: Any) -> bool:
+    """Return whether an entry exists.
+
+    Args:
+        registry: Name of the registry.
+        name: Name of an entry, also in a family.
+    """
+    if not isinstance(name, str):
+        return False
+    family = _family_of(registry, name)
+    return bool(family.has(name.partition(":")[2])) if family else name in choices(registry)
+
+
 def describe(registry: str, name: str) -> str:
     """Read the first line of the description of an entry without importing it.
 
@@ -93,6 +124,8 @@ def describe(registry: str, name: str) -> str:
     Returns:
         The first line of its docstring, or of the comment at the top of a recipe.
     """
+    if family := _family_of(registry, name):
+        return str(family.describe(name.partition(":")[2]))
     path = REGISTRIES[registry].files().get(name)
     if path is None:
         return plugins.describe(_added(registry)[name])
@@ -112,7 +145,8 @@ def origin(registry: str, name: str) -> str:
     Returns:
         Name and version of the package; empty for built-in entries.
     """
-    return "" if name in REGISTRIES[registry].files() else plugins.origin(_added(registry)[name])
+    built_in = name in REGISTRIES[registry].files() or _family_of(registry, name) is not None
+    return "" if built_in else plugins.origin(_added(registry)[name])
 
 
 def check(registry: str, name: str) -> str:
@@ -129,10 +163,10 @@ def check(registry: str, name: str) -> str:
         RecipeError: The name is unknown; lists the choices.
     """
     names = choices(registry)
-    if name not in names and not (REGISTRIES[registry].base and is_reference(name)):
-        unknown = f"unknown {REGISTRIES[registry].word} {name[:_MAX_SHOWN]!r}{did_you_mean(name, names)}"
-        raise RecipeError(f"{unknown}; choices: {', '.join(names)}")
-    return name
+    if contains(registry, name) or (REGISTRIES[registry].base and is_reference(name)):
+        return name
+    hint = did_you_mean(name, [*names, *family_choices(registry)])
+    raise RecipeError(f"unknown {REGISTRIES[registry].word} {name[:_MAX_SHOWN]!r}{hint}; choices: {', '.join(names)}")
 
 
 def load(registry: str, name: str) -> Any:
@@ -151,8 +185,9 @@ def load(registry: str, name: str) -> Any:
     kind = REGISTRIES[registry]
     path = kind.files().get(check(registry, name))
     if path is not None:
-        module = importlib.import_module(".".join(("kdcompress", *path.relative_to(_ROOT).with_suffix("").parts)))
-        return getattr(module, kind.attribute)
+        return getattr(_import_file(path), kind.attribute)
+    if family := _family_of(registry, name):
+        return family.load(name.partition(":")[2])
     description = f"{kind.word} {name[:_MAX_SHOWN]}"
     if name in _added(registry):
         cls = plugins.load_entry_point(_added(registry)[name], description)
@@ -177,6 +212,27 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     """
     close = difflib.get_close_matches(name, list(names), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _import_file(path: Path) -> Any:
+    return importlib.import_module(".".join(("kdcompress", *path.relative_to(_ROOT).with_suffix("").parts)))
+
+
+def _families(registry: str) -> dict[str, Path]:
+    """The modules of families by prefix."""
+    pattern = REGISTRIES[registry].families
+    return {path.stem: path for path in sorted(_ROOT.glob(pattern)) if path.stem[0] != "_"} if pattern else {}
+
+
+def _load_family(path: Path) -> Any:
+    return _import_file(path).FAMILY
+
+
+def _family_of(registry: str, name: str) -> Any:
+    """The family of an entry; None for an entry of no family."""
+    prefix, colon, _ = name.partition(":")
+    path = _families(registry).get(prefix) if colon else None
+    return path and _load_family(path)
 
 
 def _added(registry: str) -> plugins.EntryPoints:

@@ -18,6 +18,8 @@ def list_choices(
     for kind in [what] if what else list(registry.LISTED):
         if what is None:
             print(f"{kind}:")
-        for name in registry.choices(kind):
+        names = [*registry.choices(kind), *registry.family_choices(kind)]
+        width = max(14, *map(len, names))
+        for name in names:
             origin = registry.origin(kind, name)
-            print(f"  {name:<14} {registry.describe(kind, name)}{f'  ({origin})' if origin else ''}")
+            print(f"  {name:<{width}} {registry.describe(kind, name)}{f'  ({origin})' if origin else ''}")

@@ -44,7 +44,7 @@ def initialization_settings(model: str) -> dict[str, Any]:
         `pretrained` and `width`, as far as the model supports them, with their defaults; empty for a model that is
         not in the zoo.
     """
-    if model not in registry.choices("models"):
+    if not registry.contains("models", model):
         return {}
     architecture, default = registry.load("models", model), Initialization()
     width = {"width": default.width} if "width" in inspect.signature(architecture.build).parameters else {}
@@ -71,7 +71,10 @@ def check_initialization(section: Any, key: str) -> str:
         if values[name] != default and name not in supported:
             models = ", ".join(model for model in registry.choices("models") if name in initialization_settings(model))
             setting = f"{key}.{name} = {format_value(values[name])}"
-            raise RecipeError(f"{setting} is for {models}; {format_name(model)} takes none, leave it out")
+            raise RecipeError(
+                f"{setting} is for {models} and the keras:NAME that take it (kdcompress list models); "
+                f"{format_name(model)} takes none, leave it out"
+            )
     return str(values["pretrained"])
 
 

@@ -26,7 +26,7 @@ def inherit_teacher_settings(teacher: Any) -> None:
 
 
 def _with_shared_settings(shared: dict[str, Any], member: dict[str, Any]) -> dict[str, Any]:
-    is_zoo = member.get("model") in registry.choices("models")  # whose preprocessing is part of the model
+    is_zoo = registry.contains("models", member.get("model"))  # whose preprocessing is part of the model
     supported = {
         *initialization.initialization_settings(str(member.get("model"))),
         *(() if is_zoo else ("preprocessing",)),

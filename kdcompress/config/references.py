@@ -84,7 +84,7 @@ def make_paths_absolute(values: dict[str, Any], folder: Path, paths: Mapping[str
         return str(to_path(text, key, folder))
 
     def model(text: str, key: str) -> str:
-        if is_reference(text) or text in registry.choices("models"):
+        if is_reference(text) or registry.contains("models", text):
             return text
         is_file = Path(text).suffix.lower() in model_suffixes("teacher")
         return absolute(text, key) if is_file or "/" in text or is_folder(folder / text) else text
@@ -138,7 +138,7 @@ def check_model_reference(text: str, key: str, role: str) -> str:
     Raises:
         RecipeError: It has none of these forms.
     """
-    if text in registry.choices("models"):
+    if registry.contains("models", text):
         return text
     path, suffixes = to_path(text, key), model_suffixes(role)
     suffix = path.suffix.lower()
@@ -163,9 +163,17 @@ def check_model_reference(text: str, key: str, role: str) -> str:
     names = registry.choices("models")
     files = f"a {', '.join(suffixes)} file{', a SavedModel folder' if role == 'teacher' else ''}"
     raise RecipeError(
-        f"{key}: unknown model {format_value(text)}{registry.did_you_mean(text, names)}; "
-        f"give one of {', '.join(names)}, {files}, or module:function"
+        f"{key}: unknown model {format_value(text)}{_did_you_mean_model(text)}; "
+        f"give one of {', '.join(names)}, keras:NAME of keras.applications, {files}, or module:function"
     )
+
+
+def _did_you_mean_model(text: str) -> str:
+    applications = registry.family_choices("models")
+    bare = {name.partition(":")[2].lower(): name for name in applications}
+    if name := bare.get(text.lower().removeprefix("keras:")):
+        return f" (did you mean {name!r}?)"
+    return registry.did_you_mean(text, [*registry.choices("models"), *applications])
 
 
 def check_exists(reference: str, key: str) -> None:

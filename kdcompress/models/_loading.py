@@ -58,7 +58,7 @@ def load_model(
     Raises:
         ModelError: If it cannot be loaded or does not fit.
     """
-    if reference in registry.choices("models"):
+    if registry.contains("models", reference):
         model = _build_zoo_model(
             reference, input_shape, outputs, role, initialization or Initialization(), note or Progress().note
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from kdcompress.errors import ModelError
+from kdcompress.models._backbone import is_positional
 from kdcompress.models._weights import Weights, read_weights
 
 HEAD = "logits"  # name of the zoo's last layer, which stays random if the number of classes differs
@@ -16,7 +17,8 @@ def load_pretrained(model: Any, path: Path, subject: str) -> str:
     """Load pretrained weights into a model by layer name.
 
     The file may contain only the first layers; later ones keep their values, and so does a head of another size. Heads
-    of other names in the file are ignored.
+    of other names in the file are ignored. The layers of a network that Keras did not name all are paired by their
+    order instead, if the file is one that Keras published.
 
     Args:
         model: A zoo model; unchanged after an error.
@@ -29,13 +31,42 @@ def load_pretrained(model: Any, path: Path, subject: str) -> str:
     Raises:
         ModelError: If the file is damaged or of another architecture; names the first layer that differs.
     """
-    weights = read_weights(path)
-    layers = [layer for layer in model.layers if layer.weights]
+    file = read_weights(path)
+    layers = [layer for layer in _iter_layers(model, file.layers) if layer.weights]
+    weights = file.layers
+    if file.ordered and (published := _by_position(layers, weights)):
+        weights = published
+        layers = [layer for layer in layers if layer.name in weights or layer.name == HEAD]
     loaded = _match_layers(layers, weights, f"{subject}: {path}")
     _check_unknown_layers(layers, loaded, weights, f"{subject}: {path}")
     for layer in loaded:
         layer.set_weights(weights[layer.name])
+        if hasattr(layer, "finalize_state"):  # Normalization computes with a copy of its weights
+            layer.finalize_state()
     return f"{subject}: {_summary(layers, loaded, path)}"
+
+
+def _iter_layers(model: Any, weights: Weights) -> Iterator[Any]:
+    """Yield the layers of a model, and those inside of nested models that the file does not hold as one."""
+    for layer in model.layers:
+        if hasattr(layer, "layers") and layer.name not in weights:
+            yield from _iter_layers(layer, weights)
+        else:
+            yield layer
+
+
+def _by_position(layers: list[Any], weights: Weights) -> Weights | None:
+    """Name the arrays of a published file as the layers of a network with unnamed layers; None for other networks.
+
+    Statistics of the pixels are left out: the network has its own, which are right for it.
+    """
+    if not any(is_positional(layer.name) for layer in layers):
+        return None
+    body = [layer for layer in layers if layer.name != HEAD]
+    pairs = list(zip(body, weights.values(), strict=False))
+    if len(weights) < len(body) or any(_shapes(arrays) != _shapes(layer.weights) for layer, arrays in pairs):
+        return None
+    return {layer.name: arrays for layer, arrays in pairs if not hasattr(layer, "finalize_state")}
 
 
 def _match_layers(layers: list[Any], weights: Weights, subject: str) -> list[Any]:

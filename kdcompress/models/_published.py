@@ -24,21 +24,23 @@ class PublishedWeights:
 
     Attributes:
         url: Where it is published.
-        md5: Its MD5, or None if Keras does not record one.
+        digest: Its MD5 or SHA-256, or None if Keras does not record one.
+        file: Its name in Keras's cache, if it is not the last part of the URL.
     """
 
     url: str
-    md5: str | None
+    digest: str | None
+    file: str | None = None
 
     @property
     def path(self) -> Path:
         """Path in Keras's cache: in `KERAS_HOME`, else ~/.keras, which is made if necessary."""
-        return _keras_home() / "models" / self.url.rpartition("/")[2]
+        return _keras_home() / "models" / (self.file or self.url.rpartition("/")[2])
 
     def fetch(self, subject: str, note: Callable[[str], None]) -> Path:
         """Download the file into Keras's cache, unless it is there.
 
-        Keras checks the MD5 if there is one. It does not write atomically, so other processes wait meanwhile.
+        Keras checks the digest if there is one. It does not write atomically, so other processes wait meanwhile.
 
         Args:
             subject: Role and name of the model, for messages.
@@ -60,7 +62,7 @@ class PublishedWeights:
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{path}.lock"), _short_timeout():
                 keras.utils.get_file(
-                    path.name, self.url, cache_subdir="models", cache_dir=str(path.parents[1]), file_hash=self.md5
+                    path.name, self.url, cache_subdir="models", cache_dir=str(path.parents[1]), file_hash=self.digest
                 )
         except Exception as exc:  # what get_file raises
             reason = " ".join(str(getattr(exc, "reason", exc)).split())[:200]

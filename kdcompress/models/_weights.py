@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,32 @@ from numpy.typing import NDArray
 from kdcompress.errors import ModelError, one_line
 from kdcompress.formats.keras.model import check_weights_file
 
-# Arrays of each layer with weights, by layer name; in network order in Keras 2 files, by layer type in others
 Weights = dict[str, list[NDArray[np.float32]]]
+"""Arrays of each layer with weights, by layer name."""
 
 
-def read_weights(path: Path) -> Weights:
+@dataclass(frozen=True)
+class WeightsFile:
+    """The weights in a file.
+
+    Attributes:
+        layers: Arrays by layer name.
+        ordered: Whether the layers are in the order of the network, as in files of Keras 2; else they are in the order
+            of their types.
+    """
+
+    layers: Weights
+    ordered: bool
+
+
+def read_weights(path: Path) -> WeightsFile:
     """Read the weights in a file without running code from it.
 
     Args:
         path: Weights or model file.
 
     Returns:
-        Arrays by layer name.
+        The weights.
 
     Raises:
         ModelError: If the file is missing or damaged, has no layer names, or contains values that are not finite.
@@ -36,7 +51,8 @@ def read_weights(path: Path) -> Weights:
     check_weights_file(path, "is truncated, damaged or none of Keras")
     try:
         with h5py.File(_open_source(path), "r") as tree:
-            weights = _read_keras2(tree) if _named_group(tree) is not None else _read_keras3(tree)
+            ordered = _named_group(tree) is not None
+            weights = _read_keras2(tree) if ordered else _read_keras3(tree)
     except (OSError, KeyError, ValueError, RuntimeError, AttributeError, zipfile.BadZipFile) as exc:
         raise ModelError(f"weights file {path} is truncated, damaged or none of Keras: {one_line(exc)}") from exc
     if not weights:
@@ -46,7 +62,7 @@ def read_weights(path: Path) -> Weights:
     )
     if bad:
         raise ModelError(f"weights file {path} holds values in layer {bad} that are no numbers (NaN or infinite)")
-    return weights
+    return WeightsFile(weights, ordered)
 
 
 def _open_source(path: Path) -> Path | io.BytesIO:

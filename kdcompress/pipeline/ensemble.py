@@ -113,7 +113,7 @@ class TeacherEnsemble:
             TargetsError: A teacher is no better than chance, or its classes are in another order.
         """
         for teacher, section in zip(self.teachers, self.sections, strict=True):
-            if not self.recipe.teacher.check or section.model in registry.choices("models"):
+            if not self.recipe.teacher.check or registry.contains("models", section.model):
                 continue
             if warning := check_on_samples(teacher, split.train, classes, self.class_logits):
                 yield warning
@@ -133,7 +133,7 @@ class TeacherEnsemble:
             TargetsError: As for `check`, or a zoo teacher was trained too little.
         """
         agreement, assessment = label_agreement(targets.logits, split.train, classes, self.class_logits)
-        trained = all(section.model in registry.choices("models") for section in self.sections)
+        trained = all(registry.contains("models", section.model) for section in self.sections)
         checked = self.recipe.teacher.check and all(section.weights != "none" for section in self.sections)
         if checked and not assessment.is_sound and not trained:
             raise make_teacher_error(self.teachers[0], assessment, classes, None)

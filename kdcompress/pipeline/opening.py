@@ -78,7 +78,7 @@ def open_single_teacher(
         RecipeError: The section sets a preprocessing for a zoo model.
     """
     description = f"teacher {section.model}"
-    is_zoo = section.model in registry.choices("models")
+    is_zoo = registry.contains("models", section.model)
     if is_zoo and section.preprocessing != PreprocessingSection():
         raise RecipeError(
             f"{description} is a zoo model, which has its preprocessing inside: leave teacher.preprocessing out"

@@ -117,7 +117,7 @@ def _open_untrained(experiment: Experiment, section: SingleTeacherSection, progr
 def _todo(experiment: Experiment, section: SingleTeacherSection, teacher: Teacher) -> tuple[str, bool]:
     """What a run does with a teacher, and whether its targets are cached or stored."""
     split, views = experiment.data.split, experiment.recipe.views
-    if section.model not in registry.choices("models"):
+    if not registry.contains("models", section.model):
         teacher.set_reading(section, split.train)
         stored = teacher.stored_logits(split.train) is not None
         return "used as it is", stored or has_cached_targets(target_key(teacher, split.fingerprint, views))

@@ -227,7 +227,7 @@ class Teacher(ABC):
         Raises:
             ModelError: The outputs cannot be what the recipe says.
         """
-        if section.outputs == "auto" and section.model in registry.choices("models"):
+        if section.outputs == "auto" and registry.contains("models", section.model):
             return
         outputs = self.run(self.adapter.prepare(self.resize(samples.images)[:N_INSPECTED]))
         self.reading = inspect_outputs(outputs, self.quantization_step, section.outputs, self.description)

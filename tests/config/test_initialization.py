@@ -66,13 +66,16 @@ def own(tmp_path: Path) -> dict[str, Any]:
         ({"student.pretrained": "imagenett"}, "student.pretrained must be none, imagenet or a weights file "
          "(.h5, .hdf5, .keras), got 'imagenett' (did you mean 'imagenet'?)"),
         ({"student.pretrained": "imagenet"}, "student.pretrained = 'imagenet' is for mobilenetv2, "
-         "resnet50v2; mnist_mlp takes none, leave it out"),
-        ({"student.width": 0.5}, "student.width = 0.5 is for mobilenetv2; mnist_mlp takes none"),
-        ({"teacher.model": "resnet50v2", "teacher.width": 0.5}, "teacher.width = 0.5 is for mobilenetv2"),
+         "resnet50v2 and the keras:NAME that take it (kdcompress list models); mnist_mlp takes none, leave it out"),
+        ({"student.width": 0.5}, "student.width = 0.5 is for ds_cnn, mobilenetv2, tiny_cnn and the keras:NAME "
+         "that take it (kdcompress list models); mnist_mlp takes none"),
+        ({"teacher.model": "resnet50v2", "teacher.width": 0.5}, "teacher.width = 0.5 is for ds_cnn, mobilenetv2, "
+         "tiny_cnn and"),
         ({"teacher.model": "a:b", "teacher.pretrained": "w.h5"}, "a:b takes none, leave it out"),
         ({"student.model": "mobilenetv2", "student.width": 0}, "student.width must be > 0, got 0"),
         ({"teacher.model": "", "teacher.members": [{"model": "resnet50v2"}, {"model": "mnist_cnn", "width": 2.0}]},
-         "teacher.members.1.width = 2.0 is for mobilenetv2; mnist_cnn takes none"),
+         "teacher.members.1.width = 2.0 is for ds_cnn, mobilenetv2, tiny_cnn and the keras:NAME that take it "
+         "(kdcompress list models); mnist_cnn takes none"),
     ],
 )  # fmt: skip
 def test_settings_that_a_model_does_not_know(settings: dict[str, Any], words: str) -> None:

@@ -225,7 +225,7 @@ def test_the_file_is_that_which_keras_asks_for(name: str, size: int, monkeypatch
         with pytest.raises(Asked) as caught:
             network(weights="imagenet", input_shape=(size, size, 3), **({"alpha": width} if width else {}))
         file = registry.load("models", name).published((size, size, 3), *([width] if width else []))
-        assert (file.path.name, file.url, file.md5) == caught.value.args
+        assert (file.path.name, file.url, file.digest) == caught.value.args
 
 
 def test_imagenet_comes_from_keras_s_cache(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Architectures of other libraries, one file per library with FAMILY, a Family; the file's name is their prefix."""
