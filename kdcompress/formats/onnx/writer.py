@@ -13,7 +13,7 @@ from kdcompress.config.images import read_image_settings
 from kdcompress.errors import ExportError, ModelError
 from kdcompress.exporting._base import FP16, FP32, INT8, ExportedModel, Format, Images, Logits, Options
 from kdcompress.exporting._network import INPUT, OUTPUT, Network
-from kdcompress.formats.onnx.handlers import custom_handlers
+from kdcompress.formats.onnx.handlers import custom_handlers, custom_rewriters
 from kdcompress.formats.onnx.model import open_session, run_with_timeout
 from kdcompress.formats.onnx.quantize import halve_weights, quantize
 from kdcompress.formats.onnx.tidy import tidy
@@ -91,7 +91,11 @@ def _convert(network: Network, opset: int) -> bytes:
     import tf2onnx
 
     model, _ = tf2onnx.convert.from_function(
-        network.function, input_signature=[network.signature], opset=opset, custom_op_handlers=custom_handlers()
+        network.function,
+        input_signature=[network.signature],
+        opset=opset,
+        custom_op_handlers=custom_handlers(),
+        custom_rewriter=custom_rewriters(),
     )
     for node in model.graph.node:
         # tf2onnx only logs operators that it cannot convert, and leaves TensorFlow's in the file

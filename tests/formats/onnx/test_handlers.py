@@ -89,3 +89,14 @@ def test_a_grouped_convolution_stays_one_convolution(tmp_path: Path) -> None:
     convolutions = [node for node in onnx.load(path).graph.node if node.op_type == "Conv"]
     groups = [attribute.i for node in convolutions for attribute in node.attribute if attribute.name == "group"]
     assert groups == [1, 4]
+
+
+def test_a_scalar_added_to_a_convolution_leaves_no_transposition(tmp_path: Path) -> None:
+    """MobileNetV3 gates by relu6(conv + 3) / 6, on which tf2onnx's removal of transpositions fails."""
+    path = tmp_path / "model.onnx"
+    gate = layers.Conv2D(8, 1, use_bias=False)
+    network = freeze(with_block(lambda x: x * layers.ReLU(6.0)(gate(x) + 3.0) * (1 / 6)), SHAPE)
+    make_format("onnx").write(network, path, "fp32", Options(), None, {})
+    operators = [node.op_type for node in onnx.load(path).graph.node]
+    assert operators.count("Conv") == 2
+    assert operators.count("Transpose") <= 1  # of the image
