@@ -130,6 +130,11 @@ def load_reference(reference: str, description: str) -> Any:
     return getattr(module, name)
 
 
+def block_triton() -> None:
+    """Keep PyTorch from importing Triton, which only GPUs need: beside TensorFlow's LLVM, its own ends the process."""
+    sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
+
+
 @contextmanager
 def current_folder_first() -> Iterator[None]:
     """Search the current folder first for modules, as `python` does, while user code is imported.

@@ -51,6 +51,8 @@ HEAVY = (
     "optuna",
     "tensorboard",
     "mlflow",
+    "torch",
+    "transformers",
 )
 
 
@@ -150,7 +152,7 @@ def test_a_choice_is_a_file() -> None:
     assert registry.choices("methods") == ["hinton", "none", "subclass"]
     assert registry.choices("models") == ["ds_cnn", "mnist_cnn", "mnist_mlp", "mobilenetv2", "resnet50v2", "tiny_cnn"]
     assert registry.choices("datasets") == ["arrays", "csv", "ebhi-seg", "folder", "mhist", "mnist"]
-    assert registry.choices("teachers") == ["keras", "logits", "onnx", "saved_model", "tflite"]
+    assert registry.choices("teachers") == ["keras", "logits", "onnx", "saved_model", "tflite", "torch"]
     assert registry.choices("observers") == ["mlflow", "tensorboard"]
     assert registry.choices("recipes") == [
         "ebhi", "ebhi-known", "ebhi-subclass", "mhist", "mhist-subclass", "mnist", "mnist-demo", "mnist-subclass",

@@ -63,10 +63,10 @@ def reference_of(model: Any) -> str | None:
 
 @dataclass(frozen=True)
 class InMemory:
-    """A Keras model in memory.
+    """A model in memory.
 
     Attributes:
-        model: The Keras model.
+        model: The model, of Keras or of another kind that `verify` counts.
         name: Its name in messages.
     """
 
@@ -106,6 +106,6 @@ def resolve_source(source: str | Path | Run | Any) -> RunFolder | Path | InMemor
 
 
 def _call_function(reference: str) -> InMemory:
-    from kdcompress.models import load_from_function
+    from kdcompress.models import call_function
 
-    return InMemory(load_from_function(reference, "model"), reference.partition(":")[2])
+    return InMemory(call_function(reference, "model"), reference.partition(":")[2])

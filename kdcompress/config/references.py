@@ -13,7 +13,7 @@ from kdcompress.config.settings import MAX_PATH_CHARS, format_name, format_value
 from kdcompress.errors import RecipeError, one_line
 from kdcompress.plugins import is_reference
 
-_PYTORCH_SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
+_PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin")
 _MAX_NAME_CHARS = 100
 # File systems allow 255 bytes; folders of runs add a digest to the name, and partial files a prefix
 _MAX_NAME_BYTES = 200
@@ -150,18 +150,16 @@ def check_model_reference(text: str, key: str, role: str) -> str:
         raise RecipeError(f"{key}: name the module without .py: {reference}")
     if is_reference(text):
         return text
-    if suffix in _PYTORCH_SUFFIXES:
-        raise RecipeError(
-            f"{key}: {format_name(text)} is a file of PyTorch; export it first: "
-            "torch.onnx.export(model, ..., 'big.onnx')"
-        )
+    if suffix in _PICKLE_SUFFIXES or suffix == ".safetensors":
+        raise RecipeError(f"{key}: {format_name(text)} {_explain_pytorch(suffix, role)}")
     if role == "student" and suffix in model_suffixes("teacher"):
         raise RecipeError(
             f"{key}: {format_name(text)} cannot be trained; a student is a Keras model, "
             "other files can only be teachers"
         )
     names = registry.choices("models")
-    files = f"a {', '.join(suffixes)} file{', a SavedModel folder' if role == 'teacher' else ''}"
+    folders = ", a folder of a SavedModel or of transformers" if role == "teacher" else ""
+    files = f"a {', '.join(suffixes)} file{folders}"
     raise RecipeError(
         f"{key}: unknown model {format_value(text)}{_did_you_mean_model(text)}; "
         f"give one of {', '.join(names)}, keras:NAME of keras.applications, {files}, or module:function"
@@ -174,6 +172,18 @@ def _did_you_mean_model(text: str) -> str:
     if name := bare.get(text.lower().removeprefix("keras:")):
         return f" (did you mean {name!r}?)"
     return registry.did_you_mean(text, [*registry.choices("models"), *applications])
+
+
+def _explain_pytorch(suffix: str, role: str) -> str:
+    """Explain why a file of PyTorch is not opened, and what to give in its place."""
+    if role == "student":
+        return "is a file of PyTorch; a student is a Keras model, and PyTorch's models can only be teachers"
+    if suffix == ".safetensors":
+        return "is a file of weights without a model; give module:function that builds the model and loads them"
+    return (
+        "is a file of PyTorch's pickles, which can run any program when they are opened: give module:function that "
+        "returns the model, or its file of torch.export.save (.pt2) or torch.onnx.export (.onnx)"
+    )
 
 
 def check_exists(reference: str, key: str) -> None:

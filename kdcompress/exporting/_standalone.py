@@ -18,7 +18,14 @@ from kdcompress.exporting._network import freeze
 from kdcompress.exporting._parity import Reference, report_policy
 from kdcompress.exporting._pipeline import Exporter, References
 from kdcompress.exporting._request import ExportRequest
-from kdcompress.models import Forward, declared_shape, lacks_rescaling, load_saved_model, resolve_image_shape
+from kdcompress.models import (
+    Forward,
+    declared_shape,
+    is_keras_model,
+    lacks_rescaling,
+    load_saved_model,
+    resolve_image_shape,
+)
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.teachers import are_probabilities
@@ -81,6 +88,8 @@ def export_loaded(
         ExportError: No file could be written.
     """
     _check_calibration(request)
+    if not is_keras_model(model):
+        raise UsageError(f"export takes a Keras model, and {name} is of type {type(model).__name__}; give a run")
     return _export(model, name, name, out or Path(f"{name}-exports"), request, input_shape, {}, progress)
 
 

@@ -3,7 +3,7 @@
 from kdcompress.formats.onnx.external import digest_of_model_file, external_files
 from kdcompress.models._base import Architecture
 from kdcompress.models._digest import model_digest
-from kdcompress.models._functions import load_from_function
+from kdcompress.models._functions import call_function, is_keras_model, load_from_function
 from kdcompress.models._inference import Forward
 from kdcompress.models._loading import load_model, load_saved_model, load_weights, seed_everything
 from kdcompress.models._probing import build_model, prepare_model
@@ -16,10 +16,12 @@ __all__ = [
     "Forward",
     "build_model",
     "cache_model",
+    "call_function",
     "check_image_size",
     "declared_shape",
     "digest_of_model_file",
     "external_files",
+    "is_keras_model",
     "lacks_rescaling",
     "load_from_function",
     "load_model",

@@ -8,13 +8,24 @@ from typing import Any
 
 from kdcompress.errors import ModelError, one_line
 from kdcompress.models._base import Architecture
-from kdcompress.plugins import current_folder_first
+from kdcompress.plugins import block_triton, current_folder_first
+
+
+def is_keras_model(model: Any) -> bool:
+    """Whether an object is a Keras 3 model.
+
+    Args:
+        model: Any object.
+    """
+    import keras
+
+    return isinstance(model, keras.Model)
 
 
 def load_from_function(
     reference: str, role: str, input_shape: tuple[int, int, int] | None = None, outputs: int | None = None
 ) -> Any:
-    """Import and call a user's function, or build a user's architecture.
+    """Make a Keras model by a user's function or architecture, see `call_function`.
 
     Args:
         reference: `module:function` of a function without arguments, or `module:Class` of an Architecture.
@@ -28,9 +39,31 @@ def load_from_function(
     Raises:
         ModelError: If the code cannot be imported, fails, or returns anything else.
     """
-    import keras
+    model = call_function(reference, role, input_shape, outputs)
+    if not is_keras_model(model):
+        raise ModelError(f"{role} {reference} returns {type(model).__name__}; it must return a Keras 3 model")
+    return model
 
+
+def call_function(
+    reference: str, role: str, input_shape: tuple[int, int, int] | None = None, outputs: int | None = None
+) -> Any:
+    """Import and call a user's function, or build a user's architecture.
+
+    Args:
+        reference: `module:function` of a function without arguments, or `module:Class` of an Architecture.
+        role: "teacher" or "student", for messages.
+        input_shape: (H, W, C), which an architecture requires.
+        outputs: Number of outputs, which an architecture requires.
+
+    Returns:
+        What the function returns.
+
+    Raises:
+        ModelError: If the code cannot be imported, or fails.
+    """
     module_name, _, function_name = reference.partition(":")
+    block_triton()
     with current_folder_first():
         try:
             function = getattr(importlib.import_module(module_name), function_name, None)
@@ -43,12 +76,9 @@ def load_from_function(
         if not callable(function):
             raise ModelError(f"{role} {reference}: module {module_name} has no function {function_name!r}")
         try:
-            model = _make(function, input_shape, outputs)
+            return _make(function, input_shape, outputs)
         except (Exception, SystemExit) as exc:
             raise ModelError(f"{role} {reference} raises {explain_error(exc)}") from exc
-    if not isinstance(model, keras.Model):
-        raise ModelError(f"{role} {reference} returns {type(model).__name__}; it must return a Keras 3 model")
-    return model
 
 
 def _make(function: Any, input_shape: tuple[int, int, int] | None, outputs: int | None) -> Any:

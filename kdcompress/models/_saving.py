@@ -40,7 +40,8 @@ def cache_model(model: Any) -> Path:
     import keras
 
     if not isinstance(model, keras.Model):
-        raise ModelError(f"a model is a zoo name, a .keras file, module:function or a Keras 3 model, got {model!r}")
+        text = " ".join(repr(model).split())[:100]
+        raise ModelError(f"a model is a zoo name, a .keras file, module:function or a Keras 3 model, got {text}")
     path = cache_dir("models") / model_digest(model) / "model.keras"
     if not is_sealed(path):
         write_atomically(path, model.save)

@@ -11,7 +11,7 @@ from typing import Any
 from kdcompress import registry
 from kdcompress.config.sections import PreprocessingSection, SingleTeacherSection
 from kdcompress.errors import RecipeError
-from kdcompress.models import load_from_function, load_model, load_weights, seed_everything
+from kdcompress.models import call_function, load_model, load_weights, seed_everything
 from kdcompress.pipeline.ensemble import TeacherEnsemble, teacher_names
 from kdcompress.pipeline.experiment import Experiment, Reporter
 from kdcompress.pipeline.saved_teachers import read_saved_teachers
@@ -83,7 +83,8 @@ def open_single_teacher(
         raise RecipeError(
             f"{description} is a zoo model, which has its preprocessing inside: leave teacher.preprocessing out"
         )
-    if not is_zoo and not is_reference(section.model):
+    copy_is_enough = copy is not None and copy.suffix != ".keras"  # of a model that Keras does not build
+    if not is_zoo and (copy_is_enough or not is_reference(section.model)):
         return open_teacher(copy or Path(section.model), section, spec, description)
     if is_zoo and section.weights == "train" and not copy and train is not None:
         return teacher_of_model(train(), section, spec, description)
@@ -96,10 +97,10 @@ def open_single_teacher(
             section.model, spec.input_shape, spec.n_outputs, "teacher", initialization=initialization, note=note
         )
     else:
-        model = load_from_function(section.model, "teacher", spec.input_shape, spec.n_outputs)
+        model = call_function(section.model, "teacher", spec.input_shape, spec.n_outputs)
     if copy:
         teacher_of_model(model, section, spec, description)  # builds the weights that are then loaded
         load_weights(model, copy)
     teacher = teacher_of_model(model, section, spec, description)
-    teacher.path = copy
+    teacher.path = copy or teacher.path
     return teacher

@@ -37,8 +37,7 @@ def open_teacher(path: Path, section: SingleTeacherSection, spec: OutputSpec, de
         ModelError: The file is of no registered kind, is damaged, or does not match `spec`.
         RunError: It belongs to a run whose manifest records another checksum.
     """
-    kinds: list[type[Teacher]] = [registry.load("teachers", name) for name in registry.choices("teachers")]
-    kind = next((kind for kind in kinds if kind.owns(path)), None)
+    kind = next((kind for kind in _kinds() if kind.owns(path)), None)
     if kind is None:
         raise ModelError(f"{description} is no model: it is neither a SavedModel folder nor a file with a known ending")
     check_integrity(path)
@@ -46,10 +45,10 @@ def open_teacher(path: Path, section: SingleTeacherSection, spec: OutputSpec, de
 
 
 def teacher_of_model(model: Any, section: SingleTeacherSection, spec: OutputSpec, description: str) -> Teacher:
-    """Make a teacher of a Keras model in memory.
+    """Make a teacher of a model in memory.
 
     Args:
-        model: The Keras model.
+        model: A model of any registered kind: a Keras model, or a torch.nn.Module.
         section: Settings of the teacher.
         spec: Images and outputs that are required.
         description: Name of the teacher in messages.
@@ -58,10 +57,18 @@ def teacher_of_model(model: Any, section: SingleTeacherSection, spec: OutputSpec
         The teacher.
 
     Raises:
-        ModelError: The model does not match `spec`.
+        ModelError: The model is of no registered kind, or does not match `spec`.
     """
-    teacher: Teacher = registry.load("teachers", "keras").of_model(model, section, spec, description)
-    return teacher
+    kind = next((kind for kind in _kinds() if kind.owns_model(model)), None)
+    if kind is None:
+        raise ModelError(
+            f"{description} is of type {type(model).__name__}; it must be a Keras 3 model or a torch.nn.Module"
+        )
+    return kind.of_model(model, section, spec, description)
+
+
+def _kinds() -> list[type[Teacher]]:
+    return [registry.load("teachers", name) for name in registry.choices("teachers")]
 
 
 __all__ = [

@@ -79,6 +79,16 @@ class Teacher(ABC):
             ModelError: The file is damaged, cannot be run, or does not match `spec`.
         """
 
+    @classmethod
+    def owns_model(cls, model: Any) -> bool:
+        """Whether a model in memory, such as a user's function returns, is of this kind; by default none is."""
+        return False
+
+    @classmethod
+    def of_model(cls, model: Any, section: SingleTeacherSection, spec: OutputSpec, description: str) -> Teacher:
+        """Make a teacher of a model in memory, for which `owns_model` returns True; otherwise as `open`."""
+        raise ModelError(f"{description} is made of a file, not of a model in memory")
+
     @abstractmethod
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Run the model.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.errors import UsageError
 from kdcompress.metrics.classification import primary_metric
 from kdcompress.metrics.subclasses import subclass_usage
-from kdcompress.models import load_saved_model
+from kdcompress.models import is_keras_model, load_saved_model
 from kdcompress.pipeline.reopening import open_model, reopen_teachers
 from kdcompress.pipeline.subclass_outputs import read_subclass_outputs
 from kdcompress.progress import Progress
@@ -17,6 +18,7 @@ from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.integrity import read_run_recipe
 from kdcompress.runs.names import remedy
 from kdcompress.runs.outputs import read_classes, read_test_outputs, read_validation_outputs
+from kdcompress.teachers import OutputSpec, teacher_of_model
 from kdcompress.verification.costs import cost_of_file, cost_of_model
 from kdcompress.verification.gates import Gates
 from kdcompress.verification.latency import latency_ratio
@@ -54,24 +56,34 @@ def verify_model(path: Path, input_shape: Shape | None, gates: Gates) -> dict[st
 
 
 def verify_loaded(model: Any, name: str, input_shape: Shape | None, gates: Gates) -> dict[str, Any]:
-    """Compute the cost of a Keras model in memory.
+    """Compute the cost of a model in memory.
 
     Args:
-        model: Keras model.
+        model: Keras model, or of another kind that can be a teacher, such as a torch.nn.Module.
         name: Its name in messages and in the result.
         input_shape: (H, W, C); required if the model leaves a dimension open.
         gates: Must have no limits, since these compare two models.
 
     Returns:
-        The document of `verify_model`; `bytes` is the size of the model saved as a `.keras` file.
+        The document of `verify_model`; `bytes` is the size of the model saved as a file.
 
     Raises:
         UsageError: A gate is set.
         ModelError: The model cannot be traced.
     """
     _reject_gates(gates)
+    if not is_keras_model(model):
+        return _verify_other(model, name, input_shape)
     cost = cost_of_model(model, input_shape, name).to_dict()
     return {"model": {"path": name, **cost, "bytes": saved_bytes(model)}}
+
+
+def _verify_other(model: Any, name: str, input_shape: Shape | None) -> dict[str, Any]:
+    """Compute the cost of a model that Keras does not run, in the form in which a run keeps it."""
+    if input_shape is None:
+        raise UsageError(f"{name} takes images of any size, as far as is known: name one with --input-shape 224,224,3")
+    teacher = teacher_of_model(model, SingleTeacherSection(model=name), OutputSpec(input_shape, ()), name)
+    return {"model": {**cost_of_teachers([teacher], [name]), "path": name}}
 
 
 def _reject_gates(gates: Gates) -> None:

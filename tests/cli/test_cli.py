@@ -61,7 +61,7 @@ def test_init_writes_a_recipe_that_works_and_spares_what_is_there(tmp_path: Path
         (["mnist", "--set", "training.epoch=3"], "unknown key 'training.epoch' (did you mean 'epochs'?)"),
         (["mnist", "--set", "nonsense"], "--set takes KEY=VALUE"),
         (["mnist", "--teacher", "big.onnx"], "/big.onnx does not exist"),
-        (["mnist", "--teacher", "big.pt"], "big.pt is a file of PyTorch; export it first: torch.onnx.export"),
+        (["mnist", "--teacher", "big.pt"], "big.pt is a file of PyTorch's pickles, which can run any program"),
         (["mnist", "--teacher", "big.keras"], "/big.keras does not exist"),
         (["mnist", "--epochs", "0"], "training.epochs must be >= 1, got 0"),
         (["mnist", "--limit", "0"], "split.limit must be >= 1, got 0"),

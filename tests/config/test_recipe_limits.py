@@ -276,7 +276,7 @@ def test_a_setting_that_is_none_is_one_line(text: str, words: str) -> None:
         ("training.stages." + "9" * 6000 + "=1", "training.stages must be a list, got {'999"),
         ("x" * 9999 + "=1", "unknown key 'xxx.*choices: baseline"), ("a\x1bb=1", r"unknown key 'a\\x1bb'; choices"),
         ("method.name=" + "x" * 9999, "unknown method 'x{100,200}'"), ("data.name=" + "x" * 9999, "unknown dataset"),
-        ("teacher.model=a\nb.pt", r"teacher\.model: a\\nb\.pt is a file of PyTorch"),
+        ("teacher.model=a\nb.pt", r"teacher\.model: a\\nb\.pt is a file of PyTorch's pickles"),
         ("student.pretrained=" + "x" * 200, "student.pretrained must be none, imagenet or a weights file"),
         ("data=3", "data is a section, name one of its keys, got 3"), ("training.stages=x", "stages must be a list"),
     ],

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import other_models
 import pytest
+import torch_models
 from mhist_folder import mhist_folder
 from own_images import pictures
 
@@ -112,6 +113,8 @@ def model_file(suffix: str, tmp_path: Path, network: Any, small: Samples) -> Pat
         return other_models.onnx_file(network, path)
     if suffix == ".tflite":
         return other_models.tflite_file(network, path)
+    if suffix == ".pt2":
+        return torch_models.digits_file(network, path)
     if suffix == ".npz":
         logits = network.predict(small.images[:10] / 255.0, verbose=0).astype(np.float32)
         np.savez(path, logits=logits, ids=small.ids[:10])
@@ -122,7 +125,14 @@ def model_file(suffix: str, tmp_path: Path, network: Any, small: Samples) -> Pat
     return path
 
 
-KINDS_OF_TEACHERS = {"keras": ".keras", "logits": ".npz", "onnx": ".onnx", "saved_model": "", "tflite": ".tflite"}
+KINDS_OF_TEACHERS = {
+    "keras": ".keras",
+    "logits": ".npz",
+    "onnx": ".onnx",
+    "saved_model": "",
+    "tflite": ".tflite",
+    "torch": ".pt2",
+}
 
 
 def test_every_kind_of_teacher_is_here() -> None:
@@ -136,7 +146,7 @@ def test_teachers(check: Callable[[Any], None], name: str, suffix: str, model_fi
     check(TeacherCase(registry.load("teachers", name), model_file, small.take(np.arange(10)), classes))
 
 
-RUNTIMES = {"onnxruntime": ".onnx", "litert": ".tflite"}
+RUNTIMES = {"onnxruntime": ".onnx", "litert": ".tflite", "torch": ".pt2"}
 
 
 def test_every_runtime_is_here() -> None:

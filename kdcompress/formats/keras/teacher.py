@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.config.sections import SingleTeacherSection
-from kdcompress.models import Forward, build_model, declared_shape, load_saved_model, model_digest, save_model
+from kdcompress.models import (
+    Forward,
+    build_model,
+    declared_shape,
+    is_keras_model,
+    load_saved_model,
+    model_digest,
+    save_model,
+)
 from kdcompress.teachers import InputAdapter, OutputSpec, Teacher, make_input_adapter
 
 
@@ -31,6 +39,11 @@ class KerasTeacher(Teacher):
         teacher = cls.of_model(load_saved_model(path), section, spec, description)
         teacher.path = path
         return teacher
+
+    @classmethod
+    def owns_model(cls, model: Any) -> bool:
+        """Return whether an object is a Keras model."""
+        return is_keras_model(model)
 
     @classmethod
     def of_model(cls, model: Any, section: SingleTeacherSection, spec: OutputSpec, description: str) -> KerasTeacher:

@@ -1,0 +1,140 @@
+"""PyTorch models as teachers: .pt2 files, module:function, and classifiers of transformers in a local folder."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcompress.batches import run_in_batches
+from kdcompress.config.sections import PreprocessingSection, SingleTeacherSection
+from kdcompress.digests import json_digest, sha256_of
+from kdcompress.errors import ModelError, one_line
+from kdcompress.files import write_atomically
+from kdcompress.formats.torch.export import cache_module
+from kdcompress.formats.torch.huggingface import is_classifier_folder, load_classifier, read_preprocessing
+from kdcompress.formats.torch.model import Program, deterministic, open_program, require_torch
+from kdcompress.teachers import InputAdapter, OutputSpec, Selection, Teacher, make_input_adapter
+
+_STORED = ("scale", "mean", "std", "size", "layout")  # settings of a preprocessing that a file may hold
+
+
+class TorchTeacher(Teacher):
+    """Runs a torch.nn.Module on the CPU in evaluation mode; its input is NCHW unless the recipe says nhwc."""
+
+    suffixes = (".pt2",)
+    copy_suffix = ".pt2"
+
+    def __init__(self, path: Path, program: Program, adapter: InputAdapter, description: str, digest: str) -> None:
+        self.path: Path = path
+        self.adapter, self.description, self.digest, self._program = adapter, description, digest, program
+        self.selection = Selection(output=program.output)
+
+    @classmethod
+    def owns(cls, path: Path) -> bool:
+        """Return whether a path is a .pt2 file or a folder of transformers."""
+        return super().owns(path) or is_classifier_folder(path)
+
+    @classmethod
+    def owns_model(cls, model: Any) -> bool:
+        """Return whether an object is a torch.nn.Module, without importing PyTorch."""
+        torch = sys.modules.get("torch")
+        return torch is not None and isinstance(model, torch.nn.Module)
+
+    @classmethod
+    def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, description: str) -> TorchTeacher:
+        """Open a .pt2 file, or a folder of transformers, whose module is exported to the cache."""
+        if path.is_dir():
+            require_torch(str(path))
+            return cls._of_module(load_classifier(path), section, spec, description, read_preprocessing(path))
+        program = open_program(path, section.output)
+        digest = json_digest([sha256_of(path), program.output])
+        return cls._of_program(path, program, section, spec, description, digest)
+
+    @classmethod
+    def of_model(cls, model: Any, section: SingleTeacherSection, spec: OutputSpec, description: str) -> TorchTeacher:
+        """Export a module to the cache, and open that file."""
+        return cls._of_module(model, section, spec, description, {})
+
+    @classmethod
+    def _of_module(
+        cls, module: Any, section: SingleTeacherSection, spec: OutputSpec, description: str, stored: dict[str, Any]
+    ) -> TorchTeacher:
+        preprocessing = _with_stored(section.preprocessing, stored, description)
+        path = cache_module(module, _shapes(preprocessing, spec), section.output, description, stored)
+        program = open_program(path)
+        return cls._of_program(path, program, section, spec, description, path.parent.name)
+
+    @classmethod
+    def _of_program(
+        cls,
+        path: Path,
+        program: Program,
+        section: SingleTeacherSection,
+        spec: OutputSpec,
+        description: str,
+        digest: str,
+    ) -> TorchTeacher:
+        preprocessing = _with_stored(section.preprocessing, program.settings, description)
+        if preprocessing.layout == "auto":
+            last_only = program.sizes[3] in (1, 3, 4) and program.sizes[1] not in (1, 3, 4, None)
+            preprocessing = preprocessing.model_copy(update={"layout": "nhwc" if last_only else "nchw"})
+        adapter = make_input_adapter(preprocessing, program.sizes[1:], spec, description)
+        return cls(path, program, adapter, description, digest)
+
+    def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """Run the network in batches, with deterministic algorithms."""
+        with deterministic():
+            return run_in_batches(self._program.run, batch, self._program.sizes[0])
+
+    def notes(self, classes: Sequence[str]) -> list[str]:
+        """Add the layout, and the preprocessing that was read from the model's own files."""
+        layout = "channels first (NCHW), as PyTorch's do" if self.adapter.nchw else "channels last (NHWC)"
+        notes = [f"takes {layout}: teacher.preprocessing.layout says otherwise"]
+        if self._program.sizes[0] == 1:
+            notes.append("gets one image at a time, since its code fixes the batch size (as len(x) does)")
+        if self._program.settings:
+            section = self.adapter.section
+            notes.append(
+                f"gets pixels as its own files say: size {'x'.join(map(str, self.adapter.input_shape[:2]))}, scale "
+                f"{section.scale:.4g}, mean {_short(section.mean)}, std {_short(section.std)}"
+            )
+        return [*notes, *super().notes(classes)]
+
+    def save_copy(self, path: Path) -> None:
+        """Copy the .pt2 file."""
+        write_atomically(path, lambda part: shutil.copyfile(self.path, part))
+
+
+TEACHER = TorchTeacher
+
+
+def _with_stored(section: PreprocessingSection, stored: Any, description: str) -> PreprocessingSection:
+    """Fill in stored settings where the recipe sets none."""
+    values = {key: value for key, value in dict(stored).items() if key in _STORED}
+    changed = section.model_dump(exclude_unset=True)
+    if {"scale", "mean", "std", "channel_order"} & set(changed):
+        values = {key: value for key, value in values.items() if key in ("size", "layout")}
+    try:
+        return PreprocessingSection.model_validate({**values, **changed})
+    except ValueError as exc:
+        raise ModelError(f"{description} holds settings that no preprocessing has: {one_line(exc)}") from exc
+
+
+def _shapes(section: PreprocessingSection, spec: OutputSpec) -> list[tuple[int, ...]]:
+    """List shapes of images in the module's layout: of the recipe's or the data's size, in gray and colour."""
+    height, width, channels = spec.input_shape
+    size = section.size or (height, width)
+    sides = size if isinstance(size, tuple) else (size, size)
+    counts = (channels, 3, 1, 4)
+    return [(*sides, count) if section.layout == "nhwc" else (count, *sides) for count in counts]
+
+
+def _short(value: float | tuple[float, ...]) -> str:
+    values = value if isinstance(value, tuple) else (value,)
+    return ", ".join(f"{number:.4g}" for number in values)
