@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kdcompress._version import __version__
 
 if TYPE_CHECKING:
-    from kdcompress.api import Run, bench, distill, export, predict, report, sweep, verify
+    from kdcompress.api import Run, bench, distill, export, predict, report, suggest, sweep, verify
     from kdcompress.config.recipe import Recipe
     from kdcompress.errors import KDCompressError
     from kdcompress.runs.schemas import (
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Prediction,
         Report,
         RunResult,
+        Suggestions,
         SweepResult,
         Verification,
     )
@@ -33,6 +34,7 @@ __all__ = [
     "Report",
     "Run",
     "RunResult",
+    "Suggestions",
     "SweepResult",
     "Verification",
     "__version__",
@@ -41,16 +43,18 @@ __all__ = [
     "export",
     "predict",
     "report",
+    "suggest",
     "sweep",
     "verify",
 ]
 
 _RESULTS = (
-    "Benchmark", "Export", "FilesCheck", "ModelCosts", "Prediction", "Report", "RunResult", "SweepResult",
-    "Verification",
+    "Benchmark", "Export", "FilesCheck", "ModelCosts", "Prediction", "Report", "RunResult", "Suggestions",
+    "SweepResult", "Verification",
 )  # fmt: skip
+_VERBS = ("bench", "distill", "export", "predict", "report", "suggest", "sweep", "verify")
 _HOME = {
-    **dict.fromkeys(("Run", "bench", "distill", "export", "predict", "report", "sweep", "verify"), "kdcompress.api"),
+    **dict.fromkeys(("Run", *_VERBS), "kdcompress.api"),
     **dict.fromkeys(_RESULTS, "kdcompress.runs.schemas"),
     "Recipe": "kdcompress.config.recipe",
     "KDCompressError": "kdcompress.errors",

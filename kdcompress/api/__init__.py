@@ -7,6 +7,7 @@ from kdcompress.api._predict import predict, predict_files
 from kdcompress.api._recipe import default_out, recipe_of
 from kdcompress.api._report import report
 from kdcompress.api._source import Run
+from kdcompress.api._suggest import suggest
 from kdcompress.api._sweep import default_sweep, sweep
 from kdcompress.api._verify import verify, verify_files
 
@@ -23,6 +24,7 @@ __all__ = [
     "predict_files",
     "recipe_of",
     "report",
+    "suggest",
     "sweep",
     "verify",
     "verify_files",

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from kdcompress._version import __version__
-from kdcompress.cli import bench, cache, data, distill, export, init, list, predict, report, sweep, verify
+from kdcompress.cli import bench, cache, data, distill, export, init, list, predict, report, suggest, sweep, verify
 from kdcompress.cli._printable import printable
 from kdcompress.errors import KDCompressError
 
@@ -96,6 +96,7 @@ app.command("verify")(verify.verify)
 app.command("export")(export.export)
 app.command("bench")(bench.bench)
 app.command("report")(report.report)
+app.command("suggest")(suggest.suggest)
 app.command("sweep")(sweep.sweep)
 app.command("predict")(predict.predict)
 app.command("list")(list.list_choices)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from kdcompress.models._published import PublishedWeights
 
@@ -13,7 +13,12 @@ class Architecture(ABC):
 
     If `build` has a parameter `width` > 0, which multiplies the filters of every layer, the recipe's section accepts
     `width`. If a subclass overrides `published`, the section accepts `pretrained`.
+
+    Attributes:
+        widths: Widths that `kdcompress suggest` tries.
     """
+
+    widths: ClassVar[tuple[float, ...]] = (1.0,)
 
     @staticmethod
     @abstractmethod
@@ -40,3 +45,16 @@ class Architecture(ABC):
             The weights file, without the head.
         """
         raise NotImplementedError
+
+    @staticmethod
+    def estimate_flops(input_shape: tuple[int, int, int], width: float = 1.0) -> float | None:
+        """Estimate the FLOPs of an image without building the network, for which large ones take seconds.
+
+        Args:
+            input_shape: (H, W, C).
+            width: Multiplier of the filters.
+
+        Returns:
+            FLOPs, right within a factor of 2; None if there is no estimate.
+        """
+        return None

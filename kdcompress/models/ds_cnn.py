@@ -13,6 +13,8 @@ _BLOCKS = ((64, 2), (64, 1), (128, 2), (128, 1))  # filters and stride
 class DSCNN(Architecture):
     """A convolution and four depthwise separable ones, after DS-CNN (Zhang et al. 2017, arXiv:1711.07128)."""
 
+    widths = (0.25, 0.5, 1.0, 2.0)
+
     @staticmethod
     def build(input_shape: tuple[int, int, int], classes: int, width: float = 1.0) -> Any:
         """Build the model for images of at least 8 pixels, grey or RGB; see `Architecture.build`.

@@ -15,6 +15,8 @@ _SIZES, _WIDTHS = (96, 128, 160, 192, 224), (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 class MobileNetV2(Architecture):
     """The paper's MHIST student."""
 
+    widths = _WIDTHS
+
     @staticmethod
     def build(input_shape: tuple[int, int, int], classes: int, width: float = 1.0) -> Any:
         """Build the model for RGB images of at least 96 pixels; see `Architecture.build`.

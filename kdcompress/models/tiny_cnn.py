@@ -11,6 +11,8 @@ from kdcompress.models._small import check_size, normalized, scale_filters
 class TinyCNN(Architecture):
     """Three convolutions of 16, 32 and 64 filters with batch normalization, global average pooling and a dense head."""
 
+    widths = (0.25, 0.5, 1.0, 2.0)
+
     @staticmethod
     def build(input_shape: tuple[int, int, int], classes: int, width: float = 1.0) -> Any:
         """Build the model for images of at least 8 pixels, grey or RGB; see `Architecture.build`.

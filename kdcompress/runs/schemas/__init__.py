@@ -6,6 +6,7 @@ from kdcompress.runs.schemas._export import Export, ExportList
 from kdcompress.runs.schemas._predict import Prediction, Predictions
 from kdcompress.runs.schemas._report import Report
 from kdcompress.runs.schemas._result import SCHEMA_VERSION, Kept, Result, versioned
+from kdcompress.runs.schemas._suggest import Suggestions
 from kdcompress.runs.schemas._sweep import SweepResult
 from kdcompress.runs.schemas._verify import FilesCheck, ModelCosts, Verification
 
@@ -24,6 +25,7 @@ __all__ = [
     "Report",
     "Result",
     "RunResult",
+    "Suggestions",
     "SweepResult",
     "Verification",
     "versioned",
@@ -49,4 +51,5 @@ PRINTED: dict[str, type[Kept]] = {
     "report": Report,
     "sweep": SweepResult,
     "predict": Predictions,
+    "suggest": Suggestions,
 }
