@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import warnings
 from collections.abc import Sequence
 
 # Python's own re has no timeout, and some patterns take practically forever on a name of forty characters
@@ -34,8 +35,10 @@ def validate_pattern(pattern: str) -> None:
     if _expanded_length(pattern) > _MAX_EXPANDED:
         raise ValueError(f"must have {_MAX_EXPANDED:,} letters at most when its repetitions are written out")
     try:
-        re.compile(pattern)
-        _compiled(pattern)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # on "[[": re says that its meaning may change
+            re.compile(pattern)
+            _compiled(pattern)
     except (re.error, regex.error, RecursionError, OverflowError, MemoryError) as exc:
         raise ValueError(f"must be a regular expression ({exc})") from exc
 
@@ -59,7 +62,8 @@ def _expanded_length(pattern: str) -> int:
 def extract_groups(pattern: str, names: Sequence[str]) -> list[str]:
     """Extract the group of each image from its name.
 
-    The pattern has the same meaning as in `re`, except that \\w and \\b treat combining accents as part of a word.
+    The pattern has the same meaning as in `re`, except that \\w and \\b treat combining accents as part of a word, and
+    that [[:alpha:]] and the like are POSIX classes.
 
     Args:
         pattern: Regular expression that is searched in each name.

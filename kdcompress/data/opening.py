@@ -15,6 +15,7 @@ from typing import IO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from kdcompress.data.png_bits import find_unscaled_white
 from kdcompress.errors import DataError, error_text, one_line
 from kdcompress.paths import check_regular_file
 
@@ -136,6 +137,8 @@ def _find_white(image: Image.Image, tile: str) -> int | None:
         return 255
     if ";12" in tile:
         return 4095
+    if image.format == "PNG" and (white := find_unscaled_white(image)):
+        return white
     is_signed = bool(re.search(r";16\w*S", tile))
     is_16_bit = image.mode != "I" or ";16" in tile or image.format in ("PNG", "PPM")
     return 65535 if is_16_bit and not is_signed else None

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 
-_BITS = {255: 8, 4095: 12, 65535: 16}  # by the number that is white
-
 
 def check_file_ranges(
     root: Path, names: NDArray[np.str_], rows: NDArray[np.void], scale: float | None, progress: Progress
@@ -44,10 +42,9 @@ def check_file_ranges(
             f"{_more(unknown)}, of which white is not known; set "
             f"data.scale{_example(int(rows['highest'][unknown].max()))}, or save them with 8 or 16 bits"
         )
-    for white, bits in _BITS.items():
+    for white in np.unique(rows["white"]).tolist():
         alike = rows["highest"][rows["white"] == white]
-        if len(alike):
-            warn_if_dark(int(alike.max()), white, f"the {len(alike):,} images of {bits} bits", progress)
+        warn_if_dark(int(alike.max()), white, f"the {len(alike):,} images of {white.bit_length()} bits", progress)
 
 
 def check_scaled(highest: int, scale: float, source: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,14 @@ PATTERNS = [
     r"(?<=/)[^/]", r"(?<!x)/(.)", r"\S+\s\S", r"(a)?b", r"(?x) c a t # a cat", r"\N{DIGIT ONE}", r"[\w-]+-",
     r"(?:)", r".{,3}", r"\A.", r".\Z", r"[^\W\d_]+", r"(?i)CAT", r"\.(png|jpg|tif)", r"(..)+?/",
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", ["[[a-z]+", "[[:alpha:]]+", "[a||b]", "[a&&b]", "[a~~b]"])
+def test_sets_of_odd_characters_come_without_warnings_of_python(pattern: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        validate_pattern(pattern)
+    assert extract_groups(pattern, ["/abc"])[0].startswith("a")
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)

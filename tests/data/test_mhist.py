@@ -135,7 +135,9 @@ def test_columns_and_parts_that_are_missing(folder: Path) -> None:
     (folder / "annotations.csv").write_bytes(b"")
     refused(folder, "annotations.csv is empty; it needs a header with the columns Image Name and Majority")
     (folder / "annotations.csv").write_bytes("\n".join([HEADER, *rows_of()]).encode("utf-16"))
-    refused(folder, "annotations.csv is not UTF-8 text")
+    assert load("mhist", dir=folder).classes == ("HP", "SSA")
+    (folder / "annotations.csv").write_bytes("\n".join([HEADER, *rows_of()]).encode("utf-16") + b"\0")
+    refused(folder, "annotations.csv is not UTF-16 text")
     (folder / "annotations.csv").write_text(HEADER + '\n"' + "x" * 200_000)
     refused(folder, r"line \d+: no CSV \(field larger")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import re
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,45 @@ def test_black_and_white_images_are_that(tmp_path: Path, recorder: Recorder) -> 
     assert not recorder.warnings
     for name, image in train_pixels(data).items():
         assert np.array_equal(image, pixels[int(name[4:6])] * 255)
+
+
+def save_png(path: Path, values: np.ndarray, bits: int) -> None:
+    """A grey PNG of 16 bits whose chunk sBIT says that fewer are significant."""
+    buffer = io.BytesIO()
+    Image.fromarray(values.astype(np.uint16)).save(buffer, "PNG")
+    content, chunk = buffer.getvalue(), b"sBIT" + bytes([bits])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content[:33] + struct.pack(">I", 1) + chunk + struct.pack(">I", zlib.crc32(chunk)) + content[33:])
+
+
+@pytest.mark.parametrize("bits", [8, 9, 10, 12, 14])
+def test_a_png_that_says_its_bits_is_scaled_by_them(tmp_path: Path, recorder: Recorder, bits: int) -> None:
+    pixels = images(2**bits - 1, np.uint16)
+    pixels[2] = 0  # black under every white
+    pixels[4] //= 2
+    for index, values in enumerate(pixels):
+        save_png(tmp_path / ("cat", "dog")[index % 2] / f"{index:02}.png", values, bits)
+    data = load("folder", recorder, dir=tmp_path)
+    assert not recorder.warnings
+    for name, image in train_pixels(data).items():
+        assert np.abs(image - pixels[int(name[4:6])] * (255 / (2**bits - 1))).max() <= 0.5001
+    plain = save(tmp_path / "plain", pixels)
+    assert data.fingerprint != load("folder", dir=plain).fingerprint
+
+
+@pytest.mark.parametrize("bits", [1, 8, 10, 12, 14, 15, 16, 0, 200])
+def test_a_png_whose_numbers_are_scaled_already_is_left_alone(tmp_path: Path, bits: int) -> None:
+    white = 2 ** min(bits, 16) - 1 or 1
+    for number, highest in enumerate((white, white // 2, white // 20, 1, 0)):
+        narrow = images(highest, np.uint16)[0].astype(np.int64)
+        shift = max(16 - bits, 0)
+        ways = [narrow * 65535 // white, np.rint(narrow * (65535 / white)), narrow << shift]
+        if shift < bits:
+            ways.append((narrow << shift) | (narrow >> max(bits - shift, 0)))
+        for way, values in enumerate(ways):
+            path = tmp_path / f"{number}-{way}.png"
+            save_png(path, np.clip(values, 0, 65535), bits)
+            assert np.array_equal(read_image(path, (8, 6, 1))[..., 0], np.clip(values, 0, 65535) // 257), (highest, way)
 
 
 @pytest.mark.parametrize("highest", [255, 4095, 65535, 1_000_000])

@@ -61,7 +61,17 @@ HEAD = "path,label\n" + "\n".join(ROWS[:5]) + "\n"
         (b"", "is empty"),
         (b"\xef\xbb\xbf\r\n ", "is empty"),
         (HEAD.encode() + b"caf\xe9.png,cat\n", "is not UTF-8 text (invalid continuation byte at byte"),
-        (HEAD.encode("utf-16"), "is not UTF-8 text"),
+        (
+            HEAD.encode() + b"caf\xe9.png,cat\n",
+            "at byte 99, in line 7); save it as UTF-8, which Excel lists as CSV UTF-8",
+        ),
+        (HEAD.encode("utf-16") + b"\0", "is not UTF-16 text (truncated data at byte"),
+        (HEAD.encode("utf-16-le")[:-1], "is not UTF-16 text (truncated data at byte"),
+        ((HEAD + "img/c\0at.png,cat\n").encode("utf-16"), "line 7: a NUL byte"),
+        (b"\xff\xfe", "is empty"),
+        ("sep=;\n", "is empty"),
+        (b"PK\3\4" + b"\0" * 100, "is an Excel workbook or an archive, not CSV; save its sheet as CSV in UTF-8"),
+        ("sep=,\n\n" + HEAD + "img/c.png\n", "line 9: not as many fields as the header's 2"),
         (HEAD + "img/c\0at.png,cat\n", "line 7: a NUL byte"),
         ("\0" * 100, "line 1: a NUL byte"),
         (HEAD + '"img/cat5.png,cat\nimg/cat6.png,cat\n', "lines 7 to 8: a quote is opened and never closed"),
@@ -82,6 +92,39 @@ HEAD = "path,label\n" + "\n".join(ROWS[:5]) + "\n"
 )
 def test_tables_that_are_damaged(listed: Path, content: str | bytes, words: str) -> None:
     assert words in told(write(listed, content))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_tables_of_every_encoding_and_separator(listed: Path, encoding: str, separator: str) -> None:
+    file = table(listed, ROWS)
+    expected = load("csv", file=file).fingerprint
+    file.unlink()
+    (listed / "._LABELS.TSV").write_bytes(b"\0\5\x16\7")  # which macOS writes beside each file
+    rows = [row.replace(",", separator) for row in ("path,label", *ROWS[:-1], ROWS[-1].replace(",dog", ',"dog"'))]
+    for before in ("", f"sep={separator}\r\n", "\n\n"):
+        for end in ("\n", "\r\n", "\r"):
+            (listed / "LABELS.TSV").write_bytes(f"{before}{end.join(rows)}".encode(encoding))
+            assert load("csv", dir=listed).fingerprint == expected
+
+
+def test_the_required_columns_decide_on_the_separator(listed: Path) -> None:
+    expected = load("csv", file=table(listed, ROWS))
+    rows = [f"{row.replace(',', ';')};a, b, c" for row in ROWS]
+    assert load("csv", file=table(listed, rows, "path;label;remarks, if any, of ours")).fingerprint == (
+        expected.fingerprint
+    )
+    assert "has no column 'path'; it has file, class: name the right one" in told(table(listed, rows, "file;class"))
+
+
+def test_umlauts_in_utf_16(tmp_path: Path) -> None:
+    for number in range(20):
+        picture(tmp_path / f"größe{number}.png", number)
+    rows = [f"größe{number}.png\t{('größer', '小さい')[number % 2]}" for number in range(20)]
+    (tmp_path / "labels.txt").write_bytes("\r\n".join(["path\tlabel", *rows]).encode("utf-16"))
+    data = load("csv", file=tmp_path / "labels.txt")
+    assert data.classes == ("größer", "小さい")
+    assert {f"größe{number}.png" for number in range(20)} == {*data.train.ids, *data.test.ids}
 
 
 def test_columns_that_are_nobody_s_may_go_over_several_lines(listed: Path) -> None:

@@ -75,7 +75,7 @@ class Csv(ImageFiles):
             return path
         if self.dir is None:
             raise DataError("name the CSV file with data.file, or its folder with data.dir or --data-dir")
-        tables = sorted(path for path in check_data_folder(expand_user(self.dir)).glob("*.csv") if is_file(path))
+        tables = sorted(path for path in check_data_folder(expand_user(self.dir)).iterdir() if _is_table(path))
         if len(tables) != 1:
             names = ", ".join(path.name for path in tables) or "none"
             raise DataError(f"{self.dir} must hold one CSV file (there: {names}); name one with data.file")
@@ -95,6 +95,10 @@ class Csv(ImageFiles):
 
 
 DATASET = Csv
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in (".csv", ".tsv") and not path.name.startswith(".") and is_file(path)
 
 
 def _parse_part(text: str | None, where: str) -> str:
