@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from kdcompress.batches import default_batch_size
+from kdcompress.data import iter_blocks
 from kdcompress.errors import ModelError
 from kdcompress.exporting._float32 import FLOAT32, find_policy, rebuild_in_float32
+from kdcompress.exporting._float32_graph import convert_to_float32, find_float_types
 from kdcompress.exporting._freezing import allow_inlining, freeze_function
-from kdcompress.models import model_digest
+from kdcompress.models import Forward, model_digest
 
 INPUT, OUTPUT = "image", "logits"
 
@@ -37,6 +41,20 @@ class Network:
     input_shape: tuple[int, int, int]
     layers: frozenset[str]
     policy: str = FLOAT32
+
+    def run(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Compute the outputs of images, batch by batch.
+
+        Args:
+            images: (n, H, W, C).
+
+        Returns:
+            Shape (n, classes).
+        """
+        if hasattr(self.model, "weights"):
+            return Forward(self.model)(images)
+        blocks = iter_blocks(images, default_batch_size(images.shape[1:]))
+        return np.concatenate([self.function(block.astype(np.float32))[OUTPUT].numpy() for block in blocks])
 
     @property
     def signature(self) -> Any:
@@ -70,7 +88,11 @@ class Network:
 
 
 def freeze(
-    model: Any, input_shape: tuple[int, int, int], name: str = "the model", digest: str | None = None
+    model: Any,
+    input_shape: tuple[int, int, int],
+    name: str = "the model",
+    digest: str | None = None,
+    min_outputs: int = 2,
 ) -> Network:
     """Freeze a model for batches of any size, in float32 whatever its dtype policy.
 
@@ -79,20 +101,24 @@ def freeze(
         input_shape: (H, W, C).
         name: Name of the model in errors.
         digest: Digest of a model that is not a Keras model; by default it is computed.
+        min_outputs: The fewest outputs per image; 1 for a teacher, whose outputs are converted to logits elsewhere.
 
     Returns:
         The network.
 
     Raises:
-        ModelError: The output is not one row of at least two logits per image, or the model has another dtype policy
-            and cannot be rebuilt in float32.
+        ModelError: The output is not one row of numbers per image, or the model has another dtype policy and cannot be
+            rebuilt in float32.
     """
     import tensorflow as tf
 
     policy, digest = find_policy(model), digest or model_digest(model)
     if policy != FLOAT32:
         model = rebuild_in_float32(model, input_shape, name)
-    frozen, definition = freeze_function(trace(model, input_shape, name))
+    frozen, definition = freeze_function(trace(model, input_shape, name, min_outputs))
+    if not hasattr(model, "weights") and (types := find_float_types(definition)):  # a SavedModel
+        policy = types
+        convert_to_float32(definition)
     _fix_reshapes(frozen.graph, definition)
     allow_inlining(definition)
     logits = frozen.outputs[0]
@@ -106,19 +132,20 @@ def freeze(
     return Network(model, digest, function, input_shape, frozenset(_names(model)), policy)
 
 
-def trace(model: Any, input_shape: tuple[int, int, int], name: str = "the model") -> Any:
+def trace(model: Any, input_shape: tuple[int, int, int], name: str = "the model", min_outputs: int = 2) -> Any:
     """Trace a model in inference mode; its weights remain variables, and nothing is assigned to a variable.
 
     Args:
         model: Keras model, or a callable with the same signature.
         input_shape: (H, W, C).
         name: Name of the model in errors.
+        min_outputs: The fewest outputs per image.
 
     Returns:
         Concrete TensorFlow function from `image` to {"logits"}.
 
     Raises:
-        ModelError: The output is not one row of at least two logits per image.
+        ModelError: The output is not one row of numbers per image.
     """
     import keras
     import tensorflow as tf
@@ -131,21 +158,21 @@ def trace(model: Any, input_shape: tuple[int, int, int], name: str = "the model"
     def forward(image: Any) -> dict[str, Any]:
         with keras.StatelessScope(constants):
             output = model(image, training=False)
-        _check_output(output, name)
+        _check_output(output, name, min_outputs)
         _check_batch(image.graph, output, name, frozenset(_names(model)))
         return {OUTPUT: tf.cast(output, tf.float32)}
 
     return tf.function(forward, autograph=False, jit_compile=False).get_concrete_function(_signature(input_shape))
 
 
-def _check_output(output: Any, name: str) -> None:
+def _check_output(output: Any, name: str, min_outputs: int) -> None:
     if isinstance(output, dict | list | tuple):
         raise ModelError(f"{name} has {len(output)} outputs; it must give one: a row of logits for each image")
     shape = output.shape.as_list()
     if len(shape) != 2:
         sizes = "x".join("?" if size is None else str(size) for size in shape[1:])
         raise ModelError(f"{name} gives {sizes} numbers an image; it must give a row of logits, one for each class")
-    if shape[1] == 1:
+    if shape[1] is not None and shape[1] < min_outputs:
         raise ModelError(
             f"{name} gives one number an image; it must give one logit for each class, also for two classes "
             "(a sigmoid's logit z is the pair 0, z)"

@@ -6,8 +6,9 @@ teachers.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from kdcompress.errors import ExportError, ModelError, RunError
 from kdcompress.exporting import make_format
 from kdcompress.exporting._base import FP32, Images
 from kdcompress.exporting._calibration import evenly_spaced_indices
+from kdcompress.exporting._float32 import FLOAT32, find_policy
 from kdcompress.exporting._network import freeze
-from kdcompress.exporting._parity import Reference
+from kdcompress.exporting._parity import FP32_TOLERANCE, Reference, report_policy
 from kdcompress.exporting._pipeline import Exporter, read_list
 from kdcompress.exporting._request import make_export_request
 from kdcompress.pipeline.reopening import reopen_teachers
@@ -45,8 +47,8 @@ class TeacherFile:
     """
 
     path: Path | None
-    precision: str | None
-    reasons: list[str]
+    precision: str | None = None
+    reasons: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -101,14 +103,40 @@ def export_teacher(run: RunFolder, dataset: Dataset, formats: Iterable[str], pro
         return TeacherFiles({name: TeacherFile(None, None, [reason]) for name in names}, teacher)
     if teacher.traceable:
         return TeacherFiles(_exported(teacher, dataset, names, progress), teacher)
-    return TeacherFiles({name: _original(teacher, name) for name in names}, teacher)
+    return TeacherFiles({name: _original(teacher, name, dataset, progress) for name in names}, teacher)
 
 
-def _original(teacher: Teacher, name: str) -> TeacherFile:
+def _original(teacher: Teacher, name: str, dataset: Dataset, progress: Progress) -> TeacherFile:
     if teacher.path is not None and teacher.path.suffix.lower() == make_format(name).suffix:
-        return TeacherFile(teacher.path, None, [])
+        return _part(teacher, teacher.path, dataset, progress) if teacher.uses_part else TeacherFile(teacher.path)
     kind = f"a {teacher.path.suffix} file" if teacher.path else "logits without a model"
     return TeacherFile(None, None, [f"{teacher.description} is {kind}"])
+
+
+def _part(teacher: Teacher, original: Path, dataset: Dataset, progress: Progress) -> TeacherFile:
+    """Write the used part of a teacher's file, so that other outputs are not timed, and compare it with the teacher."""
+    with lock_entry("exports", json_digest([teacher.digest, "part"]), progress) as folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"teacher-part{original.suffix.lower()}"
+        try:
+            part = teacher.write_part(path)
+        except ModelError as exc:
+            return TeacherFile(None, None, [str(exc)])
+    images, _ = _test_images(teacher, dataset)
+    logits, expected = part.run(images), teacher.run(images)
+    difference = float(np.abs(logits - expected).max())
+    tolerance = max(FP32_TOLERANCE * float(np.abs(expected).max()), teacher.quantization_step)
+    if not difference <= tolerance:
+        return TeacherFile(None, None, [f"the part of it that is used gives outputs that differ by {difference:.3g}"])
+    progress.note(f"{teacher.description}: timed is the part of it that the student learned from ({_summary(teacher)})")
+    return TeacherFile(path)
+
+
+def _summary(teacher: Teacher) -> str:
+    selection = teacher.selection
+    output = [f"output {selection.output}"] if selection.output is not None else []
+    constants = ", ".join(f"{name} = {value}" for name, value in selection.constants.items())
+    return ", with ".join([*output, *([constants] if constants else [])])
 
 
 def _exported(teacher: Teacher, dataset: Dataset, formats: Sequence[str], progress: Progress) -> dict[str, TeacherFile]:
@@ -117,14 +145,15 @@ def _exported(teacher: Teacher, dataset: Dataset, formats: Sequence[str], progre
     failures: dict[str, TeacherFile] = {}
     with lock_entry("exports", key, progress) as folder:
         entries = _cached(folder)
-        if missing := [name for name in formats if name not in entries]:
-            for name in missing:
+        exporter = functools.cache(lambda: _exporter(teacher, dataset, folder, progress))
+        for name in formats:
+            if name not in entries:
                 try:
-                    exporter = _exporter(teacher, dataset, folder)
-                    (entry,) = exporter.execute(make_export_request(name, (FP32,)), progress)["artefacts"]
-                    entries[name] = entry
+                    (entries[name],) = exporter().execute(make_export_request(name, (FP32,)), progress)["artefacts"]
                 except (ExportError, ModelError) as exc:
                     failures[name] = TeacherFile(None, FP32, [str(exc)])
+        if not exporter.cache_info().misses and (policy := find_policy(teacher.model)) != FLOAT32:
+            progress.note(f"{teacher.description} computes in {policy}: timed is its export in float32")
     files = {
         name: TeacherFile(folder / entry["path"], entry["precision"], entry["reasons"])
         for name, entry in entries.items()
@@ -133,20 +162,28 @@ def _exported(teacher: Teacher, dataset: Dataset, formats: Sequence[str], progre
     return files | failures
 
 
-def _exporter(teacher: Teacher, dataset: Dataset, folder: Path) -> Exporter:
-    rows = evenly_spaced_indices(len(dataset.test), _COMPARED)
-    samples = dataset.test.take(np.asarray(rows, np.int64))
-    images = teacher.adapter.prepare(teacher.resize(samples.images)[:])
+def _exporter(teacher: Teacher, dataset: Dataset, folder: Path, progress: Progress) -> Exporter:
+    images, ids = _test_images(teacher, dataset)
     # The run's stored outputs are logits even if the teacher ends in softmax, so they are computed again
     logits, classes = teacher.run(images), [str(number) for number in range(teacher.count_outputs())]
-    reference = Reference("test", images, samples.ids.tolist(), logits, None, classes)
     digest = None if teacher.model is not None else teacher.digest
-    network = freeze(teacher.network(), teacher.adapter.input_shape, teacher.description, digest)
+    network = freeze(teacher.network(), teacher.adapter.input_shape, teacher.description, digest, min_outputs=1)
+    reference = Reference("test", images, ids, logits, None, classes)
+    if network.policy != FLOAT32:
+        reference = replace(reference, logits=network.run(images))
+        report_policy(network.policy, teacher.description, logits, reference, progress)
     return Exporter(network, "teacher", folder, "", lambda precision: reference, None, {})
 
 
+def _test_images(teacher: Teacher, dataset: Dataset) -> tuple[Images, list[str]]:
+    """Prepare some test images as inputs of the teacher, and return them with their ids."""
+    rows = evenly_spaced_indices(len(dataset.test), _COMPARED)
+    samples = dataset.test.take(np.asarray(rows, np.int64))
+    return teacher.adapter.prepare(teacher.resize(samples.images)[:]), samples.ids.tolist()
+
+
 def _cached(folder: Path) -> dict[str, dict[str, Any]]:
-    """Read the intact entries of the cache, by format."""
+    """Read the intact entries of the cache that passed, by format; others are tried again."""
     entries = read_list(folder, folder).get("artefacts", [])
-    present = [entry for entry in entries if (folder / entry["path"]).is_file()]
+    present = [entry for entry in entries if entry["passed"] and (folder / entry["path"]).is_file()]
     return {entry["format"]: entry for entry in present if content_digest(folder / entry["path"]) == entry["sha256"]}

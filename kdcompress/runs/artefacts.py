@@ -152,13 +152,19 @@ CACHE: dict[str, tuple[re.Pattern[str], Callable[[], Artefacts]]] = {
     "models": (re.compile(_DIGEST), lambda: Artefacts.of(r"model\.(keras|json|pt2)")),
     "teachers": (re.compile(_DIGEST), lambda: TEACHERS),
     "targets": (re.compile(_DIGEST), lambda: TARGETS),
-    "exports": (re.compile(_DIGEST), lambda: export_files("teacher")),
+    "exports": (re.compile(_DIGEST), lambda: _teacher_files()),
     "mnist": (re.compile("mnist"), lambda: Artefacts.of(r"mnist\.npz")),
     "mhist": (
         re.compile(r"mhist-images-[0-9a-f]{16}"),
         lambda: Artefacts.of(_IMAGES, rf"({_VISIBLE}/)*{_VISIBLE}"),
     ),
 }
+
+
+def _teacher_files() -> Artefacts:
+    """Return the names of the exports of a teacher, and of the used part of its file."""
+    files, folders = _exports("teacher", "")
+    return Artefacts.of(rf"{files}|teacher-part{_endings('teachers', 'copy_suffix')}", folders)
 
 
 def _exports(stem: str, prefix: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from kdcompress.teachers._base import Teacher
 from kdcompress.teachers._check import check_on_samples, label_agreement, make_teacher_error
 from kdcompress.teachers._common_preprocessing import is_distorted
 from kdcompress.teachers._ensemble import ConcatenatedTargets, EnsembleTargets, combine_logits
-from kdcompress.teachers._outputs import N_INSPECTED, check_output_count, select_name
+from kdcompress.teachers._outputs import N_INSPECTED, check_constants, check_output_count, select_name
 from kdcompress.teachers._reading import OutputReading, are_probabilities, inspect_outputs
 from kdcompress.teachers._spec import OutputSpec, RowIndex, Selection, TargetRows
 from kdcompress.teachers._targets import LOGITS, TARGETS, Targets, compute_targets, has_cached_targets, target_key
@@ -88,6 +88,7 @@ __all__ = [
     "Teacher",
     "are_probabilities",
     "assess_logits",
+    "check_constants",
     "check_on_samples",
     "check_output_count",
     "combine_logits",

@@ -108,6 +108,25 @@ class Teacher(ABC):
             path: Destination, with the suffix `copy_suffix`.
         """
 
+    @property
+    def uses_part(self) -> bool:
+        """Whether the file computes other outputs, too, or takes other inputs: `write_part` then leaves these out."""
+        return False
+
+    def write_part(self, path: Path) -> Teacher:
+        """Write the part of the file that computes the selected output from images, for a teacher that `uses_part`.
+
+        Args:
+            path: Destination, with the suffix of the file.
+
+        Returns:
+            The part as a teacher.
+
+        Raises:
+            ModelError: It cannot be cut out.
+        """
+        raise ModelError(f"{self.description} has other inputs or outputs, which cannot be cut out of its file")
+
     def count_outputs(self) -> int:
         """Count the outputs per image by running the model on a blank image.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kdcompress.errors import ModelError, RecipeError
@@ -72,3 +72,23 @@ def select_name(names: Sequence[str], selected: str | None, description: str, ke
     if len(names) != 1:
         raise ModelError(f"{description} has {len(names)} {side} ({', '.join(names)}); name the one to use with {key}")
     return names[0]
+
+
+def check_constants(others: Mapping[str, str], constants: Collection[str], image: str, description: str) -> None:
+    """Check that exactly the inputs other than the image have values.
+
+    Args:
+        others: Types of the inputs other than the image, by name.
+        constants: Names with a value in the recipe.
+        image: Name of the input for images.
+        description: Name of the model in messages.
+
+    Raises:
+        ModelError: An input has no value, or a value no input.
+    """
+    for name in constants:
+        if name not in others:
+            raise ModelError(f"teacher.constants.{name}: {description} has no such input beside {image}")
+    for name, kind in others.items():
+        if name not in constants:
+            raise ModelError(f"{description} also takes {name} ({kind}); give it a value with teacher.constants.{name}")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.config.sections import SingleTeacherSection
+from kdcompress.formats.keras.selection import select_part
 from kdcompress.models import (
     Forward,
     build_model,
@@ -31,7 +32,7 @@ class KerasTeacher(Teacher):
     def __init__(self, model: Any, adapter: InputAdapter, description: str = "the teacher") -> None:
         self.model, self.adapter, self.description = model, adapter, description
         self.digest = model_digest(model)
-        self._forward = Forward(model)
+        self._forward, self._whole = Forward(model), model
 
     @classmethod
     def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, description: str) -> KerasTeacher:
@@ -61,9 +62,12 @@ class KerasTeacher(Teacher):
         Raises:
             ModelError: The model does not match the spec.
         """
-        declared = declared_shape(model, description)
+        part = select_part(model, section, description)
+        declared = declared_shape(part, description)
         adapter = make_input_adapter(section.preprocessing, declared, spec, description)
-        return cls(build_model(model, adapter.input_shape, description), adapter, description)
+        teacher = cls(build_model(part, adapter.input_shape, description), adapter, description)
+        teacher._whole = model
+        return teacher
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Run the model at inference."""
@@ -74,8 +78,8 @@ class KerasTeacher(Teacher):
         return self.model
 
     def save_copy(self, path: Path) -> None:
-        """Save the model as a .keras file."""
-        save_model(self.model, path)
+        """Save the model, with all its inputs and outputs, as a .keras file."""
+        save_model(self._whole, path)
 
 
 TEACHER = KerasTeacher

@@ -53,6 +53,25 @@ def load_onnx(path: Path) -> Any:
         raise ModelError(f"{path} cannot be loaded as an ONNX model: {one_line(exc)}") from exc
 
 
+def save_onnx(model: Any, path: Path, name: str) -> None:
+    """Save an ONNX model with all its weights in one file.
+
+    Args:
+        model: ModelProto with its weights.
+        path: Destination.
+        name: Name of the model in errors.
+
+    Raises:
+        ModelError: It is too large for one file.
+    """
+    import onnx
+
+    try:
+        onnx.save(model, str(path))
+    except ValueError as exc:  # protobuf serializes no more than 2 GB
+        raise ModelError(f"{name} cannot be written as one ONNX file: {one_line(exc)}") from exc
+
+
 def external_tensors(message: Any) -> Iterator[Any]:
     """Iterate over the tensors of a model with external data, also constants in subgraphs and functions.
 

@@ -11,6 +11,7 @@ from kdcompress.errors import ModelError
 from kdcompress.teachers import Selection
 
 _MAX_CONSTANT = 1 << 24  # numbers of one constant input
+_INITIALIZERS_ALONE = 4  # the first version of the format whose initializers need not be inputs, too
 
 
 def select_part(model: Any, selection: Selection, name: str) -> None:
@@ -25,6 +26,8 @@ def select_part(model: Any, selection: Selection, name: str) -> None:
         ModelError: There is no such output or input, or a constant is too large.
     """
     graph = model.graph
+    if selection.constants:
+        model.ir_version = max(model.ir_version, _INITIALIZERS_ALONE)
     for key, value in selection.constants.items():
         _make_constant(graph, key, value, name)
     if selection.output is None:

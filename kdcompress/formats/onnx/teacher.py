@@ -14,10 +14,20 @@ from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.digests import json_digest, sha256_of
 from kdcompress.errors import ModelError
 from kdcompress.files import move_into_place, scratch_folder, write_atomically
-from kdcompress.formats.onnx.external import external_tensors, load_onnx
+from kdcompress.formats.onnx.external import external_tensors, load_onnx, save_onnx
 from kdcompress.formats.onnx.model import open_session, run_with_timeout
+from kdcompress.formats.onnx.selection import select_part
+from kdcompress.formats.onnx.shapes import load
 from kdcompress.models import check_image_size, external_files
-from kdcompress.teachers import InputAdapter, OutputSpec, Selection, Teacher, make_input_adapter, select_name
+from kdcompress.teachers import (
+    InputAdapter,
+    OutputSpec,
+    Selection,
+    Teacher,
+    check_constants,
+    make_input_adapter,
+    select_name,
+)
 
 _NUMPY = {"float": "float32", "double": "float64"}
 
@@ -64,6 +74,19 @@ class OnnxTeacher(Teacher):
             return np.asarray(run_with_timeout(self._session, [self._output], feed, self.description)[0], np.float32)
 
         return run_in_batches(call, batch, sizes_of(self._image, self.description)[0])
+
+    @property
+    def uses_part(self) -> bool:
+        """Whether the file has several outputs or inputs."""
+        return self.selection.output is not None or bool(self._constants)
+
+    def write_part(self, path: Path) -> OnnxTeacher:
+        """Write the nodes that the output needs, with the constants as initializers."""
+        model = load(self.path)
+        select_part(model, self.selection, self.description)
+        write_atomically(path, lambda part: save_onnx(model, part, self.description))
+        section = SingleTeacherSection(model=path.name)
+        return OnnxTeacher(path, open_session(path, None), section, self.adapter, self.description)
 
     def save_copy(self, path: Path) -> None:
         """Copy the file; several external data files are merged into one, `path`.data."""
@@ -129,14 +152,8 @@ def sizes_of(value: Any, description: str) -> tuple[int | None, ...]:
 def _constants(session: Any, image: str, section: SingleTeacherSection, description: str) -> dict[str, NDArray[Any]]:
     """Create the values of the inputs other than the image."""
     others = {value.name: value for value in session.get_inputs() if value.name != image}
-    for name in section.constants:
-        if name not in others:
-            raise ModelError(f"teacher.constants.{name}: {description} has no such input beside {image}")
-    for name, value in others.items():
-        if name not in section.constants:
-            raise ModelError(
-                f"{description} also takes {name} ({value.type}); give it a value with teacher.constants.{name}"
-            )
+    types = {name: value.type for name, value in others.items()}
+    check_constants(types, section.constants, image, description)
     sizes = {name: [size if isinstance(size, int) else 1 for size in value.shape] for name, value in others.items()}
     for name, shape in sizes.items():
         check_image_size(shape, f"input {name} of {description}")

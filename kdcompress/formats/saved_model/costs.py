@@ -10,6 +10,7 @@ from typing import Any
 from kdcompress.errors import ModelError, one_line
 from kdcompress.exporting._freezing import allow_inlining
 from kdcompress.formats.saved_model.model import open_signature
+from kdcompress.formats.saved_model.selection import constant_inputs
 from kdcompress.models import resolve_image_shape
 from kdcompress.teachers import Selection
 from kdcompress.verification.costs._base import Cost, FileCosts, LayerCost, Shape
@@ -92,13 +93,8 @@ def _freeze(signature: Any, name: str, shape: tuple[int, ...], dtype: Any, selec
     from tensorflow.python.eager.wrap_function import function_from_graph_def
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2_as_graph
 
-    specs = signature.structured_input_signature[1]
-    constants = {
-        key: tf.constant(value, specs[key].dtype, specs[key].shape) for key, value in selection.constants.items()
-    }
-
     def forward(image: Any) -> Any:
-        outputs = signature(**{name: image}, **constants)
+        outputs = signature(**{name: image}, **constant_inputs(signature, selection.constants, image))
         return outputs if selection.output is None else outputs[selection.output]
 
     function = tf.function(forward, autograph=False)

@@ -16,7 +16,16 @@ from kdcompress.digests import content_digest, json_digest
 from kdcompress.errors import ModelError
 from kdcompress.files import move_into_place, scratch_folder
 from kdcompress.formats.saved_model.model import open_signature
-from kdcompress.teachers import InputAdapter, OutputSpec, Selection, Teacher, make_input_adapter, select_name
+from kdcompress.formats.saved_model.selection import constant_inputs
+from kdcompress.teachers import (
+    InputAdapter,
+    OutputSpec,
+    Selection,
+    Teacher,
+    check_constants,
+    make_input_adapter,
+    select_name,
+)
 
 
 class SavedModelTeacher(Teacher):
@@ -33,12 +42,8 @@ class SavedModelTeacher(Teacher):
         specs = signature.structured_input_signature[1]
         self._image = select_name(list(specs), section.input, description, "teacher.input")
         self._output = select_name(list(signature.structured_outputs), section.output, description, "teacher.output")
-        if others := sorted(set(specs) - {self._image} - set(section.constants)):
-            raise ModelError(
-                f"{description} also takes {others[0]}; give it a value with teacher.constants.{others[0]}"
-            )
-        if unknown := sorted(set(section.constants) - set(specs)):
-            raise ModelError(f"teacher.constants.{unknown[0]}: {description} has no such input beside {self._image}")
+        others = {name: spec.dtype.name for name, spec in sorted(specs.items()) if name != self._image}
+        check_constants(others, section.constants, self._image, description)
         self._constants = section.constants
         self.selection = Selection(self._image, self._output, section.constants)
         self.digest = json_digest([content_digest(path), self._image, self._output, section.constants])
@@ -84,11 +89,8 @@ class SavedModelTeacher(Teacher):
         """
         import tensorflow as tf
 
-        specs = self._specs
-        constants = {
-            name: tf.constant(value, specs[name].dtype, specs[name].shape) for name, value in self._constants.items()
-        }
-        image = tf.cast(images, specs[self._image].dtype)
+        constants = constant_inputs(self._signature, self._constants, images)
+        image = tf.cast(images, self._specs[self._image].dtype)
         return self._signature(**{self._image: image}, **constants)[self._output]
 
     @property

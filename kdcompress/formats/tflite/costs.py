@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from kdcompress.errors import ModelError, one_line
+from kdcompress.formats.tflite.selection import enum_names, operator_name, read_model, select_part
 from kdcompress.models import resolve_image_shape
 from kdcompress.teachers import Selection
 from kdcompress.verification.costs._base import Cost, FileCosts, LayerCost, Shape, Sizes
@@ -37,53 +38,23 @@ def cost_of_tflite(path: Path, input_shape: Shape | None, selection: Selection) 
     Raises:
         ModelError: The file cannot be loaded, or does not take one batch of images of this shape.
     """
-    model = _read(path)
+    name, model = f"TFLite model {path}", read_model(path)
+    content = path.read_bytes()
+    if selection.output is not None or selection.constants:
+        content = select_part(model, selection, name)
     graph = model.subgraphs[0]
-    shape = _image_shape(graph, input_shape, f"TFLite model {path}")
-    shapes = _shapes(path, shape)
-    kinds = _names("BuiltinOperator")
-    codes = [model.operatorCodes[op.opcodeIndex] for op in graph.operators]
-    operators = [
-        (kinds[max(code.builtinCode, code.deprecatedBuiltinCode)], op)
-        for code, op in zip(codes, graph.operators, strict=True)
-    ]
-    if selection.output is not None:
-        operators = _needed(graph, operators, selection.output, path)
+    shape = _image_shape(graph, input_shape, name)
+    shapes = _shapes(content, shape, name)
+    operators = [(operator_name(model, op), op) for op in graph.operators]
     layers, weight_bytes = [], 0
     cropped = {op.inputs[0]: op.outputs[0] for kind, op in operators if kind == "BATCH_TO_SPACE_ND"}
-    for kind, op, weights in _weights(model, operators):
+    for kind, op, weights in _weights(model, operators, selection.constants):
         params, macs = sum(n for n, _ in weights), _op_macs(kind, op, shapes, cropped)
         weight_bytes += sum(stored for _, stored in weights)
         if params or macs:
             layers.append(LayerCost(graph.tensors[op.outputs[0]].name.decode(), kind, params, macs, None))
     uncounted = sorted({kind for kind, _ in operators if any(word in kind for word in _UNKNOWN)})
     return Cost.of_file(layers, weight_bytes, shape, [f"not counted: MACs of {kind}" for kind in uncounted])
-
-
-def _needed(graph: Any, operators: list[tuple[str, Any]], output: str, path: Path) -> list[tuple[str, Any]]:
-    """Return the operators that an output is computed by."""
-    names = {graph.tensors[index].name.decode(): index for index in graph.outputs}
-    if output not in names:
-        raise ModelError(f"TFLite model {path} has no output {output!r}; it has {', '.join(names)}")
-    needed = {names[output]}
-    kept = []
-    for kind, op in reversed(operators):  # which stand in the order of execution
-        if needed.intersection(op.outputs):
-            needed |= set(op.inputs)
-            kept.append((kind, op))
-    return kept[::-1]
-
-
-def _read(path: Path) -> Any:
-    from tensorflow.lite.tools import flatbuffer_utils
-
-    try:
-        content = path.read_bytes()
-        if content[4:8] != b"TFL3":
-            raise ValueError("it has no TFLite header")
-        return flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
-    except Exception as exc:
-        raise ModelError(f"{path} cannot be loaded as a TFLite model: {one_line(exc)}") from exc
 
 
 def _image_shape(graph: Any, input_shape: Shape | None, name: str) -> Shape:
@@ -94,14 +65,16 @@ def _image_shape(graph: Any, input_shape: Shape | None, name: str) -> Shape:
     return resolve_image_shape([None if size < 0 else int(size) for size in sizes[1:]], input_shape, name)
 
 
-def _shapes(path: Path, shape: Shape) -> list[Sizes]:
+def _shapes(content: bytes, shape: Shape, name: str) -> list[Sizes]:
     """Determine the shape of each tensor by a run on a blank image, since shapes may depend on other tensors."""
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     try:
         interpreter = Interpreter(
-            str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, num_threads=1
+            model_content=content,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            num_threads=1,
         )
         image = interpreter.get_input_details()[0]
         interpreter.resize_tensor_input(image["index"], (1, *shape))
@@ -109,25 +82,25 @@ def _shapes(path: Path, shape: Shape) -> list[Sizes]:
         interpreter.set_tensor(image["index"], np.zeros((1, *shape), image["dtype"]))
         interpreter.invoke()
     except Exception as exc:
-        raise ModelError(
-            f"TFLite model {path} fails on an image of {'x'.join(map(str, shape))}: {one_line(exc)}"
-        ) from exc
+        raise ModelError(f"{name} fails on an image of {'x'.join(map(str, shape))}: {one_line(exc)}") from exc
     shapes = {tensor["index"]: [int(size) for size in tensor["shape"]] for tensor in interpreter.get_tensor_details()}
     return [shapes.get(index, []) for index in range(max(shapes) + 1)]
 
 
-def _weights(model: Any, operators: list[tuple[str, Any]]) -> Iterator[tuple[str, Any, list[tuple[int, int]]]]:
+def _weights(
+    model: Any, operators: list[tuple[str, Any]], inputs: Collection[str]
+) -> Iterator[tuple[str, Any, list[tuple[int, int]]]]:
     """Yield each operator with (params, bytes) of the trained constants that it is the first to use.
 
-    Constants stored as float16 reach their operator through DEQUANTIZE. Scalars, shapes and constants that scale raw
-    pixels are not weights.
+    Constants stored as float16 reach their operator through DEQUANTIZE. Scalars, shapes, constants that scale raw
+    pixels, and those that take the place of `inputs` are not weights.
     """
     graph = model.subgraphs[0]
-    pixels, seen = set(graph.inputs), set[int]()
+    pixels = set(graph.inputs)
+    seen = {index for index, tensor in enumerate(graph.tensors) if tensor.name.decode() in inputs}
     origin = {op.outputs[0]: op.inputs[0] for kind, op in operators if kind == "DEQUANTIZE"}
     for kind, op in operators:
-        inputs = [index for index in op.inputs if index >= 0]
-        variables = [index for index in inputs if not _is_constant(model, index)]
+        variables = [index for index in op.inputs if index >= 0 and not _is_constant(model, index)]
         if kind in _PIXEL_ARITHMETIC and variables and pixels.issuperset(variables):
             pixels |= set(op.outputs)
             continue
@@ -159,13 +132,7 @@ def _size(tensor: Any) -> tuple[int, int]:
 
 
 def _type(tensor: Any) -> str:
-    return _names("TensorType")[tensor.type]
-
-
-def _names(enum: str) -> dict[int, str]:
-    from tensorflow.lite.python import schema_py_generated as schema
-
-    return {value: name for name, value in vars(getattr(schema, enum)).items() if isinstance(value, int)}
+    return enum_names("TensorType")[tensor.type]
 
 
 def _op_macs(kind: str, op: Any, shapes: list[Sizes], cropped: dict[int, int]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,18 @@ class LiteRunner:
         interpreter: LiteRT interpreter.
         image: Details of the input tensor, as the interpreter reports them.
         output: Details of the output tensor.
+        constants: Values of the other inputs, with the details of their tensors.
     """
 
-    def __init__(self, interpreter: Any, image: dict[str, Any], output: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        interpreter: Any,
+        image: dict[str, Any],
+        output: dict[str, Any],
+        constants: Sequence[tuple[dict[str, Any], float]] = (),
+    ) -> None:
         self._interpreter, self._image, self._output = interpreter, image, output
+        self._constants = [(details["index"], _constant(details, value)) for details, value in constants]
         batch = int(image["shape_signature"][0])
         self._batch, self._allocated = None if batch < 1 else batch, 0
 
@@ -66,6 +75,8 @@ class LiteRunner:
             if len(images) != self._allocated:
                 self._interpreter.resize_tensor_input(self._image["index"], images.shape)
                 self._interpreter.allocate_tensors()
+                for index, value in self._constants:
+                    self._interpreter.set_tensor(index, value)
                 self._allocated = len(images)
             self._interpreter.set_tensor(self._image["index"], self._quantized(images.astype(np.float32)))
             self._interpreter.invoke()
@@ -74,19 +85,37 @@ class LiteRunner:
         return self._real(self._interpreter.get_tensor(self._output["index"]))
 
     def _quantized(self, images: NDArray[np.float32]) -> NDArray[Any]:
-        dtype, (scale, zero_point) = self._image["dtype"], self._image["quantization"]
-        if dtype == np.float32:
-            return images
-        limits = np.iinfo(dtype)
-        if not scale:  # integers without a scale, such as pixels that the model scales itself
-            return np.asarray(np.clip(np.round(images), limits.min, limits.max), dtype)
-        return np.asarray(np.clip(np.round(images / scale) + zero_point, limits.min, limits.max), dtype)
+        return quantize(images, self._image["dtype"], self._image["quantization"])
 
     def _real(self, outputs: NDArray[Any]) -> NDArray[np.float32]:
         scale, zero_point = self._output["quantization"]
         if self._output["dtype"] == np.float32:
             return outputs.astype(np.float32)
         return np.asarray((outputs.astype(np.float32) - zero_point) * scale, np.float32)
+
+
+def quantize(values: NDArray[Any], dtype: Any, quantization: tuple[float, int]) -> NDArray[Any]:
+    """Convert real numbers to the type of a tensor.
+
+    Args:
+        values: The numbers.
+        dtype: Type of the tensor.
+        quantization: Its scale, which is 0 for numbers that are stored as they are, and its zero point.
+
+    Returns:
+        The same shape.
+    """
+    scale, zero_point = quantization
+    if np.dtype(dtype).kind not in "iu":
+        return np.asarray(values, dtype)
+    limits = np.iinfo(dtype)
+    if not scale:  # such as pixels that the model scales itself
+        return np.asarray(np.clip(np.round(values), limits.min, limits.max), dtype)
+    return np.asarray(np.clip(np.round(values / scale) + zero_point, limits.min, limits.max), dtype)
+
+
+def _constant(details: dict[str, Any], value: float) -> NDArray[Any]:
+    return quantize(np.full(details["shape"], value), details["dtype"], details["quantization"])
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

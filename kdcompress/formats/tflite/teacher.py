@@ -12,10 +12,19 @@ from numpy.typing import NDArray
 
 from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.digests import json_digest, sha256_of
-from kdcompress.errors import ModelError
 from kdcompress.files import write_atomically
 from kdcompress.formats.tflite.model import LiteRunner, open_interpreter
-from kdcompress.teachers import InputAdapter, OutputSpec, Selection, Teacher, make_input_adapter, select_name
+from kdcompress.formats.tflite.selection import read_model, select_part
+from kdcompress.models import check_image_size
+from kdcompress.teachers import (
+    InputAdapter,
+    OutputSpec,
+    Selection,
+    Teacher,
+    check_constants,
+    make_input_adapter,
+    select_name,
+)
 
 
 class TFLiteTeacher(Teacher):
@@ -30,8 +39,9 @@ class TFLiteTeacher(Teacher):
         self.path: Path = path
         self.adapter, self.description, self._runner = adapter, description, runner
         self.quantization_step = runner.step
-        self.selection = Selection(output=section.output)
-        self.digest = json_digest([sha256_of(path), section.input, section.output])
+        self.selection = Selection(section.input, section.output, section.constants)
+        constants = [section.constants] if section.constants else []  # digests without any stay as they were
+        self.digest = json_digest([sha256_of(path), section.input, section.output, *constants])
 
     @classmethod
     def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, description: str) -> TFLiteTeacher:
@@ -40,18 +50,29 @@ class TFLiteTeacher(Teacher):
         inputs = {details["name"]: details for details in interpreter.get_input_details()}
         outputs = {details["name"]: details for details in interpreter.get_output_details()}
         image = inputs[select_name(list(inputs), section.input, description, "teacher.input")]
-        if len(inputs) > 1:
-            raise ModelError(
-                f"{description} takes {len(inputs)} inputs ({', '.join(inputs)}); it must take images only"
-            )
+        constants = _constants(inputs, image["name"], section, description)
         output = outputs[select_name(list(outputs), section.output, description, "teacher.output")]
         declared = tuple(int(size) if size > 0 else None for size in image["shape_signature"])[1:]
         adapter = make_input_adapter(section.preprocessing, declared, spec, description)
-        return cls(path, LiteRunner(interpreter, image, output), section, adapter, description)
+        return cls(path, LiteRunner(interpreter, image, output, constants), section, adapter, description)
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Run the interpreter."""
         return self._runner(batch)
+
+    @property
+    def uses_part(self) -> bool:
+        """Whether one of several outputs is selected, or inputs are constant."""
+        return self.selection.output is not None or bool(self.selection.constants)
+
+    def write_part(self, path: Path) -> TFLiteTeacher:
+        """Write the operators that the output needs, with the constants as weights."""
+        content = select_part(read_model(self.path), self.selection, self.description)
+        write_atomically(path, lambda part: part.write_bytes(content))
+        interpreter = open_interpreter(path, os.cpu_count())
+        (image,), (output,) = interpreter.get_input_details(), interpreter.get_output_details()
+        section = SingleTeacherSection(model=path.name)
+        return TFLiteTeacher(path, LiteRunner(interpreter, image, output), section, self.adapter, self.description)
 
     def save_copy(self, path: Path) -> None:
         """Copy the file."""
@@ -59,3 +80,15 @@ class TFLiteTeacher(Teacher):
 
 
 TEACHER = TFLiteTeacher
+
+
+def _constants(
+    inputs: dict[str, dict[str, Any]], image: str, section: SingleTeacherSection, description: str
+) -> list[tuple[dict[str, Any], float]]:
+    """Pair the inputs other than the image with their values."""
+    others = {name: details for name, details in inputs.items() if name != image}
+    types = {name: np.dtype(details["dtype"]).name for name, details in others.items()}
+    check_constants(types, section.constants, image, description)
+    for name, details in others.items():
+        check_image_size([int(size) for size in details["shape"]], f"input {name} of {description}")
+    return [(details, section.constants[name]) for name, details in others.items()]
