@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kdcompress.data.images import check_image_values
 from kdcompress.data.pixels import MODES
+from kdcompress.data.ranges import example_scale
 from kdcompress.errors import DataError
 
 _BLOCK = 1 << 24  # values that are looked at at once
@@ -37,29 +38,55 @@ class _Extent(NamedTuple):
     not_finite_count: int
 
 
-def check_pixels(arrays: Mapping[str, NDArray[Any]], source: str, counts: Mapping[str, int] | None = None) -> None:
-    """Check that arrays are images of 8 bits.
+def check_pixels(
+    arrays: Mapping[str, NDArray[Any]],
+    source: str,
+    counts: Mapping[str, int] | None = None,
+    scale: float | None = None,
+) -> None:
+    """Check that arrays are images of 8 bits, or with `data.scale` of any numbers of 0 or more.
 
     Args:
         arrays: The images of all parts by the names of their arrays, each (n, H, W) or (n, H, W, C).
         source: Their file, for messages.
         counts: Number of labels by the names of the arrays; None if the images have no labels.
+        scale: The setting `data.scale`.
 
     Raises:
         DataError: If one is not; says how to convert all of them in the same way.
     """
+    rule = "pixels of uint8" if scale is None else "numbers of 0 or more, which data.scale multiplies"
     for name, array in arrays.items():
         channels = array.shape[3] if array.ndim == 4 else 1
         if array.ndim and not len(array):
             raise DataError(f"{source}: {name} holds no images, got {array.dtype} {array.shape}")
-        if array.dtype != np.uint8 or array.ndim not in (3, 4) or channels not in MODES or not array.size:
-            axes = _axis_remedies(array.shape, (counts or {}).get(name))
+        is_laid_out = array.ndim in (3, 4) and channels in MODES and array.size > 0
+        if not is_laid_out or not (array.dtype == np.uint8 or (scale is not None and _is_scalable(array))):
+            axes = [*_axis_remedies(array.shape, (counts or {}).get(name))]
             remedies = [*axes, *_value_remedies(arrays, name, counts is not None)] if array.size else []
+            if is_laid_out and scale is None and counts is not None:
+                remedies += _scale_remedy(arrays)
             raise DataError(
-                f"{source}: {name} must be pixels of uint8, (n, H, W) or (n, H, W, C) with C 1, 3 or 4, "
+                f"{source}: {name} must be {rule}, (n, H, W) or (n, H, W, C) with C 1, 3 or 4, "
                 f"got {'; '.join([f'{array.dtype} {array.shape}', *remedies])}"
             )
         check_image_values(array.shape, f"{source}: {name}")
+
+
+def _is_scalable(array: NDArray[Any]) -> bool:
+    """Whether all are numbers of 0 or more."""
+    if array.dtype.kind not in "iuf":
+        return array.dtype.kind == "b"
+    extent = _find_extent({"": array})
+    return extent.not_finite is None and extent.low >= 0
+
+
+def _scale_remedy(arrays: Mapping[str, NDArray[Any]]) -> list[str]:
+    """Return the setting that scales all arrays as the usual line of NumPy does, where there is one."""
+    if any(array.dtype.kind not in "biuf" or not array.size for array in arrays.values()):
+        return []
+    white = _find_white(_find_extent({key: array for key, array in arrays.items() if array.dtype.kind != "b"}))
+    return [f"or set data.scale{example_scale(white)}"] if white else []
 
 
 def _axis_remedies(shape: tuple[int, ...], count: int | None) -> Iterator[str]:
@@ -108,18 +135,29 @@ def _value_remedies(arrays: Mapping[str, NDArray[Any]], name: str, labelled: boo
         yield f"make pixels of them: {_conversion(extent, kind)}"
 
 
+def _find_white(extent: _Extent) -> int | None:
+    """Return the number that is usually white in arrays of a range; None if that is not known."""
+    low, high = extent.low, extent.high
+    if low < 0 or extent.not_finite:
+        return None
+    if high <= 1:
+        return 1
+    if high <= 255 and (extent.whole or high >= _LEAST_8_BIT):
+        return 255
+    return next((2**bits - 1 for bits in _BITS if high < 2**bits), None) if extent.whole else None
+
+
 def _conversion(extent: _Extent, kind: str) -> str:
     """Return a line of NumPy that maps the range onto 0 to 255: the usual one for it, else from end to end."""
     low, high = extent.low, extent.high
-    if low >= 0 and high <= 1:
+    if (white := _find_white(extent)) == 1:
         return "x.astype('uint8') * 255" if kind in "iu" else "(x * 255).round().astype('uint8')"
     if kind == "f" and -1 <= low < -0.5 and high <= 1:
         return "((x + 1) * 127.5).round().astype('uint8')"
-    if low >= 0 and high <= 255 and (extent.whole or high >= _LEAST_8_BIT):
+    if white == 255:
         return "x.astype('uint8')" if extent.whole else "x.round().astype('uint8')"
-    if low >= 0 and extent.whole and high < 2 ** _BITS[-1]:
-        bits = next(bits for bits in _BITS if high < 2**bits)
-        return f"(x * (255 / {2**bits - 1})).round().astype('uint8'), if they are of {bits} bits"
+    if white:
+        return f"(x * (255 / {white})).round().astype('uint8'), if they are of {white.bit_length()} bits"
     shift = f"(x.astype('float64') - {_number(low)})"
     scale = f"(255 / ({_number(high)} - {_number(low)}))"
     return (

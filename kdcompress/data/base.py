@@ -38,6 +38,7 @@ class Dataset:
         val: Validation part, or None if it is split off from train.
         subclasses: Names of known subclasses by class, or None.
         image_settings: How further image files are converted to pixels as these are.
+        array_scale: Factor of the numbers of further arrays of images, as of those here; None for pixels of uint8.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Dataset:
     val: Samples | None = None
     subclasses: tuple[tuple[str, ...], ...] | None = None
     image_settings: ImageSettings = DEFAULT_IMAGE_SETTINGS
+    array_scale: float | None = None
 
     @property
     def parts(self) -> dict[str, Samples]:

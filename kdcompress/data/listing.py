@@ -19,8 +19,9 @@ from kdcompress.data.base import Dataset, DatasetSource
 from kdcompress.data.duplicates import quality_notice
 from kdcompress.data.index import format_size_range, index_images
 from kdcompress.data.near_twins import near_twins_note
-from kdcompress.data.pixels import Shape, distorted
+from kdcompress.data.pixels import Shape
 from kdcompress.data.ranges import check_file_ranges
+from kdcompress.data.resizing import note_distorted
 from kdcompress.data.samples import Samples
 from kdcompress.data.splits import hold_out
 from kdcompress.data.stores import FileImages
@@ -97,7 +98,7 @@ class ImageFiles(ImageSettings, DatasetSource):
         _note_transparent(names, rows, self.background, progress)
         shape = self._shape(rows)
         if self.resize == "squash":
-            _note_distorted(names, rows, shape, progress)
+            note_distorted(names, rows, shape, progress)
         images = FileImages(listed.root, names, shape, rows, self.image_settings)
         groups = None if listed.groups is None else np.array(listed.groups, np.str_)[selected]
         subclasses, subclass_names = None, None
@@ -176,16 +177,6 @@ def _note_transparent(names: NDArray[np.str_], rows: NDArray[np.void], backgroun
         progress.note(
             f"{clear:,} of {len(names):,} {verb} transparent pixels, such as {names[rows['clear']][0]}: drawn on "
             f"{background} (data.background)"
-        )
-
-
-def _note_distorted(names: NDArray[np.str_], rows: NDArray[np.void], shape: Shape, progress: Progress) -> None:
-    if len(indices := np.flatnonzero(distorted(rows["height"], rows["width"], shape))):
-        first = indices[0]
-        progress.note(
-            f"{len(indices):,} of {len(names):,} images have another aspect ratio than {shape[0]}x{shape[1]} and are "
-            f"squashed, such as {names[first]} of {rows['height'][first]}x{rows['width'][first]}: data.resize = 'crop' "
-            "or 'pad' keeps it"
         )
 
 

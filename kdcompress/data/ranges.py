@@ -40,14 +40,14 @@ def check_file_ranges(
         raise DataError(
             f"{root / names[first]} has numbers of 32 bits or with a sign ({_format_range(rows[first])})"
             f"{_more(unknown)}, of which white is not known; set "
-            f"data.scale{_example(int(rows['highest'][unknown].max()))}, or save them with 8 or 16 bits"
+            f"data.scale{example_scale(int(rows['highest'][unknown].max()))}, or save them with 8 or 16 bits"
         )
     for white in np.unique(rows["white"]).tolist():
         alike = rows["highest"][rows["white"] == white]
         warn_if_dark(int(alike.max()), white, f"the {len(alike):,} images of {white.bit_length()} bits", progress)
 
 
-def check_scaled(highest: int, scale: float, source: str) -> None:
+def check_scaled(highest: float, scale: float, source: str) -> None:
     """Check that no number is above 255 after scaling.
 
     Args:
@@ -60,12 +60,12 @@ def check_scaled(highest: int, scale: float, source: str) -> None:
     """
     if highest * scale >= 255.5:
         raise DataError(
-            f"data.scale = {scale:.6g} makes {highest * scale:,.6g} of {highest:,} in {source}; pixels are at most "
-            f"255: set data.scale{_example(highest)}, or leave it out"
+            f"data.scale = {scale:.6g} makes {highest * scale:,.6g} of {highest:,.6g} in {source}; pixels are at most "
+            f"255: set data.scale{example_scale(highest)}, or leave it out"
         )
 
 
-def warn_if_dark(highest: int, white: int, source: str, progress: Progress) -> None:
+def warn_if_dark(highest: float, white: int, source: str, progress: Progress, remedy: str | None = None) -> None:
     """Warn of images whose numbers fill less than a quarter of their range.
 
     Args:
@@ -73,17 +73,27 @@ def warn_if_dark(highest: int, white: int, source: str, progress: Progress) -> N
         white: The number that is white.
         source: The images, for messages.
         progress: Receives the warning.
+        remedy: What to do if they have fewer bits; by default the setting.
     """
     if 0 < highest < (white + 1) // 4:
         progress.warn(
-            f"{source} have no number above {highest:,}, where white is {white:,}: they are nearly black; if they have "
-            f"fewer bits, set data.scale{_example(highest)}"
+            f"{source} have no number above {highest:,g}, where white is {white:,}: they are nearly black; if they "
+            f"have fewer bits, {remedy or f'set data.scale{example_scale(highest)}'}"
         )
 
 
-def _example(highest: int) -> str:
-    """Return the scale for the fewest bits that contain a number, as text of a setting."""
-    white = (1 << max(highest, 1).bit_length()) - 1
+def example_scale(highest: float) -> str:
+    """Return the scale for the fewest bits that contain a whole number, or that makes another number white.
+
+    Args:
+        highest: The number.
+
+    Returns:
+        Equals sign and value, as text of a setting.
+    """
+    if not float(highest).is_integer():
+        return f" = '255/{highest:.6g}'"
+    white = (1 << max(int(highest), 1).bit_length()) - 1
     return f" = {255 // white}" if 255 % white == 0 else f" = '255/{white}'"
 
 

@@ -1,4 +1,4 @@
-"""Images that are resized on access."""
+"""Images that are resized on access, and a note about their aspect ratios."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from kdcompress.config.images import Resize
 from kdcompress.data.parallel import read_parallel
-from kdcompress.data.pixels import Shape, resize_pixels
+from kdcompress.data.pixels import Shape, distorted, resize_pixels
 from kdcompress.data.stores import FileImages, Images, LazyImages, Pixels, Rows, take_images
+from kdcompress.progress import Progress
 
 
 class ResizedImages(LazyImages):
@@ -48,3 +49,21 @@ def resize_images(images: Images, shape: Shape, resize: Resize | None = None) ->
         resize = resize or images.settings.resize
         return images if is_same and resize == images.settings.resize else images.with_shape(shape, resize)
     return images if is_same else ResizedImages(images, shape, resize or "squash")
+
+
+def note_distorted(names: NDArray[np.str_], rows: NDArray[np.void], shape: Shape, progress: Progress) -> None:
+    """Note how many image files are squashed.
+
+    Args:
+        names: Their paths, (n,).
+        rows: Their rows of the index, (n,).
+        shape: (H, W, C) to which they are resized.
+        progress: Receives the note.
+    """
+    if len(indices := np.flatnonzero(distorted(rows["height"], rows["width"], shape))):
+        first = indices[0]
+        progress.note(
+            f"{len(indices):,} of {len(names):,} images have another aspect ratio than {shape[0]}x{shape[1]} and are "
+            f"squashed, such as {names[first]} of {rows['height'][first]}x{rows['width'][first]}: data.resize = 'crop' "
+            "or 'pad' keeps it"
+        )

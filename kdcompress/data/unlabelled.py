@@ -16,8 +16,9 @@ from kdcompress.data.finding import find_images
 from kdcompress.data.index import index_images
 from kdcompress.data.npz import ArrayFile
 from kdcompress.data.ranges import check_file_ranges
-from kdcompress.data.resizing import resize_images
+from kdcompress.data.resizing import note_distorted, resize_images
 from kdcompress.data.samples import UNLABELLED, Samples
+from kdcompress.data.scaled import scale_images
 from kdcompress.data.stores import FileImages, Images, MappedImages
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
@@ -62,14 +63,18 @@ def _load_files(root: Path, dataset: Dataset, progress: Progress) -> Samples:
     ids = np.array([path.relative_to(root).as_posix() for path in find_images([root], progress)], np.str_)
     rows, settings = index_images(root, ids, progress), dataset.image_settings
     check_file_ranges(root, ids, rows, settings.scale, progress)
+    if settings.resize == "squash":
+        note_distorted(ids, rows, dataset.input_shape, progress)
     return _make_samples(FileImages(root, ids, dataset.input_shape, rows, settings), ids)
 
 
 def _load_array(path: Path, dataset: Dataset, progress: Progress) -> Samples:
-    array = ArrayFile(path, progress)["x"]
-    check_pixels({"x": array}, str(path))
+    array, scale = ArrayFile(path, progress)["x"], dataset.array_scale
+    check_pixels({"x": array}, str(path), scale=scale)
+    remedy = None if dataset.name == "arrays" else "multiply them to 0 to 255"
+    (images,) = scale_images([MappedImages(array)], scale, str(path), progress, remedy)
     ids = np.arange(len(array)).astype(str)
-    return _make_samples(resize_images(MappedImages(array), dataset.input_shape), ids)
+    return _make_samples(resize_images(images, dataset.input_shape, dataset.image_settings.resize), ids)
 
 
 def _make_samples(images: Images, ids: NDArray[np.str_]) -> Samples:

@@ -9,12 +9,13 @@ import keras
 import numpy as np
 import pytest
 from conftest import Recorder
+from mhist_folder import mhist_folder
 from own_images import cache_elsewhere, load, picture, pictures
 from PIL import Image
 
 from kdcompress.config.images import ImageSettings
-from kdcompress.config.sections import SingleTeacherSection
-from kdcompress.data import Dataset, FileImages, read_image, resize_images
+from kdcompress.config.sections import SingleTeacherSection, UnlabelledSection
+from kdcompress.data import Dataset, FileImages, load_unlabelled, make_source, read_image, resize_images
 from kdcompress.errors import RecipeError, TargetsError
 from kdcompress.teachers import OutputSpec, check_on_samples, open_teacher
 
@@ -79,13 +80,54 @@ def test_a_note_says_which_images_are_squashed(tmp_path: Path, recorder: Recorde
         load("folder", dir=tmp_path, size=8, resize="stretch")
 
 
-def test_arrays_are_resized_likewise(tmp_path: Path) -> None:
+def test_arrays_are_resized_likewise(tmp_path: Path, recorder: Recorder) -> None:
     pixels = np.stack([np.asarray(Image.open(flag(tmp_path / "a.png")))] * 10)
     np.savez(tmp_path / "a.npz", x=pixels, y=np.arange(10) % 2)
-    whole = load("arrays", dir=tmp_path / "a.npz", size=8)
+    whole = load("arrays", recorder, dir=tmp_path / "a.npz", size=8)
+    assert recorder.notes[0] == (
+        "the images of x have another aspect ratio (16x32) than 8x8 and are squashed: data.resize = 'crop' or 'pad' "
+        "keeps it"
+    )
     crop = load("arrays", dir=tmp_path / "a.npz", size=8, resize="crop")
     assert (crop.train.images[:] == CENTRE).all() and not (whole.train.images[:] == CENTRE).all()
     assert crop.image_settings.resize == "crop"
+
+
+def test_unlabelled_images_are_resized_as_the_data(tmp_path: Path) -> None:
+    path = flag(tmp_path / "more" / "a.png")
+    np.savez(tmp_path / "more.npz", x=np.asarray(Image.open(path))[None])
+    pictures(tmp_path / "set", size=(8, 8))
+    for resize in ("squash", "crop"):
+        data = load("folder", dir=tmp_path / "set", resize=resize)
+        for name in ("more", "more.npz"):
+            recorder = Recorder()
+            samples = load_unlabelled(UnlabelledSection(dir=str(tmp_path / name)), data, recorder)
+            assert (samples.images[:] == CENTRE).all() == (resize == "crop")
+            squashed = any("1 of 1 images have another aspect ratio than 8x8" in note for note in recorder.notes)
+            assert squashed == (resize == "squash" and name == "more")
+
+
+def test_mhist_s_images_of_another_size_are_resized_likewise(tmp_path: Path) -> None:
+    folder = mhist_folder(tmp_path / "polyps")
+    flag(folder / "images" / "MHIST_0000.png")
+    for resize in (None, "squash", "crop", "pad"):
+        recorder = Recorder()
+        data = load("mhist", recorder, dir=folder, size=8, **({"resize": resize} if resize else {}))
+        (row,) = np.flatnonzero(data.train.ids == "MHIST_0000.png")
+        settings = ImageSettings(resize=resize or "squash")
+        assert np.array_equal(
+            data.train.images[[row]][0], read_image(folder / "images/MHIST_0000.png", (8, 8, 3), settings)
+        )
+        assert data.image_settings == settings
+        assert any("1 of 24 images have another" in note for note in recorder.notes) == (resize in (None, "squash"))
+
+
+@pytest.mark.parametrize("name", ["mnist", "mhist", "arrays"])
+def test_settings_that_a_data_set_does_not_have_are_refused_by_name(name: str) -> None:
+    for key, value in (("background", "black"), ("colour", "grey"), ("scale", 2), ("resize", "crop"), ("size", 9)):
+        if key not in make_source({"name": name, "dir": "x"}).model_fields:
+            with pytest.raises(RecipeError, match=f"unknown key 'data.{key}'"):
+                make_source({"name": name, "dir": "x", key: value})
 
 
 def test_a_teacher_resizes_as_the_data_unless_it_says_otherwise(tmp_path: Path) -> None:

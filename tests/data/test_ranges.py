@@ -16,7 +16,8 @@ from own_images import cache_elsewhere, load, pictures
 from PIL import Image
 
 from kdcompress.config.images import ImageSettings
-from kdcompress.data import read_image
+from kdcompress.config.sections import UnlabelledSection
+from kdcompress.data import load_unlabelled, read_image
 from kdcompress.errors import DataError, RecipeError
 
 __all__ = ["cache_elsewhere"]  # a fixture of every test here
@@ -242,3 +243,65 @@ def test_arrays_of_zeros_and_ones(tmp_path: Path, recorder: Recorder) -> None:
         assert small.train.images[:].shape == (16, 4, 4, 1)
     with pytest.raises(DataError, match=r"data\.scale = 300 makes 300 of 1"):
         load("arrays", dir=tmp_path / "a.npz", scale=300)
+
+
+@pytest.mark.parametrize(
+    ("values", "setting", "white"),
+    [
+        (images(255, np.uint8) / np.float32(255), "255", 1),
+        ((images(255, np.uint8) / 255).astype(np.float16), "255", 1),
+        (images(255, np.uint8) + 0.25 * (images(255, np.uint8) < 255), "1", 255),
+        (images(4000, np.uint16), "'255/4095'", 4095),
+        (images(1023, np.int64), "'255/1023'", 1023),
+        (images(65535, np.uint16).astype(">u2"), "'255/65535'", 65535),
+        (images(255, np.int32), "1", 255),
+        (images(1, bool), "255", 1),
+        (images(1, np.int8), "255", 1),
+    ],
+)
+def test_arrays_of_other_types_come_with_the_setting_that_takes_them(
+    tmp_path: Path, recorder: Recorder, values: np.ndarray, setting: str, white: int
+) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(
+        path, x_train=values, y_train=np.arange(20) % 2, x_test=values // 2 if white > 1 else values, y_test=[0] * 20
+    )
+    with pytest.raises(DataError) as caught:
+        load("arrays", dir=path)
+    assert str(caught.value).endswith(f"; or set data.scale = {setting}")
+    data = load("arrays", recorder, dir=path, scale=setting.strip("'"))
+    assert not recorder.warnings
+    assert np.abs(data.train.images[:][..., 0] - values.astype(np.float64) * 255 / white).max() <= 0.5001
+    np.savez(tmp_path / "more.npz", x=values[:3])
+    more = load_unlabelled(UnlabelledSection(dir=str(tmp_path / "more.npz")), data, recorder)
+    assert np.array_equal(more.images[:], data.train.images[:3])
+
+
+def test_arrays_that_no_scale_takes(tmp_path: Path) -> None:
+    for values in (images(255, np.uint8) / 127.5 - 1, images(9, np.uint8) / 9 * 25, images(255, np.int32) - 128):
+        np.savez(tmp_path / "a.npz", x=values, y=np.arange(20) % 2)
+        with pytest.raises(DataError, match="make pixels of them") as caught:
+            load("arrays", dir=tmp_path / "a.npz")
+        assert "data.scale" not in str(caught.value)
+    bad = images(255, np.uint8) / 255
+    bad[3] = np.nan
+    for values in (bad, images(255, np.uint8) / 127.5 - 1):
+        np.savez(tmp_path / "a.npz", x=values, y=np.arange(20) % 2)
+        with pytest.raises(DataError, match=r"x must be numbers of 0 or more, which data\.scale multiplies, \(n, H"):
+            load("arrays", dir=tmp_path / "a.npz", scale=255)
+    np.savez(tmp_path / "a.npz", x=images(255, np.uint8) / 255 * 1.01, y=np.arange(20) % 2)
+    with pytest.raises(
+        DataError, match=r"makes 257\.55 of 1\.01 in .*; pixels are at most 255: set data\.scale = '255/1\.01', or"
+    ):
+        load("arrays", dir=tmp_path / "a.npz", scale=255)
+
+
+def test_unlabelled_arrays_that_are_nearly_black(tmp_path: Path) -> None:
+    data = load("folder", dir=pictures(tmp_path / "set"))
+    np.savez(tmp_path / "more.npz", x=images(1, np.uint8))
+    recorder = Recorder()
+    load_unlabelled(UnlabelledSection(dir=str(tmp_path / "more.npz")), data, recorder)
+    (warning,) = recorder.warnings
+    assert warning.endswith(
+        "where white is 255: they are nearly black; if they have fewer bits, multiply them to 0 to 255"
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +19,10 @@ from kdcompress.data.duplicates import quality_notice
 from kdcompress.data.filesystem import expand_user, is_file
 from kdcompress.data.npz import ArrayFile
 from kdcompress.data.parts import PARTS
-from kdcompress.data.ranges import check_scaled, warn_if_dark
+from kdcompress.data.pixels import distorted
 from kdcompress.data.resizing import resize_images
 from kdcompress.data.samples import Samples
-from kdcompress.data.scaled import ScaledImages, highest_pixel
+from kdcompress.data.scaled import scale_images
 from kdcompress.data.splits import hold_out
 from kdcompress.data.stores import Images, MappedImages
 from kdcompress.data.subclasses import Names, number_subclasses
@@ -46,7 +45,8 @@ class Arrays(DatasetSource):
         dir: The file or folder.
         size: H or (H, W) to which images are resized; their own size by default.
         resize: How another aspect ratio is resized: squash (the default), crop or pad.
-        scale: Factor from the stored numbers to pixels of 0 to 255, such as 255 for images of 0 and 1; 1 by default.
+        scale: Factor from the stored numbers, of any type, to pixels of 0 to 255, such as 255 for images of 0 to 1; by
+            default, x must be pixels.
         test_fraction: Fraction of images held out for test if there is only one part.
         split_seed: Seed of that split.
     """
@@ -73,11 +73,11 @@ class Arrays(DatasetSource):
             check_label_range(file, suffix, values, count)
         classes = read_classes(file, list(labels.values()), count)
         arrays = {f"x{suffix}": file[f"x{suffix}"] for suffix in suffixes}
-        check_pixels(arrays, str(path), {f"x{suffix}": len(values) for suffix, values in labels.items()})
+        check_pixels(arrays, str(path), {f"x{suffix}": len(values) for suffix, values in labels.items()}, self.scale)
         parts = {suffix: _samples(file, suffix, arrays[f"x{suffix}"], labels[suffix], classes) for suffix in suffixes}
-        parts = _scale(parts, self.scale, path, progress)
+        parts = _scale(parts, self.scale, str(path), progress)
         if self.size is not None:
-            parts = {suffix: _resize(part, self.size, self.resize) for suffix, part in parts.items()}
+            parts = _resize(parts, self.size, self.resize, progress)
         _check_unique_ids(file, list(parts.values()))
         parts, subclass_names = _with_subclasses(file, parts, classes)
         if suffixes == [""]:
@@ -92,7 +92,7 @@ class Arrays(DatasetSource):
         train_part, test_part, val = parts["_train"], parts["_test"], parts.get("_val")
         dataset = Dataset("arrays", str(path), classes, train_part, test_part, val=val, subclasses=subclass_names)
         settings = ImageSettings(resize=self.resize or "squash")
-        return replace(dataset, notice=quality_notice(dataset), image_settings=settings)
+        return replace(dataset, notice=quality_notice(dataset), image_settings=settings, array_scale=self.scale)
 
 
 DATASET = Arrays
@@ -115,14 +115,9 @@ def _with_subclasses(
     return {suffix: replace(part, subclasses=piece) for (suffix, part), piece in pieces}, names
 
 
-def _scale(parts: dict[str, Samples], scale: float | None, path: Path, progress: Progress) -> dict[str, Samples]:
-    """Check the range of the pixels, and scale them."""
-    highest = max(highest_pixel(part.images) for part in parts.values())
-    if scale is None:
-        warn_if_dark(highest, 255, f"the images of {path}", progress)
-        return parts
-    check_scaled(highest, scale, str(path))
-    return {suffix: replace(part, images=ScaledImages(part.images, scale)) for suffix, part in parts.items()}
+def _scale(parts: dict[str, Samples], scale: float | None, source: str, progress: Progress) -> dict[str, Samples]:
+    images = scale_images([part.images for part in parts.values()], scale, source, progress)
+    return {suffix: replace(part, images=scaled) for (suffix, part), scaled in zip(parts.items(), images, strict=True)}
 
 
 def _check_unique_ids(file: ArrayFile, parts: list[Samples]) -> None:
@@ -132,9 +127,22 @@ def _check_unique_ids(file: ArrayFile, parts: list[Samples]) -> None:
         raise DataError(f"{file.path}: id {names[counts.argmax()]} is in two parts; ids must be unique")
 
 
-def _resize(samples: Samples, size: int | tuple[int, int], resize: Resize | None) -> Samples:
+def _resize(
+    parts: dict[str, Samples], size: int | tuple[int, int], resize: Resize | None, progress: Progress
+) -> dict[str, Samples]:
+    """Resize all images, and note those that are squashed."""
     height, width = size if isinstance(size, tuple) else (size, size)
-    return replace(samples, images=resize_images(samples.images, (height, width, samples.images.shape[3]), resize))
+    resized = {}
+    for suffix, part in parts.items():
+        _, old_height, old_width, channels = part.images.shape
+        shape = (height, width, channels)
+        if resize in (None, "squash") and distorted(np.array([old_height]), np.array([old_width]), shape)[0]:
+            progress.note(
+                f"the images of x{suffix} have another aspect ratio ({old_height}x{old_width}) than {height}x{width} "
+                "and are squashed: data.resize = 'crop' or 'pad' keeps it"
+            )
+        resized[suffix] = replace(part, images=resize_images(part.images, shape, resize))
+    return resized
 
 
 def _samples(

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import PositiveInt
 
 from kdcompress.cache import cache_dir
+from kdcompress.config.images import ImageSettings, Resize
 from kdcompress.data.base import Dataset, DatasetSource
 from kdcompress.data.duplicates import quality_notice
 from kdcompress.data.filesystem import is_file
@@ -18,6 +19,7 @@ from kdcompress.data.mhist.origin import SYNTHETIC_NOTICE, describe_difference, 
 from kdcompress.data.mhist.summary import check_leakage, summary_lines
 from kdcompress.data.mhist.table import PARTS, TABLE, Annotations, read_annotations
 from kdcompress.data.mhist.votes import CLASSES, soft_labels, subclasses_from_votes, votes_by_class
+from kdcompress.data.resizing import note_distorted
 from kdcompress.data.samples import Samples
 from kdcompress.data.stores import FileImages
 from kdcompress.errors import DataError
@@ -29,6 +31,7 @@ class Mhist(DatasetSource):
 
     Attributes:
         size: H or (H, W) to which all images are resized.
+        resize: How another aspect ratio is resized: squash (the default), crop or pad.
         subclasses: Known subclasses from the votes: "agreement" (unanimous and contested, 4 in all) or "votes" (one for
             every number of votes, 8 in all).
         labels: "majority", or "votes" to learn the distribution of votes.
@@ -36,6 +39,7 @@ class Mhist(DatasetSource):
     """
 
     size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
+    resize: Resize | None = None
     subclasses: Literal["none", "agreement", "votes"] = "none"
     labels: Literal["majority", "votes"] = "majority"
     allow_duplicates: bool = False
@@ -51,6 +55,8 @@ class Mhist(DatasetSource):
             if note:
                 progress.note(note)
         dataset = self._dataset(folder, listed, files)
+        if self.resize in (None, "squash"):
+            note_distorted(files.names, files.rows, dataset.input_shape, progress)
         if not self.allow_duplicates:
             check_leakage(dataset)
         difference = describe_difference(dataset.parts, files.describe_sizes())
@@ -87,13 +93,14 @@ class Mhist(DatasetSource):
             (None, None) if self.subclasses == "none" else subclasses_from_votes(listed.ssa, self.subclasses)
         )
         shares = soft_labels(votes) if self.labels == "votes" else None
-        images = FileImages(files.root, files.names, (*self._size(files), 3), files.rows)
+        settings = ImageSettings(resize=self.resize or "squash")
+        images = FileImages(files.root, files.names, (*self._size(files), 3), files.rows, settings)
         samples = Samples(images, listed.labels, files.names, None, subclasses, votes, shares)
         train, test = (samples.take(np.flatnonzero(listed.parts == part)) for part in PARTS)
         for index, name in enumerate(CLASSES):
             if index not in train.labels:
                 raise DataError(f"{folder / TABLE}: train has no image of class {name}; it needs both")
-        return Dataset("mhist", str(folder), CLASSES, train, test, subclasses=names)
+        return Dataset("mhist", str(folder), CLASSES, train, test, subclasses=names, image_settings=settings)
 
     def _size(self, files: MhistFiles) -> tuple[int, int]:
         if self.size is None:
