@@ -19,9 +19,15 @@ from kdcompress.models import lacks_rescaling, load_model, seed_everything
 from kdcompress.models._applications import APPLICATIONS
 from kdcompress.models._pretrained import load_pretrained
 from kdcompress.plugins import FAMILIES
+from kdcompress.verification.flops import count_flops
 
-# One of each kind of preprocessing, with and without names for all layers
-QUICK = ("MobileNetV3Small", "ResNet50", "DenseNet121", "EfficientNetB0", "ConvNeXtTiny", "InceptionV3")
+# One of each kind of preprocessing, with and without names for all layers; then one of each other family
+QUICK = ("MobileNetV3Small", "ResNet50", "EfficientNetB0", "InceptionV3")
+SLOW = (
+    "ConvNeXtTiny", "DenseNet121", "EfficientNetV2B0", "EfficientNetV2S", "InceptionResNetV2", "MobileNet",
+    "MobileNetV2", "MobileNetV3Large", "NASNetMobile", "ResNet50V2", "VGG16", "Xception",
+)  # fmt: skip
+FAMILY_MEMBERS = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 ALL = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in APPLICATIONS]
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
@@ -61,7 +67,7 @@ def test_the_list_is_that_of_keras() -> None:
     assert set(registry._families("models")) <= set(FAMILIES)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", FAMILY_MEMBERS)
 def test_pixels_go_in_as_they_are_and_published_weights_fit(name: str, tmp_path: Path) -> None:
     """The features of raw pixels are those of Keras's network behind its own preprocess_input, after a save, too."""
     shape = shape_of(name)
@@ -99,7 +105,7 @@ def test_the_published_file_is_that_which_keras_asks_for(name: str, monkeypatch:
     application, architecture = APPLICATIONS[name], registry.load("models", f"keras:{name}")
     widths = {"MobileNet": (0.25, 0.5, 0.75), "MobileNetV2": (0.35, 1.3)}.get(name, (0.75,))
     for width in (1.0, *widths) if application.scalable else (None,):
-        for size in (128, 224):
+        for size in (128, 224) if application.scalable else (APPLICATIONS[name].smallest,):
             with pytest.raises(Requested) as caught:
                 getattr(keras.applications, name)(
                     include_top=False,
@@ -141,3 +147,19 @@ def test_a_mistyped_name_is_told_the_right_one(text: str) -> None:
         check_model_reference(text, "student.model", "student")
     with pytest.raises(RecipeError, match="unknown model"):
         check_model_reference("keras:load_model", "student.model", "student")
+
+
+@pytest.mark.parametrize(("size", "width"), [(96, 1.0), (224, 0.35), (320, 1.4)])
+def test_estimates_are_right_within_a_factor_of_2(size: int, width: float) -> None:
+    """What `suggest` leaves out unbuilt must be too large."""
+    architecture, shape = registry.load("models", "keras:MobileNetV2"), (size, size, 3)
+    counted = count_flops(architecture.build(shape, 10, width=width), shape)
+    assert 0.5 < architecture.estimate_flops(shape, width) / counted < 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["EfficientNetB0", "MobileNet", "MobileNetV2", "MobileNetV3Small", "ResNet50"])
+def test_listed_flops_are_those_that_verify_counts(name: str) -> None:
+    shape = (224, 224, 3)
+    counted = count_flops(registry.load("models", f"keras:{name}").build(shape, 10), shape)
+    assert counted == pytest.approx(1e9 * APPLICATIONS[name].gflops, rel=0.005)

@@ -25,7 +25,8 @@ class KerasApplications(Family):
         application = APPLICATIONS[name]
         settings = "pretrained and width" if application.scalable else "pretrained"
         millions = application.parameters / 1e6
-        return f"{millions:.3g} M parameters without the head, images from {application.smallest} px; takes {settings}"
+        sizes = f"{millions:.3g} M parameters without the head, {application.gflops:.3g} GFLOPs at 224 px"
+        return f"{sizes}; images from {application.smallest} px, takes {settings}"
 
     @staticmethod
     def load(name: str) -> type[Architecture]:
@@ -44,6 +45,8 @@ def _fixed(application: Application) -> type[Architecture]:
         def published(input_shape: tuple[int, int, int]) -> PublishedWeights:
             return application.published(input_shape)
 
+        estimate_flops = staticmethod(application.estimate_flops)
+
     return Network
 
 
@@ -56,6 +59,9 @@ def _scalable(application: Application) -> type[Architecture]:
         @staticmethod
         def published(input_shape: tuple[int, int, int], width: float = 1.0) -> PublishedWeights:
             return application.published(input_shape, width)
+
+        widths = application.widths
+        estimate_flops = staticmethod(application.estimate_flops)
 
     return Network
 
