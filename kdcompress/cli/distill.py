@@ -19,8 +19,8 @@ def distill(
     data_dir: Path = typer.Option(None, help="The data set's own folder; nothing else is searched then."),
     teacher: list[str] = typer.Option(
         None,
-        help="A zoo name, a model file or folder (Keras, ONNX, TFLite, SavedModel, logits), or module:function; "
-        "several are averaged.",
+        help="A zoo name, a model file or folder (Keras, ONNX, TFLite, SavedModel, PyTorch's .pt2, transformers, "
+        "logits), or module:function, also of a torch.nn.Module; several are averaged.",
     ),
     student: str = typer.Option(None, help="A zoo name, a Keras file, or module:function that returns a model."),
     unlabelled: Path = typer.Option(None, help="Further images, without labels: the teacher's answers are theirs."),

@@ -79,8 +79,8 @@ class TeacherFiles:
 def export_teacher(run: RunFolder, dataset: Dataset, formats: Iterable[str], progress: Progress) -> TeacherFiles:
     """Provide the teacher of a run in several formats.
 
-    A Keras model or SavedModel is exported, unless its export is cached; a file of another kind is used as it is, in
-    its own format only.
+    A Keras model or SavedModel is exported, unless its export is cached; a file of another kind is used as it is, or
+    converted by its own framework where that can be done.
 
     Args:
         run: Folder of a run.
@@ -107,17 +107,23 @@ def export_teacher(run: RunFolder, dataset: Dataset, formats: Iterable[str], pro
 
 
 def _original(teacher: Teacher, name: str, dataset: Dataset, progress: Progress) -> TeacherFile:
-    if teacher.path is not None and teacher.path.suffix.lower() == make_format(name).suffix:
-        return _part(teacher, teacher.path, dataset, progress) if teacher.uses_part else TeacherFile(teacher.path)
+    suffix = make_format(name).suffix
+    if teacher.path is not None and teacher.path.suffix.lower() == suffix and not teacher.uses_part:
+        return TeacherFile(teacher.path)
+    if teacher.path is not None and suffix in (teacher.path.suffix.lower(), *teacher.converts_to):
+        return _part(teacher, suffix, dataset, progress)
     kind = f"a {teacher.path.suffix} file" if teacher.path else "logits without a model"
     return TeacherFile(None, None, [f"{teacher.description} is {kind}"])
 
 
-def _part(teacher: Teacher, original: Path, dataset: Dataset, progress: Progress) -> TeacherFile:
-    """Write the used part of a teacher's file, so that other outputs are not timed, and compare it with the teacher."""
+def _part(teacher: Teacher, suffix: str, dataset: Dataset, progress: Progress) -> TeacherFile:
+    """Write the used part of a teacher's file, so that other outputs are not timed, and compare it with the teacher.
+
+    Its own framework may write it as another kind of file, with another suffix.
+    """
     with lock_entry("exports", json_digest([teacher.digest, "part"]), progress) as folder:
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"teacher-part{original.suffix.lower()}"
+        path = folder / f"teacher-part{suffix}"
         try:
             part = teacher.write_part(path)
         except ModelError as exc:
@@ -128,7 +134,11 @@ def _part(teacher: Teacher, original: Path, dataset: Dataset, progress: Progress
     tolerance = max(FP32_TOLERANCE * float(np.abs(expected).max()), teacher.quantization_step)
     if not difference <= tolerance:
         return TeacherFile(None, None, [f"the part of it that is used gives outputs that differ by {difference:.3g}"])
-    progress.note(f"{teacher.description}: timed is the part of it that the student learned from ({_summary(teacher)})")
+    if suffix in teacher.converts_to:
+        progress.note(f"{teacher.description}: timed is the {suffix} file that its own framework makes of it")
+    else:
+        summary = _summary(teacher)
+        progress.note(f"{teacher.description}: timed is the part of it that the student learned from ({summary})")
     return TeacherFile(path)
 
 

@@ -41,7 +41,10 @@ def cache_model(model: Any) -> Path:
 
     if not isinstance(model, keras.Model):
         text = " ".join(repr(model).split())[:100]
-        raise ModelError(f"a model is a zoo name, a .keras file, module:function or a Keras 3 model, got {text}")
+        raise ModelError(
+            f"a model is a zoo name, a .keras file, module:function or a Keras 3 model, got {text}; a torch.nn.Module "
+            "is given as module:function, or as its file of torch.export.save (.pt2)"
+        )
     path = cache_dir("models") / model_digest(model) / "model.keras"
     if not is_sealed(path):
         write_atomically(path, model.save)

@@ -43,6 +43,8 @@ def prepare_teachers(experiment: Experiment, run: RunFolder | None, reporter: Re
     unlabelled = [data.unlabelled] if data.unlabelled else []
     ids = np.concatenate([samples.ids for samples in (*data.dataset.parts.values(), *unlabelled)])
     for teacher in ensemble.teachers:
+        for note in teacher.input_notes:
+            reporter.progress.note(f"{teacher.description} {note}")
         for note in teacher.notes(data.dataset.classes):
             reporter.warn(f"{teacher.description} {note}")
         _note_resizing(teacher, experiment, reporter)

@@ -31,6 +31,7 @@ class Teacher(ABC):
         selection: The part of the file that is used.
         reading: How what `run` gives is converted to logits.
         single_output: Whether it gives one number for two classes: that of the second.
+        input_notes: What was assumed of its input, as messages to follow the description.
         quantization_step: Distance between neighbouring outputs of a quantized model, otherwise 0.
     """
 
@@ -40,6 +41,7 @@ class Teacher(ABC):
     """Whether TensorFlow runs the model, so that `network` can be traced and exported."""
     copy_suffix: ClassVar[str | None] = None
     """Suffix of the copy in a run folder; None for a kind that is not copied."""
+    converts_to: ClassVar[tuple[str, ...]] = ()  # suffixes of other kinds of files that `write_part` writes
 
     description: str
     digest: str
@@ -54,6 +56,7 @@ class Teacher(ABC):
     reading: OutputReading = OutputReading()
     single_output: bool = False
     quantization_step: float = 0.0
+    input_notes: tuple[str, ...] = ()
 
     @classmethod
     def owns(cls, path: Path) -> bool:
@@ -117,7 +120,7 @@ class Teacher(ABC):
         """Write the part of the file that computes the selected output from images, for a teacher that `uses_part`.
 
         Args:
-            path: Destination, with the suffix of the file.
+            path: Destination, with the suffix of the file or one of `converts_to`.
 
         Returns:
             The part as a teacher.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib.util
+import io
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +15,7 @@ from typing import Any
 from kdcompress.cache import cache_dir
 from kdcompress.errors import ModelError, one_line
 from kdcompress.files import write_atomically
-from kdcompress.formats.torch.model import named_outputs, select_output
+from kdcompress.formats.torch.model import Program, named_outputs, select_output
 from kdcompress.sealed import is_sealed, seal
 
 SETTINGS_FILE = "kdcompress.json"
@@ -90,6 +94,34 @@ def export_module(module: Any, shapes: Sequence[tuple[int, ...]], output: str | 
             f"{name} cannot be captured by torch.export: {one_line(exc)}; give its ONNX export, or a module without "
             "control flow that depends on values"
         ) from exc
+
+
+def write_onnx(program: Program, shape: tuple[int, int, int], path: Path, name: str) -> None:
+    """Write a network to an ONNX file by torch.onnx.export.
+
+    Args:
+        program: The network.
+        shape: Shape of one image in the network's layout.
+        path: The file.
+        name: Name of the model in messages.
+
+    Raises:
+        ModelError: onnxscript is not installed, or an operator cannot be expressed.
+    """
+    import torch
+
+    if importlib.util.find_spec("onnxscript") is None:
+        raise ModelError(f"{name} is converted to ONNX by onnxscript, which is not installed: pip install onnxscript")
+    fixed = program.sizes[0]
+    example = torch.zeros((fixed or _BATCH, *shape), dtype=program.dtype)
+    dynamic = None if fixed else ({0: torch.export.Dim("batch")},)
+    options = {"dynamo": True, "external_data": False, "verbose": False, "dynamic_shapes": dynamic}
+    try:
+        with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(program.module, (example,), str(path), **options)
+    except Exception as exc:
+        raise ModelError(f"{name} cannot be converted to ONNX by PyTorch {torch.__version__}: {one_line(exc)}") from exc
 
 
 def program_digest(exported: Any, settings: Mapping[str, Any]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,10 @@ from kdcompress.config.sections import PreprocessingSection, SingleTeacherSectio
 from kdcompress.digests import json_digest, sha256_of
 from kdcompress.errors import ModelError, one_line
 from kdcompress.files import write_atomically
-from kdcompress.formats.torch.export import cache_module
+from kdcompress.formats.torch.export import cache_module, write_onnx
 from kdcompress.formats.torch.huggingface import is_classifier_folder, load_classifier, read_preprocessing
 from kdcompress.formats.torch.model import Program, deterministic, open_program, require_torch
-from kdcompress.teachers import InputAdapter, OutputSpec, Selection, Teacher, make_input_adapter
+from kdcompress.teachers import InputAdapter, OutputSpec, Selection, Teacher, make_input_adapter, open_teacher
 
 _STORED = ("scale", "mean", "std", "size", "layout")  # settings of a preprocessing that a file may hold
 
@@ -29,11 +28,13 @@ class TorchTeacher(Teacher):
 
     suffixes = (".pt2",)
     copy_suffix = ".pt2"
+    converts_to = (".onnx",)
 
     def __init__(self, path: Path, program: Program, adapter: InputAdapter, description: str, digest: str) -> None:
         self.path: Path = path
         self.adapter, self.description, self.digest, self._program = adapter, description, digest, program
         self.selection = Selection(output=program.output)
+        self.input_notes = _input_notes(program, adapter)
 
     @classmethod
     def owns(cls, path: Path) -> bool:
@@ -92,23 +93,19 @@ class TorchTeacher(Teacher):
         with deterministic():
             return run_in_batches(self._program.run, batch, self._program.sizes[0])
 
-    def notes(self, classes: Sequence[str]) -> list[str]:
-        """Add the layout, and the preprocessing that was read from the model's own files."""
-        layout = "channels first (NCHW), as PyTorch's do" if self.adapter.nchw else "channels last (NHWC)"
-        notes = [f"takes {layout}: teacher.preprocessing.layout says otherwise"]
-        if self._program.sizes[0] == 1:
-            notes.append("gets one image at a time, since its code fixes the batch size (as len(x) does)")
-        if self._program.settings:
-            section = self.adapter.section
-            notes.append(
-                f"gets pixels as its own files say: size {'x'.join(map(str, self.adapter.input_shape[:2]))}, scale "
-                f"{section.scale:.4g}, mean {_short(section.mean)}, std {_short(section.std)}"
-            )
-        return [*notes, *super().notes(classes)]
-
     def save_copy(self, path: Path) -> None:
         """Copy the .pt2 file."""
         write_atomically(path, lambda part: shutil.copyfile(self.path, part))
+
+    def write_part(self, path: Path) -> Teacher:
+        """Write an ONNX file by torch.onnx.export."""
+        height, width, channels = self.adapter.input_shape
+        nchw = self.adapter.nchw
+        shape = (channels, height, width) if nchw else (height, width, channels)
+        write_atomically(path, lambda part: write_onnx(self._program, shape, part, self.description))
+        preprocessing = PreprocessingSection(layout="nchw" if nchw else "nhwc")
+        section = SingleTeacherSection(model=str(path), preprocessing=preprocessing)
+        return open_teacher(path, section, OutputSpec(self.adapter.input_shape, ()), f"{self.description}, as ONNX,")
 
 
 TEACHER = TorchTeacher
@@ -133,6 +130,21 @@ def _shapes(section: PreprocessingSection, spec: OutputSpec) -> list[tuple[int, 
     sides = size if isinstance(size, tuple) else (size, size)
     counts = (channels, 3, 1, 4)
     return [(*sides, count) if section.layout == "nhwc" else (count, *sides) for count in counts]
+
+
+def _input_notes(program: Program, adapter: InputAdapter) -> tuple[str, ...]:
+    """Say in which layout images are given, and the preprocessing that was read from the model's own files."""
+    layout = "first (NCHW)" if adapter.nchw else "last (NHWC)"
+    notes = [f"gets images with channels {layout}; teacher.preprocessing.layout says otherwise"]
+    if program.sizes[0] == 1:
+        notes.append("gets one image at a time, since its code fixes the batch size (as len(x) does)")
+    if program.settings:
+        section = adapter.section
+        notes.append(
+            f"gets pixels as its own files say: size {'x'.join(map(str, adapter.input_shape[:2]))}, scale "
+            f"{section.scale:.4g}, mean {_short(section.mean)}, std {_short(section.std)}"
+        )
+    return tuple(notes)
 
 
 def _short(value: float | tuple[float, ...]) -> str:

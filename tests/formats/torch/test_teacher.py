@@ -86,9 +86,9 @@ def test_the_layout_is_channels_first_unless_the_recipe_says_otherwise() -> None
             return self.model(images.permute(0, 3, 1, 2))
 
     first = of_module(torch_models.cnn())
-    assert first.notes("abcd")[0].startswith("takes channels first (NCHW)")
+    assert first.input_notes[0].startswith("gets images with channels first (NCHW)")
     last = of_module(Last(), preprocessing={"layout": "nhwc"})
-    assert last.notes("abcd")[0].startswith("takes channels last (NHWC)")
+    assert last.input_notes[0].startswith("gets images with channels last (NHWC)")
     assert first.logits(IMAGES) == pytest.approx(last.logits(IMAGES), abs=1e-5)
 
 
@@ -150,7 +150,7 @@ def test_a_module_whose_code_fixes_the_batch_size_gets_single_images() -> None:
             return self.model(images).reshape(len(images), 4)
 
     teacher = of_module(Fixed())
-    assert "gets one image at a time, since its code fixes the batch size" in " ".join(teacher.notes("abcd"))
+    assert "gets one image at a time, since its code fixes the batch size" in " ".join(teacher.input_notes)
     assert teacher.logits(IMAGES) == pytest.approx(outputs_of(torch_models.cnn()), abs=1e-5)
 
 
@@ -203,7 +203,7 @@ def test_a_folder_of_transformers_brings_its_preprocessing(vit_folder: Path, tmp
 
     teacher = of_file(vit_folder, OutputSpec((64, 64, 3), SPEC.classes))
     assert teacher.adapter.input_shape == (32, 32, 3)
-    assert "scale 0.003922, mean 0.5, 0.5, 0.5, std 0.25, 0.25, 0.25" in teacher.notes("abcd")[1]
+    assert "scale 0.003922, mean 0.5, 0.5, 0.5, std 0.25, 0.25, 0.25" in teacher.input_notes[1]
     model = transformers.ViTForImageClassification.from_pretrained(vit_folder).eval()
     pixels = torch.from_numpy(np.moveaxis((IMAGES / np.float32(255) - 0.5) / 0.25, -1, 1).astype(np.float32))
     with torch.no_grad():
