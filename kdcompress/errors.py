@@ -44,41 +44,60 @@ class KDCompressError(Exception):
     """Base of all errors that kdcompress raises on purpose."""
 
     exit_code = 1
+    kind = "failed"
+    """Name of the class of errors in JSON documents."""
 
 
 class UsageError(KDCompressError):
     """The command or call is invalid."""
 
     exit_code = 2
+    kind = "usage"
 
 
 class RecipeError(UsageError):
     """A recipe, one of its keys, or a value is invalid."""
 
+    kind = "recipe"
+
 
 class DataError(KDCompressError):
     """A data set is missing, damaged or inconsistent."""
+
+    kind = "data"
 
 
 class ModelError(KDCompressError):
     """A model cannot be loaded, or does not fit its role."""
 
+    kind = "model"
+
 
 class TargetsError(KDCompressError):
     """The teacher's outputs cannot be used as targets."""
+
+    kind = "targets"
 
 
 class TrainingError(KDCompressError):
     """Training cannot continue."""
 
+    kind = "training"
+
 
 class RunError(KDCompressError):
     """A run folder cannot be used as it is."""
+
+    kind = "run"
 
 
 class ExportError(KDCompressError):
     """A model cannot be expressed in a format."""
 
+    kind = "export"
+
 
 class MissingExtraError(KDCompressError):
     """An optional package is required and not installed."""
+
+    kind = "missing_extra"

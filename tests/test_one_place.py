@@ -30,7 +30,7 @@ PLACES = {
     "run_module": set[str](),
     "ProcessPoolExecutor": set[str](),
     "print": {
-        "cli/_app.py", "cli/_terminal.py", "cli/cache.py", "cli/init.py", "cli/list.py", "sweeping/_worker.py",
+        "cli/_app.py", "cli/_documents.py", "cli/cache.py", "cli/init.py", "cli/list.py", "sweeping/_worker.py",
         "data/synthetic/_base.py",
     },
 }  # fmt: skip

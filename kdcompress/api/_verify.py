@@ -24,6 +24,8 @@ def verify(
     max_flops_ratio: float | None = ...,
     max_bytes_ratio: float | None = ...,
     max_metric_drop: float | None = ...,
+    min_accuracy: float | None = ...,
+    min_gain: float | None = ...,
     trust_code: bool = ...,
     progress: Progress | None = ...,
 ) -> Verification: ...
@@ -38,6 +40,8 @@ def verify(
     max_flops_ratio: float | None = ...,
     max_bytes_ratio: float | None = ...,
     max_metric_drop: float | None = ...,
+    min_accuracy: float | None = ...,
+    min_gain: float | None = ...,
     trust_code: bool = ...,
     progress: Progress | None = ...,
 ) -> Verification | ModelCosts: ...
@@ -51,6 +55,8 @@ def verify(
     max_flops_ratio: float | None = None,
     max_bytes_ratio: float | None = None,
     max_metric_drop: float | None = None,
+    min_accuracy: float | None = None,
+    min_gain: float | None = None,
     trust_code: bool = False,
     progress: Progress | None = None,
 ) -> Verification | ModelCosts:
@@ -63,6 +69,8 @@ def verify(
         max_flops_ratio: Gate: student / teacher FLOPs, above 0.
         max_bytes_ratio: Gate: student / teacher bytes of the model file, above 0.
         max_metric_drop: Gate: maximum drop of the metric, a fraction from -1 to 1; 0.01 is one point.
+        min_accuracy: Gate: accuracy of the student on test, a fraction from 0 to 1.
+        min_gain: Gate: metric of the student minus that of the baseline, a fraction from -1 to 1.
         trust_code: Whether code that comes with the run or the file may be executed.
         progress: Listener of progress, notes and warnings.
 
@@ -77,7 +85,7 @@ def verify(
     """
     from kdcompress.verification.gates import Gates
 
-    gates = Gates(max_params_ratio, max_flops_ratio, max_bytes_ratio, max_metric_drop)
+    gates = Gates(max_params_ratio, max_flops_ratio, max_bytes_ratio, max_metric_drop, min_accuracy, min_gain)
     target, listener = resolve_source(source), progress or Progress()
     from kdcompress.verification.verdict import verify_loaded, verify_model, verify_run
 

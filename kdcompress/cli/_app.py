@@ -11,7 +11,21 @@ from typing import Any
 import typer
 
 from kdcompress._version import __version__
-from kdcompress.cli import bench, cache, data, distill, export, init, list, predict, report, suggest, sweep, verify
+from kdcompress.cli import (
+    _documents,
+    bench,
+    cache,
+    data,
+    distill,
+    export,
+    init,
+    list,
+    predict,
+    report,
+    suggest,
+    sweep,
+    verify,
+)
 from kdcompress.cli._printable import printable
 from kdcompress.errors import KDCompressError
 
@@ -34,33 +48,57 @@ debug = _Debug()
 class _Group(typer.core.TyperGroup):
     """Converts our own errors, errors of the operating system and Ctrl-C to one line on stderr and an exit code."""
 
+    json = False  # whether the command prints JSON
+
+    def main(self, args: Any = None, *rest: Any, **settings: Any) -> Any:
+        self.json = "--json" in (sys.argv[1:] if args is None else args)
+        _documents.reset()
+        return super().main(args, *rest, **settings)
+
+    def make_context(self, *args: Any, **settings: Any) -> Any:
+        try:
+            return super().make_context(*args, **settings)
+        except Exception as exc:
+            self._document_usage(exc)
+            raise
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except KDCompressError as exc:
-            self._fail(str(exc), exc.exit_code, exc)
+            self._fail(str(exc), exc.exit_code, exc, exc.kind)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
         except OSError as exc:
             name = exc.filename2 or exc.filename  # filename2 is the target of a rename
             prefix = f"{name}: " if name else ""
-            self._fail(f"{prefix}{_OS_RULES.get(exc.errno or 0, exc.strerror or exc)}", 1, exc)
+            self._fail(f"{prefix}{_OS_RULES.get(exc.errno or 0, exc.strerror or exc)}", 1, exc, "system")
         except KeyboardInterrupt:
             message = "interrupted; what is finished is kept, give the same command again to go on"
+            if self.json:
+                _documents.print_failure("interrupted", message)
             print(f"\nkdcompress: {message}", file=sys.stderr)
             raise typer.Exit(130) from None
         except Exception as exc:
             if type(exc).__module__.split(".")[0] in ("typer", "click"):
+                self._document_usage(exc)
                 raise  # wrong usage and exits are handled by typer
-            self._fail(f"unexpected {type(exc).__name__}: {exc}; --debug shows where", 1, exc)
+            self._fail(f"unexpected {type(exc).__name__}: {exc}; --debug shows where", 1, exc, "unexpected")
 
-    @staticmethod
-    def _fail(text: str, code: int, exc: BaseException) -> None:
+    def _fail(self, text: str, code: int, exc: BaseException, kind: str) -> None:
         if debug.on:
             traceback.print_exception(exc)
-        print(f"kdcompress: {printable(' '.join(text.split()))}", file=sys.stderr)
+        message = " ".join(text.split())
+        if self.json:
+            _documents.print_failure(kind, message)
+        print(f"kdcompress: {printable(message)}", file=sys.stderr)
         raise typer.Exit(code) from None
+
+    def _document_usage(self, exc: Exception) -> None:
+        """Print the document of wrong usage, which typer then tells on stderr."""
+        if self.json and hasattr(exc, "format_message"):
+            _documents.print_failure("usage", exc.format_message())
 
 
 app = typer.Typer(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -14,7 +13,8 @@ from typing import Any, TextIO
 
 import typer
 
-from kdcompress.cli._printable import printable, printable_json
+from kdcompress.cli._documents import format_document
+from kdcompress.cli._printable import printable
 from kdcompress.cli._streams import logging_to, open_sink, own_stream, redirected
 from kdcompress.errors import UsageError
 from kdcompress.events import (
@@ -69,8 +69,7 @@ class Terminal(Listener):
         Args:
             value: The result.
         """
-        document = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-        print(printable_json(document, self.out.encoding or "utf-8"), file=self.out, flush=True)
+        print(format_document(value, self.out.encoding or "utf-8"), file=self.out, flush=True)
 
     def observe(self, event: Event) -> None:
         """Show an event; those of the trials of a sweep are left to other listeners."""

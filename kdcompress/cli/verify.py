@@ -9,6 +9,7 @@ import typer
 
 from kdcompress.cli._metrics import Columns, show_metrics
 from kdcompress.cli._terminal import TRUST, Terminal, log_of, parse_shape, working
+from kdcompress.verification.gates import format_limit
 from kdcompress.verification.origin import synthetic_notice
 
 _MAX_ROWS = 12  # of a table of layers
@@ -22,6 +23,8 @@ def verify(
     max_flops_ratio: float = typer.Option(None, help="Gate: student / teacher FLOPs."),
     max_bytes_ratio: float = typer.Option(None, help="Gate: student / teacher bytes of the model file."),
     max_metric_drop: float = typer.Option(None, help="Gate: what the metric may lose; a fraction, 0.01 is one point."),
+    min_accuracy: float = typer.Option(None, help="Gate: the student's accuracy on test; a fraction, 0.95 is 95 %."),
+    min_gain: float = typer.Option(None, help="Gate: what the metric gains from the teacher; a fraction."),
     files: bool = typer.Option(False, "--files", help="Check the bytes of all files of a run, and nothing else."),
     layers: bool = typer.Option(False, "--layers", help="Show every layer, not only the heaviest."),
     trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),
@@ -50,6 +53,8 @@ def verify(
         "max_flops_ratio": max_flops_ratio,
         "max_bytes_ratio": max_bytes_ratio,
         "max_metric_drop": max_metric_drop,
+        "min_accuracy": min_accuracy,
+        "min_gain": min_gain,
     }
     with working(log_of(source)) as terminal:
         result = api.verify(source, input_shape=shape, trust_code=trust_code, progress=terminal.progress, **limits)
@@ -91,7 +96,12 @@ def _print_failures(result: dict[str, Any], terminal: Terminal) -> None:
     for gate in result.get("gates", []):
         if not gate["passed"]:
             value = "not measurable" if gate["value"] is None else f"{gate['value']:.4g}"
-            terminal.failure(f"gate {gate['name']} fails: {value}, at most {gate['limit']:g} allowed")
+            word = "required" if gate["name"].startswith("min_") else "allowed"
+            terminal.failure(f"gate {gate['name']} fails: {value}, {_limit(gate)} {word}")
+
+
+def _limit(gate: dict[str, Any]) -> str:
+    return format_limit(gate["name"], f"{gate['limit']:g}")
 
 
 def _print_model(model: dict[str, Any], all_layers: bool, terminal: Terminal) -> None:
@@ -133,7 +143,7 @@ def _print_run(result: dict[str, Any], all_layers: bool, terminal: Terminal) -> 
     for gate in result["gates"]:
         value = "not measurable" if gate["value"] is None else f"{gate['value']:.4g}"
         verdict = "passed" if gate["passed"] else "FAILED"
-        terminal.result(f"gate {gate['name']:<17} {value} of at most {gate['limit']:g}: {verdict}")
+        terminal.result(f"gate {gate['name']:<17} {value} of {_limit(gate)}: {verdict}")
     if "latency" in result["ratios"]:
         terminal.result(f"median latency, as `bench` measured it: {_times(result['ratios']['latency'])} the teacher's")
     terminal.result(_summary(result))

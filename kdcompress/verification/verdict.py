@@ -120,8 +120,10 @@ def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress
     result: dict[str, Any] = {"run": str(run.path), "dataset": data, "classes": classes}
     result |= {role: {**costs.get(role, {}), "metrics": metrics} for role, metrics in measures.items()}
     ratios, basis = _ratios(result["student"], result["teacher"])
-    metric, drop = _drop(result, classes)
-    verdicts = gates.evaluate(ratios, drop)
+    metric = primary_metric(len(classes))
+    drop = _difference(result, metric, "teacher", "student")
+    gain = _difference(result, metric, "student", "baseline") if "baseline" in result else None
+    verdicts = gates.evaluate(ratios, drop, result["student"]["metrics"]["accuracy"], gain)
     if (latency := _latency(run)) is not None:
         ratios["latency"] = latency
     return {
@@ -158,10 +160,9 @@ def _latency(run: RunFolder) -> float | None:
     return latency_ratio(read_checked(run / BENCH, remedy(BENCH, run.path)))
 
 
-def _drop(result: dict[str, Any], classes: list[str]) -> tuple[str, float | None]:
-    name = primary_metric(len(classes))
-    teacher, student = (result[role]["metrics"][name] for role in ("teacher", "student"))
-    return name, None if teacher is None or student is None else teacher - student
+def _difference(result: dict[str, Any], metric: str, first: str, second: str) -> float | None:
+    values = [result[role]["metrics"][metric] for role in (first, second)]
+    return None if None in values else float(values[0] - values[1])
 
 
 def _subclasses(run: RunFolder) -> dict[str, Any] | None:

@@ -101,6 +101,11 @@ def test_every_gate_judges_alone() -> None:
         ("max_bytes_ratio", False),
         ("max_metric_drop", True),
     ]
+    for minimum, gate in ((0.9, "min_accuracy"), (0.02, "min_gain")):
+        (enough,) = Gates(**{gate: minimum}).evaluate(ratios, accuracy=0.9, gain=0.02)
+        (too_little,) = Gates(**{gate: minimum}).evaluate(ratios, accuracy=0.89, gain=0.019)
+        assert (enough["passed"], too_little["passed"]) == (True, False)
+    assert Gates(min_gain=-1.0).evaluate(ratios)[0]["passed"] is False  # a run without a baseline
     assert Gates().evaluate(ratios, 0.5) == []
     assert Gates(max_metric_drop=0.0).evaluate(ratios, None)[0]["passed"] is False
 

@@ -58,6 +58,7 @@ def test_every_schema_is_of_a_document() -> None:
         ("report", ("report", "run", "other", "--out", ".")),
         ("report", ("report", "begun")),
         ("predict", ("predict", "run", "digit.png", "none.png")),
+        ("failure", ("verify", "none.png")),
         ("suggest", ("suggest", "mnist-demo", "--set", "data.source=embedded")),
     ],
     ids=lambda one: one if isinstance(one, str) else "-".join(one),

@@ -7,6 +7,7 @@ from typing import Any
 from kdcompress.reporting._formatting import MISSING, clean, digits, integer, percent, points, size, truncate
 from kdcompress.reporting._parts import Section, Table
 from kdcompress.reporting._run_data import RunData
+from kdcompress.verification.gates import format_limit
 
 
 def section(run: RunData) -> Section:
@@ -50,5 +51,6 @@ def _gates(gates: list[dict[str, Any]]) -> Table:
     rows = []
     for gate in gates:
         value = "not measurable" if gate["value"] is None else digits(gate["value"], 4)
-        rows.append([clean(gate["name"]), "passed" if gate["passed"] else "FAILED", value, digits(gate["limit"], 4)])
-    return Table("Limits that were set", ["gate", "verdict", "value", "at most"], rows, names=2)
+        limit = format_limit(gate["name"], digits(gate["limit"], 4))
+        rows.append([clean(gate["name"]), "passed" if gate["passed"] else "FAILED", value, limit])
+    return Table("Limits that were set", ["gate", "verdict", "value", "limit"], rows, names=2)

@@ -3,6 +3,7 @@
 from kdcompress.runs.schemas._bench import Benchmark
 from kdcompress.runs.schemas._distill import Plan, RunResult
 from kdcompress.runs.schemas._export import Export, ExportList
+from kdcompress.runs.schemas._failure import Failure
 from kdcompress.runs.schemas._predict import Prediction, Predictions
 from kdcompress.runs.schemas._report import Report
 from kdcompress.runs.schemas._result import SCHEMA_VERSION, Kept, Result, versioned
@@ -16,6 +17,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "Benchmark",
     "Export",
+    "Failure",
     "FilesCheck",
     "Kept",
     "ModelCosts",
@@ -52,4 +54,5 @@ PRINTED: dict[str, type[Kept]] = {
     "sweep": SweepResult,
     "predict": Predictions,
     "suggest": Suggestions,
+    "failure": Failure,
 }
