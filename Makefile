@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test coverage torture lint clean
+.PHONY: demo test coverage torture docs lint clean
 
 # The stamp is newer than the packaging files exactly when the environment matches them.
 $(VENV)/.installed: setup.cfg pyproject.toml
@@ -29,10 +29,14 @@ coverage: $(VENV)/.installed
 torture: $(VENV)/.installed
 	$(BIN)/python tests/trust/torture.py
 
+# Into docs/site, which also opens from disk; strict, so that a broken link fails
+docs: $(VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --config-file docs/mkdocs.yml
+
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) runs build dist *.egg-info
+	rm -rf $(VENV) runs docs/site build dist *.egg-info

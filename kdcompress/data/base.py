@@ -93,7 +93,12 @@ def write_ids(path: Path, dataset: Dataset) -> None:
 
 
 class DatasetSource(Choice, ABC):
-    """Base class of data sources: settings that locate a data set, and the code that reads and checks it."""
+    """Base class of data sources: settings that locate a data set, and the code that reads and checks it.
+
+    Attributes:
+        dir: Folder of the data set, relative to the recipe's file. By default it is searched in KDCOMPRESS_DATA_DIR/NAME
+            and in the cache.
+    """
 
     SECTION: ClassVar[str] = "data"
 

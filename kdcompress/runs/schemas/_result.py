@@ -129,7 +129,11 @@ class Result(dict[str, Any]):
 
 
 class Kept(Result):
-    """A document as a whole; those of version 0.1 do not say their schema, which is 1."""
+    """A document as a whole; those of version 0.1 do not say their schema, which is 1.
+
+    Attributes:
+        schema_version: Version of the schema, raised when a key is taken away or means another thing.
+    """
 
     schema_version: Annotated[int, Field(ge=1)] = SCHEMA_VERSION
 

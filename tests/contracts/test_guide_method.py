@@ -1,4 +1,4 @@
-"""The method of one's own that the README shows keeps the contract, but for the import of Keras at its top."""
+"""The method of one's own that the guide shows keeps the contract, but for the import of Keras at its top."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 from kdcompress import registry
 from kdcompress.testing import METHOD_CHECKS
 
-README = Path(__file__).parents[2] / "README.md"
+GUIDE = Path(__file__).parents[2] / "docs/pages/guides/extending.md"
 
 
 CHECKS = [check for check in METHOD_CHECKS if check.__name__ != "check_import"]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_the_readme_s_method(check: Callable[[Any], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = README.read_text(encoding="utf-8")
+def test_the_guide_s_method(check: Callable[[Any], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = GUIDE.read_text(encoding="utf-8")
     begin = text.index("from keras import ops\n")
     (tmp_path / "my_method.py").write_text(text[begin : text.index("```", begin)], encoding="utf-8")
     monkeypatch.chdir(tmp_path)
