@@ -97,19 +97,25 @@ def load_saved_model(path: Path) -> Any:
     except ModelError:
         raise
     except Exception as exc:
-        older = " (of Keras 2? tf_keras opens it, and its model.export(FOLDER) makes a SavedModel teacher of it)"
-        hint = _newer_keras_hint(path) or (older if path.suffix != ".keras" else "")
-        raise ModelError(f"{path} cannot be loaded as a Keras model: {explain_error(exc)}{hint}") from exc
+        raise ModelError(
+            f"{path} cannot be loaded as a Keras model: {explain_error(exc)}{_version_hint(path)}"
+        ) from exc
 
 
-def _newer_keras_hint(path: Path) -> str:
-    """Return a hint for a file of a newer Keras, whose layers may have settings unknown to this one; else ""."""
+def _version_hint(path: Path) -> str:
+    """Return what another version of Keras means for a file that cannot be loaded."""
     import keras
 
     saved_by, installed = read_keras_version(path), keras.__version__
     numbers = [[int(part) for part in text.split(".")[:2] if part.isdecimal()] for text in (saved_by, installed)]
-    if numbers[0] <= numbers[1]:
+    if numbers[0] <= numbers[1] and path.suffix == ".keras":
         return ""
+    if numbers[0] <= numbers[1] and numbers[0][:1] == [3]:
+        return (
+            " (Keras 3 loads layers from .h5 files, but no operations such as ops.clip or 100 * x: save it as .keras)"
+        )
+    if numbers[0] <= numbers[1]:
+        return " (of Keras 2? tf_keras opens it, and its model.export(FOLDER) makes a SavedModel teacher of it)"
     return f" (Keras {saved_by} saved it, which is newer than Keras {installed} here: update keras)"
 
 
