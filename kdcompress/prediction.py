@@ -17,12 +17,13 @@ from kdcompress.errors import DataError, ModelError
 from kdcompress.exporting import ExportedModel, find_format, open_exported
 from kdcompress.files import valid_utf8, write_text
 from kdcompress.metrics.softmax import softmax
-from kdcompress.models import Forward, check_image_size, declared_shape, load_saved_model
+from kdcompress.models import Forward, check_image_size, declared_shape, load_saved_model, prepare_classifier
 from kdcompress.pipeline.reopening import open_model as open_run_model
 from kdcompress.runs.folder import RunFolder
-from kdcompress.teachers import are_probabilities
+from kdcompress.teachers import are_probabilities, inspect_outputs, with_both_classes
 
 _BATCH = 64
+_PROBES, _SEED = 32, 0
 
 
 def open_model(path: Path) -> ExportedModel:
@@ -62,6 +63,7 @@ def _from_keras(model: Any, run: RunFolder) -> ExportedModel:
             "predict needs one fixed size with 1, 3 or 4 channels"
         )
     check_image_size((height, width, channels), "the model")
+    model = prepare_classifier(model, (height, width, channels), "the model")
     settings = read_image_settings(manifest, str(run.path))
     return ExportedModel(Forward(model), (height, width, channels), manifest.get("classes"), settings)
 
@@ -77,7 +79,7 @@ def predict(model: ExportedModel, paths: list[Path]) -> tuple[list[dict[str, Any
         Rows with `image`, `class` and `probability`, and errors by path for the files that cannot be read.
 
     Raises:
-        ModelError: The outputs are not finite, or not one row of at least two numbers per image.
+        ModelError: The outputs are not finite, or not one row of numbers per image.
     """
     rows: list[dict[str, Any]] = []
     errors: dict[str, str] = {}
@@ -115,8 +117,10 @@ def _classify(model: ExportedModel, images: NDArray[np.uint8], names: list[str])
             f"the model's outputs for {names[bad[0]]} are not finite (NaN or infinite); its weights are damaged, or it "
             "expects other pixels than 0 to 255"
         )
-    if outputs.ndim != 2 or outputs.shape[1] < 2:
+    if outputs.ndim != 2:
         raise ModelError(f"the model gives {outputs.shape[1:]} numbers an image; it must give one logit for each class")
+    if outputs.shape[1] == 1:
+        outputs = _both_classes(model, outputs)
     if not are_probabilities(outputs):
         outputs = softmax(outputs)
     predicted = outputs.argmax(axis=-1)
@@ -124,3 +128,10 @@ def _classify(model: ExportedModel, images: NDArray[np.uint8], names: list[str])
     classes = model.classes if model.classes and len(model.classes) == n else [str(index) for index in range(n)]
     rows = zip(names, predicted, outputs, strict=True)
     return [{"image": name, "class": classes[index], "probability": float(row[index])} for name, index, row in rows]
+
+
+def _both_classes(model: ExportedModel, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Convert single outputs to logits of two classes; they are sigmoids if those of random images are, too."""
+    noise = np.random.default_rng(_SEED).integers(0, 256, (_PROBES, *model.input_shape), np.uint8)
+    reading = inspect_outputs(np.concatenate([outputs, model.run(noise)]))
+    return with_both_classes(reading.to_logits(outputs)).astype(np.float64)

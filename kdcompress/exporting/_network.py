@@ -88,11 +88,7 @@ class Network:
 
 
 def freeze(
-    model: Any,
-    input_shape: tuple[int, int, int],
-    name: str = "the model",
-    digest: str | None = None,
-    min_outputs: int = 2,
+    model: Any, input_shape: tuple[int, int, int], name: str = "the model", digest: str | None = None
 ) -> Network:
     """Freeze a model for batches of any size, in float32 whatever its dtype policy.
 
@@ -101,7 +97,6 @@ def freeze(
         input_shape: (H, W, C).
         name: Name of the model in errors.
         digest: Digest of a model that is not a Keras model; by default it is computed.
-        min_outputs: The fewest outputs per image; 1 for a teacher, whose outputs are converted to logits elsewhere.
 
     Returns:
         The network.
@@ -115,7 +110,7 @@ def freeze(
     policy, digest = find_policy(model), digest or model_digest(model)
     if policy != FLOAT32:
         model = rebuild_in_float32(model, input_shape, name)
-    frozen, definition = freeze_function(trace(model, input_shape, name, min_outputs))
+    frozen, definition = freeze_function(trace(model, input_shape, name))
     if not hasattr(model, "weights") and (types := find_float_types(definition)):  # a SavedModel
         policy = types
         convert_to_float32(definition)
@@ -132,14 +127,13 @@ def freeze(
     return Network(model, digest, function, input_shape, frozenset(_names(model)), policy)
 
 
-def trace(model: Any, input_shape: tuple[int, int, int], name: str = "the model", min_outputs: int = 2) -> Any:
+def trace(model: Any, input_shape: tuple[int, int, int], name: str = "the model") -> Any:
     """Trace a model in inference mode; its weights remain variables, and nothing is assigned to a variable.
 
     Args:
         model: Keras model, or a callable with the same signature.
         input_shape: (H, W, C).
         name: Name of the model in errors.
-        min_outputs: The fewest outputs per image.
 
     Returns:
         Concrete TensorFlow function from `image` to {"logits"}.
@@ -158,25 +152,20 @@ def trace(model: Any, input_shape: tuple[int, int, int], name: str = "the model"
     def forward(image: Any) -> dict[str, Any]:
         with keras.StatelessScope(constants):
             output = model(image, training=False)
-        _check_output(output, name, min_outputs)
+        _check_output(output, name)
         _check_batch(image.graph, output, name, frozenset(_names(model)))
         return {OUTPUT: tf.cast(output, tf.float32)}
 
     return tf.function(forward, autograph=False, jit_compile=False).get_concrete_function(_signature(input_shape))
 
 
-def _check_output(output: Any, name: str, min_outputs: int) -> None:
+def _check_output(output: Any, name: str) -> None:
     if isinstance(output, dict | list | tuple):
         raise ModelError(f"{name} has {len(output)} outputs; it must give one: a row of logits for each image")
     shape = output.shape.as_list()
     if len(shape) != 2:
         sizes = "x".join("?" if size is None else str(size) for size in shape[1:])
         raise ModelError(f"{name} gives {sizes} numbers an image; it must give a row of logits, one for each class")
-    if shape[1] is not None and shape[1] < min_outputs:
-        raise ModelError(
-            f"{name} gives one number an image; it must give one logit for each class, also for two classes "
-            "(a sigmoid's logit z is the pair 0, z)"
-        )
 
 
 def _check_batch(graph: Any, output: Any, name: str, layers: frozenset[str]) -> None:

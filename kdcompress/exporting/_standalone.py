@@ -24,6 +24,7 @@ from kdcompress.models import (
     is_keras_model,
     lacks_rescaling,
     load_saved_model,
+    prepare_classifier,
     resolve_image_shape,
 )
 from kdcompress.progress import Progress
@@ -110,6 +111,7 @@ def _export(
 ) -> dict[str, Any]:
     start = time.perf_counter()
     shape = resolve_image_shape(declared_shape(model, name), input_shape, name)
+    model = prepare_classifier(model, shape, name, progress.note)
     network = freeze(model, shape, name)
     calibration, settings = None, read_image_settings(manifest, name)
     if request.calibration is not None:

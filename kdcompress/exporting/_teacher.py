@@ -177,7 +177,7 @@ def _exporter(teacher: Teacher, dataset: Dataset, folder: Path, progress: Progre
     # The run's stored outputs are logits even if the teacher ends in softmax, so they are computed again
     logits, classes = teacher.run(images), [str(number) for number in range(teacher.count_outputs())]
     digest = None if teacher.model is not None else teacher.digest
-    network = freeze(teacher.network(), teacher.adapter.input_shape, teacher.description, digest, min_outputs=1)
+    network = freeze(teacher.network(), teacher.adapter.input_shape, teacher.description, digest)
     reference = Reference("test", images, ids, logits, None, classes)
     if network.policy != FLOAT32:
         reference = replace(reference, logits=network.run(images))

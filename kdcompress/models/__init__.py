@@ -6,7 +6,7 @@ from kdcompress.models._digest import model_digest
 from kdcompress.models._functions import call_function, is_keras_model, load_from_function
 from kdcompress.models._inference import Forward
 from kdcompress.models._loading import load_model, load_saved_model, load_weights, seed_everything
-from kdcompress.models._probing import build_model, prepare_model
+from kdcompress.models._probing import build_model, prepare_classifier, prepare_model
 from kdcompress.models._saving import cache_model, save_model
 from kdcompress.models._scaling import lacks_rescaling
 from kdcompress.models._shapes import check_image_size, declared_shape, resolve_image_shape
@@ -28,6 +28,7 @@ __all__ = [
     "load_saved_model",
     "load_weights",
     "model_digest",
+    "prepare_classifier",
     "prepare_model",
     "resolve_image_shape",
     "save_model",

@@ -64,7 +64,7 @@ def load_model(
         )
     else:
         model = _load(reference, role, input_shape, outputs)
-    return prepare_model(model, input_shape, outputs, f"{role} {reference}", why)
+    return prepare_model(model, input_shape, outputs, f"{role} {reference}", why, note)
 
 
 def load_saved_model(path: Path) -> Any:

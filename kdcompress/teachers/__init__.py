@@ -16,7 +16,7 @@ from kdcompress.teachers._check import check_on_samples, label_agreement, make_t
 from kdcompress.teachers._common_preprocessing import is_distorted
 from kdcompress.teachers._ensemble import ConcatenatedTargets, EnsembleTargets, combine_logits
 from kdcompress.teachers._outputs import N_INSPECTED, check_constants, check_output_count, select_name
-from kdcompress.teachers._reading import OutputReading, are_probabilities, inspect_outputs
+from kdcompress.teachers._reading import OutputReading, are_probabilities, inspect_outputs, with_both_classes
 from kdcompress.teachers._spec import OutputSpec, RowIndex, Selection, TargetRows
 from kdcompress.teachers._targets import LOGITS, TARGETS, Targets, compute_targets, has_cached_targets, target_key
 
@@ -103,4 +103,5 @@ __all__ = [
     "select_name",
     "target_key",
     "teacher_of_model",
+    "with_both_classes",
 ]

@@ -31,7 +31,6 @@ def two_outputs() -> Any:
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        (model_of(layers.Dense(1, activation="sigmoid")), "gives one number an image; it must give one logit for each"),
         (model_of(layers.Dense(4), layers.Reshape((2, 2))), "gives 2x2 numbers an image"),
         (two_outputs(), "has 2 outputs; it must give one"),
     ],
@@ -41,13 +40,6 @@ def test_what_is_no_classifier_is_refused(model: Any, words: str, tmp_path: Path
     with pytest.raises(ModelError, match=words):
         kdcompress.export(tmp_path / "model.keras")
     assert not (tmp_path / "model-exports").exists()
-
-
-def test_predict_refuses_a_single_output(tmp_path: Path) -> None:
-    save_model(model_of(layers.Dense(1, activation="sigmoid")), tmp_path / "model.keras")
-    Image.new("L", (8, 8)).save(tmp_path / "image.png")
-    with pytest.raises(ModelError, match="one logit for each class"):
-        kdcompress.predict(tmp_path / "model.keras", [tmp_path / "image.png"])
 
 
 def test_a_model_that_does_not_scale_its_pixels_is_warned_about(tmp_path: Path, recorder: Recorder) -> None:
