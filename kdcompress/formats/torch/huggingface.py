@@ -84,6 +84,21 @@ def read_preprocessing(path: Path) -> dict[str, Any]:
     return settings
 
 
+def read_classes(path: Path) -> list[str]:
+    """Read the names of the outputs that a folder records, in their order.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        The names; empty without any.
+    """
+    names = _read(path / CONFIG).get("id2label")
+    if not isinstance(names, dict) or not all(str(key).isdecimal() for key in names):
+        return []
+    return [str(names[key]) for key in sorted(names, key=int)]
+
+
 def _size_of_config(config: dict[str, Any]) -> dict[str, Any]:
     return _size(config.get("image_size"))
 

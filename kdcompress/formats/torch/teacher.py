@@ -16,11 +16,11 @@ from kdcompress.digests import json_digest, sha256_of
 from kdcompress.errors import ModelError, one_line
 from kdcompress.files import write_atomically
 from kdcompress.formats.torch.export import cache_module, write_onnx
-from kdcompress.formats.torch.huggingface import is_classifier_folder, load_classifier, read_preprocessing
+from kdcompress.formats.torch.huggingface import is_classifier_folder, load_classifier, read_classes, read_preprocessing
 from kdcompress.formats.torch.model import Program, deterministic, open_program, require_torch
 from kdcompress.teachers import InputAdapter, OutputSpec, Selection, Teacher, make_input_adapter, open_teacher
 
-_STORED = ("scale", "mean", "std", "size", "layout")  # settings of a preprocessing that a file may hold
+_STORED = ("scale", "mean", "std", "size", "layout", "classes")  # settings of a preprocessing that a file may hold
 
 
 class TorchTeacher(Teacher):
@@ -52,7 +52,10 @@ class TorchTeacher(Teacher):
         """Open a .pt2 file, or a folder of transformers, whose module is exported to the cache."""
         if path.is_dir():
             require_torch(str(path))
-            return cls._of_module(load_classifier(path), section, spec, description, read_preprocessing(path))
+            classes = read_classes(path)
+            named = {"classes": classes} if not set(spec.classes) - set(classes) else {}
+            stored = {**read_preprocessing(path), **named}
+            return cls._of_module(load_classifier(path), section, spec, description, stored)
         program = open_program(path, section.output)
         digest = json_digest([sha256_of(path), program.output])
         return cls._of_program(path, program, section, spec, description, digest)
@@ -116,7 +119,7 @@ def _with_stored(section: PreprocessingSection, stored: Any, description: str) -
     values = {key: value for key, value in dict(stored).items() if key in _STORED}
     changed = section.model_dump(exclude_unset=True)
     if {"scale", "mean", "std", "channel_order"} & set(changed):
-        values = {key: value for key, value in values.items() if key in ("size", "layout")}
+        values = {key: value for key, value in values.items() if key in ("size", "layout", "classes")}
     try:
         return PreprocessingSection.model_validate({**values, **changed})
     except ValueError as exc:
@@ -143,6 +146,7 @@ def _input_notes(program: Program, adapter: InputAdapter) -> tuple[str, ...]:
         notes.append(
             f"gets pixels as its own files say: size {'x'.join(map(str, adapter.input_shape[:2]))}, scale "
             f"{section.scale:.4g}, mean {_short(section.mean)}, std {_short(section.std)}"
+            f"{', its outputs by their names' if section.classes else ''}"
         )
     return tuple(notes)
 
