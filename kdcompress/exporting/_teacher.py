@@ -136,9 +136,8 @@ def _part(teacher: Teacher, suffix: str, dataset: Dataset, progress: Progress) -
         return TeacherFile(None, None, [f"the part of it that is used gives outputs that differ by {difference:.3g}"])
     if suffix in teacher.converts_to:
         progress.note(f"{teacher.description}: timed is the {suffix} file that its own framework makes of it")
-    else:
-        summary = _summary(teacher)
-        progress.note(f"{teacher.description}: timed is the part of it that the student learned from ({summary})")
+        return TeacherFile(path, FP32)
+    progress.note(f"{teacher.description}: timed is the part of it that the student learned from ({_summary(teacher)})")
     return TeacherFile(path)
 
 

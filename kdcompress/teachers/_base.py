@@ -31,6 +31,7 @@ class Teacher(ABC):
         selection: The part of the file that is used.
         reading: How what `run` gives is converted to logits.
         single_output: Whether it gives one number for two classes: that of the second.
+        converts_to: Suffixes of other kinds of files that `write_part` writes, in float32.
         input_notes: What was assumed of its input, as messages to follow the description.
         quantization_step: Distance between neighbouring outputs of a quantized model, otherwise 0.
     """
@@ -41,7 +42,6 @@ class Teacher(ABC):
     """Whether TensorFlow runs the model, so that `network` can be traced and exported."""
     copy_suffix: ClassVar[str | None] = None
     """Suffix of the copy in a run folder; None for a kind that is not copied."""
-    converts_to: ClassVar[tuple[str, ...]] = ()  # suffixes of other kinds of files that `write_part` writes
 
     description: str
     digest: str
@@ -57,6 +57,7 @@ class Teacher(ABC):
     single_output: bool = False
     quantization_step: float = 0.0
     input_notes: tuple[str, ...] = ()
+    converts_to: tuple[str, ...] = ()
 
     @classmethod
     def owns(cls, path: Path) -> bool:

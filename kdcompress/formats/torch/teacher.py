@@ -28,12 +28,12 @@ class TorchTeacher(Teacher):
 
     suffixes = (".pt2",)
     copy_suffix = ".pt2"
-    converts_to = (".onnx",)
 
     def __init__(self, path: Path, program: Program, adapter: InputAdapter, description: str, digest: str) -> None:
         self.path: Path = path
         self.adapter, self.description, self.digest, self._program = adapter, description, digest, program
         self.selection = Selection(output=program.output)
+        self.converts_to = (".onnx",) if str(program.dtype) == "torch.float32" else ()
         self.input_notes = _input_notes(program, adapter)
 
     @classmethod
