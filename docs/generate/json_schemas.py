@@ -20,7 +20,7 @@ def page() -> str:
         schema = document.json_schema()
         required, texts = schema.get("required", []), attributes(document)
         rows = [
-            f"| `{key}` | {describe_type(value)} | {'yes' if key in required else ''} | {escape(texts.get(key, ''))} |"
+            f"| `{key}` | {describe_type(value, 'object')} | {'yes' if key in required else ''} | {escape(texts[key])} |"
             for key, value in schema["properties"].items()
         ]
         parts += [f"## {name}", f"{description(document)} [Schema](schemas/{name}.schema.json)."]

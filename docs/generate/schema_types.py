@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-_NAMES = {"integer": "integer", "number": "number", "string": "text", "boolean": "true or false", "object": "section"}
+_NAMES = {"integer": "integer", "number": "number", "string": "text", "boolean": "true or false", "null": "null"}
 _LIMITS = (
     ("exclusiveMinimum", ">\u00a0{}"),
     ("minimum", "≥\u00a0{}"),
@@ -20,21 +20,24 @@ _LIMITS = (
 )
 
 
-def describe_type(schema: dict[str, Any]) -> str:
+def describe_type(schema: dict[str, Any], section: str = "section") -> str:
     """Describe the type and the limits of a value.
 
     Args:
-        schema: JSON schema of the value; references to other schemas are objects.
+        schema: JSON schema of the value; references to other schemas are sections.
+        section: Word for a group of keys: "section" in TOML, which has no null, "object" in JSON.
 
     Returns:
         Markdown for the cell of a table.
     """
     if branches := schema.get("anyOf"):
-        kinds = [describe_type(branch) for branch in branches if branch.get("type") != "null"]
+        kinds = [
+            describe_type(branch, section) for branch in branches if branch.get("type") != "null" or section == "object"
+        ]
         return " or ".join(dict.fromkeys(kinds))
     if "enum" in schema or "const" in schema:
         return " or ".join(format_value(value) for value in schema.get("enum", [schema.get("const")]))
-    return ", ".join([_name(schema), *_limits(schema)])
+    return ", ".join([_name(schema, section), *_limits(schema)])
 
 
 def format_value(value: Any) -> str:
@@ -47,17 +50,16 @@ def escape(text: str) -> str:
     return " ".join(text.split()).replace("|", r"\|").replace("<", "&lt;").replace("*", r"\*")
 
 
-def _name(schema: dict[str, Any]) -> str:
+def _name(schema: dict[str, Any], section: str) -> str:
     kind = schema.get("type")
     if kind == "array":
-        parts = schema.get("prefixItems")
-        if parts:
-            return f"list of {len(parts)}: {describe_type(parts[0])}"
+        if parts := schema.get("prefixItems"):
+            return f"list of {len(parts)}: {describe_type(parts[0], section)}"
         items = schema.get("items")
-        return f"list of {describe_type(items)}" if items else "list"
+        return f"list of {describe_type(items, section)}" if items else "list"
     if kind == "object" and isinstance(values := schema.get("additionalProperties"), dict):
-        return f"section of {describe_type(values)}"
-    return _NAMES.get(str(kind), "section" if "$ref" in schema or kind is None else str(kind))
+        return f"{section} of {describe_type(values, section)}"
+    return _NAMES.get(str(kind), "any" if not schema.keys() - {"title", "default"} else section)
 
 
 def _limits(schema: dict[str, Any]) -> list[str]:

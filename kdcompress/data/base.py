@@ -96,8 +96,8 @@ class DatasetSource(Choice, ABC):
     """Base class of data sources: settings that locate a data set, and the code that reads and checks it.
 
     Attributes:
-        dir: Folder of the data set, relative to the recipe's file. By default it is searched in KDCOMPRESS_DATA_DIR/NAME
-            and in the cache.
+        dir: Folder of the data set, relative to the recipe's file. By default it is searched in
+            KDCOMPRESS_DATA_DIR/NAME and in the cache.
     """
 
     SECTION: ClassVar[str] = "data"

@@ -150,6 +150,7 @@ class Benchmark(Kept):
         skipped: What was not timed, and why.
         gates: `max_slowdown`, if it was set, for each student.
         passed: Whether all gates were kept.
+        warnings: What to know before a figure is quoted.
         interrupted: Whether it was broken off; it tells of what was finished then.
         seconds: How long it took.
     """

@@ -64,7 +64,18 @@ class PlannedTargets(Result):
 
 
 class Plan(Kept):
-    """What `distill --dry-run` says that distill would do."""
+    """What `distill --dry-run` says that distill would do.
+
+    Attributes:
+        run: The run folder.
+        state: Whether the run is new, begun or finished.
+        dataset: Which data, and how many images.
+        method: The distillation method with its settings.
+        baseline: Whether the student would also be trained without the teacher.
+        targets: The teacher's outputs on the training images: how large, and whether they are in the cache.
+        teacher: The teacher, and what would be done with it.
+        student: The student, and what would be done with it.
+    """
 
     run: str
     state: str

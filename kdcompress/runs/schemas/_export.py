@@ -67,7 +67,13 @@ class Artefact(Result):
 
 
 class ExportList(Kept):
-    """exports.json: the files that lie in a folder of exports."""
+    """exports.json: the files that lie in a folder of exports.
+
+    Attributes:
+        student_digest: Digest of the model that was exported, over its architecture and weights.
+        versions: Versions of the packages that wrote them.
+        artefacts: The files, and what each was measured to be.
+    """
 
     student_digest: str
     versions: dict[str, str] = made(dict)
@@ -87,7 +93,8 @@ class Export(Kept):
 
     Attributes:
         run: The run folder; None of a model on its own.
-        model: The model on its own, and `out` the folder of its exports; None of a run.
+        model: The model on its own; None of a run.
+        out: The folder of the exports of a model on its own; None of a run.
         artefacts: The files made.
         failures: The files that could not be made.
         passed: Whether every file could be made and computes what the Keras model computes.

@@ -19,6 +19,10 @@ class Problem(Result):
 
 
 class Failure(Kept):
-    """What any command prints with exit codes 1, 2 and 130, unless its own document tells of the failure."""
+    """What any command prints with exit codes 1, 2 and 130, unless its own document tells of the failure.
+
+    Attributes:
+        error: What went wrong.
+    """
 
     error: Problem

@@ -20,7 +20,13 @@ class Prediction(Result):
 
 
 class Predictions(Kept):
-    """What `predict --json` prints: the answers, and by path why an image could not be read."""
+    """What `predict --json` prints.
+
+    Attributes:
+        model: The path of the model.
+        predictions: The class and its probability, image by image.
+        refused: Why an image could not be read, by its path.
+    """
 
     model: str
     predictions: list[Prediction]

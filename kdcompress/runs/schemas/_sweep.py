@@ -69,6 +69,8 @@ class SweepResult(Kept):
     Attributes:
         sweep: The sweep's folder; the file itself does not say it.
         recipe: The name of the recipe around which it went.
+        dataset: Which data, and how many images.
+        space: The settings and seeds that were asked for.
         metric: By which models were judged.
         trials: Every setting and seed.
         settings: Every setting, over its seeds.
@@ -78,6 +80,7 @@ class SweepResult(Kept):
         baseline: The same students trained without the teacher.
         gain: Student minus baseline, a fraction.
         sentence: The gain in words.
+        warnings: What to know before a figure is quoted.
         seconds: How long it took, this time.
     """
 
