@@ -19,10 +19,10 @@ def page() -> str:
     for name, document in documents.items():
         schema = document.json_schema()
         required, texts = schema.get("required", []), attributes(document)
-        rows = [
-            f"| `{key}` | {describe_type(value, 'object')} | {'yes' if key in required else ''} | {escape(texts[key])} |"
-            for key, value in schema["properties"].items()
-        ]
+        rows = []
+        for key, value in schema["properties"].items():
+            is_required = "yes" if key in required else ""
+            rows.append(f"| `{key}` | {describe_type(value, 'object')} | {is_required} | {escape(texts[key])} |")
         parts += [f"## {name}", f"{description(document)} [Schema](schemas/{name}.schema.json)."]
         parts.append("\n".join(["| key | type | always there | meaning |", "|---|---|---|---|", *rows]))
     return "\n\n".join(parts) + "\n"
