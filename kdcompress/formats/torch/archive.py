@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 import zipfile
 from collections.abc import Mapping
@@ -100,8 +101,8 @@ def _read(path: Path, file: zipfile.ZipFile) -> Archive:
             continue
         if name != _MODEL and name not in _CONFIGS and not _TENSORS.fullmatch(name):
             _reject(path, f"the member {name[:80]!r}, which is no tensor and no graph")
-        if info.file_size > max(_MAX_JSON, info.compress_size):
-            raise ModelError(f"{path} is damaged: {name[:80]!r} is compressed, as no tensor of an archive is")
+        if info.file_size != info.compress_size or (name.endswith(".json") and info.file_size > _MAX_JSON):
+            raise ModelError(f"{path} is damaged: {name[:80]!r} is compressed or too large, as no file of PyTorch is")
         members[name] = file.read(info)
     for name in (_MODEL, *_CONFIGS):
         if name not in members:
@@ -109,20 +110,22 @@ def _read(path: Path, file: zipfile.ZipFile) -> Archive:
     for name in (_MODEL, *_CONFIGS):
         document = check_graph(json.loads(members[name]), str(path))
         if name in _CONFIGS:
-            _check_tensors(path, document)
+            _check_tensors(path, document, name.rpartition("/")[0], members)
         members[name] = json.dumps(document).encode()
     extra = file.read(infos[_EXTRA]) if _EXTRA in infos and infos[_EXTRA].file_size <= _MAX_EXTRA else b"{}"
     settings = json.loads(extra)
     return Archive(members, settings if isinstance(settings, dict) else {})
 
 
-def _check_tensors(path: Path, config: dict[str, Any]) -> None:
-    """Check that every weight or constant is a raw tensor, and none a pickle."""
+def _check_tensors(path: Path, config: dict[str, Any], folder: str, members: Mapping[str, bytes]) -> None:
+    """Check that every weight or constant is a raw tensor, none a pickle, and that bytes of it are stored."""
     for name, entry in config["config"].items():
-        stored = entry["path_name"]
-        files = (f"data/weights/{stored}", f"data/constants/{stored}")
-        if entry["use_pickle"] or not any(_TENSORS.fullmatch(file) for file in files):
+        stored = f"{folder}/{entry['path_name']}"
+        if entry["use_pickle"] or not _TENSORS.fullmatch(stored):
             _reject(path, f"{name[:80]!r} as a pickle")
+        sizes = [size["as_int"] for size in entry["tensor_meta"]["sizes"]]
+        if not members[stored] and math.prod(sizes):
+            raise ModelError(f"{path} is damaged: it declares {name[:80]!r} of {sizes} numbers and stores none")
 
 
 def _reject(path: Path, reason: str) -> NoReturn:

@@ -154,6 +154,20 @@ def test_the_code_of_guards_is_not_run(file: Path) -> None:
     assert open_program(rewrite(file, change)).sizes == (None, 3, 32, 32)
 
 
+def test_declared_weights_must_be_stored(file: Path) -> None:
+    with pytest.raises(ModelError, match=r"declares '0\.weight' of \[8, 3, 3, 3\] numbers and stores none"):
+        open_program(rewrite(file, lambda name, content: b"" if name == "data/weights/weight_0" else content))
+
+
+def test_compressed_members_are_refused(file: Path) -> None:
+    changed = file.with_name("changed.pt2")
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(changed, "w", zipfile.ZIP_DEFLATED) as new:
+        for info in old.infolist():
+            new.writestr(info.filename, bytes(1000) if "weight_0" in info.filename else old.read(info))
+    with pytest.raises(ModelError, match="is compressed or too large"):
+        open_program(changed)
+
+
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04" + bytes(100)])
 def test_damaged_files_are_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "m.pt2").write_bytes(content)
