@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,22 +14,19 @@ from kdcompress.batches import default_batch_size
 from kdcompress.config.sections import SingleTeacherSection, ViewsSection
 from kdcompress.data import Images, Samples, iter_blocks, resize_images
 from kdcompress.errors import DataError, ModelError, TargetsError, one_line
-from kdcompress.teachers._adapter import InputAdapter
+from kdcompress.teachers._conversion import LogitsConversion
 from kdcompress.teachers._outputs import N_INSPECTED
-from kdcompress.teachers._reading import OutputReading, inspect_outputs, with_both_classes
+from kdcompress.teachers._reading import inspect_outputs
 from kdcompress.teachers._spec import OutputSpec, Selection, TargetRows
 
 
-class Teacher(ABC):
+class Teacher(LogitsConversion, ABC):
     """A teacher of any framework, of which only outputs are needed.
 
     Attributes:
         description: Name of the teacher in messages.
         digest: Digest of the model, which identifies its cached targets.
-        adapter: Conversion of pixels to the model's input, and of its outputs to the data's classes.
         selection: The part of the file that is used.
-        reading: How what `run` gives is converted to logits.
-        single_output: Whether it gives one number for two classes: that of the second.
         converts_to: Suffixes of other kinds of files that `write_part` writes, in float32.
         input_notes: What was assumed of its input, as messages to follow the description.
         quantization_step: Distance between neighbouring outputs of a quantized model, otherwise 0.
@@ -45,7 +41,6 @@ class Teacher(ABC):
 
     description: str
     digest: str
-    adapter: InputAdapter
     path: Path | None = None
     """The model file or folder; None for a model in memory and where there is no model."""
     model: Any = None
@@ -53,8 +48,6 @@ class Teacher(ABC):
     uses_images: bool = True
     """Whether outputs are computed from images; if not, they are looked up by sample ids."""
     selection: Selection = Selection()
-    reading: OutputReading = OutputReading()
-    single_output: bool = False
     quantization_step: float = 0.0
     input_notes: tuple[str, ...] = ()
     converts_to: tuple[str, ...] = ()
@@ -223,32 +216,6 @@ class Teacher(ABC):
             Shape (n, 1, classes).
         """
         return None
-
-    def to_logits(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Convert the model's own outputs to logits of the data's classes.
-
-        Args:
-            outputs: What `run` gives, (..., outputs).
-
-        Returns:
-            Shape (..., classes), in the data's order of classes.
-        """
-        logits = self.reading.to_logits(outputs)
-        if self.single_output:
-            logits = with_both_classes(logits)
-        return self.adapter.arrange(logits)
-
-    def notes(self, classes: Sequence[str]) -> list[str]:
-        """Return messages on the conversion of outputs, to follow the description.
-
-        Args:
-            classes: Names of the data's classes.
-        """
-        notes = [self.reading.note] if self.reading.note else []
-        if self.single_output:
-            names = self.adapter.section.classes or classes
-            notes.append(f"has one output for two classes: it is taken as the logit of {names[1]!r}")
-        return notes
 
     def set_reading(self, section: SingleTeacherSection, samples: Samples) -> None:
         """Set `reading` from the recipe, or from the outputs for some images; a zoo model gives logits.
