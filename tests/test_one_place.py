@@ -30,8 +30,8 @@ PLACES = {
     "run_module": set[str](),
     "ProcessPoolExecutor": set[str](),
     "print": {
-        "cli/_app.py", "cli/_documents.py", "cli/cache.py", "cli/init.py", "cli/list.py", "sweeping/_worker.py",
-        "data/synthetic/_base.py",
+        "cli/_app.py", "cli/_documents.py", "cli/_terminal.py", "cli/cache.py", "cli/init.py", "cli/list.py",
+        "sweeping/_worker.py", "data/synthetic/_base.py",
     },
 }  # fmt: skip
 ATTRIBUTES = {

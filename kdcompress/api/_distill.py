@@ -227,4 +227,4 @@ def _result(run: RunFolder, outcome: PipelineResult, seconds: float, progress: P
     if warning := swapped_roles_warning(result["teacher"], result["student"]):
         progress.warn(warning)
         outcome.warnings.append(warning)
-    return {**result, "seconds": seconds, "warnings": outcome.warnings}
+    return {**result, "seconds": seconds, "warnings": outcome.warnings, "at_chance": outcome.at_chance}

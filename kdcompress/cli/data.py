@@ -42,6 +42,7 @@ def check(
     from kdcompress.config.recipe import resolve_data_settings
     from kdcompress.config.toml_values import parse_setting
     from kdcompress.data import make_source, write_ids
+    from kdcompress.metrics.chance import imbalance
 
     overrides = {"data.dir": str(data_dir)} if data_dir else {}
     loader = make_source(resolve_data_settings(source, {**overrides, **dict(parse_setting(text) for text in settings)}))
@@ -50,6 +51,7 @@ def check(
         _warn(terminal, dataset.notice)
         for line in loader.summary(dataset):
             terminal.result(line)
+        _warn(terminal, imbalance(dataset.train.labels, list(dataset.classes)))
         if ids is not None:
             write_ids(ids, dataset)
             names = (name for part in dataset.parts.values() for name in part.ids.tolist())

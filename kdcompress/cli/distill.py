@@ -115,7 +115,10 @@ def _print_result(result: dict[str, Any], terminal: Terminal) -> None:
     if baseline:
         gains = {key: 100 * (student["metrics"][key] - baseline["metrics"][key]) for key in keys}
         points = ", ".join(f"{gain:+.2f} points{_of(key, keys)}" for key, gain in gains.items())
-        terminal.result(f"gain           {points} from the teacher, in this one seed")
+        text = f"{points} from the teacher, in this one seed"
+        if chance := result.get("at_chance"):
+            text = f"cannot be told: {' and '.join(chance)} not shown to be better than a constant answer"
+        terminal.result(f"gain           {text}")
     if teacher["params"]:
         terminal.result(_ratio("parameters", student["params"], teacher["params"]))
     if student["flops"] and teacher["flops"]:

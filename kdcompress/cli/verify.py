@@ -93,6 +93,10 @@ def _print_failures(result: dict[str, Any], terminal: Terminal) -> None:
     for role in ("model", "teacher", "student"):
         for warning in result.get(role, {}).get("warnings", []):
             terminal.progress.warn(f"{role}: {warning}")
+    for role in result.get("at_chance", []):
+        terminal.progress.warn(
+            f"the {role} is not shown to be better on test than a constant answer, the most frequent class"
+        )
     for gate in result.get("gates", []):
         if not gate["passed"]:
             value = "not measurable" if gate["value"] is None else f"{gate['value']:.4g}"

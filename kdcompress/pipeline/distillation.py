@@ -6,6 +6,7 @@ Each step writes its files atomically and records them in the manifest; a step w
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +14,12 @@ from kdcompress.config.recipe import Recipe
 from kdcompress.data import Dataset, Split
 from kdcompress.errors import RunError
 from kdcompress.methods import Method
+from kdcompress.metrics.classification import Labels
 from kdcompress.models import Forward, lacks_rescaling, load_weights, model_digest, save_model
+from kdcompress.pipeline.chance import chance_warning, count_steps, imbalance_warning
 from kdcompress.pipeline.data import RecipeData
 from kdcompress.pipeline.ensemble import TeacherEnsemble
-from kdcompress.pipeline.evaluation import Evaluation
+from kdcompress.pipeline.evaluation import Evaluation, Outputs
 from kdcompress.pipeline.experiment import Experiment, Reporter
 from kdcompress.pipeline.labelling import compute_training_targets, prepare_teachers
 from kdcompress.pipeline.saved_teachers import read_saved_teachers, save_teachers
@@ -42,6 +45,7 @@ class PipelineResult:
         student: The trained Keras model, ending in class logits.
         targets: Targets of the student; None if the method needs no teacher.
         metrics: Metrics on test by role.
+        at_chance: Roles that are not shown to be better than a constant answer.
         input_shape: Shape (H, W, C) of the data's images.
         warnings: All warnings.
     """
@@ -50,6 +54,7 @@ class PipelineResult:
     student: Any
     targets: Targets | None
     metrics: dict[str, dict[str, float | None]]
+    at_chance: list[str]
     input_shape: tuple[int, int, int]
     warnings: list[str]
 
@@ -67,6 +72,7 @@ class Pipeline:
         self.recipe, self.run, self.progress = recipe, run, progress
         self.history = History(run / HISTORY)
         self.warnings: list[str] = []
+        self.at_chance: list[str] = []
         self.data = RecipeData(recipe, progress)
         self.experiment = Experiment(recipe, self.data)
         self.students = StudentFactory(self.experiment)
@@ -113,7 +119,7 @@ class Pipeline:
         metrics = self._evaluate(ensemble, student, baseline)
         shape = self.dataset.input_shape
         final = finalise(student, self.method, shape)
-        return PipelineResult(ensemble, final, targets, metrics, shape, self.warnings)
+        return PipelineResult(ensemble, final, targets, metrics, self.at_chance, shape, self.warnings)
 
     def clean_up(self) -> None:
         """Delete the checkpoints of a run whose result has been written."""
@@ -136,6 +142,9 @@ class Pipeline:
         if self.dataset.notice:
             self._warn(self.dataset.notice)
         validate_training_config(self.experiment)
+        labels, classes = self.split.train.labels, list(self.dataset.classes)
+        if warning := imbalance_warning(labels, classes, self.recipe.training):
+            self._warn(warning)
         facts = self.data.facts
         self.run.check_data(facts)
         if (limit := self.recipe.split.limit) and limit > len(self.dataset.train):
@@ -187,12 +196,22 @@ class Pipeline:
         if recorded is not None and recorded != self.history.digest(name):
             raise RunError(f"{self.run / HISTORY} has changed since the {name} was trained; --fresh makes the run anew")
 
+    def _check_chance(self, models: Mapping[str, Any], logits: Outputs, labels: Labels) -> None:
+        """Warn about models that learned nothing."""
+        training = self.recipe.training
+        steps = count_steps(training, len(self.data.transfer))
+        for role in (role for role in models if role in logits):
+            if warning := chance_warning(role, models[role], logits[role], labels, training, steps):
+                self.at_chance.append(role)
+                self._warn(warning)
+
     def _evaluate(self, ensemble: TeacherEnsemble, student: Any, baseline: Any) -> dict[str, dict[str, float | None]]:
         start, val, test = time.perf_counter(), self.split.val, self.split.test
         models = {"student": Forward(student), **({} if baseline is None else {"baseline": Forward(baseline)})}
         logits, metrics = Evaluation(self.run, ensemble, models, self.method).evaluate(val, test)
         if warning := ensemble.check_on_test(logits["teacher"], test.labels, self.dataset.classes):
             self._warn(warning)
+        self._check_chance({"student": student, "baseline": baseline}, logits, test.labels)
         seconds = time.perf_counter() - start
         self.progress.note(f"test and validation: {len(test) + len(val):,} images in {seconds:.1f} s")
         return metrics

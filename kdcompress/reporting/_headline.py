@@ -86,6 +86,10 @@ def verdict(run: RunData) -> str:
         return text
     baseline = run.test_metrics["baseline"][run.metric]
     gain = f"the gain is {points(student - baseline)} points{_difference_interval(run, 'auc_gain')}, in one seed"
+    if run.at_chance:
+        roles = " and ".join(f"the {role}" for role in run.at_chance)
+        verb = "are" if len(run.at_chance) > 1 else "is"
+        gain = f"no gain can be told, since {roles} {verb} not shown to be better than a constant answer"
     return f"{text} Trained without the teacher, the same student reaches {percent(baseline)}: {gain}."
 
 

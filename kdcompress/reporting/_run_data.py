@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kdcompress.config.recipe import read_resolved_recipe
 from kdcompress.errors import RunError
 from kdcompress.files import read_text
+from kdcompress.metrics.chance import roles_at_chance
 from kdcompress.metrics.classification import primary_metric, top1
 from kdcompress.metrics.softmax import softmax
 from kdcompress.pipeline.subclass_outputs import SubclassOutputs, read_subclass_outputs
@@ -112,6 +113,11 @@ class RunData:
         """Metric of the headline and the figures: AUC for two classes where it is defined, else accuracy."""
         name = primary_metric(len(self.classes))
         return name if all(metrics.get(name) is not None for metrics in self.test_metrics.values()) else "accuracy"
+
+    @cached_property
+    def at_chance(self) -> list[str]:
+        """Which of student and baseline are not shown to be better than a constant answer."""
+        return roles_at_chance(self.finished_outputs.logits, self.finished_outputs.labels)
 
     @property
     def input_shape(self) -> list[int]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.errors import UsageError
+from kdcompress.metrics.chance import roles_at_chance
 from kdcompress.metrics.classification import primary_metric
 from kdcompress.metrics.subclasses import subclass_usage
 from kdcompress.models import is_keras_model, load_saved_model
@@ -134,6 +135,7 @@ def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress
         "metric_drop": drop,
         "comparison": comparison,
         "subclasses": _subclasses(run),
+        "at_chance": roles_at_chance(outputs.logits, outputs.labels),
         "gates": verdicts,
         "passed": all(verdict["passed"] for verdict in verdicts),
     }

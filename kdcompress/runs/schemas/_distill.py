@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kdcompress.runs.schemas._parts import Costs, Count, Data
-from kdcompress.runs.schemas._result import Kept, Result, brief
+from kdcompress.runs.schemas._result import Kept, Result, brief, made
 
 
 class Targets(Result):
@@ -27,6 +27,7 @@ class RunResult(Kept):
         targets: How long the teacher's outputs took.
         seconds: How long the run took, over all times that it went on.
         warnings: What to know before a figure is quoted.
+        at_chance: Which of student and baseline are not shown to be better than a constant answer.
     """
 
     run: str = ""
@@ -37,6 +38,7 @@ class RunResult(Kept):
     targets: Targets | None = None
     seconds: float
     warnings: list[str]
+    at_chance: list[str] = made(list)
 
     def _parts(self) -> list[str]:
         roles = {"teacher": self.teacher, "student": self.student, "baseline": self.baseline}

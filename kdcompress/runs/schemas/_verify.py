@@ -40,6 +40,7 @@ class Verification(Kept):
         metric_drop: Teacher minus student, a fraction; below 0 where the student is better.
         comparison: Where the two differ on test.
         subclasses: How they use subclasses, of a run that has them.
+        at_chance: Which of student and baseline are not shown to be better than a constant answer.
         gates: The limits that were asked for.
         passed: Whether all of them were kept.
     """
@@ -56,6 +57,7 @@ class Verification(Kept):
     metric_drop: float | None = None
     comparison: Differences | None = None
     subclasses: SubclassesUsed | None = None
+    at_chance: list[str] = made(list)
     gates: list[Gate] = made(list)
     passed: bool = True
 
