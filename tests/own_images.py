@@ -27,10 +27,10 @@ def picture(path: Path, seed: int, size: tuple[int, int] = (8, 6), mode: str = "
     return path
 
 
-def pictures(root: Path, count: int = 10, classes: tuple[str, ...] = ("cat", "dog"), **how: Any) -> Path:
+def pictures(root: Path, count: int = 10, classes: tuple[str, ...] = ("cat", "dog"), seed: int = 0, **how: Any) -> Path:
     for number, name in enumerate(classes):
         for index in range(count):
-            picture(root / name / f"case{index // 2}-{index}.png", 1000 * number + index, **how)
+            picture(root / name / f"case{index // 2}-{index}.png", seed + 1000 * number + index, **how)
     return root
 
 

@@ -21,17 +21,18 @@ _MAX_VALUES = 10  # distinct values of a column; one with more does not divide d
 _SYNONYMS = {
     "partition": re.compile(
         r"(data|dataset|train|traintest|official|cv)?(split|partition|subset|fold)s?(name|id|nr|no)?\d*|sets?(id|nr|no)?|"
-        r"is(train|test|val|valid|validation)"
+        r"k?folds?|tvt|(is)?(train|test|val|valid|validation)"
     ),
     "group": re.compile(
         r"(anon|anonymi[sz]ed|pseudo)?(patient|subject|participant|person|individual|donor|animal|case|slide|wsi|scan|"
-        r"study|specimen|biopsy|lesion|scene|video|clip|sequence|session|speaker|writer)"
+        r"study|specimen|biopsy|lesion|scene|video|clip|sequence|session|speaker|writer|family|household|plate|subj|pat|"
+        r"pid|mrn)"
         r"s?(ids?|identifier|nr|no|num|number|name|code|key|index|uid|uuid|hash)?"
     ),
 }
 # Values such as PublicTest or train_1: a split in other words than train, val and test
 _TRAIN = re.compile(r"(^|[^a-z])(train|tr|trn)", re.IGNORECASE)
-_HELD_OUT = re.compile(r"test|(^|[^a-z])(te|tst|val|valid|validation|dev|eval)([^a-z]|$)|hold.?out", re.IGNORECASE)
+_HELD_OUT = re.compile(r"test|(^|[^a-z])(te|tst|va|val|valid|validation|dev|eval)([^a-z]|$)|hold.?out", re.IGNORECASE)
 
 
 class UnusedColumns:

@@ -167,6 +167,7 @@ def _value_range(opened: OpenedImage) -> tuple[int, int]:
     if image.mode in DEEP_MODES:
         values = np.asarray(image)
         return int(values.min()), int(values.max())
-    bands = image.split() if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert("RGB").split()
+    plain = image if image.mode in ("L", "LA", "RGB", "RGBA") else with_alpha(image) or image.convert("RGB")
+    bands = plain.split()
     ranges = np.array([band.getextrema() for band in bands if not (len(bands) in (2, 4) and band is bands[-1])])
     return int(ranges.min()), int(ranges.max())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +55,7 @@ def index_images(root: Path, names: NDArray[np.str_], progress: Progress) -> NDA
             damaged = _inspect(root, names, rows, missing, progress)
             intact = np.setdiff1d(np.arange(len(names)), list(damaged))
             _write(folder / "index.npz", {**known, **dict(zip(names[intact].tolist(), rows[intact], strict=True))})
-            _report(list(damaged.values()))
+            _report(root, {str(names[index]): problem for index, problem in damaged.items()})
     return rows
 
 
@@ -124,13 +124,25 @@ def _read_facts(path: Path) -> tuple[object, ...] | str:
         return f"{path} cannot be read ({exc.strerror})"
 
 
-def _report(reasons: list[str]) -> None:
-    if not reasons:
+def _report(root: Path, damaged: Mapping[str, str]) -> None:
+    """Raise DataError for files that cannot be used; a problem that several have is told once, with their names."""
+    if not damaged:
         return
+    alike: dict[str, list[str]] = {}
+    for name, problem in damaged.items():
+        alike.setdefault(problem.replace(str(root / name), "", 1), []).append(name)
+    reasons = [f"{damaged[names[0]]}{_format_likewise(names[1:])}" for names in alike.values()]
     more = f"; and {len(reasons) - _MAX_LISTED} more" if len(reasons) > _MAX_LISTED else ""
-    count = f"{len(reasons)} images cannot be used: " if len(reasons) > 1 else ""
-    them = "them" if len(reasons) > 1 else "it"
+    count = f"{len(damaged):,} images cannot be used: " if len(damaged) > 1 else ""
+    them = "them" if len(damaged) > 1 else "it"
     raise DataError(f"{count}{'; '.join(reasons[:_MAX_LISTED])}{more}; mend {them} or delete {them}")
+
+
+def _format_likewise(names: list[str]) -> str:
+    """Format the names of further files with a problem."""
+    listed = ", ".join(names[: _MAX_LISTED - 1])
+    more = f" and {len(names) - _MAX_LISTED + 1:,} more" if len(names) > _MAX_LISTED - 1 else ""
+    return f" (likewise {listed}{more})" if names else ""
 
 
 def _read(path: Path) -> dict[str, NDArray[np.void]]:

@@ -42,7 +42,8 @@ class ArrayFile:
             with open_npz(path) as npz:
                 self.names = sorted(npz.members)
         except READ_ERRORS as exc:
-            hint = "; of npy files name the folder, which holds x.npy and y.npy" if path.suffix == ".npy" else ""
+            hint = "" if path.suffix == ".npz" else "; save arrays in one: np.savez('images.npz', x=images, y=labels)"
+            hint = "; of npy files name the folder, which holds x.npy and y.npy" if path.suffix == ".npy" else hint
             raise DataError(f"{path} is truncated, damaged or no npz file ({error_text(exc)}){hint}") from exc
 
     def __contains__(self, name: str) -> bool:

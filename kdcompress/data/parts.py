@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kdcompress.data.filesystem import is_hidden_folder
 from kdcompress.data.finding import is_image_path
 from kdcompress.errors import DataError
 
+_MAX_LISTED, _MAX_SHOWN = 5, 80  # names in a message, and characters of each
 # Names in use for the parts of a data set
 PARTS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -54,6 +55,32 @@ def check_no_parts(root: Path, folders: Iterable[Path]) -> None:
     if len(parts) > 1:
         names = " and ".join(f"{folder.name}/" for folder in parts.values())
         raise DataError(f"{root} holds {names}, which would be classes; if they are parts, name them train/ and test/")
+
+
+def describe_common_folders(folders: Sequence[Path]) -> str | None:
+    """Describe folders below class folders that may be the classes, such as fold1/cat and fold2/cat.
+
+    Args:
+        folders: The class folders.
+
+    Returns:
+        A warning if every one contains the same two or more folders, and no images beside them; else None.
+    """
+    if len(folders) < 2 or not all(_has_only_folders(folder) for folder in folders):
+        return None
+    names = [sorted(item.name for item in folder.iterdir() if item.is_dir()) for folder in folders]
+    if len(names[0]) < 2 or any(other != names[0] for other in names):
+        return None
+    return (
+        f"the classes are {_shorten(folder.name for folder in folders)}, and each holds the same folders "
+        f"({_shorten(names[0])}); if those are the classes, put them into train/ and test/"
+    )
+
+
+def _shorten(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - _MAX_LISTED} more" if len(listed) > _MAX_LISTED else ""
+    return ", ".join(name[:_MAX_SHOWN] for name in listed[:_MAX_LISTED]) + more
 
 
 def _split_words(name: str) -> list[str]:

@@ -34,6 +34,7 @@ def check_file_ranges(
         )
     if scale is not None:
         check_scaled(int(rows["highest"].max()), scale, str(root / names[rows["highest"].argmax()]))
+        _check_each_depth(rows, scale, progress)
         return
     if len(unknown := np.flatnonzero(rows["white"] == 0)):
         first = unknown[0]
@@ -42,9 +43,28 @@ def check_file_ranges(
             f"{_more(unknown)}, of which white is not known; set "
             f"data.scale{example_scale(int(rows['highest'][unknown].max()))}, or save them with 8 or 16 bits"
         )
-    for white in np.unique(rows["white"]).tolist():
-        alike = rows["highest"][rows["white"] == white]
-        warn_if_dark(int(alike.max()), white, f"the {len(alike):,} images of {white.bit_length()} bits", progress)
+    _check_each_depth(rows, None, progress)
+
+
+def _check_each_depth(rows: NDArray[np.void], scale: float | None, progress: Progress) -> None:
+    """Warn of dark images among those of each depth, since a scale multiplies all of them."""
+    is_deep = np.char.endswith(rows["kind"], b";16")
+    for white, deep in sorted(set(zip(rows["white"].tolist(), is_deep.tolist(), strict=True))):
+        alike = rows["highest"][(rows["white"] == white) & (is_deep == deep)]
+        if not alike.any() and rows["highest"].any():  # black ones among others
+            continue
+        source = f"the {len(alike):,} images of {white.bit_length()} bits"
+        remedy = None
+        if deep and white == 255:
+            source = f"the upper 8 bits of the {len(alike):,} colour images of 16"
+            remedy = "scale them to 16, or to 8, and save them so"
+        if len(alike) < len(rows):
+            remedy = "save them with 8 bits, scaled: data.scale holds for all images"
+        if scale is None:
+            warn_if_dark(int(alike.max()), white, source, progress, remedy)
+        elif len(alike) < len(rows):
+            scaled = int(alike.max()) * scale
+            warn_if_dark(round(scaled), 255, f"by data.scale = {scale:.6g}, {source}", progress, remedy)
 
 
 def check_scaled(highest: float, scale: float, source: str) -> None:
@@ -66,7 +86,7 @@ def check_scaled(highest: float, scale: float, source: str) -> None:
 
 
 def warn_if_dark(highest: float, white: int, source: str, progress: Progress, remedy: str | None = None) -> None:
-    """Warn of images whose numbers fill less than a quarter of their range.
+    """Warn of images that are black, or whose numbers fill less than a quarter of their range.
 
     Args:
         highest: Highest number of all images.
@@ -75,7 +95,9 @@ def warn_if_dark(highest: float, white: int, source: str, progress: Progress, re
         progress: Receives the warning.
         remedy: What to do if they have fewer bits; by default the setting.
     """
-    if 0 < highest < (white + 1) // 4:
+    if highest == 0:
+        progress.warn(f"{source} are all black: they have no number above 0")
+    elif highest < (white + 1) // 4:
         progress.warn(
             f"{source} have no number above {highest:,g}, where white is {white:,}: they are nearly black; if they "
             f"have fewer bits, {remedy or f'set data.scale{example_scale(highest)}'}"

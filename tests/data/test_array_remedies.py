@@ -372,3 +372,12 @@ def test_arrays_of_parts_that_are_not_used_are_said(tmp_path: Path, recorder: Re
         f"{path}: array 'y_valid' is not used; if it is of the validation part, save it as y_val",
     ]
     assert f"{path}: not used: array weights_test" in recorder.notes
+
+
+@pytest.mark.parametrize("name", ["images.mat", "images.h5", "images.pkl", "images.pt"])
+def test_files_of_other_programs_are_told_how_to_be_saved(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"MATLAB 5.0 MAT-file")
+    with pytest.raises(
+        DataError, match=r"no npz file .*; save arrays in one: np\.savez\('images\.npz', x=images, y=labels\)"
+    ):
+        load("arrays", dir=tmp_path / name)

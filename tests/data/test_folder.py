@@ -166,3 +166,31 @@ def test_classes_that_test_lacks_and_a_single_image_are_told(tmp_path: Path) -> 
     picture(tmp_path / "b" / "fox" / "x.png", 998)
     with pytest.raises(DataError, match="class fox has 1 images; it needs two or more"):
         load("folder", dir=tmp_path / "b")
+
+
+@pytest.mark.parametrize("names", [("fold1", "fold2", "fold3"), ("left", "right"), ("hospital a", "hospital b")])
+def test_folders_that_all_class_folders_have_may_be_the_classes(
+    tmp_path: Path, recorder: Recorder, names: tuple[str, ...]
+) -> None:
+    for number, top in enumerate(names):
+        pictures(tmp_path / top, seed=100_000 * (number + 1))
+    data = load("folder", recorder, dir=tmp_path)
+    assert data.classes == names
+    assert recorder.warnings == [
+        f"{tmp_path}: the classes are {', '.join(names)}, and each holds the same folders (cat, dog); if those are the "
+        "classes, put them into train/ and test/"
+    ]
+
+
+@pytest.mark.parametrize("change", ["an image beside", "another folder", "one folder alone"])
+def test_folders_within_classes_that_are_no_classes(tmp_path: Path, recorder: Recorder, change: str) -> None:
+    for number, name in enumerate(("cat", "dog")):
+        pictures(
+            tmp_path / name, seed=100_000 * (number + 1), classes=("a",) if change == "one folder alone" else ("a", "b")
+        )
+    if change == "an image beside":
+        picture(tmp_path / "cat" / "x.png", 1)
+    elif change == "another folder":
+        picture(tmp_path / "cat" / "c" / "x.png", 1)
+    assert load("folder", recorder, dir=tmp_path).classes == ("cat", "dog")
+    assert not recorder.warnings

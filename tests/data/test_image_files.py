@@ -110,7 +110,7 @@ def test_many_bad_images_are_counted(tmp_path: Path) -> None:
     pictures(tmp_path)
     for index in range(8):
         (tmp_path / "dog" / f"bad{index}.png").write_text("hello")
-    with pytest.raises(DataError, match=r"8 images cannot be used: .*bad0\.png.*bad4\.png.*; and 3 more; mend them"):
+    with pytest.raises(DataError, match=r"8 images cannot be used: .*bad0\.png.*bad4\.png.* and 3 more\); mend them"):
         load("folder", dir=tmp_path)
 
 

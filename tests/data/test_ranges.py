@@ -305,3 +305,73 @@ def test_unlabelled_arrays_that_are_nearly_black(tmp_path: Path) -> None:
     assert warning.endswith(
         "where white is 255: they are nearly black; if they have fewer bits, multiply them to 0 to 255"
     )
+
+
+def test_images_that_are_all_black_are_said(tmp_path: Path, recorder: Recorder) -> None:
+    for dtype, bits in ((np.uint8, 8), (np.uint16, 16)):
+        recorder = Recorder()
+        load("folder", recorder, dir=save(tmp_path / str(bits), images(0, dtype)))
+        assert recorder.warnings == [f"the 20 images of {bits} bits are all black: they have no number above 0"]
+    np.savez(tmp_path / "a.npz", x=images(0, np.uint8), y=np.arange(20) % 2)
+    recorder = Recorder()
+    load("arrays", recorder, dir=tmp_path / "a.npz")
+    assert recorder.warnings[0].endswith("a.npz are all black: they have no number above 0")
+
+
+def test_a_scale_is_no_remedy_for_some_of_the_images(tmp_path: Path) -> None:
+    """It multiplies the others, too, which would become black without a word."""
+    root = save(tmp_path, images(255, np.uint8))
+    for index in range(0, 20, 4):
+        Image.fromarray(images(4000, np.uint16)[index]).save(root / "cat" / f"{index:02}.png")
+    recorder = Recorder()
+    load("folder", recorder, dir=root)
+    (warning,) = recorder.warnings
+    assert warning.startswith("the 5 images of 16 bits have no number above 4,000, where white is 65,535")
+    assert warning.endswith("save them with 8 bits, scaled: data.scale holds for all images")
+    recorder = Recorder()
+    load("folder", recorder, dir=root, scale="255/4095")
+    (warning,) = recorder.warnings
+    assert warning.startswith("by data.scale = 0.0622711, the 15 images of 8 bits have no number above 16, where white")
+
+
+def test_colour_images_of_16_bits_show_their_upper_8(tmp_path: Path, recorder: Recorder) -> None:
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 6, 8, 16, 2, 0, 0, 0))
+    for index in range(20):
+        values = np.random.default_rng(index).integers(0, 4096, (8, 18)).astype(">u2")
+        path = tmp_path / ("cat", "dog")[index % 2] / f"{index}.png"
+        path.parent.mkdir(exist_ok=True)
+        data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in values))
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+    load("folder", recorder, dir=tmp_path)
+    assert recorder.warnings == [
+        "the upper 8 bits of the 20 colour images of 16 have no number above 15, where white is 255: they are nearly "
+        "black; if they have fewer bits, scale them to 16, or to 8, and save them so"
+    ]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("transparency", [1, bytes([0, 100, 255, 255])])
+def test_palettes_with_transparency_come_without_warnings_of_pillow(tmp_path: Path, transparency: Any) -> None:
+    for index in range(20):
+        path = tmp_path / ("cat", "dog")[index % 2] / f"{index}.png"
+        path.parent.mkdir(exist_ok=True)
+        image = Image.fromarray(np.random.default_rng(index).integers(0, 256, (8, 6, 3), np.uint8)).quantize(4)
+        image.save(path, transparency=transparency)
+    assert load("folder", dir=tmp_path, background="black").train.images[:].min() == 0
+
+
+def test_many_files_of_one_problem_are_named_once(tmp_path: Path) -> None:
+    root = save(tmp_path, images(255, np.uint8))
+    for index in range(0, 20, 2):
+        Image.fromarray(np.zeros((8, 6), np.float32)).save(root / "cat" / f"{index:02}.tif")
+    (root / "dog" / "01.png").write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        load("folder", dir=root)
+    text = str(caught.value).replace(f"{root}/", "")
+    assert text.startswith(
+        "11 images cannot be used: cat/00.tif holds floating-point numbers, whose range is not known; save it with 8 or "
+        "16 bits (likewise cat/02.tif, cat/04.tif, cat/06.tif, cat/08.tif and 5 more); dog/01.png is truncated"
+    )

@@ -165,6 +165,13 @@ def test_a_long_line_takes_little_memory(listed: Path) -> None:
         ("sub-class", "subclass"),
         ("Sub Class", "subclass"),
         ("subclas", "subclass"),
+        ("train", "partition"),
+        ("tvt", "partition"),
+        ("kfold", "partition"),
+        ("family_id", "group"),
+        ("plate", "group"),
+        ("subj", "group"),
+        ("pat_id", "group"),
     ],
 )
 def test_a_column_that_resembles_one_that_counts_is_said(

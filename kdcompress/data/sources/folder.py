@@ -11,7 +11,7 @@ from kdcompress.data.filesystem import expand_user, is_hidden_folder
 from kdcompress.data.finding import SkippedFiles, is_image_path, scan_images
 from kdcompress.data.groups import extract_groups, validate_pattern
 from kdcompress.data.listing import ImageFiles, Listing
-from kdcompress.data.parts import check_no_parts, part_of_folder
+from kdcompress.data.parts import check_no_parts, describe_common_folders, part_of_folder
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 
@@ -48,6 +48,9 @@ class Folder(ImageFiles):
                     listed.labels.append(kind.name)
                     listed.parts.append(part)
         _note_skipped(root, parts, skipped, progress)
+        for _, folder in parts:
+            if warning := describe_common_folders(_class_folders(folder)):
+                progress.warn(f"{folder}: {warning}")
         if listed.groups is not None and self.group is not None:
             listed.groups.extend(extract_groups(self.group, listed.names))
         return listed
