@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 
 from kdcompress.config.images import ImageSettings, Resize
 from kdcompress.data.opening import OpenedImage
+from kdcompress.data.ranges import WHITE_LIMIT
 from kdcompress.errors import DataError
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -28,7 +29,7 @@ def convert(opened: OpenedImage, shape: Shape, settings: ImageSettings) -> NDArr
         Pixels, of shape `shape`.
 
     Raises:
-        DataError: If it is not known which of its numbers is white.
+        DataError: If it is not known which of its numbers is white, or numbers are above 255 after scaling.
     """
     image = to_8_bit(opened, settings.scale)
     layered = with_alpha(image) if shape[2] != 4 else None
@@ -61,7 +62,8 @@ def to_8_bit(opened: OpenedImage, scale: float | None) -> Image.Image:
         The image, with 8 bits per channel.
 
     Raises:
-        DataError: If there is no scale, and the header does not say which number is white.
+        DataError: If there is no scale, and the header does not say which number is white, or if numbers are above 255
+            after scaling.
     """
     image = opened.image
     if image.mode in DEEP_MODES:
@@ -70,14 +72,26 @@ def to_8_bit(opened: OpenedImage, scale: float | None) -> Image.Image:
         return image
     layered = with_alpha(image)
     plain = layered or (image if image.mode in ("L", "RGB") else image.convert("RGB"))
+    colours = plain.getbands()[:3]
+    _check_highest(int(np.asarray(plain.convert("RGB")).max()), scale, opened)
     table = np.clip(np.rint(np.arange(256) * scale), 0, 255).astype(int).tolist()
     alpha = list(range(256)) if layered else []
-    return plain.point(table * (len(plain.getbands()) - bool(layered)) + alpha)
+    return plain.point(table * len(colours) + alpha)
+
+
+def _check_highest(highest: int, scale: float, opened: OpenedImage) -> None:
+    """Reject an image that other numbers are stored in than in those that the scale is meant for."""
+    if highest * scale >= WHITE_LIMIT:
+        raise DataError(
+            f"{opened.path} has numbers up to {highest:,}, which data.scale = {scale:.6g} makes {highest * scale:,.6g}"
+            "; pixels are at most 255: save it as the images are that the scale is for"
+        )
 
 
 def _shallow(opened: OpenedImage, scale: float | None) -> Image.Image:
     values = np.asarray(opened.image)
     if scale is not None:
+        _check_highest(int(values.max()), scale, opened)
         pixels = np.clip(np.rint(values * scale), 0, 255)
     elif opened.white == 65535:
         pixels = np.clip(values, 0, 65535) // 257

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
 
+WHITE_LIMIT = 255.5  # what is below it is rounded to 255 at most
+
 
 def check_file_ranges(
     root: Path, names: NDArray[np.str_], rows: NDArray[np.void], scale: float | None, progress: Progress
@@ -78,7 +80,7 @@ def check_scaled(highest: float, scale: float, source: str) -> None:
     Raises:
         DataError: If one is.
     """
-    if highest * scale >= 255.5:
+    if highest * scale >= WHITE_LIMIT:
         raise DataError(
             f"data.scale = {scale:.6g} makes {highest * scale:,.6g} of {highest:,.6g} in {source}; pixels are at most "
             f"255: set data.scale{example_scale(highest)}, or leave it out"

@@ -375,3 +375,14 @@ def test_many_files_of_one_problem_are_named_once(tmp_path: Path) -> None:
         "11 images cannot be used: cat/00.tif holds floating-point numbers, whose range is not known; save it with 8 or "
         "16 bits (likewise cat/02.tif, cat/04.tif, cat/06.tif, cat/08.tif and 5 more); dog/01.png is truncated"
     )
+
+
+@pytest.mark.parametrize(("dtype", "mode"), [(np.uint8, "L"), (np.uint8, "RGB"), (np.uint8, "P"), (np.uint16, "I;16")])
+def test_an_image_of_another_range_than_the_scale_is_for_is_refused(tmp_path: Path, dtype: Any, mode: str) -> None:
+    """As `predict` gets them, which would show them white."""
+    image = Image.fromarray(images(200, dtype)[0])
+    (image if mode == "I;16" else image.convert(mode)).save(tmp_path / "a.png")
+    words = r"a\.png has numbers up to 200, which data\.scale = 255 makes 51,000; pixels are at most 255: save it as"
+    with pytest.raises(DataError, match=words):
+        read_image(tmp_path / "a.png", (8, 6, 3), ImageSettings(scale=255))
+    assert read_image(tmp_path / "a.png", (8, 6, 3), ImageSettings(scale="255/200")).max() == 255
