@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def freeze_function(function: Any) -> tuple[Any, Any]:
+def freeze_function(function: Any, lower_control_flow: bool = True) -> tuple[Any, Any]:
     """Freeze a concrete function.
 
     Inference assigns nothing that its outputs need: what remains are seeds that random layers advance, and freezing
@@ -13,6 +13,8 @@ def freeze_function(function: Any) -> tuple[Any, Any]:
 
     Args:
         function: Concrete TensorFlow function.
+        lower_control_flow: Whether loops and branches become operations of the graph; otherwise each remains one
+            operation with functions of its own.
 
     Returns:
         The frozen concrete function, and its GraphDef.
@@ -22,7 +24,7 @@ def freeze_function(function: Any) -> tuple[Any, Any]:
     class WithoutAssignments(conversion._FunctionConverterDataInEager):  # type: ignore[misc]
         def __init__(self) -> None:
             self._func = function
-            definition = conversion._run_inline_graph_optimization(function, True, False)
+            definition = conversion._run_inline_graph_optimization(function, lower_control_flow, False)
             kept = [tensor.op.name for tensor in (*function.inputs, *function.outputs)]
             conversion._ConverterData.__init__(self, _without_assignments(definition, kept))
             self._build_tensor_data()

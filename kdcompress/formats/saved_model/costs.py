@@ -8,18 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.errors import ModelError, one_line
-from kdcompress.exporting._freezing import allow_inlining
+from kdcompress.formats.saved_model.frozen import freeze_signature
 from kdcompress.formats.saved_model.model import open_signature
-from kdcompress.formats.saved_model.selection import constant_inputs
+from kdcompress.formats.saved_model.preprocessing import preprocessing_operations
 from kdcompress.models import resolve_image_shape
 from kdcompress.teachers import Selection
 from kdcompress.verification.costs._base import Cost, FileCosts, LayerCost, Shape
 from kdcompress.verification.costs._statistics import MAC_OPS, operation_flops, uncounted_type
 
 _OTHER = "(other)"
-_PIXEL_ARITHMETIC = frozenset(
-    ["Identity", "Cast", "Add", "AddV2", "Sub", "Mul", "RealDiv", "ResizeBilinear", "ResizeNearestNeighbor"]
-)
 
 
 def cost_of_saved_model(path: Path, input_shape: Shape | None, selection: Selection) -> Cost:
@@ -43,15 +40,16 @@ def cost_of_saved_model(path: Path, input_shape: Shape | None, selection: Select
     signature, name, spec = _signature(path, label, selection)
     shape = resolve_image_shape(_sizes(spec, label), input_shape, label)
     try:
-        graph = _freeze(signature, name, (1, *shape), spec.dtype, selection)
+        graph = freeze_signature(signature, name, (1, *shape), spec.dtype, selection)
     except Exception as exc:
         raise ModelError(f"{label} fails on an image of {'x'.join(map(str, shape))}: {one_line(exc)}") from exc
-    pixels = _preprocessing(graph)
+    pixels = preprocessing_operations(_topological_order(graph))
     counts = operation_flops(graph)
     network = {name: count for name, count in counts.items() if name not in pixels}
     layers = _layers(graph, network)
     trainable: int | None = _params(signature.trainable_variables)
-    params, weight_bytes = _params(signature.variables), _bytes(signature.variables)
+    weights = [variable for variable in signature.variables if _is_weight(variable)]
+    params, weight_bytes = _params(weights), _bytes(weights)
     if len(signature.structured_outputs) > 1 and selection.output is not None:
         trainable, (params, weight_bytes) = None, _read_variables(graph)
     return Cost(
@@ -85,47 +83,6 @@ def _sizes(spec: Any, label: str) -> list[int | None] | None:
     if spec.shape.rank != 4:
         raise ModelError(f"{label} takes inputs of shape {spec.shape}; costs are counted on batches of images")
     return list(spec.shape.as_list()[1:])
-
-
-def _freeze(signature: Any, name: str, shape: tuple[int, ...], dtype: Any, selection: Selection) -> Any:
-    """Convert the selected part of the signature to one graph without functions, with its variables as constants."""
-    import tensorflow as tf
-    from tensorflow.python.eager.wrap_function import function_from_graph_def
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2_as_graph
-
-    def forward(image: Any) -> Any:
-        outputs = signature(**{name: image}, **constant_inputs(signature, selection.constants, image))
-        return outputs if selection.output is None else outputs[selection.output]
-
-    function = tf.function(forward, autograph=False)
-    concrete = function.get_concrete_function(tf.TensorSpec(shape, dtype))
-    # A loop remains one operation, which is then reported, instead of being lowered to a dozen
-    _, frozen = convert_variables_to_constants_v2_as_graph(concrete, lower_control_flow=False)
-    if allow_inlining(frozen):
-        ends = [tensor.name for tensor in (*concrete.inputs[:1], *concrete.outputs)]
-        inlined = function_from_graph_def(frozen, ends[:1], ends[1:])
-        _, frozen = convert_variables_to_constants_v2_as_graph(inlined, lower_control_flow=False)
-    with tf.Graph().as_default() as graph:
-        tf.import_graph_def(frozen, name="")
-    return graph
-
-
-def _preprocessing(graph: Any) -> set[str]:
-    """Collect the names of the operations whose inputs are the image and constants only."""
-    names: set[str] = set()
-    for operation in graph.get_operations():
-        producers = [tensor.op for tensor in operation.inputs if not _is_constant(tensor)]
-        if operation.type == "Placeholder" or (
-            operation.type in _PIXEL_ARITHMETIC and producers and all(producer.name in names for producer in producers)
-        ):
-            names.add(operation.name)
-    return names
-
-
-def _is_constant(tensor: Any) -> bool:
-    """Return whether a tensor was constant before freezing: variables pass an Identity that replaces their read."""
-    operation = tensor.op.inputs[0].op if tensor.op.type == "Cast" else tensor.op
-    return str(operation.type) == "Const"
 
 
 def _layers(graph: Any, network: dict[str, int]) -> list[LayerCost]:
@@ -203,6 +160,11 @@ def _read_variables(graph: Any) -> tuple[int, int]:
     """Count the parameters and bytes of the variables that a frozen graph reads."""
     stored = {one.name: one.outputs[0] for op in graph.get_operations() if (one := _variable(op)) is not None}
     return _params(stored.values()), _bytes(stored.values())
+
+
+def _is_weight(variable: Any) -> bool:
+    """Return whether a variable is of floats or quantized; seeds of random layers and counters are of long integers."""
+    return bool(variable.dtype.is_floating or variable.dtype.size == 1)
 
 
 def _bytes(variables: Any) -> int:

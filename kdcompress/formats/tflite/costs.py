@@ -13,11 +13,14 @@ from kdcompress.models import resolve_image_shape
 from kdcompress.teachers import Selection
 from kdcompress.verification.costs._base import Cost, FileCosts, LayerCost, Shape, Sizes
 
-# Operators with matrix products that are not counted here
-_UNKNOWN = ("WHILE", "IF", "CALL", "CUSTOM", "LSTM", "RNN", "SVDF", "FFT", "CONV_3D_TRANSPOSE", "STABLEHLO")
+# Operators with matrix products that are not counted here, by a word of their name
+_UNKNOWN = frozenset({"WHILE", "IF", "CALL", "CUSTOM", "LSTM", "RNN", "SVDF", "RFFT2D", "STABLEHLO"})
 _PIXEL_ARITHMETIC = frozenset({"QUANTIZE", "DEQUANTIZE", "CAST", "MUL", "ADD", "SUB", "DIV", "TRANSPOSE"})
 _SETTINGS = frozenset({"PAD", "PADV2", "QUANTIZE", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"})
-_BIASED = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "CONV_3D": 2, "TRANSPOSE_CONV": 3}
+_BIASED = {  # position of the bias
+    **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "CONV_3D"), 2),
+    **dict.fromkeys(("TRANSPOSE_CONV", "CONV_3D_TRANSPOSE"), 3),
+}
 _BITS = {"FLOAT32": 32, "FLOAT16": 16, "INT16": 16, "INT8": 8, "UINT8": 8, "INT4": 4, "INT32": 32, "INT64": 64}
 
 
@@ -53,7 +56,7 @@ def cost_of_tflite(path: Path, input_shape: Shape | None, selection: Selection) 
         weight_bytes += sum(stored for _, stored in weights)
         if params or macs:
             layers.append(LayerCost(graph.tensors[op.outputs[0]].name.decode(), kind, params, macs, None))
-    uncounted = sorted({kind for kind, _ in operators if any(word in kind for word in _UNKNOWN)})
+    uncounted = sorted({kind for kind, _ in operators if _UNKNOWN.intersection(kind.split("_"))})
     return Cost.of_file(layers, weight_bytes, shape, [f"not counted: MACs of {kind}" for kind in uncounted])
 
 
@@ -154,6 +157,7 @@ _MACS: dict[str, Callable[[Any, list[Sizes], Sizes], int]] = {
     "CONV_3D": lambda op, inputs, output: math.prod(output) * math.prod(inputs[1][:-1]),  # (d, h, w, in, out)
     "FULLY_CONNECTED": lambda op, inputs, output: math.prod(output) * inputs[1][-1],  # (out, in)
     "TRANSPOSE_CONV": lambda op, inputs, output: math.prod(inputs[2]) * math.prod(inputs[1][:-1]),  # (out, h, w, in)
+    "CONV_3D_TRANSPOSE": lambda op, inputs, output: math.prod(inputs[2]) * math.prod(inputs[1][:-1]),
     "BATCH_MATMUL": _batch_matmul,
 }
 

@@ -39,12 +39,14 @@ class Trace:
         graph: TensorFlow graph of the trace.
         rows: Records by path of the layer, in network order; "" is the model itself.
         preprocessing: Names of the operations of the preprocessing.
+        unused: Names of the operations that the outputs do not need, such as the seeds of random layers.
     """
 
     def __init__(self, image: Any) -> None:
         self.graph = image.graph
         self.rows: dict[str, Row] = {}
         self.preprocessing: set[str] = set()
+        self.unused: set[str] = set()
         self._owners: dict[str, str] = {}
         self._path: str | None = None
         self._pixels = {image.name}
@@ -135,8 +137,20 @@ def trace(model: Any, input_shape: Shape) -> Trace:
             return model(image, training=False)
 
     function = tf.function(forward, autograph=False, jit_compile=False)
-    function.get_concrete_function(tf.TensorSpec((1, *input_shape), tf.float32))
+    concrete = function.get_concrete_function(tf.TensorSpec((1, *input_shape), tf.float32))
+    traces[-1].unused = _unused(concrete)
     return traces[-1]
+
+
+def _unused(function: Any) -> set[str]:
+    """Return the names of the operations whose results a function's outputs are not computed of."""
+    needed: set[str] = set()
+    pending = [tensor.op for tensor in function.outputs]
+    while pending:
+        if (operation := pending.pop()).name not in needed:
+            needed.add(operation.name)
+            pending += [tensor.op for tensor in operation.inputs]
+    return {operation.name for operation in function.graph.get_operations()} - needed
 
 
 @contextmanager

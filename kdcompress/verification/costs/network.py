@@ -95,6 +95,8 @@ def _by_layer(traced: Trace) -> tuple[Counter[str], Counter[str], int]:
     macs: Counter[str] = Counter()
     preprocessing = 0
     for name, count in operation_flops(traced.graph).items():
+        if name in traced.unused:
+            continue
         if name in traced.preprocessing:
             preprocessing += count
             continue
@@ -105,9 +107,10 @@ def _by_layer(traced: Trace) -> tuple[Counter[str], Counter[str], int]:
 
 
 def _uncounted_warnings(traced: Trace) -> list[str]:
+    excluded = traced.preprocessing | traced.unused
     paths: dict[str, list[str]] = {}
     for operation in traced.graph.get_operations():
-        kind = None if operation.name in traced.preprocessing else uncounted_type(operation)
+        kind = None if operation.name in excluded else uncounted_type(operation)
         if kind:
             paths.setdefault(kind, []).append(traced.owner(operation.name) or OTHER)
     return [f"not counted: {kind} in {_names(owners)}" for kind, owners in paths.items()]

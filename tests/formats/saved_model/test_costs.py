@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,35 @@ def test_a_damaged_folder_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(b"damaged")
     with pytest.raises(ModelError, match="cannot be loaded as a SavedModel"):
         cost_of_file(tmp_path, None)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: layers.RandomHue(0.2),
+        lambda: layers.RandomGrayscale(0.5),
+        lambda: layers.MixUp(),
+        lambda: layers.Resizing(16, 12, pad_to_aspect_ratio=True),
+        lambda: layers.Resizing(12, 12, crop_to_aspect_ratio=True),
+        lambda: layers.CenterCrop(20, 20),
+        lambda: layers.Normalization(mean=[120.0, 110.0, 100.0], variance=[3600.0, 3500.0, 3700.0]),
+        lambda: layers.Normalization(),
+    ],
+)
+def test_what_is_ahead_of_a_network_costs_the_same(layer: Any, tmp_path: Path) -> None:
+    """Seeds that a file assigns, branches by an image's size, and statistics are no part of the network."""
+    parts = [layers.Conv2D(4, 3), layers.BatchNormalization(), layers.Flatten(), layers.Dense(3)]
+    made = keras.Sequential([keras.Input((16, 20, 3)), layers.Rescaling(1 / 255), layer(), *parts])
+    archive = keras.export.ExportArchive()
+    archive.track(made)
+    specification = [tf.TensorSpec((None, 16, 20, 3), tf.float32)]
+    archive.add_endpoint("serve", lambda images: made(images, training=False), input_signature=specification)
+    archive.write_out(tmp_path / "m", verbose=False)
+    cost, original = cost_of_file(tmp_path / "m", None), cost_of_model(made, None)
+    for figure in ("trainable", "macs", "flops", "preprocessing_flops"):
+        assert getattr(cost, figure) == getattr(original, figure), figure
+    statistics = sum(math.prod(weight.shape) for weight in made.layers[1].weights)  # kept as constants by the file
+    assert cost.params == original.params - statistics
+    height, width = made.layers[2].output.shape[1:3]
+    assert cost.macs == height * width * 4 * 27 + height * width * 4 * 3
+    assert cost.warnings == original.warnings == ()

@@ -61,6 +61,20 @@ def test_every_precision_has_the_same_numbers(precision: str, kernel: int, bias:
     assert (cost.flops, cost.trainable, cost.warnings) == (None, None, ())
 
 
+def test_transposed_convolutions_of_volumes_are_counted(tmp_path: Path) -> None:
+    volume = layers.Conv3DTranspose(2, 2, strides=2)
+    made = keras.Sequential([keras.Input((8, 8, 3)), layers.Reshape((4, 4, 4, 3)), volume, layers.Flatten()])
+    cost = cost_of_file(convert(made, tmp_path / "m.tflite", "fp32"), None)
+    assert (cost.macs, cost.warnings) == (64 * 8 * 2 * 3, ())
+
+
+def test_a_name_that_has_that_of_a_branch_in_it_is_no_branch(tmp_path: Path) -> None:
+    """SQUARED_DIFFERENCE."""
+    made = keras.Sequential([keras.Input((8, 8, 3)), layers.LayerNormalization(), layers.Flatten(), layers.Dense(5)])
+    cost = cost_of_file(convert(made, tmp_path / "m.tflite", "fp32"), None)
+    assert (cost.macs, cost.warnings) == (192 * 5, ())
+
+
 def test_an_open_size_is_asked_for(tmp_path: Path) -> None:
     path = convert(model(None), tmp_path / "m.tflite", "fp32")
     with pytest.raises(ModelError, match="--input-shape"):

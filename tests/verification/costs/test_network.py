@@ -218,6 +218,13 @@ def test_work_without_a_statistic_is_named(layer: Callable[[], Any], missing: st
     assert any(w.startswith(f"not counted: {missing}") and w.endswith("in odd") for w in cost.warnings)
 
 
+@pytest.mark.parametrize("layer", [lambda: layers.RandomHue(0.2), lambda: layers.MixUp()])
+def test_what_only_seeds_need_is_no_part_of_inference(layer: Callable[[], Any]) -> None:
+    cost, plain = counted(layer()), counted(layers.Dropout(0.2))
+    assert (cost.macs, cost.flops, cost.params) == (plain.macs, plain.flops, plain.params)
+    assert cost.warnings == ()
+
+
 def backbone() -> Any:
     image = keras.Input((None, None, 3))
     return keras.Model(image, layers.Conv2D(4, 1, use_bias=False)(image), name="open")
