@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ class _Work:
         self.measured: list[Measured] = []
         self.plan = Plan.of(self.request.duration_s)
         folder = self.request.end_to_end
-        self.files = find_images([folder]) if folder else []
+        self.files = find_images([folder], self.progress) if folder else []
 
     @property
     def finished(self) -> list[Measured]:
@@ -164,10 +165,13 @@ def _end_to_end(measured: Measured, files: list[Any]) -> Contender:
 
     def open_model() -> Call:
         session = runtime.open(subject.path, measured.threads, shape)
-        size = _image_size(subject)
-        return lambda paths: session.invoke(
-            session.prepare(subject.prepare(np.stack([read_image(path, size) for path in paths])))
-        )
+        size, settings = _image_size(subject), subject.image_settings
+
+        def call(paths: list[Path]) -> Any:
+            images = np.stack([read_image(path, size, settings) for path in paths])
+            return session.invoke(session.prepare(subject.prepare(images)))
+
+        return call
 
     indices = [batch.tolist() for batch in batches(np.arange(len(files)), measured.batch_size)]
     return Contender(open_model, [[files[i] for i in batch] for batch in indices])

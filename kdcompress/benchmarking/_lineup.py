@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from kdcompress import registry
 from kdcompress.benchmarking import make_runtime, runtimes_for
 from kdcompress.benchmarking._base import Images, Shape
 from kdcompress.benchmarking._request import BenchRequest
-from kdcompress.errors import UsageError
-from kdcompress.exporting import find_format
+from kdcompress.config.images import DEFAULT_IMAGE_SETTINGS, ImageSettings
+from kdcompress.errors import ModelError, UsageError
+from kdcompress.exporting import find_format, open_exported
 from kdcompress.models import check_image_size
 from kdcompress.runs.integrity import check_integrity
 from kdcompress.teachers import InputAdapter
@@ -37,6 +39,7 @@ class Subject:
         precision: Precision, if known.
         images: Images as the file takes them, (n, ...).
         adapter: Converts raw pixels to such images, for a teacher that does not do so itself.
+        image_settings: How image files are converted to raw pixels.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Subject:
     precision: str | None
     images: Images
     adapter: InputAdapter | None = None
+    image_settings: ImageSettings = DEFAULT_IMAGE_SETTINGS
 
     @property
     def image_shape(self) -> Shape:
@@ -124,7 +128,10 @@ def of_files(paths: Sequence[Path], request: BenchRequest) -> Lineup:
             shape = signature.image_shape(path, request.input_shape)
             check_image_size(shape, str(path))
             images = _random_images(shape, min(count_images(request), _max_images(shape, request)))
-            subjects.append(Subject(name, path, str(path), runtime, signature.precision, images))
+            settings = _image_settings(path, request)
+            subjects.append(
+                Subject(name, path, str(path), runtime, signature.precision, images, image_settings=settings)
+            )
     check_runtimes_used(request, [subject.runtime for subject in subjects])
     inputs = f"{count_images(request)} random images, pixels 0 to 255 (no run is given)"
     return Lineup([Group(subjects[0], subjects[1:])], inputs)
@@ -175,18 +182,38 @@ def _random_images(shape: Shape, n: int) -> Images:
     return np.random.default_rng(_SEED).integers(0, 256, (n, *shape), np.uint8)
 
 
+def _image_settings(path: Path, request: BenchRequest) -> ImageSettings:
+    """Read how a file wants image files to be converted, if any are to be read."""
+    if request.end_to_end is None or find_format(path) is None:
+        return DEFAULT_IMAGE_SETTINGS
+    try:
+        return open_exported(path).image_settings
+    except ModelError:  # a file of another tool, such as one that takes images of any size
+        return DEFAULT_IMAGE_SETTINGS
+
+
 def _runtimes_of(path: Path, request: BenchRequest) -> list[str]:
     """Select the runtimes of a file, and check that they are installed."""
     runtimes = runtimes_for(path, request.runtimes) if path.is_file() else []
     if not runtimes:
-        names = request.runtimes or registry.choices("runtimes")
-        choices = ", ".join(f"{', '.join(make_runtime(name).suffixes)} ({name})" for name in names)
-        export = "; `kdcompress export` makes them" if path.suffix == ".keras" or find_format(path) else ""
-        raise UsageError(f"bench times one run, or files of a runtime: {choices}; got {path}{export}")
+        _refuse(path, request)
     for runtime in runtimes:
         make_runtime(runtime).require()
     check_integrity(path)
     return runtimes
+
+
+def _refuse(path: Path, request: BenchRequest) -> NoReturn:
+    names = registry.choices("runtimes")
+    if request.runtimes and path.is_file() and (others := runtimes_for(path, names)):
+        chosen = " ".join(f"--runtime {name}" for name in request.runtimes)
+        raise UsageError(
+            f"{chosen} leaves out {path}, which {' and '.join(others)} would run; leave the file or the option out, or "
+            f"add --runtime {others[0]}"
+        )
+    choices = ", ".join(f"{', '.join(make_runtime(name).suffixes)} ({name})" for name in names)
+    export = "; `kdcompress export` makes them" if path.suffix == ".keras" or find_format(path) else ""
+    raise UsageError(f"bench times one run, or files of a runtime: {choices}; got {path}{export}")
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

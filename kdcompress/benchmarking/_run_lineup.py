@@ -61,7 +61,15 @@ def of_run(run: RunFolder, request: BenchRequest, data_dir: Path | None, progres
                 reference, problem = _reference(teacher, runtime, request, teachers, dataset, rows)
                 skipped += [f"the teacher on {runtime}: {problem}; students there have no speedup"] if problem else []
                 students = [
-                    Subject("student", run / entry["path"], entry["path"], runtime, entry["precision"], images)
+                    Subject(
+                        "student",
+                        run / entry["path"],
+                        entry["path"],
+                        runtime,
+                        entry["precision"],
+                        images,
+                        image_settings=dataset.image_settings,
+                    )
                     for entry in sorted(matching, key=_precision_order)
                 ]
                 groups.append(Group(reference, students))
@@ -81,7 +89,11 @@ def _reference(
         problem = "it has no file to time there" if teacher.path is None else "its export fails parity"
         return None, f"{problem} ({'; '.join(teacher.reasons)})"
     images, adapter = teachers.images(dataset, rows), teachers.teacher.adapter
-    reference = Subject("teacher", teacher.path, str(teacher.path), runtime, teacher.precision, images, adapter)
+    settings = dataset.image_settings
+    if adapter.section.resize is not None:
+        settings = settings.model_copy(update={"resize": adapter.section.resize})
+    path = str(teacher.path)
+    reference = Subject("teacher", teacher.path, path, runtime, teacher.precision, images, adapter, settings)
     signature = make_runtime(runtime).signature(teacher.path)
     try:
         for batch_size in request.batch_sizes:

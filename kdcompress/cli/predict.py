@@ -32,7 +32,7 @@ def predict(
     from kdcompress import api, prediction
 
     with working() as terminal:
-        rows, refused = api.predict_files(model, images, trust_code)
+        rows, refused = api.predict_files(model, images, trust_code, terminal.progress)
         if csv_file:
             prediction.write_csv(csv_file, rows)
             warn_names_not_utf8([row["image"] for row in rows], csv_file, terminal.progress)

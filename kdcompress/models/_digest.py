@@ -27,7 +27,7 @@ def model_digest(model: Any) -> str:
     for weight in model.weights:
         value = np.ascontiguousarray(weight.numpy())
         digest.update(f"{value.dtype.str}{value.shape}".encode())
-        digest.update(value.data)
+        digest.update(value.reshape(-1).view(np.uint8).data)  # bfloat16 has no buffer of its own
     return digest.hexdigest()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import psutil
 import pytest
@@ -229,6 +230,56 @@ def test_from_image_file_to_answer(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_processes")
+def test_image_files_are_read_as_the_data_and_the_teacher_take_them(
+    tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: set[tuple[tuple[int, ...], str]] = set()
+
+    def read_image(path: Path, shape: Any, settings: Any) -> Any:
+        read.add((shape, json.dumps(settings.record, sort_keys=True)))
+        return read_it(path, shape, settings)
+
+    read_it = _bench.read_image
+    monkeypatch.setattr(_bench, "read_image", read_image)
+    photos, rng = tmp_path / "photos", np.random.default_rng(0)
+    for name in [f"{part}/{label}/{index}.png" for part in ("train", "test") for label in "ab" for index in range(8)]:
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (12, 20), np.uint8)).save(photos / name)
+    (photos / "test/a/notes.txt").write_text("")
+    teacher, student = (
+        keras.Sequential(
+            [
+                keras.Input((size, size, 1)),
+                keras.layers.Rescaling(1 / 255),
+                keras.layers.Flatten(),
+                keras.layers.Dense(2),
+            ]
+        )
+        for size in (10, 8)
+    )
+    data = {"name": "folder", "dir": str(photos), "size": 8, "colour": "grey", "resize": "pad", "background": "black"}
+    settings = {"teacher.check": False, "teacher.preprocessing.resize": "crop", "split.validation_fraction": 0.25}
+    recipe = {"name": "own", "data": data, "method": {"name": "hinton"}}
+    run = kdcompress.distill(
+        recipe, out=tmp_path / "run", teacher=teacher, student=student, epochs=1, settings=settings, baseline=False
+    )
+    kdcompress.export(run, "onnx")
+    kdcompress.bench(run, **QUICK, end_to_end=photos / "test", progress=recorder)
+    black = {"background": "black"}
+    of_student = ((8, 8, 1), json.dumps({"images": {**black, "resize": "pad"}}))
+    assert read == {of_student, ((10, 10, 1), json.dumps({"images": {**black, "resize": "crop"}}))}
+    noted = f"not used of {photos / 'test'}: 1 file that is no image (a/notes.txt)"
+    assert noted in recorder.notes
+    read.clear()
+    exported = next((run.path / "exports").glob("*.onnx"))
+    kdcompress.bench(exported, **QUICK, end_to_end=photos / "test")
+    assert read == {of_student}
+    recorder.notes.clear()
+    kdcompress.predict(exported, [photos / "test"], progress=recorder)
+    assert recorder.notes == [noted]
+
+
+@pytest.mark.usefixtures("no_processes")
 def test_int8_that_is_slower_is_said_with_its_operators(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = _result.ratio
 
@@ -284,6 +335,10 @@ def test_models_that_cannot_be_timed(tmp_path: Path, exported: Path, monkeypatch
     refused(UsageError, r"only batches of 1, got --batch-size 4", single, batch_sizes=[4])
     refused(UsageError, r"one run, or model files", exported, single)
     refused(UsageError, r"student.keras; `kdcompress export` makes them", exported / "student.keras")
+    left_out = (
+        r"--runtime litert leaves out .*single.onnx, which onnxruntime would run; leave the file or the option out"
+    )
+    refused(UsageError, left_out, single, runtimes=["litert"])
     refused(UsageError, r"not for|is for model files", exported, input_shape=(28, 28, 1))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     refused(MissingExtraError, r"onnxruntime is not installed.*: pip install onnxruntime", single)

@@ -129,7 +129,7 @@ def classifier(policy: str, head: int = 10) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["keras", "saved"])
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64", "bfloat16"])
 def test_a_teacher_of_another_policy_is_timed_in_float32(
     policy: str, kind: str, tmp_path: Path, recorder: Recorder
 ) -> None:

@@ -16,9 +16,9 @@ import kdcompress
 from kdcompress.errors import ModelError
 from kdcompress.exporting._float32 import find_policy, rebuild_in_float32
 from kdcompress.exporting._network import freeze
-from kdcompress.models import Forward, model_digest
+from kdcompress.models import Forward, load_saved_model, model_digest
 
-POLICIES = ["mixed_float16", "mixed_bfloat16", "float64", "float16"]
+POLICIES = ["mixed_float16", "mixed_bfloat16", "float64", "float16", "bfloat16"]
 SHAPE = (12, 12, 3)
 
 
@@ -130,6 +130,14 @@ def test_every_format_computes_the_same(tmp_path: Path, recorder: Recorder, poli
     (said,) = [note for note in recorder.notes if "computes in" in note]
     assert f"m.keras computes in {policy}: exported from the same weights in float32, and compared with that" in said
     assert recorder.warnings == []
+
+
+def test_bfloat16_in_an_h5_file_is_told_from_other_bytes(tmp_path: Path) -> None:
+    make("functional", "bfloat16").save(tmp_path / "m.h5")
+    with pytest.raises(
+        ModelError, match=r"holds bytes without a type, as \.h5 files do of bfloat16; save it as \.keras"
+    ):
+        load_saved_model(tmp_path / "m.h5")
 
 
 def test_a_global_policy_of_the_caller_stays() -> None:

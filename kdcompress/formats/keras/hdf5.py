@@ -12,6 +12,7 @@ _MAX_OBJECTS = 1_000_000
 # Trained weights compress little: a higher ratio is a decompression bomb
 _MAX_COMPRESSION, _SLACK = 100, 1 << 20
 _NUMERIC_KINDS = "fiub"
+_BFLOAT16 = "|V2"  # HDF5 has no such type: Keras stores two bytes a number, and the name of the type
 
 
 def check_hdf5(tree: Any, source: str) -> int:
@@ -75,8 +76,12 @@ def _dataset_bytes(name: str, data: Any, source: str) -> int:
         raise ModelError(f"{label} is stored in another file; weights must be stored in the file itself")
     if data.shape is None:
         raise ModelError(f"{label} has no shape")
+    is_bfloat16 = data.dtype.str == _BFLOAT16 and data.attrs.get("dtype") == "bfloat16"
     text = data.dtype.metadata is not None and "vlen" in data.dtype.metadata
-    if data.dtype.kind not in _NUMERIC_KINDS and not (data.dtype.kind in "SO" and (text or data.dtype.kind == "S")):
+    is_text = data.dtype.kind == "S" or (data.dtype.kind == "O" and text)
+    if data.dtype.kind not in _NUMERIC_KINDS and not is_text and not is_bfloat16:
+        if data.dtype.str == _BFLOAT16:
+            raise ModelError(f"{label} holds bytes without a type, as .h5 files do of bfloat16; save it as .keras")
         raise ModelError(f"{label} holds {data.dtype}, and no numbers")
     declared = math.prod(data.shape) * data.dtype.itemsize
     stored = data.id.get_storage_size()
