@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict, PrivateAttr
 
 from kdcompress import registry
-from kdcompress.config.settings import MissingKeyError, Section, build_section, format_value
+from kdcompress.config.settings import MissingKeyError, Section, build_section, describe_misspelt, format_value
 from kdcompress.errors import RecipeError, RunError
 from kdcompress.plugins import is_reference
 from kdcompress.trust import REMEDY, trusts_code
@@ -125,7 +125,7 @@ def choice_class(section: str, settings: Mapping[str, Any], key: str = "") -> An
     if not isinstance(name, str):
         choices = f"; choices: {', '.join(registry.choices(registry_name))}"
         if "name" not in settings:
-            raise MissingKeyError(f"{key or section}.name", choices)
+            raise MissingKeyError(f"{key or section}.name", f"{choices}{describe_misspelt('name', settings)}")
         raise RecipeError(f"{key or section}.name must be one of them, got {format_value(name)}{choices}")
     return registry.load(registry_name, name)
 

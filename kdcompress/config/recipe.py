@@ -32,8 +32,10 @@ from kdcompress.config.sections import (
 )
 from kdcompress.config.settings import (
     MAX_PATH_CHARS,
+    MissingKeyError,
     Section,
     build_section,
+    describe_misspelt,
     format_name,
     format_value,
 )
@@ -189,6 +191,8 @@ def resolve_data_settings(source: str, overrides: Mapping[str, Any]) -> dict[str
     if not isinstance(settings, dict):
         raise RecipeError(f"data is a section, name one of its keys, got {format_value(settings)}")
     with naming_file(source):
+        if misspelt := describe_misspelt("data", [] if "data" in values else values):
+            raise MissingKeyError("data", misspelt)
         choice_class("data", settings)
     return settings
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -104,7 +106,8 @@ def _first_problem(kind: type[Section], exc: ValidationError, prefix: str) -> Re
         choices = ", ".join(sorted(known)) or "(none)"
         return RecipeError(f"unknown key {format_value(full)}{did_you_mean(keys[-1], known)}; choices: {choices}")
     if problem["type"] == "missing":
-        return MissingKeyError(full)
+        unknown = [str(other["loc"][-1]) for other in problems if _is_beside(problem, other)]
+        return MissingKeyError(full, describe_misspelt(keys[-1], unknown))
     rule = _RULES.get(problem["type"])
     message = problem["msg"].removeprefix("Value error, ")
     limits = {key: _plain_number(value) for key, value in problem.get("ctx", {}).items()}
@@ -142,6 +145,26 @@ def format_name(text: str, max_chars: int = _MAX_CHARS) -> str:
     """
     printable = text if text.isprintable() else repr(text)[1:-1]
     return printable if len(printable) <= max_chars else f"{printable[:max_chars]}..."
+
+
+def _is_beside(missing: Any, other: Any) -> bool:
+    """Whether a problem is an unknown key in the section that lacks a key."""
+    return bool(other["type"] == "extra_forbidden" and other["loc"][:-1] == missing["loc"][:-1])
+
+
+def describe_misspelt(missing: str, keys: Iterable[str]) -> str:
+    """Describe the key that may be a misspelling of a missing one.
+
+    Args:
+        missing: The missing key.
+        keys: Keys that are there in its place.
+
+    Returns:
+        Text for the end of a message, such as "; is 'Data' a misspelling of it?"; empty if no key is similar.
+    """
+    spelt = {key.casefold(): key for key in keys}
+    close = difflib.get_close_matches(missing, list(spelt), n=1)
+    return f"; is {format_value(spelt[close[0]])} a misspelling of it?" if close else ""
 
 
 def _plain_number(value: Any) -> Any:

@@ -128,3 +128,25 @@ def test_data_alone_name_the_file_too(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"r\.toml: data\.name is missing; add to section"):
         resolve_data_settings(str(path), {})
     assert resolve_data_settings(str(path), {"data.name": "mnist"}) == {"name": "mnist"}
+
+
+@pytest.mark.parametrize(
+    ("key", "misspelt"),
+    [
+        ("[data]", "Data"),
+        ("[data]", "dataset"),
+        ("[student]", "studnet"),
+        ("[teacher]", "TEACHER"),
+        ('name = "mnist"', "Name"),
+    ],
+)
+def test_a_key_that_is_misspelt_is_named_beside_the_one_that_is_missing(
+    tmp_path: Path, key: str, misspelt: str
+) -> None:
+    other = f"[{misspelt}]" if key.startswith("[") else f'{misspelt} = "mnist"'
+    path = write(tmp_path, TEXT.replace(key, other))
+    assert " is missing; add " in refusal(path)
+    assert refusal(path).endswith(f"; is {misspelt!r} a misspelling of it?")
+    if misspelt in ("Data", "dataset", "Name"):
+        with pytest.raises(RecipeError, match=f"; is '{misspelt}' a misspelling of it"):
+            resolve_data_settings(str(path), {})

@@ -372,8 +372,8 @@ def test_many_files_of_one_problem_are_named_once(tmp_path: Path) -> None:
         load("folder", dir=root)
     text = str(caught.value).replace(f"{root}/", "")
     assert text.startswith(
-        "11 images cannot be used: cat/00.tif holds floating-point numbers, whose range is not known; save it with 8 or "
-        "16 bits (likewise cat/02.tif, cat/04.tif, cat/06.tif, cat/08.tif and 5 more); dog/01.png is truncated"
+        "11 images cannot be used: cat/00.tif holds floating-point numbers, whose range is not known; save it with 8 "
+        "or 16 bits (likewise cat/02.tif, cat/04.tif, cat/06.tif, cat/08.tif and 5 more); dog/01.png is truncated"
     )
 
 
