@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from pathlib import Path
 from typing import Any
 
 from kdcompress.config.sections import PreprocessingSection
 from kdcompress.errors import MissingExtraError, ModelError, one_line
-from kdcompress.paths import check_regular_file
+from kdcompress.files import read_json
 
 CONFIG, WEIGHTS, PREPROCESSING = "config.json", "model.safetensors", "preprocessor_config.json"
 _MAX_BYTES = 1 << 24
@@ -112,13 +111,4 @@ def _size(size: Any) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    check_regular_file(path, ModelError)
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ModelError(f"{path} has more than {_MAX_BYTES:,} bytes, as no configuration has")
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
-        raise ModelError(f"{path} is damaged: {one_line(exc)}") from exc
-    if not isinstance(values, dict):
-        raise ModelError(f"{path} is damaged: it holds no JSON object")
-    return values
+    return read_json(path, ModelError, "save the model anew with save_pretrained")
