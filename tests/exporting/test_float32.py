@@ -135,8 +135,6 @@ def test_every_format_computes_the_same(tmp_path: Path, recorder: Recorder, poli
 def test_bfloat16_in_an_h5_file_is_told_from_other_bytes(tmp_path: Path) -> None:
     make("functional", "bfloat16").save(tmp_path / "m.h5")
     with pytest.raises(ModelError, match=r"holds bytes without a type, as \.h5 files do of bfloat16; save it as"):
-        ModelError, match=r"holds bytes without a type, as \.h5 files do of bfloat16; save it as \.keras"
-    ):
         load_saved_model(tmp_path / "m.h5")
 
 
