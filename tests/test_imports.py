@@ -35,8 +35,9 @@ LAYERS = (
     ("config",),
     ("sealed",),
     ("batches", "metadata", "registry", "files", "digests", "progress", "metrics", "npz", "versions", "differences"),
+    ("formatting",),
     ("events",),
-    ("paths", "plugins", "trust", "processes", "leftovers", "npy"),
+    ("paths", "plugins", "trust", "processes", "leftovers", "npy", "streams"),
     ("errors", "_version"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

@@ -1,36 +1,15 @@
-"""Redirection of output while a command works.
-
-TensorFlow and its converters write to file descriptors 1 and 2 directly, bypassing sys.stdout and sys.stderr. While a
-command works, both are redirected to the log, and our own output goes to duplicates of the original descriptors.
-"""
+"""Own output and log of a command, while file descriptors 1 and 2 are redirected to the log."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TextIO
+from typing import TextIO
 
 from kdcompress.cli._printable import printable
-
-
-@contextlib.contextmanager
-def open_sink(log: Path | None) -> Iterator[IO[bytes]]:
-    """Open the log for appending, or a temporary file.
-
-    Args:
-        log: The log.
-    """
-    if log is None:
-        with tempfile.TemporaryFile() as sink:
-            yield sink
-    else:
-        with log.open("ab") as sink:
-            yield sink
 
 
 @contextlib.contextmanager
@@ -50,27 +29,6 @@ def own_stream(stream: TextIO, fd: int) -> Iterator[TextIO]:
         return
     with os.fdopen(os.dup(fd), "w", encoding=stream.encoding, errors=stream.errors) as own:
         yield own
-
-
-@contextlib.contextmanager
-def redirected(sink: int) -> Iterator[None]:
-    """Redirect file descriptors 1 and 2.
-
-    Args:
-        sink: File descriptor that they are redirected to.
-    """
-    saved = os.dup(1), os.dup(2)
-    try:
-        os.dup2(sink, 1)
-        os.dup2(sink, 2)
-        yield
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        for fd, before in enumerate(saved, start=1):
-            os.dup2(before, fd)
-            os.close(before)
 
 
 class _Printable(logging.Formatter):

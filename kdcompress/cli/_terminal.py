@@ -15,7 +15,7 @@ import typer
 
 from kdcompress.cli._documents import format_document
 from kdcompress.cli._printable import printable
-from kdcompress.cli._streams import logging_to, open_sink, own_stream, redirected
+from kdcompress.cli._streams import logging_to, own_stream
 from kdcompress.errors import UsageError
 from kdcompress.events import (
     EpochEnded,
@@ -32,6 +32,7 @@ from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import LOG
 from kdcompress.runs.schemas import Kept
+from kdcompress.streams import open_sink, redirected
 
 OBSERVER = "An experiment tracker (`kdcompress list observers`), or package.module:Class; repeatable."
 TRUST = "Let code run that came with the run or the model file, if you trust who made it."

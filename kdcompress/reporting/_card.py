@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from kdcompress._version import __version__
+from kdcompress.formatting import clean, percent, points
 from kdcompress.reporting import _headline
-from kdcompress.reporting._formatting import clean, percent, points
 from kdcompress.reporting._page import lead
 from kdcompress.reporting._parts import Table
 from kdcompress.reporting._run_data import RunData

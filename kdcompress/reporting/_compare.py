@@ -8,9 +8,9 @@ from typing import Any
 
 from kdcompress.errors import RunError
 from kdcompress.files import write_text
+from kdcompress.formatting import MISSING, clean, digits, percent, points, truncate
 from kdcompress.reporting import _headline, _page
 from kdcompress.reporting._dot_plot import dot_plot
-from kdcompress.reporting._formatting import MISSING, clean, digits, percent, points, truncate
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._run_data import ROLES, RunData, load_run_data
 from kdcompress.runs.folder import RunFolder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from kdcompress.reporting._formatting import truncate
+from kdcompress.formatting import truncate
 from kdcompress.reporting._svg import COLOURS, MARKERS, MUTED, draw, legend
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kdcompress.reporting._formatting import MISSING, abbreviate, digits, integer, ms, percent, points, size, truncate
+from kdcompress.formatting import MISSING, abbreviate, digits, integer, ms, percent, points, size, truncate
 from kdcompress.reporting._metric_rows import change_interval, metric_rows
 from kdcompress.reporting._parts import Table
 from kdcompress.reporting._run_data import RunData

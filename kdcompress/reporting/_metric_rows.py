@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kdcompress.reporting._formatting import MISSING, digits, percent, points, signed, truncate
+from kdcompress.formatting import MISSING, digits, percent, points, signed, truncate
 from kdcompress.reporting._run_data import RunData
 
 _INTERVAL = "  95 % interval"

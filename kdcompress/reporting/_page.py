@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdcompress._version import __version__
+from kdcompress.formatting import clean
 from kdcompress.reporting import _headline
-from kdcompress.reporting._formatting import clean
 from kdcompress.reporting._parts import Section
 from kdcompress.reporting._run_data import RunData
 from kdcompress.reporting.sections import (

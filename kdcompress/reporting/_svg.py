@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from kdcompress.reporting._formatting import clean
+from kdcompress.formatting import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from kdcompress.errors import RunError
 from kdcompress.files import write_text
+from kdcompress.formatting import MISSING, clean, integer, percent, points
 from kdcompress.metrics.classification import METRIC_NAMES
 from kdcompress.reporting import _page
-from kdcompress.reporting._formatting import MISSING, clean, integer, percent, points
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._svg import BAD, COLOURS, INK, draw, legend, plain_ticks
 from kdcompress.runs.documents import read_checked

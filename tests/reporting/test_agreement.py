@@ -14,7 +14,7 @@ from made_up_run import logits_of, make
 
 import kdcompress
 from kdcompress.files import write_npz
-from kdcompress.reporting._formatting import MISSING
+from kdcompress.formatting import MISSING
 from kdcompress.reporting._headline import table, verdict
 from kdcompress.reporting._metric_rows import auc_interval
 from kdcompress.reporting._run_data import RunData, load_run_data

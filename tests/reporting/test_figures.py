@@ -12,9 +12,9 @@ from made_up_bench import bench_of
 from made_up_run import logits_of, make
 from PIL import Image
 
+from kdcompress import formatting
 from kdcompress.metrics.classification import expected_calibration_error
 from kdcompress.metrics.softmax import softmax
-from kdcompress.reporting import _formatting
 from kdcompress.reporting._headline import tiles
 from kdcompress.reporting._pareto import latency_points, pareto_front, size_points
 from kdcompress.reporting._run_data import load_run_data
@@ -99,17 +99,17 @@ def test_a_speedup_that_cannot_be_told_from_none_is_no_success(tmp_path: Path) -
 
 
 def test_numbers_as_people_read_them() -> None:
-    assert [_formatting.digits(value) for value in (1234567.0, 81.25, 0.06, 1e-6, 0.0)] == [
+    assert [formatting.digits(value) for value in (1234567.0, 81.25, 0.06, 1e-6, 0.0)] == [
         "1.23e+06",
         "81.2",
         "0.0600",
         "1.00e-06",
         "0",
     ]
-    assert [_formatting.size(value) for value in (999, 1268750, None)] == ["999 B", "1.27 MB", "–"]
-    assert [_formatting.points(value) for value in (0.006, -0.04, -1e-9)] == ["+0.60", "−4.00", "0.00"]
-    assert _formatting.truncate("abcdefghij", 5) == "ab…ij"
-    assert _formatting.clean("a\x00b\nc") == "a\ufffdb\ufffdc"
+    assert [formatting.size(value) for value in (999, 1268750, None)] == ["999 B", "1.27 MB", "–"]
+    assert [formatting.points(value) for value in (0.006, -0.04, -1e-9)] == ["+0.60", "−4.00", "0.00"]
+    assert formatting.truncate("abcdefghij", 5) == "ab…ij"
+    assert formatting.clean("a\x00b\nc") == "a\ufffdb\ufffdc"
 
 
 def test_every_speedup_says_of_which_precision_it_is(tmp_path: Path) -> None:
@@ -124,5 +124,5 @@ def test_a_benchmark_broken_off_early_has_no_interval_to_show(tmp_path: Path) ->
     assert run.bench is not None
     run.bench["comparisons"][0] |= {"speedup_low": None, "speedup_high": None, "distinguishable": False}
     rows = [row for table in latency.section(run).tables for row in table.rows if row[0] == "student fp32"]
-    assert rows[-1][-1] == _formatting.MISSING
+    assert rows[-1][-1] == formatting.MISSING
     assert tiles(run)[-1].verdict == "no difference is shown"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from kdcompress.formatting import MISSING, integer, percent
 from kdcompress.reporting._dot_plot import dot_plot
-from kdcompress.reporting._formatting import MISSING, integer, percent
 from kdcompress.reporting._metric_rows import auc_interval
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._run_data import RunData

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.reporting._formatting import clean, integer, truncate
+from kdcompress.formatting import clean, integer, truncate
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._run_data import RunData
 from kdcompress.reporting._svg import BAD, COLOURS, INK, WIDTH, draw

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kdcompress.formatting import MISSING, digits, percent
 from kdcompress.metrics.classification import METRIC_NAMES
-from kdcompress.reporting._formatting import MISSING, digits, percent
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._run_data import ROLES, RunData
 from kdcompress.reporting._svg import COLOURS, INK, LINES, MARKERS, draw, legend, plain_ticks

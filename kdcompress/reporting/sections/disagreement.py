@@ -8,8 +8,8 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.formatting import clean, percent, truncate
 from kdcompress.metrics.comparison import disagreements
-from kdcompress.reporting._formatting import clean, percent, truncate
 from kdcompress.reporting._parts import Picture, Section, Table
 from kdcompress.reporting._run_data import RunData
 

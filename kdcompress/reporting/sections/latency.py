@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kdcompress.reporting._formatting import MISSING, digits, integer, join_names, ms, size, truncate
+from kdcompress.formatting import MISSING, digits, integer, join_names, ms, size, truncate
 from kdcompress.reporting._pareto import single_image_rows
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._run_data import RunData

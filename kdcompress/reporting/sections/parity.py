@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kdcompress.reporting._formatting import MISSING, clean, digits, integer, percent, points, size, truncate
+from kdcompress.formatting import MISSING, clean, digits, integer, percent, points, size, truncate
 from kdcompress.reporting._parts import Section, Table
 from kdcompress.reporting._run_data import RunData
 from kdcompress.verification.gates import format_limit

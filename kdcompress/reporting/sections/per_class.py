@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from kdcompress.formatting import clean, integer, percent, points
 from kdcompress.reporting._dot_plot import dot_plot
-from kdcompress.reporting._formatting import clean, integer, percent, points
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._run_data import RunData
 

@@ -6,7 +6,7 @@ import shlex
 from pathlib import PurePath
 from typing import Any
 
-from kdcompress.reporting._formatting import clean
+from kdcompress.formatting import clean
 from kdcompress.reporting._parts import Section, Table
 from kdcompress.reporting._run_data import RunData
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from kdcompress.formatting import MISSING, clean, percent, truncate
 from kdcompress.metrics.subclasses import subclass_usage
-from kdcompress.reporting._formatting import MISSING, clean, percent, truncate
 from kdcompress.reporting._parts import Picture, Section, Table
 from kdcompress.reporting._run_data import RunData
 from kdcompress.reporting.sections.disagreement import TINY, png_uri

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kdcompress.reporting._formatting import digits, percent, size, truncate
+from kdcompress.formatting import digits, percent, size, truncate
 from kdcompress.reporting._pareto import Point, latency_points, pareto_front, size_points
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._run_data import RunData
