@@ -154,3 +154,31 @@ def test_a_teacher_of_another_policy_is_timed_in_float32(
     if kind == "keras":
         kdcompress.bench(run, threads=[1], duration=0.03, progress=(again := Recorder()))
         assert any(f"computes in {shown}: timed is its export in float32" in note for note in again.notes)
+
+
+def transformer() -> Any:
+    """A small vision transformer."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input(SHAPE)
+    x = layers.Reshape((16, 16))(layers.Conv2D(16, 7, strides=7)(layers.Rescaling(1 / 255)(image)))
+    normalized = layers.LayerNormalization(epsilon=1e-6)(x)
+    x = x + layers.MultiHeadAttention(2, 8)(normalized, normalized)
+    x = x + layers.Dense(16)(layers.Dense(64, activation="gelu")(layers.LayerNormalization(epsilon=1e-6)(x)))
+    return keras.Model(image, layers.Dense(10)(layers.GlobalAveragePooling1D()(layers.LayerNormalization()(x))))
+
+
+def test_a_transformer_is_timed_and_a_recurrent_teacher_is_told_why_not(tmp_path: Path) -> None:
+    image = keras.Input(SHAPE)
+    recurrent = keras.Model(image, layers.Dense(10)(layers.LSTM(4)(layers.Reshape((28, 28))(image))))
+    timed = {}
+    for name, teacher in (("transformer", transformer()), ("recurrent", recurrent)):
+        teacher.save(tmp_path / f"{name}.keras")
+        settings = {"teacher.model": str(tmp_path / f"{name}.keras"), "baseline": False}
+        run = distill(tmp_path / name, epochs=1, limit=100, settings=settings)
+        kdcompress.export(run, ["onnx", "tflite"], parity_samples=20)
+        timed[name] = kdcompress.bench(run, threads=[1], duration=0.03)
+    runtimes = [m["runtime"] for m in timed["transformer"]["models"] if m["name"] == "teacher"]
+    assert (runtimes, timed["transformer"]["skipped"]) == (["onnxruntime", "litert"], [])
+    skipped = timed["recurrent"]["skipped"]
+    assert any(text.startswith("the teacher on litert: it has no file to time there (") for text in skipped)
+    assert all("\n" not in text and len(text) < 400 for text in skipped)
