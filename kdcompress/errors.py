@@ -25,7 +25,10 @@ def one_line(exc: BaseException, limit: int = 300) -> str:
     Returns:
         Type and message.
     """
-    return f"{type(exc).__name__}: {' '.join(str(exc).split())[:limit] or 'no message'}"
+    text = str(exc)
+    if "\x1b[1m" in text:  # Keras sets the message in bold, between the call and its arguments
+        text = text.rpartition("\x1b[1m")[2].partition("\x1b[0m")[0]
+    return f"{type(exc).__name__}: {' '.join(text.split())[:limit] or 'no message'}"
 
 
 def error_text(exc: BaseException) -> str:

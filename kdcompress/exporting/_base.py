@@ -65,6 +65,8 @@ class Format(ABC):
     precisions: ClassVar[tuple[str, ...]]
     reproducible: ClassVar[bool] = True
     """Whether the same network gives the same bytes."""
+    approximate: ClassVar[tuple[str, ...]] = ()
+    """TensorFlow operators that its runtimes compute with other weights."""
 
     @abstractmethod
     def write(

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from kdcompress.batches import default_batch_size
 from kdcompress.data import iter_blocks
-from kdcompress.errors import ModelError
+from kdcompress.errors import KDCompressError, ModelError, one_line
 from kdcompress.exporting._float32 import FLOAT32, find_policy, rebuild_in_float32
 from kdcompress.exporting._float32_graph import convert_to_float32, find_float_types
 from kdcompress.exporting._freezing import allow_inlining, freeze_function
 from kdcompress.models import Forward, model_digest
 
 INPUT, OUTPUT = "image", "logits"
+_MAX_NAMES = 3  # layers that a message names
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,19 +62,25 @@ class Network:
         """TensorSpec of the function's input."""
         return _signature(self.input_shape)
 
-    def find_layer_by_type(self, operator: str) -> str | None:
-        """Find the layer of the first operator of a type.
+    def locate_operator(self, operator: str, dtype: str | None = None) -> str:
+        """Describe where in the network an operator is.
 
         Args:
             operator: Type of a TensorFlow operation.
+            dtype: Data type of its result, such as "float64", if only such ones are meant.
 
         Returns:
-            Name of the layer; None if the graph has no such operator.
+            " of layer NAME", or of several layers; " (NODE)" for one outside of layers; "" if there is none.
         """
-        for node in self.function.get_concrete_function().graph.as_graph_def().node:
-            if node.op == operator:
-                return self.layer_name(node.name)
-        return None
+        operations = self.function.get_concrete_function().graph.get_operations()
+        of_type = [operation for operation in operations if operation.type == operator]
+        fitting = [operation for operation in of_type if dtype in {t.dtype.name for t in operation.outputs}] or of_type
+        nodes = list(dict.fromkeys(self.layer_name(operation.name) for operation in fitting))
+        names = [name for name in nodes if name in self.layers]
+        if names:
+            more = f" or {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+            return f" of layer {' or '.join(names[:_MAX_NAMES])}{more}"
+        return f" ({nodes[0]})" if nodes else ""
 
     def layer_name(self, node: str) -> str:
         """Extract the innermost layer from the name of a node.
@@ -156,7 +163,14 @@ def trace(model: Any, input_shape: tuple[int, int, int], name: str = "the model"
         _check_batch(image.graph, output, name, frozenset(_names(model)))
         return {OUTPUT: tf.cast(output, tf.float32)}
 
-    return tf.function(forward, autograph=False, jit_compile=False).get_concrete_function(_signature(input_shape))
+    function = tf.function(forward, autograph=False, jit_compile=False)
+    try:
+        return function.get_concrete_function(_signature(input_shape))
+    except KDCompressError:
+        raise
+    except Exception as exc:  # layers raise anything
+        size = "x".join(map(str, input_shape))
+        raise ModelError(f"{name} fails on an image of {size}: {one_line(exc)}") from exc
 
 
 def _check_output(output: Any, name: str) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kdcompress.data import LazyImages, iter_blocks
 from kdcompress.exporting._base import FP32, ExportedModel, Images, Logits
+from kdcompress.exporting._stability import Run, describe_instability
 from kdcompress.metrics.classification import METRIC_NAMES, compute_metrics, primary_metric, top1
 from kdcompress.metrics.comparison import recall_change
 from kdcompress.progress import Progress
@@ -32,6 +33,7 @@ class Reference:
         logits: Outputs of the Keras model, (n, classes).
         labels: (n,), or None.
         classes: Class names.
+        run: The Keras model, with which a failure is looked into.
     """
 
     source: str
@@ -40,6 +42,7 @@ class Reference:
     logits: Logits
     labels: NDArray[np.int64] | None
     classes: list[str]
+    run: Run | None = None
 
     @cached_property
     def metrics(self) -> dict[str, Any] | None:
@@ -65,7 +68,7 @@ class Reference:
         """
         labels = None if self.labels is None else self.labels[index]
         ids = [self.ids[i] for i in index]
-        return Reference(self.source, self.images[index], ids, self.logits[index], labels, self.classes)
+        return Reference(self.source, self.images[index], ids, self.logits[index], labels, self.classes, self.run)
 
 
 def check_parity(
@@ -190,6 +193,9 @@ def _fp32_problems(parity: dict[str, Any], flipped: list[int], reference: Refere
     clear = int(np.sum(largest[:, 1] - largest[:, 0] > tolerance)) if flipped else 0
     if clear:
         problems.append(f"top-1 differs on {clear} images that are not ties")
+    if problems and reference.run is not None:
+        images = next(iter_blocks(reference.images, _READ))
+        problems += filter(None, [describe_instability(reference.run, images, reference.logits, tolerance)])
     return problems
 
 

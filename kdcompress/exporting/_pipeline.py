@@ -111,6 +111,8 @@ class Exporter:
             verdict = check_parity(
                 job.format.open(part), self.references(job.precision), job.precision, request.max_metric_drop
             )
+            if not verdict["passed"]:
+                verdict["reasons"] += self._approximations(job)
             path = self.folder / job.file_name(self.stem, failed=not verdict["passed"])
             move_into_place(part, path, self._empty)
         # An earlier export under the other name (passed or failed) must not remain
@@ -125,6 +127,16 @@ class Exporter:
             "calibration": calibration and calibration.summary,
             **verdict,
         }
+
+    def _approximations(self, job: Job) -> list[str]:
+        """Name the operators that a format computes with other weights than TensorFlow."""
+        located = {operator: self.network.locate_operator(operator) for operator in job.format.approximate}
+        return [
+            f"its runtimes compute operator {operator}{location} with other weights than TensorFlow: take another "
+            "interpolation, or another --format"
+            for operator, location in located.items()
+            if location
+        ]
 
     def _record(self, entry: dict[str, Any]) -> None:
         """Add an entry to the list on disk, replacing one of the same format and precision."""

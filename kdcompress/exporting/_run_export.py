@@ -81,12 +81,13 @@ def _reference(
         raise RunError(f"the test images of run {run.path} are not those of its data set now")
     ids, classes = outputs.ids.tolist(), list(dataset.classes)
     check_finite(outputs.logits["student"], outputs.ids, "student")
-    reference = Reference("test", dataset.test.images, ids, outputs.logits["student"], outputs.labels, classes)
+    forward, logits = Forward(network.model), outputs.logits["student"]
+    reference = Reference("test", dataset.test.images, ids, logits, outputs.labels, classes, forward)
     if samples:
         reference = reference.take(evenly_spaced_indices(len(ids), samples))
     if network.policy == FLOAT32:
         return reference
-    rebuilt = replace(reference, logits=Forward(network.model)(reference.images))
+    rebuilt = replace(reference, logits=forward(reference.images))
     check_finite(rebuilt.logits, np.array(rebuilt.ids), "student in float32")
     report_policy(network.policy, "the student", reference.logits, rebuilt, progress)
     return rebuilt

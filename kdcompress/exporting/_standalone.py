@@ -159,7 +159,7 @@ def _unlabelled(
             )
         n = logits.shape[-1]
         class_names = classes if classes and len(classes) == n else [str(index) for index in range(n)]
-        return Reference(source, images, ids, logits, None, class_names)
+        return Reference(source, images, ids, logits, None, class_names, forward)
 
     if calibration is None:
         noise = reference("random images", random, names)

@@ -34,8 +34,8 @@ def test_it_holds_no_variable_no_dropout_and_no_shape_worked_out_at_run_time(net
 def test_layers_are_found_in_the_names_of_nodes(network: Network) -> None:
     assert network.layer_name("classifier_1/block_1/depthwise_1/depthwise") == "depthwise"
     assert network.layer_name("elsewhere/Conv2D") == "elsewhere/Conv2D"
-    assert network.find_layer_by_type("DepthwiseConv2dNative") == "depthwise"
-    assert network.find_layer_by_type("Erfinv") is None
+    assert network.locate_operator("DepthwiseConv2dNative") == " of layer depthwise"
+    assert network.locate_operator("Erfinv") == ""
 
 
 def test_layers_whose_names_end_in_numbers_are_told_apart() -> None:
@@ -43,8 +43,9 @@ def test_layers_whose_names_end_in_numbers_are_told_apart() -> None:
     network = freeze(
         Sequential([Input((4, 4, 1)), layers.Flatten(), *hidden, layers.Dense(2, name="logits")]), (4, 4, 1)
     )
-    assert network.find_layer_by_type("Tanh") == "dense"
-    assert network.find_layer_by_type("Elu") == "dense_1"
+    assert network.locate_operator("Tanh") == " of layer dense"
+    assert network.locate_operator("Elu") == " of layer dense_1"
+    assert network.locate_operator("BiasAdd") == " of layer dense or dense_1 or logits"
 
 
 def test_a_model_for_any_size_is_fixed_to_the_one_asked_for() -> None:

@@ -13,9 +13,11 @@ from kdcompress.config.images import read_image_settings
 from kdcompress.errors import ExportError, ModelError
 from kdcompress.exporting._base import FP16, FP32, INT8, ExportedModel, Format, Images, Logits, Options
 from kdcompress.exporting._network import INPUT, OUTPUT, Network
+from kdcompress.formats.onnx.einsum import limited_search
 from kdcompress.formats.onnx.handlers import custom_handlers, custom_rewriters
 from kdcompress.formats.onnx.model import open_session, run_with_timeout
 from kdcompress.formats.onnx.quantize import halve_weights, quantize
+from kdcompress.formats.onnx.resizing import set_sizes
 from kdcompress.formats.onnx.tidy import tidy
 from kdcompress.metadata import parse_metadata, read_classes
 
@@ -25,6 +27,7 @@ class Onnx(Format):
 
     suffix = ".onnx"
     precisions = (FP32, FP16, INT8)
+    approximate = ("ResizeBicubic",)  # TensorFlow rounds positions to 1/1024 of a pixel
 
     def write(
         self,
@@ -90,21 +93,24 @@ def _convert(network: Network, opset: int) -> bytes:
     import onnx
     import tf2onnx
 
-    model, _ = tf2onnx.convert.from_function(
-        network.function,
-        input_signature=[network.signature],
-        opset=opset,
-        custom_op_handlers=custom_handlers(),
-        custom_rewriter=custom_rewriters(),
-    )
+    with limited_search():
+        model, _ = tf2onnx.convert.from_function(
+            network.function,
+            input_signature=[network.signature],
+            opset=opset,
+            custom_op_handlers=custom_handlers(),
+            custom_rewriter=custom_rewriters(),
+        )
     for node in model.graph.node:
         # tf2onnx only logs operators that it cannot convert, and leaves TensorFlow's in the file
         if not node.domain and not onnx.defs.has(node.op_type):
+            layer = network.layer_name(node.name)
+            location = f" of layer {layer}" if layer in network.layers else f" ({layer})"
             raise ExportError(
-                f"ONNX cannot express operator {node.op_type} of layer {network.layer_name(node.name)}; "
-                "replace the layer, or export another --format"
+                f"ONNX cannot express operator {node.op_type}{location}; replace it, or export another --format"
             )
     assert [value.name for value in model.graph.output] == [OUTPUT] and model.graph.input[0].name == INPUT
+    set_sizes(model)
     return bytes(model.SerializeToString())
 
 

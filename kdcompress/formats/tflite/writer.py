@@ -18,6 +18,7 @@ from kdcompress.formats.tflite.model import METADATA, LiteRunner, open_interpret
 from kdcompress.metadata import read_classes
 
 _MIN_SCALE = 1e-8  # the converter gives a tensor that is always 0 the scale 2e-6 / 255
+_MAX_TEXT = 20_000  # characters of a converter's message that are searched for data types
 _MAX_TENSOR = 80  # characters of a tensor's name in a message
 
 
@@ -91,10 +92,15 @@ def _reason(exc: Exception, network: Network) -> str:
         layer = find_layer(str(exc), network)
         subject = f"layer {layer}" if layer else "the model"
         return f"TFLite cannot express {subject}; replace {'it' if layer else 'its layers'}, or export another --format"
-    operator = match[1]
-    layer = network.find_layer_by_type(operator)
-    location = f" of layer {layer}" if layer else ""
-    return f"TFLite cannot express operator {operator}{location}; replace the layer, or export another --format"
+    operator, dtype = match[1], None
+    # The same operator may be fine in another data type
+    if result := re.search(rf'"tf\.{operator}"\(.*?-> \(?tensor<(?:[^>]*x)?(f64|i64|i8|f16)>', str(exc)[:_MAX_TEXT]):
+        dtype = {"f64": "float64", "i64": "int64", "i8": "int8", "f16": "float16"}[result[1]]
+    location = network.locate_operator(operator, dtype)
+    return (
+        f"TFLite cannot express operator {operator}{f' of {dtype}' if dtype else ''}{location}; replace it, or export "
+        "another --format"
+    )
 
 
 def _with_metadata(content: bytes, metadata: dict[str, Any]) -> bytes:

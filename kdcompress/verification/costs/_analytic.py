@@ -84,7 +84,18 @@ def _grouped_query(layer: Any, inputs: list[Sizes], output: Sizes) -> int:
 
 def _attention(layer: Any, inputs: list[Sizes], output: Sizes) -> int:
     query, value = inputs[0], inputs[1]
-    return query[0] * query[1] * value[1] * (query[2] + value[2])
+    scores = query[2] if layer.score_mode == "dot" else 0
+    return query[0] * query[1] * value[1] * (scores + value[2])
+
+
+def _additive_attention(layer: Any, inputs: list[Sizes], output: Sizes) -> int:
+    query, value = inputs[0], inputs[1]
+    return query[0] * query[1] * math.prod(value[1:])
+
+
+def _dot(layer: Any, inputs: list[Sizes], output: Sizes) -> int:
+    axes = layer.axes if isinstance(layer.axes, int) else layer.axes[0]
+    return math.prod(output) * inputs[0][axes]
 
 
 def _matmul(layer: Any, inputs: list[Sizes], output: Sizes) -> int:
@@ -105,7 +116,9 @@ _FORMULAS: dict[str, Callable[[Any, list[Sizes], Sizes], int]] = {
     "EinsumDense": _einsum_dense,
     "MultiHeadAttention": _multi_head,
     "GroupedQueryAttention": _grouped_query,
+    "AdditiveAttention": _additive_attention,
     "Attention": _attention,
+    "Dot": _dot,
     "Matmul": _matmul,
     "Einsum": _einsum,
 }

@@ -76,6 +76,10 @@ def _weight_products(graph: Any) -> set[str]:
     images = [operation for operation in inputs if all(_is_number(tensor.dtype) for tensor in operation.outputs)]
     of_image = _closure(images, set())
     products = [op for op in operations if op.type in MAC_OPS and op.name not in of_image]
+    if variables := [operation for operation in inputs if operation not in images]:
+        # Unlike a weight, the state that a recurrent layer begins with is a constant of the graph
+        of_weights = _closure(variables, set())
+        products = [op for op in products if of_weights.issuperset(t.op.name for t in op.inputs if _is_number(t.dtype))]
     return _closure(products, of_image)
 
 
