@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Mapping
 
 MISSING = "–"
 _BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
@@ -100,6 +101,38 @@ def digits(value: float, count: int = 3) -> str:
     if not -5 < exponent < 6:
         return f"{value:.{count - 1}e}"
     return f"{value:,.{max(0, count - 1 - exponent)}f}"
+
+
+def duration(seconds: float) -> str:
+    """Format a duration as m:ss or h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def losses(figures: Mapping[str, float]) -> str:
+    """Format the running losses of a training in a few characters: label 0.123 targets 0.456.
+
+    Args:
+        figures: Running means by name; the accuracy is left out.
+    """
+    parts = {name: value for name, value in figures.items() if name != "accuracy"}
+    return " ".join(f"{name.removesuffix('_loss').split('_')[0]} {value:.3f}" for name, value in parts.items())
+
+
+def epoch_metrics(metrics: Mapping[str, float]) -> str:
+    """Format the metrics of an epoch in one line.
+
+    Args:
+        metrics: As in `EpochEnded`.
+    """
+    names = [name for name in metrics if name.endswith("_loss") and not name.startswith("val_")]
+    parts = ", ".join(f"{name.removesuffix('_loss')} {metrics[name]:.4f}" for name in names)
+    auc = f", AUC {100 * metrics['val_auc']:.2f} %" if "val_auc" in metrics else ""
+    return (
+        f"loss {metrics['loss']:.4f} ({parts})  val accuracy {100 * metrics['val_accuracy']:.2f} %{auc}  "
+        f"{metrics['seconds']:.1f} s"
+    )
 
 
 def join_names(names: list[str]) -> str:

@@ -33,7 +33,7 @@ LAYERS = (
     ("cache",),
     ("runs", "observers"),
     ("config",),
-    ("sealed",),
+    ("sealed", "notebook"),
     ("batches", "metadata", "registry", "files", "digests", "progress", "metrics", "npz", "versions", "differences"),
     ("formatting",),
     ("events",),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kdcompress.api._source import Run, resolve_source
 from kdcompress.errors import RunError, UsageError
+from kdcompress.notebook import for_notebooks
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import read_checked, write_document
 from kdcompress.runs.folder import RunFolder
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from kdcompress.benchmarking._request import BenchRequest
 
 
+@for_notebooks
 def bench(
     *sources: str | Path | Run,
     threads: Iterable[int] | None = None,

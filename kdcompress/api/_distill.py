@@ -17,6 +17,7 @@ from kdcompress.data import load_data
 from kdcompress.errors import KDCompressError
 from kdcompress.events import ArtefactWritten
 from kdcompress.files import write_json
+from kdcompress.notebook import for_notebooks
 from kdcompress.observers import Observer, check_observers, observe_run
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import read_checked
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from kdcompress.pipeline.distillation import PipelineResult
 
 
+@for_notebooks
 def distill(
     recipe: str | Path | Mapping[str, Any] | Recipe = "mnist",
     *,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdcompress.api._source import InMemory, Run, resolve_source
 from kdcompress.errors import DataError, UsageError
+from kdcompress.notebook import for_notebooks
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.schemas import Export
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from kdcompress.exporting._request import ExportRequest
 
 
+@for_notebooks
 def export(
     source: str | Path | Run | Any,
     formats: str | Iterable[str] = ("onnx", "tflite"),

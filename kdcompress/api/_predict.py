@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kdcompress.errors import DataError
+from kdcompress.notebook import for_notebooks
 from kdcompress.progress import Progress
 from kdcompress.runs.schemas import Prediction
 from kdcompress.trust import trusting_code
 
 
+@for_notebooks
 def predict(
     model: str | Path,
     images: Iterable[str | Path],

@@ -8,6 +8,7 @@ from typing import Any
 
 from kdcompress.api._recipe import default_out, recipe_of
 from kdcompress.config.recipe import Recipe
+from kdcompress.notebook import for_notebooks
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.schemas import Suggestions
@@ -16,6 +17,7 @@ from kdcompress.trust import trusting_code
 DEFAULT_MAX_FLOPS_RATIO = 0.1  # if no limit is set
 
 
+@for_notebooks
 def suggest(
     recipe: str | Path | Mapping[str, Any] | Recipe = "mnist",
     *,

@@ -8,12 +8,14 @@ from typing import Any
 
 from kdcompress.api._recipe import recipe_of, split_observers
 from kdcompress.config.recipe import Recipe
+from kdcompress.notebook import for_notebooks
 from kdcompress.observers import Observer
 from kdcompress.progress import Progress
 from kdcompress.runs.schemas import SweepResult
 from kdcompress.trust import trusting_code
 
 
+@for_notebooks
 def sweep(
     recipe: str | Path | Mapping[str, Any] | Recipe = "mnist",
     *,

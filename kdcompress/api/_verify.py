@@ -7,6 +7,7 @@ from typing import Any, overload
 
 from kdcompress.api._source import InMemory, Run, resolve_source
 from kdcompress.errors import UsageError
+from kdcompress.notebook import for_notebooks
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import write_document
 from kdcompress.runs.folder import RunFolder
@@ -47,6 +48,7 @@ def verify(
 ) -> Verification | ModelCosts: ...
 
 
+@for_notebooks
 def verify(
     source: str | Path | Run | Any,
     *,

@@ -28,6 +28,7 @@ from kdcompress.events import (
     Step,
     WarningRaised,
 )
+from kdcompress.formatting import epoch_metrics, losses
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import LOG
@@ -119,20 +120,12 @@ class Terminal(Listener):
         if self.interrupted:
             raise KeyboardInterrupt
         if self.live is not None:
-            parts = {name: value for name, value in event.figures.items() if name != "accuracy"}
-            text = " ".join(f"{name.removesuffix('_loss').split('_')[0]} {value:.3f}" for name, value in parts.items())
-            self.live.update(self.task, completed=event.done, parts=text)
+            self.live.update(self.task, completed=event.done, parts=losses(event.figures))
 
     def on_epoch_ended(self, event: EpochEnded) -> None:
         """Print a line for the epoch."""
-        row, epochs = event.metrics, event.epochs
-        losses = [name for name in row if name.endswith("_loss") and not name.startswith("val_")]
-        parts = ", ".join(f"{name.removesuffix('_loss')} {row[name]:.4f}" for name in losses)
-        auc = f", AUC {100 * row['val_auc']:.2f} %" if "val_auc" in row else ""
-        self._print(
-            f"{event.phase:<9} epoch {event.epoch:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.4f} ({parts})  "
-            f"val accuracy {100 * row['val_accuracy']:.2f} %{auc}  {row['seconds']:.1f} s"
-        )
+        epoch = f"{event.epoch:>{len(str(event.epochs))}}/{event.epochs}"
+        self._print(f"{event.phase:<9} epoch {epoch}  {epoch_metrics(event.metrics)}")
 
     def on_phase_ended(self, event: PhaseEnded) -> None:
         """Remove the progress bar."""
