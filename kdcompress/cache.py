@@ -1,5 +1,4 @@
-"""The user's cache: data, indexes of image folders, soft targets, trained zoo teachers, models passed in memory and
-exported teachers."""
+"""The user's cache: data, arrays and models passed in memory, indexes, targets, trained zoo teachers, their exports."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ from kdcompress.files import size_of
 from kdcompress.progress import Progress
 from kdcompress.runs.artefacts import CACHE, Artefacts
 
-KINDS = ("data", "index", "models", "teachers", "targets", "exports")
+KINDS = ("data", "arrays", "index", "models", "teachers", "targets", "exports")
 
 
 def cache_dir(kind: str = "") -> Path:

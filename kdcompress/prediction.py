@@ -12,32 +12,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.config.images import read_image_settings
-from kdcompress.data import MODES, read_image
+from kdcompress.config.recipe import read_resolved_recipe
+from kdcompress.data import MODES, read_image, resize_images
+from kdcompress.data.array_pixels import check_pixels
+from kdcompress.data.scaled import scale_images
 from kdcompress.errors import DataError, ModelError
 from kdcompress.exporting import ExportedModel, find_format, open_exported
 from kdcompress.files import valid_utf8, write_text
 from kdcompress.metrics.softmax import softmax
-from kdcompress.models import Forward, check_image_size, declared_shape, load_saved_model, prepare_classifier
+from kdcompress.models import (
+    Forward,
+    check_image_size,
+    check_keras_model,
+    declared_shape,
+    load_saved_model,
+    prepare_classifier,
+)
 from kdcompress.pipeline.reopening import open_model as open_run_model
+from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.names import RECIPE
 from kdcompress.teachers import are_probabilities, inspect_outputs, with_both_classes
 
 _BATCH = 64
 _PROBES, _SEED = 32, 0
 
 
-def open_model(path: Path) -> ExportedModel:
+def open_model(source: Any) -> ExportedModel:
     """Open a model for prediction.
 
     Args:
-        path: A `.keras` file, a run (whose student is opened), or an exported file.
+        source: Path of a `.keras` file, of a run (whose student is opened), or of an exported file; or a Keras model in
+            memory.
 
     Returns:
         The model.
 
     Raises:
-        ModelError: The path is none of these, or the model does not take images of one fixed size.
+        ModelError: It is none of these, or the model does not take images of one fixed size.
     """
+    if not isinstance(source, str | Path):
+        check_keras_model(source)
+        return _from_keras(source)
+    path = Path(source)
     if find_format(path):
         model = open_exported(path)
         check_image_size(model.input_shape, str(path))
@@ -54,8 +71,8 @@ def open_model(path: Path) -> ExportedModel:
     return _from_keras(load_saved_model(path), RunFolder(path.parent))
 
 
-def _from_keras(model: Any, run: RunFolder) -> ExportedModel:
-    manifest = run.manifest() if run.is_run() else {}
+def _from_keras(model: Any, run: RunFolder | None = None) -> ExportedModel:
+    manifest = run.manifest() if run and run.is_run() else {}
     height, width, channels = declared_shape(model, "the model") or manifest.get("input_shape") or (None, None, None)
     if height is None or width is None or channels not in (1, 3, 4):
         raise ModelError(
@@ -64,7 +81,7 @@ def _from_keras(model: Any, run: RunFolder) -> ExportedModel:
         )
     check_image_size((height, width, channels), "the model")
     model = prepare_classifier(model, (height, width, channels), "the model")
-    settings = read_image_settings(manifest, str(run.path))
+    settings = read_image_settings(manifest, str(run.path) if run else "the model")
     return ExportedModel(Forward(model), (height, width, channels), manifest.get("classes"), settings)
 
 
@@ -94,6 +111,50 @@ def predict(model: ExportedModel, paths: list[Path]) -> tuple[list[dict[str, Any
         if images:
             rows += _classify(model, np.stack(images), names)
     return rows, errors
+
+
+def predict_array(model: ExportedModel, images: NDArray[Any], scale: float | None) -> list[dict[str, Any]]:
+    """Predict the classes of an array of images.
+
+    Args:
+        model: The model; its outputs are logits or probabilities.
+        images: (n, H, W, C) or (n, H, W), or one image (H, W, C) or (H, W), uint8 or, with a scale, of any numbers.
+        scale: Factor from the numbers to pixels of 0 to 255; None for pixels.
+
+    Returns:
+        Rows with `image`, the index as text, `class` and `probability`.
+
+    Raises:
+        DataError: The array is none of images.
+        ModelError: The outputs are not finite, or not one row of numbers per image.
+    """
+    if images.ndim == 2 or tuple(images.shape) == tuple(model.input_shape):
+        images = images[None]
+    check_pixels({"images": images}, "predict", scale=scale)
+    batches = images.reshape(*images.shape[:3], -1)
+    (scaled,) = scale_images([batches], scale, "predict", Progress(log=False))
+    resized = resize_images(scaled, model.input_shape, model.image_settings.resize)
+    rows = []
+    for begin in range(0, len(images), _BATCH):
+        names = [str(index) for index in range(begin, min(begin + _BATCH, len(images)))]
+        rows += _classify(model, np.asarray(resized[begin : begin + _BATCH]), names)
+    return rows
+
+
+def array_scale(run: RunFolder) -> float | None:
+    """Look up the factor of a run's arrays of images.
+
+    Args:
+        run: The run, or the folder of any model.
+
+    Returns:
+        The setting `data.scale` of a run on arrays; else None.
+    """
+    if not run.is_run():
+        return None
+    data = read_resolved_recipe(run / RECIPE).data
+    scale: float | None = getattr(data, "scale", None) if data.name == "arrays" else None
+    return scale
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

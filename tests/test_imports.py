@@ -18,7 +18,7 @@ LAYERS = (
     ("__main__", "testing"),
     ("cli",),
     ("api",),
-    ("prediction", "reporting", "suggesting"),
+    ("prediction", "reporting", "suggesting", "intake"),
     ("sweeping",),
     ("formats",),  # found by the registry, but for what opens and runs a kind of file
     ("benchmarking",),

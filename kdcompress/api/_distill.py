@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdcompress.api._recipe import default_out, recipe_of, split_observers
+from kdcompress.api._recipe import default_out, naming_data, recipe_of, split_observers
 from kdcompress.api._source import Run
 from kdcompress.config.checks import check_files
 from kdcompress.config.recipe import Recipe
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 
 @for_notebooks
 def distill(
-    recipe: str | Path | Mapping[str, Any] | Recipe = "mnist",
+    recipe: str | Path | Mapping[str, Any] | Recipe | None = None,
     *,
+    data: Any = None,
+    classes: Sequence[str] | None = None,
     data_dir: str | Path | None = None,
     teacher: str | Path | Sequence[Any] | Any = None,
     student: str | Path | Any = None,
@@ -58,7 +60,13 @@ def distill(
     An interrupted run is resumed; a finished run is returned as it is, unless `fresh`.
 
     Args:
-        recipe: Name of a built-in recipe, recipe file, or values. The other arguments override it.
+        recipe: Name of a built-in recipe, recipe file, or values; by default mnist, or one made for `data`. The other
+            arguments override it.
+        data: Data in memory in place of the recipe's: (x, y), ((x_train, y_train), (x_test, y_test)) or a dict of NumPy
+            arrays, as in an npz file; a pandas DataFrame of image paths and labels; a tf.data.Dataset or Hugging Face
+            datasets.Dataset of images and labels; or {"train": ..., "test": ...} of these. They are written to the
+            cache once.
+        classes: Class names of `data`, in the order of the labels' numbers.
         data_dir: Folder of the data set; no other folder is searched then.
         teacher: Zoo name, model file or folder (Keras, ONNX, TFLite, SavedModel, npz file of logits),
             `module:function`, or a Keras model in memory, which is copied to the cache; a list of them is averaged.
@@ -88,14 +96,16 @@ def distill(
         KDCompressError: The data or a model cannot be used, or training failed.
     """
     names, objects = split_observers(observers)
+    listener = progress or Progress()
     resolved = recipe_of(
-        recipe, data_dir=data_dir, teacher=teacher, student=student, unlabelled=unlabelled, method=method,
+        recipe, data=data, classes=classes, data_dir=data_dir,
+        teacher=teacher, student=student, unlabelled=unlabelled, method=method,
         temperature=temperature, alpha=alpha, epochs=epochs, seed=seed, limit=limit, baseline=baseline,
-        observers=names, settings=settings, files=False,
+        observers=names, settings=settings, files=False, progress=listener,
     )  # fmt: skip
     folder = Path(out) if out else default_out(resolved)
-    with trusting_code(trust_code):
-        return distill_resolved(resolved, folder, fresh, progress or Progress(), objects)
+    with trusting_code(trust_code), naming_data(resolved, data):
+        return distill_resolved(resolved, folder, fresh, listener, objects)
 
 
 def distill_resolved(

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from kdcompress.api._source import reference_of
 from kdcompress.config.observing import observer_overrides
+from kdcompress.config.reading import read_values
 from kdcompress.config.recipe import Recipe, resolve
 from kdcompress.config.settings import format_value
-from kdcompress.errors import UsageError
+from kdcompress.errors import DataError, UsageError
+from kdcompress.intake import take_in
 from kdcompress.observers import Observer
+from kdcompress.progress import Progress
 
 
 def recipe_of(
-    recipe: str | Path | Mapping[str, Any] | Recipe = "mnist",
+    recipe: str | Path | Mapping[str, Any] | Recipe | None = None,
     *,
+    data: Any = None,
+    classes: Sequence[str] | None = None,
     data_dir: str | Path | None = None,
     teacher: str | Path | Any = None,
     student: str | Path | Any = None,
@@ -31,11 +37,15 @@ def recipe_of(
     observers: Iterable[str] = (),
     settings: Mapping[str, Any] | None = None,
     files: bool = True,
+    progress: Progress | None = None,
 ) -> Recipe:
     """Make a recipe from the arguments of `distill`.
 
     Args:
-        recipe: Name of a built-in recipe, recipe file, or values. The other arguments override it.
+        recipe: Name of a built-in recipe, recipe file, or values; by default mnist, or that of `data`. The other
+            arguments override it.
+        data: Data in memory, as `distill` takes them.
+        classes: Names of the classes of `data`.
         data_dir: Folder of the data set.
         teacher: Reference of a teacher, a Keras model in memory, or a list of them.
         student: Reference of a student, or a Keras model in memory.
@@ -50,13 +60,25 @@ def recipe_of(
         observers: Names of observers, added to those of the recipe.
         settings: Further values by dotted key, which override all others.
         files: Whether model files must exist.
+        progress: Listener while data are written to the cache.
 
     Returns:
         The recipe.
 
     Raises:
         RecipeError: A value is unknown or out of range; names the key, the value and the choices.
+        UsageError: The data are of no known kind.
+        DataError: They are empty or inconsistent.
     """
+    if data is None and classes is not None:
+        raise UsageError("classes names the classes of data, which is missing; a recipe's data have names of their own")
+    base: Any = "mnist" if recipe is None else recipe.to_dict() if isinstance(recipe, Recipe) else recipe
+    if data is not None:
+        if data_dir is not None:
+            raise UsageError("data and data_dir are both there: give the data, or the folder of the recipe's data")
+        if recipe is None and (teacher is None or student is None):
+            raise UsageError("data needs teacher=... and student=..., or a recipe that names them")
+        base = _with_data(recipe, data, classes, settings or {}, progress or Progress())
     arguments = {
         "data.dir": data_dir and str(data_dir),
         "unlabelled.dir": unlabelled and str(unlabelled),
@@ -71,8 +93,43 @@ def recipe_of(
         **observer_overrides(observers),
     }
     overrides = {key: value for key, value in arguments.items() if value is not None}
-    base = recipe.to_dict() if isinstance(recipe, Recipe) else recipe
-    return resolve(base, {**overrides, **(settings or {})}, files, epochs)
+    own = settings or {}
+    if data is not None:  # which the settings of `data` describe already
+        own = {key: value for key, value in own.items() if not key.startswith("data.")}
+    return resolve(base, {**overrides, **own}, files, epochs)
+
+
+def _with_data(
+    recipe: Any, data: Any, classes: Sequence[str] | None, settings: Mapping[str, Any], progress: Progress
+) -> dict[str, Any]:
+    """The values of a recipe whose data are those in memory; of a recipe of their own by default."""
+    prefix = "data."
+    own = {key.removeprefix(prefix): value for key, value in settings.items() if key.startswith(prefix)}
+    intake = take_in(data, classes, own, progress)
+    if recipe is None:
+        values: dict[str, Any] = {"name": f"data-{intake.folder.name[:8]}", "teacher": {}, "student": {}}
+    elif isinstance(recipe, Recipe):
+        values = recipe.to_dict()
+    else:
+        values = dict(recipe) if isinstance(recipe, Mapping) else read_values(str(recipe))
+    return {**values, "data": intake.settings}
+
+
+@contextmanager
+def naming_data(recipe: Recipe, data: Any) -> Iterator[None]:
+    """Context manager that calls data in memory so in errors, instead of by their path in the cache.
+
+    Args:
+        recipe: The recipe.
+        data: Data in memory, or None.
+    """
+    try:
+        yield
+    except DataError as exc:
+        folder = str(getattr(recipe.data, "dir", None))
+        if data is None or folder not in str(exc) or recipe.data.name != "arrays":
+            raise
+        raise DataError(str(exc).replace(folder, "data")) from exc
 
 
 def _teacher_overrides(teachers: Any) -> dict[str, Any]:

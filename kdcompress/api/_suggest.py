@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kdcompress.api._recipe import default_out, recipe_of
+from kdcompress.api._recipe import default_out, naming_data, recipe_of
 from kdcompress.config.recipe import Recipe
 from kdcompress.notebook import for_notebooks
 from kdcompress.progress import Progress
@@ -19,8 +19,10 @@ DEFAULT_MAX_FLOPS_RATIO = 0.1  # if no limit is set
 
 @for_notebooks
 def suggest(
-    recipe: str | Path | Mapping[str, Any] | Recipe = "mnist",
+    recipe: str | Path | Mapping[str, Any] | Recipe | None = None,
     *,
+    data: Any = None,
+    classes: Sequence[str] | None = None,
     max_flops_ratio: float | None = None,
     max_params_ratio: float | None = None,
     data_dir: str | Path | None = None,
@@ -32,7 +34,13 @@ def suggest(
     """Suggest students: the zoo models, at several widths, that fit a budget of the teacher's costs.
 
     Args:
-        recipe: Name of a built-in recipe, recipe file, or values. Its student is not looked at.
+        recipe: Name of a built-in recipe, recipe file, or values; by default mnist, or one made for `data`. Its student
+            counts only for its outputs.
+        data: Data in memory in place of the recipe's: (x, y), ((x_train, y_train), (x_test, y_test)) or a dict of NumPy
+            arrays, as in an npz file; a pandas DataFrame of image paths and labels; a tf.data.Dataset or Hugging Face
+            datasets.Dataset of images and labels; or {"train": ..., "test": ...} of these. They are written to the
+            cache once.
+        classes: Class names of `data`, in the order of the labels' numbers.
         max_flops_ratio: Limit on student / teacher FLOPs, above 0; 0.1 if no limit is set. MACs are compared where the
             teacher's FLOPs are unknown.
         max_params_ratio: Limit on student / teacher parameters, above 0.
@@ -55,7 +63,12 @@ def suggest(
     if max_flops_ratio is None and max_params_ratio is None:
         max_flops_ratio = DEFAULT_MAX_FLOPS_RATIO
     gates = Gates(max_params_ratio=max_params_ratio, max_flops_ratio=max_flops_ratio)
-    resolved = recipe_of(recipe, data_dir=data_dir, teacher=teacher, settings=settings)
-    with trusting_code(trust_code):
+    listener = progress or Progress()
+    student = "tiny_cnn" if recipe is None and data is not None else None  # a recipe has one; its costs do not count
+    resolved = recipe_of(
+        recipe, data=data, classes=classes, data_dir=data_dir, teacher=teacher, student=student, settings=settings,
+        progress=listener,
+    )  # fmt: skip
+    with trusting_code(trust_code), naming_data(resolved, data):
         run = RunFolder(default_out(resolved))
-        return Suggestions.of(suggest_students(resolved, run, gates, progress or Progress()))
+        return Suggestions.of(suggest_students(resolved, run, gates, listener))

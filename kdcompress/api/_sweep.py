@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kdcompress.api._recipe import recipe_of, split_observers
+from kdcompress.api._recipe import naming_data, recipe_of, split_observers
 from kdcompress.config.recipe import Recipe
 from kdcompress.notebook import for_notebooks
 from kdcompress.observers import Observer
@@ -17,8 +17,10 @@ from kdcompress.trust import trusting_code
 
 @for_notebooks
 def sweep(
-    recipe: str | Path | Mapping[str, Any] | Recipe = "mnist",
+    recipe: str | Path | Mapping[str, Any] | Recipe | None = None,
     *,
+    data: Any = None,
+    classes: Sequence[str] | None = None,
     temperatures: Iterable[float] | None = None,
     alphas: Iterable[float] | None = None,
     methods: Iterable[str] | None = None,
@@ -49,7 +51,13 @@ def sweep(
     A killed sweep is resumed, and several processes may share one `out`.
 
     Args:
-        recipe: Name of a built-in recipe, recipe file, or values. The other arguments override it.
+        recipe: Name of a built-in recipe, recipe file, or values; by default mnist, or one made for `data`. The other
+            arguments override it.
+        data: Data in memory in place of the recipe's: (x, y), ((x_train, y_train), (x_test, y_test)) or a dict of NumPy
+            arrays, as in an npz file; a pandas DataFrame of image paths and labels; a tf.data.Dataset or Hugging Face
+            datasets.Dataset of images and labels; or {"train": ..., "test": ...} of these. They are written to the
+            cache once.
+        classes: Class names of `data`, in the order of the labels' numbers.
         temperatures: Temperatures to try, each > 0.
         alphas: Weights of the distillation loss to try, each 0 to 1.
         methods: Distillation methods to try.
@@ -89,16 +97,18 @@ def sweep(
     from kdcompress.sweeping._sweep import SweepRequest, run_sweep
 
     names, objects = split_observers(observers)
+    listener = progress or Progress()
     base = recipe_of(
-        recipe, data_dir=data_dir, teacher=teacher, student=student, unlabelled=unlabelled, method=method,
+        recipe, data=data, classes=classes, data_dir=data_dir,
+        teacher=teacher, student=student, unlabelled=unlabelled, method=method,
         temperature=temperature, alpha=alpha, epochs=epochs, seed=seed, limit=limit, baseline=baseline,
-        observers=names, settings=settings,
+        observers=names, settings=settings, progress=listener,
     )  # fmt: skip
     space = make_space(base, methods, temperatures, alphas, seeds, trials)
     all_observers = (*base.observers.values(), *objects)
     request = SweepRequest(base, space, Path(out) if out else default_sweep(base), jobs, storage, all_observers)
-    with trusting_code(trust_code):
-        return run_sweep(request, progress or Progress())
+    with trusting_code(trust_code), naming_data(base, data):
+        return run_sweep(request, listener)
 
 
 def default_sweep(recipe: Recipe) -> Path:

@@ -87,13 +87,16 @@ def check_label_range(file: ArrayFile, suffix: str, labels: NDArray[Any], count:
         )
 
 
-def read_classes(file: ArrayFile, labels: list[NDArray[Any]], count: int) -> tuple[str, ...]:
+def read_classes(
+    file: ArrayFile, labels: list[NDArray[Any]], count: int, names: tuple[str, ...] | None = None
+) -> tuple[str, ...]:
     """Read the class names, or derive them from the labels.
 
     Args:
         file: The file.
         labels: Labels of all parts, train first; checked by `check_label_range`.
         count: Number of images of all parts.
+        names: The setting `data.classes`.
 
     Returns:
         Names; sorted, if labels are names.
@@ -108,7 +111,10 @@ def read_classes(file: ArrayFile, labels: list[NDArray[Any]], count: int) -> tup
             f"{file.path}: each of the {len(labels[0]):,} images to train on has a label of its own, which are no "
             "classes; are they ids, times or file names? Save the classes as y"
         )
-    if "classes" in file:
+    if names is not None:
+        if repeated := [name for name, times in Counter(names).items() if times > 1]:
+            raise DataError(f"data.classes: two classes have the same name {repeated[0][:80]!r}")
+    elif "classes" in file:
         names = _read_class_names(file, count)
     elif labels[0].dtype.kind == "U":
         names = tuple(sorted(set().union(*(np.unique(part).tolist() for part in labels))))

@@ -20,7 +20,7 @@ from kdcompress.errors import DataError
 
 _MIN_VALUES = 16  # per image in an array
 # Modes without colour
-_GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L")
+GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L")
 
 
 class ImageInfo(NamedTuple):
@@ -143,7 +143,7 @@ def inspect_image(path: Path, data: bytes) -> ImageInfo:
         return ImageInfo(
             height=image.height,
             width=image.width,
-            grey=image.mode in _GREY,
+            grey=image.mode in GREY_MODES,
             kind=opened.kind,
             clear=layered is not None and layered.getchannel("A").getextrema() != (255, 255),
             pixels=digest,

@@ -7,7 +7,7 @@ from kdcompress.models._functions import call_function, is_keras_model, load_fro
 from kdcompress.models._inference import Forward
 from kdcompress.models._loading import load_model, load_saved_model, load_weights, seed_everything
 from kdcompress.models._probing import build_model, prepare_classifier, prepare_model
-from kdcompress.models._saving import cache_model, save_model
+from kdcompress.models._saving import cache_model, check_keras_model, save_model
 from kdcompress.models._scaling import lacks_rescaling
 from kdcompress.models._shapes import check_image_size, declared_shape, resolve_image_shape
 
@@ -18,6 +18,7 @@ __all__ = [
     "cache_model",
     "call_function",
     "check_image_size",
+    "check_keras_model",
     "declared_shape",
     "digest_of_model_file",
     "external_files",

@@ -25,6 +25,25 @@ def save_model(model: Any, path: Path) -> None:
     write_atomically(path, lambda part: model.save(part))
 
 
+def check_keras_model(model: Any) -> None:
+    """Check that an object is a Keras model.
+
+    Args:
+        model: The object.
+
+    Raises:
+        ModelError: If it is not.
+    """
+    import keras
+
+    if not isinstance(model, keras.Model):
+        text = " ".join(repr(model).split())[:100]
+        raise ModelError(
+            f"a model is a zoo name, a .keras file, module:function or a Keras 3 model, got {text}; a torch.nn.Module "
+            "is given as module:function, or as its file of torch.export.save (.pt2)"
+        )
+
+
 def cache_model(model: Any) -> Path:
     """Save a model in memory to the cache.
 
@@ -37,14 +56,7 @@ def cache_model(model: Any) -> Path:
     Raises:
         ModelError: If it is not a Keras model.
     """
-    import keras
-
-    if not isinstance(model, keras.Model):
-        text = " ".join(repr(model).split())[:100]
-        raise ModelError(
-            f"a model is a zoo name, a .keras file, module:function or a Keras 3 model, got {text}; a torch.nn.Module "
-            "is given as module:function, or as its file of torch.export.save (.pt2)"
-        )
+    check_keras_model(model)
     path = cache_dir("models") / model_digest(model) / "model.keras"
     if not is_sealed(path):
         write_atomically(path, model.save)

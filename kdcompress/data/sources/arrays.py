@@ -11,6 +11,7 @@ from pydantic import Field, PositiveInt
 
 from kdcompress.config.fractions import Factor
 from kdcompress.config.images import ImageSettings, Resize
+from kdcompress.config.sections import ClassNames
 from kdcompress.data.array_labels import check_label_range, class_indices, read_classes, read_labels
 from kdcompress.data.array_pixels import check_pixels
 from kdcompress.data.base import Dataset, DatasetSource, check_data_folder
@@ -47,6 +48,7 @@ class Arrays(DatasetSource):
         resize: How another aspect ratio is resized: squash (the default), crop or pad.
         scale: Factor from the stored numbers, of any type, to pixels of 0 to 255, such as 255 for images of 0 to 1; by
             default, x must be pixels.
+        classes: Class names in the order of the labels' numbers; by default those in the array `classes`.
         test_fraction: Fraction of images held out for test if there is only one part.
         split_seed: Seed of that split.
     """
@@ -55,6 +57,7 @@ class Arrays(DatasetSource):
     size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
     resize: Resize | None = None
     scale: Factor | None = None
+    classes: ClassNames | None = Field(None, min_length=2)
     test_fraction: float = Field(0.2, gt=0, lt=1)
     split_seed: int = Field(0, ge=0, lt=2**32)
 
@@ -71,7 +74,7 @@ class Arrays(DatasetSource):
         count = sum(map(len, labels.values()))
         for suffix, values in labels.items():
             check_label_range(file, suffix, values, count)
-        classes = read_classes(file, list(labels.values()), count)
+        classes = read_classes(file, list(labels.values()), count, self.classes)
         arrays = {f"x{suffix}": file[f"x{suffix}"] for suffix in suffixes}
         check_pixels(arrays, str(path), {f"x{suffix}": len(values) for suffix, values in labels.items()}, self.scale)
         parts = {suffix: _samples(file, suffix, arrays[f"x{suffix}"], labels[suffix], classes) for suffix in suffixes}
