@@ -14,7 +14,7 @@ from kdcompress.errors import DataError, UsageError
 from kdcompress.notebook import for_notebooks
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
-from kdcompress.runs.schemas import Prediction
+from kdcompress.runs.schemas import Prediction, PredictionList
 from kdcompress.trust import trusting_code
 
 
@@ -61,7 +61,7 @@ def _predict_array(source: Any, images: NDArray[Any], trust_code: bool) -> list[
     with trusting_code(trust_code):
         model = prediction.open_model(source)
         scale = prediction.array_scale(RunFolder(Path(source))) if isinstance(source, str | Path) else None
-        return [Prediction.of(row) for row in prediction.predict_array(model, images, scale)]
+        return PredictionList(Prediction.of(row) for row in prediction.predict_array(model, images, scale))
 
 
 def predict_files(
@@ -87,4 +87,4 @@ def predict_files(
     with trusting_code(trust_code):
         opened = prediction.open_model(model)
         rows, refused = prediction.predict(opened, find_images(images, progress))
-    return [Prediction.of(row) for row in rows], refused
+    return PredictionList(Prediction.of(row) for row in rows), refused

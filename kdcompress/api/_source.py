@@ -27,6 +27,9 @@ class Run:
     result: RunResult
     resumed: bool = False
 
+    def _repr_html_(self) -> str | None:
+        return self.result._repr_html_()
+
     def student(self, trust_code: bool = False) -> Any:
         """Load the trained student.
 

@@ -93,7 +93,7 @@ class ProgressBar(Listener):
         notes = [f"<div {_SMALL}>{_text(note)}</div>" for note in _last(self._notes, _MAX_NOTES, "notes")]
         warnings = _last(self._warnings, _MAX_WARNINGS, "warnings")
         warned = [f"<div {_WARNING}><b>Warning:</b> {_text(warning)}</div>" for warning in warnings]
-        return f"<div>{''.join([*table, *notes, *warned])}</div>"
+        return f'<div style="margin-bottom:6px">{"".join([*table, *notes, *warned])}</div>'
 
     def plain(self) -> str:
         """The same as text, for front ends without HTML."""

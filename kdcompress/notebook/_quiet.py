@@ -7,12 +7,14 @@ import logging
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 
 from kdcompress.notebook._kernel import in_kernel
 from kdcompress.streams import open_sink, redirected
 
 _LOGGERS = ("absl", "tensorflow", "tf2onnx")
+_WARNING_MODULES = r"(absl|keras|onnx|onnxruntime|optuna|tensorflow|tf2onnx|tf_keras|torch|tqdm)(\.|$)"
 _lock = threading.Lock()
 _stack = contextlib.ExitStack()
 _depth = 0
@@ -20,7 +22,7 @@ _depth = 0
 
 @contextlib.contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Discard what libraries log and write to file descriptors 1 and 2, in a Jupyter kernel.
+    """Discard what libraries warn of, log, and write to file descriptors 1 and 2, in a Jupyter kernel.
 
     A kernel shows these below the cell. What Python prints does not go through them there, so that the output of the
     user's own code stays.
@@ -44,6 +46,8 @@ def _enter() -> None:
             sink = _stack.enter_context(open_sink(None))
             _stack.enter_context(redirected(sink.fileno()))
             _stack.enter_context(_quiet_loggers())
+            _stack.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", module=_WARNING_MODULES)
         _depth += 1
 
 

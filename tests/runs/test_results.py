@@ -126,7 +126,7 @@ def test_a_key_that_is_missing_gives_its_default_or_an_error() -> None:
     assert gate.gates is not gate.gates  # nobody's change is another's default
     with pytest.raises(AttributeError, match=r"Verification has no 'techer' \(did you mean 'teacher'\?\)"):
         gate.techer  # type: ignore[attr-defined]  # noqa: B018
-    assert not hasattr(gate, "_repr_html_")
+    assert not hasattr(gate, "_repr_svg_")
     gate.passed = False
     assert gate["passed"] is False
 

@@ -4,7 +4,7 @@ from kdcompress.runs.schemas._bench import Benchmark
 from kdcompress.runs.schemas._distill import Plan, RunResult
 from kdcompress.runs.schemas._export import Export, ExportList
 from kdcompress.runs.schemas._failure import Failure
-from kdcompress.runs.schemas._predict import Prediction, Predictions
+from kdcompress.runs.schemas._predict import Prediction, PredictionList, Predictions
 from kdcompress.runs.schemas._report import Report
 from kdcompress.runs.schemas._result import SCHEMA_VERSION, Kept, Result, versioned
 from kdcompress.runs.schemas._suggest import Suggestions
@@ -23,6 +23,7 @@ __all__ = [
     "ModelCosts",
     "Plan",
     "Prediction",
+    "PredictionList",
     "Predictions",
     "Report",
     "Result",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from kdcompress.formatting import MISSING, digits, ms
 from kdcompress.runs.schemas._parts import Count, Gate, Positive
 from kdcompress.runs.schemas._result import Kept, Result, brief, made
+from kdcompress.runs.schemas._roles import describe_gates, without_empty
+from kdcompress.runs.schemas._table import Table
 
 
 class Times(Result):
@@ -173,3 +176,31 @@ class Benchmark(Kept):
         span = [f"speedup {brief(min(speedups))} to {brief(max(speedups))}"] if speedups else []
         broken_off = ["interrupted"] if self.interrupted else []
         return [f"{len(self.models)} timings", *span, f"passed={self.passed}", *broken_off]
+
+    def _table(self) -> Table:
+        speedups = {
+            (one.student, one.runtime, one.precision, one.threads, one.batch_size): one for one in self.comparisons
+        }
+        rows = []
+        for model in self.models:
+            setting = (model.runtime, model.precision, model.threads, model.batch_size)
+            times = [ms(model.p50_ms), ms(model.p90_ms)]
+            rows.append([model.name, *map(_cell, setting), *times, *_speedup(speedups.get((model.name, *setting)))])
+        head = ["model", "runtime", "precision", "threads", "batch", "median ms", "90 % ms", "speedup", "95 % interval"]
+        passed, failed = describe_gates(self.gates)
+        warnings = [*(["interrupted: not all was measured"] if self.interrupted else []), *self.warnings]
+        title = f"Inference times{f' of {self.run}' if self.run else ''}, {self.machine.cpu or 'unknown CPU'}"
+        return Table(title, *without_empty(head, rows), [*passed, *self.skipped], failed, warnings)
+
+
+def _cell(value: object) -> str:
+    return MISSING if value is None else str(value)
+
+
+def _speedup(comparison: Speedup | None) -> list[str]:
+    """A speedup and its interval, for a model that is compared with another one."""
+    if comparison is None:
+        return [MISSING, MISSING]
+    low, high = comparison.speedup_low, comparison.speedup_high
+    interval = MISSING if low is None or high is None else f"{digits(low)} to {digits(high)}"
+    return [digits(comparison.speedup), interval]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from kdcompress.runs.schemas._parts import Costs, Count, Data
+from kdcompress.runs.schemas._parts import Costs, Count, Data, Ratios
 from kdcompress.runs.schemas._result import Kept, Result, brief, made
+from kdcompress.runs.schemas._roles import metric_heads, model_rows, ratio, without_empty
+from kdcompress.runs.schemas._table import Table
 
 
 class Targets(Result):
@@ -46,6 +48,14 @@ class RunResult(Kept):
         known = {role: one.metrics.get(key) for role, one in roles.items() if one is not None}
         shown = ", ".join(f"{role} {brief(value)}" for role, value in known.items())
         return [f"test {key}: {shown}", f"seconds={brief(self.seconds)}"]
+
+    def _table(self) -> Table:
+        teacher, student = self.teacher, self.student
+        ratios = Ratios({key: ratio(student.get(key), teacher.get(key)) for key in ("params", "flops", "bytes")})
+        head = ["on test", *metric_heads(student.metrics), "parameters", "FLOPs", "file"]
+        rows = model_rows(teacher, student, self.baseline, ratios)
+        title = f"Run {self.run}: {self.dataset.name}, {self.dataset.n_test:,} test images"
+        return Table(title, *without_empty(head, rows), warnings=self.warnings)
 
 
 class PlannedModel(Result):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from kdcompress.formatting import MISSING, digits, percent, points, size
 from kdcompress.runs.schemas._parts import Count, MetricName, Metrics
 from kdcompress.runs.schemas._result import Kept, Result, made
+from kdcompress.runs.schemas._table import Table
 
 
 class Parity(Result):
@@ -112,3 +114,18 @@ class Export(Kept):
     def _parts(self) -> list[str]:
         failures = [f"{len(self.failures)} failures"] if self.failures else []
         return [f"{len(self.artefacts)} files", *failures, f"passed={self.passed}"]
+
+    def _table(self) -> Table:
+        head = ["file", "size", "largest difference", "same answers", "accuracy", "passed"]
+        metric = next((file.metric for file in self.artefacts if file.metric == "auc"), None)
+        head[4] = "change of AUC" if metric else "change of accuracy"
+        rows = []
+        for file in self.artefacts:
+            parity, drop = file.parity, file.metric_drop
+            difference = MISSING if parity.max_abs_diff is None else digits(parity.max_abs_diff)
+            change = MISSING if drop is None else f"{points(-drop)} points"
+            passed = "yes" if file.passed else "NO"
+            rows.append([file.path, size(file.bytes), difference, percent(parity.top1_agreement), change, passed])
+        failed = [f"{file.path}: {reason}" for file in self.artefacts for reason in file.reasons]
+        failures = [f"{one.format} {one.precision} could not be made: {one.reason}" for one in self.failures]
+        return Table(f"Exports of {self.run or self.model}", head, rows, failures=[*failed, *failures])

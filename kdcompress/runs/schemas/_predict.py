@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from kdcompress.formatting import percent
 from kdcompress.runs.schemas._result import Kept, Result
+from kdcompress.runs.schemas._table import Table
 
 
 class Prediction(Result):
@@ -17,6 +19,14 @@ class Prediction(Result):
     image: str
     class_: str
     probability: float
+
+
+class PredictionList(list[Prediction]):
+    """Predictions, which notebooks show as a table."""
+
+    def _repr_html_(self) -> str:
+        rows = [[one.image, one.class_, percent(one.probability)] for one in self]
+        return Table(f"{len(self):,} images", ["image", "class", "probability"], rows).html()
 
 
 class Predictions(Kept):

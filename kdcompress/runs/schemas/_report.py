@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from kdcompress.formatting import points
 from kdcompress.runs.schemas._parts import Differences, Metrics, Ratios
 from kdcompress.runs.schemas._result import Kept, Result, brief, made
+from kdcompress.runs.schemas._roles import metric_heads, metric_row
 from kdcompress.runs.schemas._sweep import Gain, Judged
+from kdcompress.runs.schemas._table import Table
 
 
 class ReportedRun(Result):
@@ -50,3 +53,16 @@ class Report(Kept):
         runs = [f"{len(self.runs)} runs"] if self.runs else []
         missing = [f"missing={self.missing}"] if self.missing else []
         return [brief(self.report), *runs, *missing]
+
+    def _table(self) -> Table:
+        compared = [(f"{one.run}: ", one.metrics) for one in self.runs] or [("", self.metrics)]
+        student = compared[0][1].get("student", Metrics())
+        with_auc = student.get("auc") is not None
+        rows = []
+        for run, roles in compared:
+            for role, metrics in roles.items():
+                name, *values = metric_row(role, metrics, with_auc)
+                rows.append([f"{run}{name}", *values])
+        gain = [f"gain from the teacher: {points(self.gain.mean)} points"] if self.gain is not None else []
+        missing = [f"not in it yet: {command}" for command in self.missing]
+        return Table("Report", ["on test", *metric_heads(student)], rows, [*gain, *missing], page=self.report)

@@ -12,6 +12,7 @@ from pydantic_core import CoreSchema, core_schema
 from typing_extensions import NotRequired, Self, TypedDict
 
 from kdcompress.registry import did_you_mean
+from kdcompress.runs.schemas._table import Table
 
 SCHEMA_VERSION = 1  # raised when a key is taken away or means another thing; keys may be added without it
 _VERSION = "schema_version"
@@ -90,6 +91,17 @@ class Result(dict[str, Any]):
     def _parts(self) -> list[str]:
         """What the repr shows."""
         return [f"{key}={brief(value)}" for key, value in self.items() if key != _VERSION and _is_plain(value)]
+
+    def _table(self) -> Table:
+        """The table as which a notebook shows it."""
+        rows = [[key, brief(value)] for key, value in self.items() if key != _VERSION and _is_plain(value)]
+        return Table(type(self).__name__, rows=rows)
+
+    def _repr_html_(self) -> str | None:
+        try:
+            return self._table().html()
+        except (AttributeError, KeyError, TypeError, ValueError):  # somebody's own, which lacks a key
+            return None
 
     def __repr__(self) -> str:
         try:

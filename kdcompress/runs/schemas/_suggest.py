@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from kdcompress.formatting import MISSING, abbreviate, digits
 from kdcompress.runs.schemas._parts import Count
 from kdcompress.runs.schemas._result import Kept, Result
+from kdcompress.runs.schemas._table import Table
 
 
 class TeacherCosts(Result):
@@ -66,3 +68,15 @@ class Suggestions(Kept):
 
     def _parts(self) -> list[str]:
         return [f"students={len(self.students)}", f"too_large={self.too_large}"]
+
+    def _table(self) -> Table:
+        teacher = [f"teacher {self.teacher.model}", "", "", abbreviate(self.teacher.params), ""]
+        rows = [[*teacher, abbreviate(self.teacher.flops), ""]]
+        for one in self.students:
+            shares = [MISSING if value is None else digits(value) for value in (one.params_ratio, one.flops_ratio)]
+            name = [one.model, f"{one.width:g}", "yes" if one.pretrained else "no"]
+            rows.append([*name, abbreviate(one.params), shares[0], abbreviate(one.flops), shares[1]])
+        head = ["model", "width", "published weights", "parameters", "ratio", "FLOPs", "ratio"]
+        limits = ", ".join(f"{name} {value:g}" for name, value in self.limits.items())
+        notes = [f"{self.too_large:,} models at a width are over the limits"]
+        return Table(f"Students for {self.recipe}: {limits}", head, rows, notes)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from kdcompress.formatting import MISSING, percent
 from kdcompress.runs.schemas._parts import Count, Data, Interval, MetricName
 from kdcompress.runs.schemas._result import Kept, Result, brief, made
+from kdcompress.runs.schemas._table import Table
 
 
 class Setting(Result):
@@ -105,7 +107,37 @@ class SweepResult(Kept):
         gain = f"gain {brief(self.gain.mean)} ({brief(self.gain.low)} to {brief(self.gain.high)})"
         return [best, gain, f"{len(self.trials)} trials"]
 
+    def _table(self) -> Table:
+        judged = sorted((one for one in self.settings if one.val is not None), key=_mean, reverse=True)
+        rows = []
+        for setting in [*judged, *(one for one in self.settings if one.val is None)]:
+            chosen = "chosen" if _setting(setting) == _setting(self.best) else ""
+            rows.append([setting.method, *_setting(setting)[1:], *_interval(setting.val), chosen])
+        metric = "AUC" if self.metric == "auc" else "accuracy"
+        head = ["method", "temperature", "alpha", f"validation {metric}", "95 % interval", ""]
+        roles = {"teacher": self.teacher.test, "student": self.student.test.mean, "baseline": self.baseline.test.mean}
+        on_test = ", ".join(f"{role} {percent(value)}" for role, value in roles.items())
+        title = f"Sweep {self.sweep or self.recipe}"
+        return Table(title, head, rows, [f"{metric} on test: {on_test}", self.sentence], warnings=self.warnings)
+
     def _check(self) -> None:
         sizes = {len(one.by_seed) for one in (self.student, self.baseline, self.gain)} | {len(self.space.seeds)}
         if len(sizes) > 1:
             raise ValueError(f"there must be a value for each seed, got {sorted(sizes)} of them")
+
+
+def _mean(setting: Judged) -> float:
+    return setting.val.mean if setting.val is not None else 0.0
+
+
+def _setting(setting: Setting) -> list[str]:
+    values = (setting.temperature, setting.alpha)
+    return [setting.method, *(MISSING if value is None else f"{value:g}" for value in values)]
+
+
+def _interval(value: Interval | None) -> list[str]:
+    """A mean and its interval as fractions in per cent."""
+    if value is None:
+        return [MISSING, MISSING]
+    known = value.low is not None and value.high is not None
+    return [percent(value.mean), f"{percent(value.low)} to {percent(value.high)}" if known else MISSING]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from kdcompress.formatting import digits, integer, percent, size
 from kdcompress.runs.schemas._parts import Costs, Count, Differences, Gate, MetricName, Ratios, Source
 from kdcompress.runs.schemas._result import Kept, Result, brief, made
+from kdcompress.runs.schemas._roles import describe_gates, metric_heads, model_rows, without_empty
+from kdcompress.runs.schemas._table import Table
 
 
 class SubclassUse(Result):
@@ -65,6 +68,14 @@ class Verification(Kept):
         ratios = [f"{key}_ratio={brief(value)}" for key, value in self.ratios.items() if value is not None]
         return [f"passed={self.passed}", *ratios, f"metric_drop={brief(self.metric_drop)}"]
 
+    def _table(self) -> Table:
+        head = ["on test", *metric_heads(self.student.metrics), "parameters", "FLOPs", "file"]
+        rows = model_rows(self.teacher, self.student, self.baseline, self.ratios)
+        passed, failed = describe_gates(self.gates)
+        latency = [f"latency: {digits(self.ratios.latency)} of the teacher's"] if self.ratios.latency else []
+        warnings = [*self.teacher.warnings, *self.student.warnings]
+        return Table(f"Verification of {self.run}", *without_empty(head, rows), [*latency, *passed], failed, warnings)
+
 
 class ModelCost(Costs):
     """What a model costs, and where it lies, or what it is called in memory."""
@@ -88,6 +99,18 @@ class ModelCosts(Kept):
     def _parts(self) -> list[str]:
         keys = ("path", "params", "macs", "flops", "bytes")
         return [f"{key}={brief(self.model[key])}" for key in keys]
+
+    def _table(self) -> Table:
+        model = self.model
+        costly = sorted(model.layers, key=lambda layer: layer.share, reverse=True)
+        rows = [["all layers", "", *map(integer, (model.params, model.macs, model.flops)), "100 %"]]
+        for layer in costly[:10]:
+            counts = map(integer, (layer.params, layer.macs, layer.flops))
+            rows.append([layer.name, layer.kind, *counts, percent(layer.share)])
+        left_out = len(costly) - 10
+        notes = [f"and {left_out:,} layers with smaller shares"] if left_out > 0 else []
+        head = ["layer", "kind", "parameters", "MACs", "FLOPs", "share"]
+        return Table(f"{model.path}, {size(model.bytes)}", head, rows, notes, warnings=model.warnings)
 
 
 class DamagedFile(Result):
@@ -115,3 +138,8 @@ class FilesCheck(Kept):
 
     def _parts(self) -> list[str]:
         return [f"passed={self.passed}", f"{self.files} files", f"{len(self.damaged)} damaged"]
+
+    def _table(self) -> Table:
+        rows = [[file.path, file.problem, file.remedy] for file in self.damaged]
+        title = f"{self.run}: {self.files:,} files, {len(rows):,} damaged"
+        return Table(title, ["file", "problem", "remedy"], rows)
