@@ -48,7 +48,8 @@ def initialization_settings(model: str) -> dict[str, Any]:
         return {}
     architecture, default = registry.load("models", model), Initialization()
     width = {"width": default.width} if "width" in inspect.signature(architecture.build).parameters else {}
-    return width | ({"pretrained": default.pretrained} if "published" in vars(architecture) else {})
+    has_weights = not {"published", "load_published"}.isdisjoint(vars(architecture))
+    return width | ({"pretrained": default.pretrained} if has_weights else {})
 
 
 def check_initialization(section: Any, key: str) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
+from kdcompress.errors import ModelError
+from kdcompress.models._pretrained import load_pretrained
 from kdcompress.models._published import PublishedWeights
 
 
@@ -12,7 +15,7 @@ class Architecture(ABC):
     """A network that is built for an image size and a number of classes.
 
     If `build` has a parameter `width` > 0, which multiplies the filters of every layer, the recipe's section accepts
-    `width`. If a subclass overrides `published`, the section accepts `pretrained`.
+    `width`. If a subclass overrides `published` or `load_published`, the section accepts `pretrained`.
 
     Attributes:
         widths: Widths that `kdcompress suggest` tries.
@@ -45,6 +48,28 @@ class Architecture(ABC):
             The weights file, without the head.
         """
         raise NotImplementedError
+
+    @classmethod
+    def load_published(
+        cls, model: Any, input_shape: tuple[int, int, int], subject: str, note: Callable[[str], None], **settings: float
+    ) -> None:
+        """Load the published weights into a network that `build` made.
+
+        Args:
+            model: The network, whose head keeps its weights.
+            input_shape: (H, W, C).
+            subject: Role and name of the model, for messages.
+            note: Called with messages, such as which layers were loaded.
+            **settings: `width`, if `build` takes it.
+
+        Raises:
+            ModelError: The weights cannot be downloaded, or are damaged.
+        """
+        path = cls.published(input_shape, **settings).fetch(subject, note)
+        try:
+            note(load_pretrained(model, path, subject))
+        except ModelError as exc:
+            raise ModelError(f"{exc}; delete it, and it is downloaded again") from exc
 
     @staticmethod
     def estimate_flops(input_shape: tuple[int, int, int], width: float = 1.0) -> float | None:

@@ -153,21 +153,11 @@ def _build_zoo_model(
     architecture, subject = registry.load("models", name), f"{role} {name}"
     settings = {"width": initialization.width} if "width" in initialization_settings(name) else {}
     model = architecture.build(input_shape, outputs, **settings)
-    path = initialization.weights_file
-    if initialization.pretrained == "imagenet":
-        path = architecture.published(input_shape, **settings).fetch(subject, note)
-    if path:
-        note(_load_pretrained(model, path, subject, initialization))
+    if path := initialization.weights_file:
+        note(load_pretrained(model, path, subject))
+    elif initialization.pretrained == "imagenet":
+        architecture.load_published(model, input_shape, subject, note, **settings)
     return model
-
-
-def _load_pretrained(model: Any, path: Path, subject: str, initialization: Initialization) -> str:
-    try:
-        return load_pretrained(model, path, subject)
-    except ModelError as exc:
-        if initialization.weights_file:
-            raise
-        raise ModelError(f"{exc}; delete it, and it is downloaded again") from exc
 
 
 def _check_not_only_weights(path: Path) -> None:
