@@ -186,3 +186,13 @@ def test_student_and_baseline_start_alike(own: dict[str, Any], recorder: Recorde
     one, other = (students.build(method).get_weights() for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
     assert len([note for note in recorder.notes if note.startswith("student")]) == 1
+
+
+@pytest.mark.parametrize(
+    "model", ["mnist_mlp", "resnet50v2", "tiny_cnn", "keras:VGG16", "keras_hub:resnet_18_imagenet", "a:b"]
+)
+def test_the_defaults_are_accepted_for_every_model(model: str) -> None:
+    """One recipe with both settings serves many models."""
+    plain = resolve("mnist-demo", {"student.model": model}, files=False)
+    settings = {"student.model": model, "student.pretrained": "none", "student.width": 1.0}
+    assert resolve("mnist-demo", settings, files=False).digest == plain.digest
