@@ -22,8 +22,12 @@ def lacks_rescaling(model: Any) -> bool:
         model: A Keras model.
 
     Returns:
-        False also if it cannot be determined.
+        False also if it cannot be determined. Of a subclassed model only its scaling layers are known, not their order.
     """
+    if not getattr(model, "inputs", None):
+        layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else []
+        scaling = [layer for layer in layers if layer.built and type(layer).__name__ in ("Rescaling", "Normalization")]
+        return bool(scaling) and all(map(_is_unadapted, scaling))
     for layer in _iter_layers(model):
         kind = type(layer).__name__
         if kind in _WEIGHTED:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import Input, Sequential, layers
+from layer_zoo.random_layers import AUGMENTATIONS
 
 from kdcompress import registry
 from kdcompress.errors import ModelError
@@ -20,35 +21,7 @@ from kdcompress.models import Forward
 
 SHAPE = (16, 16, 3)
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, *SHAPE), np.uint8)
-ARGUMENTS: dict[str, tuple[Any, ...]] = {
-    "AlphaDropout": (0.2,),
-    "AugMix": (),
-    "CutMix": (),
-    "GaussianDropout": (0.2,),
-    "GaussianNoise": (0.2,),
-    "MixUp": (),
-    "RandAugment": (),
-    "RandomBrightness": (0.2,),
-    "RandomColorDegeneration": (0.2,),
-    "RandomColorJitter": ((0, 255), 0.2, 0.2, 0.2, 0.2),
-    "RandomContrast": (0.2,),
-    "RandomElasticTransform": (),
-    "RandomErasing": (),
-    "RandomFlip": (),
-    "RandomGaussianBlur": (),
-    "RandomGrayscale": (0.5,),
-    "RandomHue": (0.2,),
-    "RandomInvert": (),
-    "RandomPerspective": (),
-    "RandomPosterization": (4,),
-    "RandomRotation": (0.2,),
-    "RandomSaturation": (0.2,),
-    "RandomSharpness": (0.2,),
-    "RandomShear": (0.2,),
-    "RandomTranslation": (0.2, 0.2),
-    "RandomZoom": (0.2,),
-    "SpatialDropout2D": (0.2,),
-}
+ARGUMENTS = AUGMENTATIONS | dict.fromkeys(("AlphaDropout", "GaussianDropout", "SpatialDropout2D"), (0.2,))
 KNOWN = [name for name in ARGUMENTS if hasattr(layers, name)]  # Keras has had more of them with every version
 
 

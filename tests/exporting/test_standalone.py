@@ -56,6 +56,25 @@ def test_a_model_that_does_not_scale_its_pixels_is_warned_about(tmp_path: Path, 
     assert scaled.warnings == []
 
 
+class Normalized(keras.Model):  # type: ignore[misc]
+    def __init__(self, normalize: Any) -> None:
+        super().__init__()
+        self.normalize, self.flat, self.head = normalize, layers.Flatten(), layers.Dense(3)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        return self.head(self.flat(self.normalize(inputs)))
+
+
+@pytest.mark.parametrize(("mean", "warned"), [(None, True), ([120.0], False)])
+def test_a_normalization_that_was_never_adapted_is_found_in_a_subclassed_model(
+    mean: Any, warned: bool, tmp_path: Path, recorder: Recorder
+) -> None:
+    model = Normalized(layers.Normalization(mean=mean, variance=mean and [3600.0]))
+    model.build((None, 8, 8, 1))
+    kdcompress.export(model, "onnx", out=tmp_path / "out", input_shape=(8, 8, 1), progress=recorder)
+    assert any("does not scale its pixels itself" in warning for warning in recorder.warnings) == warned
+
+
 def test_few_images_of_another_size_are_pointed_out(tmp_path: Path, recorder: Recorder) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()

@@ -23,7 +23,7 @@ _ARRAYS = """
     SelectV2 Shape ShapeN Size Slice Snapshot SpaceToBatch SpaceToBatchND SpaceToDepth Split SplitV Squeeze
     StopGradient StridedSlice StridedSliceGrad TensorScatterAdd TensorScatterMax TensorScatterMin TensorScatterSub
     TensorScatterUpdate TensorStridedSliceUpdate Tile TileGrad Transpose ConjugateTranspose Unique UniqueV2
-    UniqueWithCounts UniqueWithCountsV2 Unpack UnravelIndex UpperBound Where ZerosLike
+    UniqueWithCounts UniqueWithCountsV2 Unpack UnravelIndex UpperBound Where XlaDynamicUpdateSlice ZerosLike
 """
 _MATHS = """
     Abs AccumulateNV2 Acos Acosh Add AddN AddV2 Angle ApproximateEqual ArgMax ArgMin Asin Asinh Atan Atan2 Atanh

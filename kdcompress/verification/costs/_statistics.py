@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import sys
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from kdcompress.verification.costs._base import einsum_macs
@@ -40,15 +41,17 @@ _FREE_NAMES = (
 _FREE = frozenset(_FREE_NAMES.split())
 
 
-def operation_flops(graph: Any) -> dict[str, int]:
+def operation_flops(graph: Any, recurrent: AbstractSet[str] = frozenset()) -> dict[str, int]:
     """Count the FLOPs of each operation with TensorFlow's profiler, and correct what does no work on an image.
 
     Products of weights with weights (LoRA) are computed once, not for each image, so they count nothing. A dilated
     convolution that runs between SpaceToBatchND and BatchToSpaceND works on padding, which only its cropped output is
-    free of, so it counts for that output.
+    free of, so it counts for that output. Arithmetic of integers, which are sizes and indices, counts nothing.
 
     Args:
         graph: TensorFlow graph with static shapes; weights may be variables.
+        recurrent: Names of the operations of recurrent layers, whose first step multiplies weights with a state of
+            zeros, for each image.
 
     Returns:
         FLOPs by the name of the operation; operations with none are left out.
@@ -65,8 +68,15 @@ def operation_flops(graph: Any) -> dict[str, int]:
         node = nodes.pop()
         nodes += node.children
         flops[node.name] = flops.get(node.name, 0) + node.float_ops
-    folded = _weight_products(graph)
-    return {name: _without_padding(graph, name, n) for name, n in flops.items() if n and name and name not in folded}
+    folded = _weight_products(graph) - recurrent
+    counted = {name: n for name, n in flops.items() if n and name and name not in folded and _counts(graph, name)}
+    return {name: _without_padding(graph, name, n) for name, n in counted.items()}
+
+
+def _counts(graph: Any, name: str) -> bool:
+    """Return whether an operation computes numbers, or is a product of quantized ones: the others are of sizes."""
+    operation = graph.get_operation_by_name(name)
+    return operation.type in MAC_OPS or any(_is_number(tensor.dtype) for tensor in operation.outputs)
 
 
 def _weight_products(graph: Any) -> set[str]:
@@ -76,10 +86,6 @@ def _weight_products(graph: Any) -> set[str]:
     images = [operation for operation in inputs if all(_is_number(tensor.dtype) for tensor in operation.outputs)]
     of_image = _closure(images, set())
     products = [op for op in operations if op.type in MAC_OPS and op.name not in of_image]
-    if variables := [operation for operation in inputs if operation not in images]:
-        # Unlike a weight, the state that a recurrent layer begins with is a constant of the graph
-        of_weights = _closure(variables, set())
-        products = [op for op in products if of_weights.issuperset(t.op.name for t in op.inputs if _is_number(t.dtype))]
     return _closure(products, of_image)
 
 

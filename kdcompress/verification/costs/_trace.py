@@ -15,6 +15,8 @@ from kdcompress.verification.costs._base import Shape
 _PREPROCESSING = frozenset(("Rescaling", "Normalization", "Resizing", "CenterCrop"))
 # Operations that preprocess_input of keras.applications leaves in a functional model
 _PIXEL_ARITHMETIC = frozenset({"Add", "Subtract", "Multiply", "Divide", "TrueDivide", "GetItem", "Stack", "Cast"})
+# TensorFlow operations of which a Lambda layer's function may consist to be such arithmetic
+_ARITHMETIC = frozenset(["Const", "Identity", "Cast", "Add", "AddV2", "Sub", "Mul", "RealDiv", "StridedSlice", "Pack"])
 
 
 @dataclass
@@ -39,6 +41,7 @@ class Trace:
         graph: TensorFlow graph of the trace.
         rows: Records by path of the layer, in network order; "" is the model itself.
         preprocessing: Names of the operations of the preprocessing.
+        recurrent: Names of the operations of recurrent layers.
         unused: Names of the operations that the outputs do not need, such as the seeds of random layers.
     """
 
@@ -46,6 +49,7 @@ class Trace:
         self.graph = image.graph
         self.rows: dict[str, Row] = {}
         self.preprocessing: set[str] = set()
+        self.recurrent: set[str] = set()
         self.unused: set[str] = set()
         self._owners: dict[str, str] = {}
         self._path: str | None = None
@@ -88,10 +92,12 @@ class Trace:
         import keras
 
         row.params += self._own_params(layer)
+        if isinstance(layer, keras.layers.RNN):
+            self.recurrent |= set(created)
         leaves, outputs = keras.tree.flatten(args), [t for t in keras.tree.flatten(result) if hasattr(t, "shape")]
         if outputs:
             row.analytic += layer_macs(layer, [_shape(t) for t in leaves if hasattr(t, "shape")], _shape(outputs[0]))
-        if self._is_preprocessing(layer, leaves):
+        if self._is_preprocessing(layer, leaves, created):
             self._pixels |= {tensor.name for tensor in outputs}
             self.preprocessing |= set(created)
 
@@ -101,10 +107,12 @@ class Trace:
         self._counted |= {id(w) for w in own}
         return sum(math.prod(w.shape) for w in own)
 
-    def _is_preprocessing(self, layer: Any, leaves: list[Any]) -> bool:
+    def _is_preprocessing(self, layer: Any, leaves: list[Any], created: list[str]) -> bool:
         """Return whether a call's only input is the image, without trained weights."""
         name, module = type(layer).__name__, type(layer).__module__
         arithmetic = name in _PIXEL_ARITHMETIC and module.startswith("keras.src.ops.")
+        if name == "Lambda":
+            arithmetic = all(self.graph.get_operation_by_name(operation).type in _ARITHMETIC for operation in created)
         if not arithmetic and (name not in _PREPROCESSING or layer.trainable_weights):
             return False
         tensors = [leaf for leaf in leaves if hasattr(leaf, "graph")]

@@ -94,7 +94,7 @@ def _by_layer(traced: Trace) -> tuple[Counter[str], Counter[str], int]:
     flops: Counter[str] = Counter()
     macs: Counter[str] = Counter()
     preprocessing = 0
-    for name, count in operation_flops(traced.graph).items():
+    for name, count in operation_flops(traced.graph, traced.recurrent).items():
         if name in traced.unused:
             continue
         if name in traced.preprocessing:

@@ -147,6 +147,12 @@ def test_preprocessing_counts_apart_wherever_it_stands(place: str) -> None:
     assert (cost.preprocessing_flops, cost.flops, cost.macs) == (SCALING, 2 * 1536, 1536)
 
 
+def test_scaling_by_a_lambda_layer_is_preprocessing_and_other_functions_are_not() -> None:
+    scaling = counted(layers.Lambda(lambda x: (x - 127.5) / 127.5), layers.Conv2D(3, 1))
+    assert (scaling.preprocessing_flops, scaling.flops) == (2 * 256, counted(layers.Conv2D(3, 1)).flops)
+    assert counted(layers.Lambda(lambda x: x * x.shape[1] - keras.ops.mean(x))).preprocessing_flops == 0
+
+
 def test_scaling_inside_the_network_is_no_preprocessing() -> None:
     cost = counted(layers.Conv2D(4, 1, use_bias=False), layers.Rescaling(0.5))
     assert (cost.preprocessing_flops, cost.flops) == (0, 2 * 1024 + SCALING)
