@@ -302,5 +302,5 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         cost_of_file(tmp_path / "none.keras", None)
     (tmp_path / "m.pt").write_bytes(b"torch")
     for path in (tmp_path / "m.pt", tmp_path):
-        with pytest.raises(ModelError, match=r"\.keras, \.onnx, \.tflite or a SavedModel folder, got"):
+        with pytest.raises(ModelError, match=r"\.keras, \.onnx, \.pt2, \.tflite or a SavedModel folder, got"):
             cost_of_file(path, None)
