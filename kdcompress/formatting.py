@@ -140,6 +140,17 @@ def join_names(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def sentence(text: object) -> str:
+    """Begin a message with a capital letter, unless it begins with a name such as `t.onnx` or `int8`.
+
+    Args:
+        text: Converted to a string and cleaned.
+    """
+    cleaned = clean(text)
+    word = cleaned.partition(" ")[0].rstrip(":,")
+    return cleaned[0].upper() + cleaned[1:] if word.isalpha() and word.islower() else cleaned
+
+
 def _scaled(value: float, steps: tuple[tuple[float, str], ...], unit: str) -> str:
     for step, prefix in steps:
         if abs(value) >= step:

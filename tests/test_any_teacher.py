@@ -62,12 +62,21 @@ def test_a_pytorch_style_teacher_gives_the_same_student_and_goes_all_the_way(
     assert verdict["flops_ratio_from"] == "macs"
     assert verdict["teacher"]["params"] == network.count_params()
     kdcompress.export(run, ["onnx", "tflite"])
-    timed = kdcompress.bench(run, threads=[1], duration=0.05)
-    assert [(one["runtime"], one["precision"]) for one in timed["comparisons"]] == [("onnxruntime", "fp32")]
-    assert "teacher" in " ".join(timed["skipped"])
-    assert "is a .onnx file" in " ".join(timed["skipped"])
+    timed = kdcompress.bench(run, threads=[1], duration=0.05, max_slowdown=1e6)
+    # The teacher does not run on litert: the student there is compared with it across runtimes, and not gated
+    pairs = [(one["runtime"], one["teacher_runtime"], one["across_runtimes"]) for one in timed["comparisons"]]
+    assert pairs == [("onnxruntime", "onnxruntime", False), ("litert", "onnxruntime", True)]
+    assert [model["name"] for model in timed["models"]] == ["teacher", "student", "student"]
+    assert [(gate["runtime"], gate["passed"]) for gate in timed["gates"]] == [("onnxruntime", True)]
+    (skipped,) = timed["skipped"]
+    assert "is a .onnx file" in skipped
+    assert skipped.endswith("students there are compared with it on onnxruntime, across runtimes")
+    verdict = kdcompress.verify(run)
+    assert verdict["ratios"]["latency"] == pytest.approx(1 / timed["comparisons"][0]["speedup"], rel=0.5)
     page = Path(kdcompress.report(run)["report"]).read_text()
-    assert "t.onnx" in page
+    assert "distilled from t.onnx on mnist" in page
+    assert "ONNX Runtime, student fp32, teacher as its file has it; speedup" in page
+    assert "as an ONNX file → " in page
 
 
 @pytest.mark.parametrize("kind", ["h5", "saved_model", "tflite", "nhwc", "logits"])
@@ -99,9 +108,14 @@ def test_every_kind_gives_the_same_student(
     accuracy = by_keras.result["teacher"]["metrics"]["accuracy"]
     assert verdict["teacher"]["metrics"]["accuracy"] == pytest.approx(accuracy, abs=1e-3)
     kdcompress.export(run, "onnx")
-    timed = kdcompress.bench(run, threads=[1], duration=0.05)
-    assert len(timed["comparisons"]) == (1 if kind in ("h5", "saved_model", "nhwc") else 0)
-    assert "report" in kdcompress.report(run)
+    timed = kdcompress.bench(run, threads=[1], duration=0.05, max_slowdown=1e6)
+    runtimes = [one["teacher_runtime"] for one in timed["comparisons"]]
+    assert runtimes == {"logits": [], "tflite": ["litert"]}.get(kind, ["onnxruntime"])
+    (gate,) = timed["gates"]  # across runtimes if there is no other ratio
+    assert (gate["passed"], gate["across_runtimes"]) == (kind != "logits", kind == "tflite")
+    page = Path(kdcompress.report(run)["report"]).read_text()
+    assert ("than the teacher, across runtimes" in page) == (kind == "tflite")
+    assert "not measured" not in page
 
 
 def test_a_run_goes_on_with_the_teacher_that_it_kept(network: Any, tmp_path: Path, recorder: Recorder) -> None:

@@ -78,15 +78,18 @@ class Group:
     Attributes:
         reference: Model that the others are compared with; None if it cannot be timed.
         others: The other models.
+        across: Models on other runtimes, where the reference cannot be timed; gates are for these only if there are no
+            others.
     """
 
     reference: Subject | None
     others: list[Subject]
+    across: list[Subject] = field(default_factory=list)
 
     @property
     def subjects(self) -> list[Subject]:
         """All models, the reference first."""
-        return [*([self.reference] if self.reference else []), *self.others]
+        return [*([self.reference] if self.reference else []), *self.others, *self.across]
 
 
 @dataclass

@@ -110,6 +110,7 @@ def _comparison(model: Measured, reference: Measured) -> dict[str, Any]:
         "teacher": reference.subject.name,
         "runtime": model.subject.runtime,
         "teacher_runtime": reference.subject.runtime,
+        "across_runtimes": model.subject.runtime != reference.subject.runtime,
         "precision": model.subject.precision,
         "teacher_precision": reference.subject.precision,
         "threads": model.threads,
@@ -128,7 +129,8 @@ def gates(
     """Evaluate --max-slowdown, a limit of student time / teacher time.
 
     The gate fails if the whole 95 % interval is above the limit, so that noise alone seldom makes it fail, and if there
-    is no interval, or no teacher that can be timed.
+    is no interval, or no teacher that can be timed. Students of a run that are compared across runtimes have no gate
+    beside those of the teacher's runtime.
 
     Args:
         pairs: Result of `comparisons`.
@@ -141,13 +143,19 @@ def gates(
     if max_slowdown is None:
         return []
     unpaired = [_without_teacher(model) for model in measured if model.group.reference is None]
-    return [_gate(pair, max_slowdown) for pair in (*pairs, *unpaired)]
+    mixed = any(model.group.across and model.group.others for model in measured)
+    gated = [pair for pair in pairs if not (mixed and pair["across_runtimes"])]
+    return [_gate(pair, max_slowdown) for pair in (*gated, *unpaired)]
 
 
 def _without_teacher(model: Measured) -> dict[str, Any]:
     subject = model.subject
     entry = {"student": subject.name, "teacher": None, "runtime": subject.runtime, "precision": subject.precision}
-    return {**entry, "threads": model.threads, "batch_size": model.batch_size, "speedup": None, "speedup_high": None}
+    setting = {"threads": model.threads, "batch_size": model.batch_size, "across_runtimes": False}
+    return {**entry, **setting, "speedup": None, "speedup_high": None}
+
+
+_GATED = ("student", "teacher", "runtime", "precision", "threads", "batch_size", "across_runtimes")
 
 
 def _gate(pair: dict[str, Any], limit: float) -> dict[str, Any]:
@@ -158,7 +166,7 @@ def _gate(pair: dict[str, Any], limit: float) -> dict[str, Any]:
         "value": 1 / pair["speedup"] if pair["speedup"] else None,
         "low": low,
         "passed": low is not None and low <= limit,
-        **{key: pair[key] for key in ("student", "teacher", "runtime", "precision", "threads", "batch_size")},
+        **{key: pair[key] for key in _GATED},
     }
 
 

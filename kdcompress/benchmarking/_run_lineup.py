@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
 from pathlib import Path
 from typing import Any
 
 from kdcompress.benchmarking import make_runtime, runtimes_for
+from kdcompress.benchmarking._base import Images
 from kdcompress.benchmarking._lineup import RESULT, Group, Lineup, Subject, check_runtimes_used, count_images
 from kdcompress.benchmarking._request import BenchRequest
+from kdcompress.benchmarking._run_teacher import RunTeacher
 from kdcompress.data import Dataset
 from kdcompress.digests import content_digest
 from kdcompress.errors import RunError, UsageError
 from kdcompress.exporting import PRECISIONS
 from kdcompress.exporting._calibration import evenly_spaced_indices
 from kdcompress.exporting._pipeline import read_list
-from kdcompress.exporting._teacher import TeacherFile, TeacherFiles, export_teacher
+from kdcompress.exporting._teacher import export_teacher
 from kdcompress.pipeline.reopening import open_data
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
@@ -52,55 +54,23 @@ def of_run(run: RunFolder, request: BenchRequest, data_dir: Path | None, progres
     dataset = open_data(run, read_run_recipe(run), data_dir, progress)
     rows = evenly_spaced_indices(len(dataset.test), count_images(request))
     images = dataset.test.images[rows]
-    teachers = export_teacher(run, dataset, sorted({entry["format"] for entry in entries}), progress)
-    groups = []
-    for name, teacher in teachers.files.items():
+    provide = functools.partial(export_teacher, run, dataset, progress=progress)
+    formats = sorted({entry["format"] for entry in entries})
+    teacher, groups = RunTeacher(provide, formats, request, dataset, rows), []
+    for name in formats:
         for runtime in runtimes:
             matching = [entry for entry in entries if (entry["format"], entry["runtime"]) == (name, runtime)]
             if matching:
-                reference, problem = _reference(teacher, runtime, request, teachers, dataset, rows)
-                skipped += [f"the teacher on {runtime}: {problem}; students there have no speedup"] if problem else []
-                students = [
-                    Subject(
-                        "student",
-                        run / entry["path"],
-                        entry["path"],
-                        runtime,
-                        entry["precision"],
-                        images,
-                        image_settings=dataset.image_settings,
-                    )
-                    for entry in sorted(matching, key=_precision_order)
-                ]
-                groups.append(Group(reference, students))
-    return Lineup(groups, f"{len(images)} images of the run's test split", skipped)
+                students = [_student(run, entry, images, dataset) for entry in sorted(matching, key=_precision_order)]
+                groups.append(Group(teacher.reference(name, runtime), students))
+    groups, untimed = teacher.pair_across_runtimes(groups)
+    return Lineup(groups, f"{len(images)} images of the run's test split", skipped + untimed)
 
 
-def _reference(
-    teacher: TeacherFile,
-    runtime: str,
-    request: BenchRequest,
-    teachers: TeacherFiles,
-    dataset: Dataset,
-    rows: Sequence[int],
-) -> tuple[Subject | None, str | None]:
-    """Create the entry of the teacher on a runtime, or the reason why it cannot be timed there."""
-    if teacher.path is None or teacher.reasons:
-        problem = "it has no file to time there" if teacher.path is None else "its export fails parity"
-        return None, f"{problem} ({'; '.join(teacher.reasons)})"
-    images, adapter = teachers.images(dataset, rows), teachers.teacher.adapter
-    settings = dataset.image_settings
-    if adapter.section.resize is not None:
-        settings = settings.model_copy(update={"resize": adapter.section.resize})
-    path = str(teacher.path)
-    reference = Subject("teacher", teacher.path, path, runtime, teacher.precision, images, adapter, settings)
-    signature = make_runtime(runtime).signature(teacher.path)
-    try:
-        for batch_size in request.batch_sizes:
-            signature.check_batch(teacher.path, batch_size)
-    except UsageError as exc:
-        return None, str(exc)
-    return reference, None
+def _student(run: RunFolder, entry: dict[str, Any], images: Images, dataset: Dataset) -> Subject:
+    runtime, precision = entry["runtime"], entry["precision"]
+    path, settings = run / entry["path"], dataset.image_settings
+    return Subject("student", path, entry["path"], runtime, precision, images, image_settings=settings)
 
 
 def _precision_order(entry: dict[str, Any]) -> tuple[int, str]:

@@ -92,7 +92,7 @@ def _counts(option: str, text: str | None) -> list[int] | None:
 def _print_messages(result: dict[str, Any], terminal: Terminal) -> None:
     for skipped in result["skipped"]:
         # Without its teacher a student has no speedup, which is what most come for
-        emit = terminal.progress.warn if skipped.startswith("the teacher") else terminal.progress.note
+        emit = terminal.progress.warn if skipped.endswith("have no speedup") else terminal.progress.note
         emit(f"not timed: {skipped}")
     for warning in result["warnings"]:
         terminal.progress.warn(warning)
@@ -140,7 +140,8 @@ def _print_result(result: dict[str, Any], terminal: Terminal) -> None:
         terminal.result(_slow(slow))
     for gate in result["gates"]:
         verdict = "passed" if gate["passed"] else "FAILED"
-        terminal.result(f"gate {gate['name']} {_pair(gate)}: {_slowdown(gate)}: {verdict}")
+        across = ", across runtimes" if gate["across_runtimes"] else ""
+        terminal.result(f"gate {gate['name']} {_pair(gate)}: {_slowdown(gate)}{across}: {verdict}")
     _print_conditions(result, terminal)
 
 
@@ -189,6 +190,8 @@ def _sentence(pair: dict[str, Any]) -> str:
     if pair["teacher_runtime"] != pair["runtime"]:
         reference += f" on {pair['teacher_runtime']}"
     text = f"{_pair(pair)}: {_speed(pair, reference)}"
+    if pair["across_runtimes"]:
+        text += ", across runtimes"
     if files := pair["end_to_end"]:
         text += f"; from file to answer {_digits(files['speedup'])} times as fast"
     return text

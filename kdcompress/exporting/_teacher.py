@@ -58,10 +58,12 @@ class TeacherFiles:
     Attributes:
         files: File by format.
         teacher: The teacher, whose preprocessing the files' inputs need.
+        is_ensemble: Whether it is the first of several, which have no files.
     """
 
     files: dict[str, TeacherFile]
     teacher: Teacher
+    is_ensemble: bool = False
 
     def images(self, dataset: Dataset, rows: Sequence[int]) -> Images:
         """Prepare test images as inputs of the files, in the teacher's size, scale and layout.
@@ -100,7 +102,7 @@ def export_teacher(run: RunFolder, dataset: Dataset, formats: Iterable[str], pro
     (teacher, *more), names = ensemble.teachers, list(formats)
     if more:
         reason = f"it is an ensemble of {len(ensemble.teachers)} teachers: there is no single file to time"
-        return TeacherFiles({name: TeacherFile(None, None, [reason]) for name in names}, teacher)
+        return TeacherFiles({name: TeacherFile(None, None, [reason]) for name in names}, teacher, is_ensemble=True)
     if teacher.traceable:
         return TeacherFiles(_exported(teacher, dataset, names, progress), teacher)
     return TeacherFiles({name: _original(teacher, name, dataset, progress) for name in names}, teacher)

@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
-from kdcompress.formatting import MISSING, abbreviate, digits, integer, ms, percent, points, size, truncate
+from kdcompress.formatting import MISSING, abbreviate, digits, integer, percent, points, size, truncate
+from kdcompress.reporting._latency_tile import latency_tile
 from kdcompress.reporting._metric_rows import change_interval, metric_rows
-from kdcompress.reporting._parts import Table
+from kdcompress.reporting._names import files_in_words, missing_model
+from kdcompress.reporting._parts import Table, Tile
 from kdcompress.reporting._run_data import RunData
-from kdcompress.verification.latency import latency_pair
+from kdcompress.verification.latency import latency_ratio
 
 _SAME = 0.005  # a ratio this close to 1 is shown as no change
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A number at the top of the page.
-
-    Attributes:
-        label: Quantity.
-        big: The number.
-        verdict: What it means, in a few words.
-        detail: Values that it was computed from.
-        mood: "good", "bad", "same" or "unknown"; a CSS class.
-    """
-
-    label: str
-    big: str
-    verdict: str
-    detail: str
-    mood: str
 
 
 def tiles(run: RunData) -> list[Tile]:
@@ -41,8 +22,8 @@ def tiles(run: RunData) -> list[Tile]:
     return [
         _cost("Parameters", run, "params", abbreviate, "fewer", "MORE", command),
         _cost("FLOPs" if compute == "flops" else "MACs", run, compute, abbreviate, "fewer", "MORE", command),
-        _cost("Bytes", run, "bytes", size, "smaller", "BIGGER", command, _smallest_export(run)),
-        _latency(run),
+        _cost("Bytes", run, "bytes", size, "smaller", "BIGGER", command),
+        latency_tile(run),
     ]
 
 
@@ -53,11 +34,11 @@ def ratios(run: RunData) -> dict[str, float | None]:
         run: Run at any stage.
 
     Returns:
-        Ratios of params, flops (MACs where FLOPs are unknown), bytes and median latency; None where unknown.
+        Ratios of params, flops (MACs where FLOPs are unknown), bytes and median latency (on one runtime); None where
+        unknown.
     """
     keys = {"params": "params", "flops": _compute_key(run), "bytes": "bytes"}
-    pair = latency_pair(run.bench) if run.bench else None
-    latency = pair[0]["p50_ms"] / pair[1]["p50_ms"] if pair else None
+    latency = latency_ratio(run.bench) if run.bench else None
     return {**{name: _ratio(run, key) for name, key in keys.items()}, "latency": latency}
 
 
@@ -76,9 +57,11 @@ def verdict(run: RunData) -> str:
     # McNemar's test is about accuracy: beside an AUC this must be stated, since the two may disagree
     metric, scope = ("AUC", " in accuracy") if run.metric == "auc" else (run.metric, "")
     outcome = f"the {better} is better{scope}" if test["p"] < 0.05 else f"no difference{scope} is shown"
+    change = f"{'gains' if student > teacher else 'loses'} {abs(100 * (student - teacher)):.2f} points of {metric}"
+    if student == teacher:
+        change = f"has the teacher's {metric}"
     text = (
-        f"The student {'gains' if student > teacher else 'loses'} {abs(100 * (student - teacher)):.2f} points of "
-        f"{metric}{_difference_interval(run, 'auc_difference')}. "
+        f"The student {change}{_difference_interval(run, 'auc_difference')}. "
         f"Of {len(run.finished_outputs.ids):,} test images only the teacher gets {test['teacher_only_right']:,} right, "
         f"only the student {test['student_only_right']:,}: {outcome} (McNemar, p = {digits(test['p'], 2)})."
     )
@@ -120,8 +103,9 @@ _COSTS = (
 
 
 def _compute_key(run: RunData) -> str:
-    """Choose the measure of compute: FLOPs, or MACs where a model has no FLOPs."""
-    return "flops" if all(run.costs(role).get("flops") for role in ("teacher", "student")) else "macs"
+    """Choose the measure of compute: FLOPs, or MACs where only these are known of both models."""
+    known = {key: all(run.costs(role).get(key) for role in ("teacher", "student")) for key in ("flops", "macs")}
+    return "macs" if known["macs"] and not known["flops"] else "flops"
 
 
 def _cost(
@@ -132,15 +116,12 @@ def _cost(
     less: str,
     more: str,
     command: str,
-    extra: str = "",
 ) -> Tile:
     ratio = _ratio(run, key)
-    if ratio is None and run.verified:
-        return Tile(label, MISSING, "not known", "the teacher is a file of logits without a model", "unknown")
     if ratio is None:
-        return Tile(label, MISSING, "not counted yet", f"{command} counts it", "unknown")
-    teacher, student = run.costs("teacher")[key], run.costs("student")[key]
-    detail = f"{format_value(teacher)} → {format_value(student)}{extra}"
+        return Tile(label, MISSING, *_why_unknown(run, command), "unknown")
+    teacher, student = (format_value(run.costs(role)[key]) for role in ("teacher", "student"))
+    detail = _files(run, teacher, student) if key == "bytes" else f"{teacher} → {student}"
     if abs(ratio - 1) < _SAME:
         return Tile(label, "1×", "the same", detail, "same")
     if ratio > 1:
@@ -148,28 +129,22 @@ def _cost(
     return Tile(label, f"{digits(1 / ratio)}×", f"{less} than the teacher", detail, "good")
 
 
-def _latency(run: RunData) -> Tile:
-    if run.bench is None:
-        return Tile("Latency", MISSING, "not measured yet", f"kdcompress bench {run.folder} measures it", "unknown")
-    pair = latency_pair(run.bench)
-    if pair is None:
-        return Tile("Latency", MISSING, "not measured in float32", "see the latency distributions", "unknown")
-    student, teacher = pair
-    compared = next((comparison for comparison in run.bench["comparisons"] if _is_of(comparison, student)), None)
-    speedup = compared["speedup"] if compared else teacher["p50_ms"] / student["p50_ms"]
-    detail = f"{ms(teacher['p50_ms'])} → {ms(student['p50_ms'])} ms for one image, one thread, ONNX Runtime, fp32"
-    if compared and compared["speedup_low"] is not None:
-        detail += f"; speedup {digits(compared['speedup_low'])} to {digits(compared['speedup_high'])}"
-    if compared and not compared["distinguishable"]:
-        return Tile("Latency", f"{digits(speedup)}×", "no difference is shown", detail, "same")
-    if speedup < 1:
-        return Tile("Latency", f"{digits(1 / speedup)}×", "SLOWER than the teacher", detail, "bad")
-    return Tile("Latency", f"{digits(speedup)}×", "faster than the teacher", detail, "good")
+def _why_unknown(run: RunData, command: str) -> tuple[str, str]:
+    """Explain why a cost of teacher or student is not known: in two words, and in a few."""
+    if problem := missing_model(run):
+        return "not known", problem
+    if run.verified is None:
+        return "not counted yet", f"{command} counts it"
+    return "not known", "it cannot be counted for this teacher"
 
 
-def _is_of(comparison: dict[str, Any], student: dict[str, Any]) -> bool:
-    keys = ("runtime", "precision", "threads", "batch_size")
-    return comparison["student"] == student["name"] and all(comparison[key] == student[key] for key in keys)
+def _files(run: RunData, teacher: str, student: str) -> str:
+    """Describe the sizes of the model files, the kinds of these, and the smallest export."""
+    kind = files_in_words(run)
+    export = _smallest_export(run)
+    if kind in ("a Keras file", "Keras files"):
+        return f"{teacher} → {student} as Keras files{export}"
+    return f"{teacher} as {kind} → {student} as a Keras file{export}"
 
 
 def _smallest_export(run: RunData) -> str:
@@ -180,7 +155,7 @@ def _smallest_export(run: RunData) -> str:
         return ""
     entry = min(passed, key=lambda entry: (entry["bytes"], entry["path"]))
     name = truncate(entry["path"].rsplit("/", 1)[-1], 32)
-    return f" as Keras files; {size(entry['bytes'])} as {name}, {digits(entry['bytes'] / teacher)} times the teacher's"
+    return f"; {size(entry['bytes'])} as {name}, {digits(entry['bytes'] / teacher)} times the teacher's"
 
 
 def _ratio(run: RunData, key: str) -> float | None:

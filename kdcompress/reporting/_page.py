@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdcompress._version import __version__
-from kdcompress.formatting import clean
+from kdcompress.formatting import clean, sentence
 from kdcompress.reporting import _headline
+from kdcompress.reporting._names import members, model_name, teacher_names
 from kdcompress.reporting._parts import Section
 from kdcompress.reporting._run_data import RunData
 from kdcompress.reporting.sections import (
@@ -99,30 +100,34 @@ def lead(run: RunData) -> str:
     if not run.recipe:
         return "This run has only just begun."
     recipe, data = run.recipe, run.manifest.get("dataset", {})
+    student = model_name(recipe["student"]["model"])
     settings = ", ".join(f"{key} {value}" for key, value in recipe["method"].items() if key != "name")
-    name, teachers = recipe["method"]["name"], ", ".join(member["model"] for member in _members(recipe))
+    name, teachers = recipe["method"]["name"], teacher_names(recipe)
     how = "trained from the labels alone, beside" if name == "none" else "distilled from"
     method = "" if name == "none" else f" by {name}" + (f" ({settings})" if settings else "")
-    text = f"{recipe['student']['model']}, {how} {teachers} on {recipe['data']['name']}{method}, seed {recipe['seed']}."
+    text = f"{student}, {how} {teachers} on {recipe['data']['name']}{method}, seed {recipe['seed']}."
     if data:
         text += _initialization(recipe)
-        text += (
-            f" {data['n_train']:,} images to train on, {data['n_val']:,} to choose epochs, {data['n_test']:,} to test."
-        )
+        text += f" {training_images(data)}, {data['n_val']:,} to choose epochs, {data['n_test']:,} to test."
     return clean(text)
+
+
+def training_images(data: dict[str, Any]) -> str:
+    """Count the images to train on, with labels and without, in words.
+
+    Args:
+        data: `dataset` of a run or sweep.
+    """
+    unlabelled = data.get("n_unlabelled")
+    return f"{data['n_train']:,} images to train on{f' and {unlabelled:,} without labels' if unlabelled else ''}"
 
 
 def _initialization(recipe: dict[str, Any]) -> str:
     """Describe the pretrained weights of teachers and student, if there are any."""
-    models = [*(("teacher", member) for member in _members(recipe)), ("student", recipe["student"])]
+    models = [*(("teacher", member) for member in members(recipe)), ("student", recipe["student"])]
     weights = [(role, model["pretrained"]) for role, model in models if model.get("pretrained", "none") != "none"]
     sources = [f"the {role} from {Path(source).name}" for role, source in weights]
     return f" Pretrained: {', '.join(sources)}." if sources else ""
-
-
-def _members(recipe: dict[str, Any]) -> list[dict[str, Any]]:
-    members: list[dict[str, Any]] = recipe["teacher"].get("members") or [recipe["teacher"]]
-    return members
 
 
 def _warnings(run: RunData) -> list[str]:
@@ -131,4 +136,4 @@ def _warnings(run: RunData) -> list[str]:
         return [f"This run is not finished: there is no result yet. `{command}` goes on with it."]
     noticed = synthetic_notice(run.manifest.get("dataset", {})) is not None  # it is already at the top of the page
     warnings = run.metrics.get("warnings", [])
-    return [clean(warning) for warning in warnings if not (noticed and warning.startswith("SYNTHETIC"))]
+    return [sentence(warning) for warning in warnings if not (noticed and warning.startswith("SYNTHETIC"))]

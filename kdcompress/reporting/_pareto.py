@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kdcompress.reporting._names import file_format
 from kdcompress.reporting._run_data import RunData
 
 
@@ -83,7 +84,7 @@ def size_points(run: RunData) -> list[Point]:
     points = []
     teacher, teacher_bytes = _teacher_quality(run), run.costs("teacher").get("bytes")
     if teacher is not None and teacher_bytes:
-        points.append(Point("teacher", "keras", teacher_bytes, teacher, teacher_bytes, True))
+        points.append(Point("teacher", file_format(run), teacher_bytes, teacher, teacher_bytes, True))
     for entry in run.exports:
         quality = _quality(run, entry)
         if quality is not None:

@@ -54,6 +54,25 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Tile:
+    """A number at the top of the page.
+
+    Attributes:
+        label: Quantity.
+        big: The number.
+        verdict: What it means, in a few words.
+        detail: Values that it was computed from.
+        mood: "good", "bad", "same" or "unknown"; a CSS class.
+    """
+
+    label: str
+    big: str
+    verdict: str
+    detail: str
+    mood: str
+
+
+@dataclass(frozen=True)
 class Section:
     """A section of the page.
 
@@ -65,7 +84,8 @@ class Section:
         tables: Tables, after the figures.
         pictures: Images of the data set.
         listings: (caption, code) pairs.
-        missing: What is not available yet, and which command creates it.
+        missing: What is not available, and why, or which command creates it.
+        warnings: What to know before a figure is quoted, as sentences.
     """
 
     key: str
@@ -76,3 +96,4 @@ class Section:
     pictures: Sequence[Picture] = ()
     listings: Sequence[tuple[str, str]] = ()
     missing: Sequence[str] = ()
+    warnings: Sequence[str] = ()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdcompress.errors import RunError
 from kdcompress.files import write_text
-from kdcompress.formatting import MISSING, clean, integer, percent, points
+from kdcompress.formatting import MISSING, clean, integer, percent, points, sentence
 from kdcompress.metrics.classification import METRIC_NAMES
 from kdcompress.reporting import _page
 from kdcompress.reporting._parts import Figure, Section, Table
@@ -61,15 +61,15 @@ def render(name: str, result: dict[str, Any]) -> str:
     data, space = result["dataset"], result["space"]
     seeds = f"{len(space['seeds'])} seed{'s' if len(space['seeds']) != 1 else ''}"
     lead = (
-        f"A sweep around the recipe {result['recipe']} on {data['name']}, {seeds} for every setting. "
-        f"{data['n_train']:,} images to train on, {data['n_val']:,} to choose by, "
+        f"A sweep around the recipe {Path(result['recipe']).name} on {data['name']}, {seeds} for every setting. "
+        f"{_page.training_images(data)}, {data['n_val']:,} to choose by, "
         f"{data['n_test']:,} to test the chosen setting on."
     )
     return _page.render_page(
         title=clean(name),
         lead=clean(lead),
         notice=synthetic_notice(data),
-        warnings=[clean(text) for text in result["warnings"]],
+        warnings=[sentence(text) for text in result["warnings"]],
         tiles=[],
         verdict=clean(f"Chosen on validation: {_describe(result['best'])}. {_capitalize(result['sentence'])}."),
         summary=_summary(result),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kdcompress.formatting import MISSING, digits, integer, join_names, ms, size, truncate
+from kdcompress.formatting import MISSING, digits, integer, join_names, ms, sentence, size, truncate
 from kdcompress.reporting._pareto import single_image_rows
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._run_data import RunData
@@ -24,12 +24,13 @@ def section(run: RunData) -> Section:
         command = f"`kdcompress bench {run.folder}`"
         return Section("latency", _TITLE, missing=[f"Nothing has been timed yet: {command} times every file."])
     bench, rows = run.bench, single_image_rows(run.bench)
-    text = [str(warning) for warning in bench.get("warnings", [])]
+    warnings = [sentence(warning) for warning in bench.get("warnings", [])]
     if bench.get("interrupted"):
-        text.insert(0, "The benchmark was interrupted: not everything was timed.")
+        warnings.insert(0, "The benchmark was interrupted: not everything was timed.")
+    missing = [f"Not timed: {skipped}." for skipped in bench.get("skipped", [])]
     figures = [_figure(rows)] if rows else []
     tables = [_table(bench["models"]), *([_speedups(bench["comparisons"])] if bench["comparisons"] else [])]
-    return Section("latency", _TITLE, text, figures, tables)
+    return Section("latency", _TITLE, figures=figures, tables=tables, missing=missing, warnings=warnings)
 
 
 def _figure(rows: list[dict[str, Any]]) -> Figure:
@@ -59,7 +60,8 @@ def _draw_distribution(axes: Axes, row: dict[str, Any], y: float) -> None:
         axes.plot([percentiles[25], percentiles[75]], [y, y], color=colour, linewidth=7, solid_capstyle="butt")
     axes.plot([high, high], [y - 0.14, y + 0.14], color=colour, linewidth=1.6)
     axes.plot(median, y, "o", markersize=4.5, color=PAPER, markeredgecolor=colour)
-    label = f"{truncate(row['name'], 22)} {row['precision'] or ''}, {row['runtime']}, {ms(median)} ms"
+    name = f"{truncate(row['name'], 22)} {row['precision'] or ''}".strip()
+    label = f"{name}, {row['runtime']}, {ms(median)} ms"
     axes.text(0, y + 0.25, label, transform=axes.get_yaxis_transform(), fontsize=10, color=INK)
 
 
@@ -87,7 +89,10 @@ def _speedups(comparisons: list[dict[str, Any]]) -> Table:
         interval = MISSING if low is None else f"{digits(low)} to {digits(high)}"  # None if interrupted early
         verdict = "yes" if comparison["distinguishable"] else "no"
         threads, batch = f"threads {comparison['threads']}", f"batch {comparison['batch_size']}"
-        setting = join_names([comparison["runtime"], threads, batch])
+        runtime, reference = comparison["runtime"], comparison.get("teacher_runtime")
+        if reference and reference != runtime:
+            runtime = f"across runtimes: {runtime}, the teacher on {reference}"
+        setting = join_names([runtime, threads, batch])
         name = f"{truncate(comparison['student'], 36)} {comparison['precision'] or ''}".strip()
         rows.append([name, setting, verdict, f"{digits(comparison['speedup'])}×", interval])
     head = ["student", "setting", "distinguishable", "speedup", "interval"]

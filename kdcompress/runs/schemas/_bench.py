@@ -70,12 +70,18 @@ class Speedup(Result):
 
 
 class Comparison(Speedup):
-    """A student against its teacher; `distinguishable` unless the interval of the speedup covers 1."""
+    """A student against its teacher; `distinguishable` unless the interval of the speedup covers 1.
+
+    Attributes:
+        across_runtimes: Whether the two ran on different runtimes, since the teacher does not run on the student's:
+            the images, threads and batch are the same, and the speedup is that of model and runtime together.
+    """
 
     student: str
     teacher: str = ""
     runtime: str
     teacher_runtime: str = ""
+    across_runtimes: bool = False
     precision: str | None
     teacher_precision: str | None = None
     threads: Count
@@ -85,7 +91,11 @@ class Comparison(Speedup):
 
 
 class SlowdownGate(Gate):
-    """Student time / teacher time against its limit; `low` is the lower end of its 95 % interval."""
+    """Student time / teacher time against its limit; `low` is the lower end of its 95 % interval.
+
+    Attributes:
+        across_runtimes: Whether the two ran on different runtimes.
+    """
 
     low: float | None = None
     student: str | None = None
@@ -94,6 +104,7 @@ class SlowdownGate(Gate):
     precision: str | None = None
     threads: Count | None = None
     batch_size: Count | None = None
+    across_runtimes: bool = False
 
 
 class OperatorShare(Result):
