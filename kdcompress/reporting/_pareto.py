@@ -15,6 +15,7 @@ class Point:
     """Cost and quality of a model.
 
     Attributes:
+        role: "teacher" or "student".
         name: Label.
         runtime: Runtime, or format of a file that was not timed.
         cost: Milliseconds per call, or bytes.
@@ -23,17 +24,13 @@ class Point:
         passed: Whether its parity check passed.
     """
 
+    role: str
     name: str
     runtime: str
     cost: float
     quality: float
     size: int | None
     passed: bool
-
-    @property
-    def role(self) -> str:
-        """Either "teacher" or "student"."""
-        return "teacher" if self.name == "teacher" else "student"
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -64,11 +61,12 @@ def latency_points(run: RunData) -> list[Point]:
     points = []
     for row in single_image_rows(run.bench or {"models": []}):
         entry = _export(run, row["path"])
-        quality = _teacher_quality(run) if row["name"] == "teacher" else _quality(run, entry)
+        role = "teacher" if row["name"] == "teacher" else "student"
+        quality = _teacher_quality(run) if role == "teacher" else _quality(run, entry)
         if quality is not None:
             passed = entry is None or entry["passed"]
             name = f"{row['name']} {row['precision'] or ''}".strip()
-            points.append(Point(name, row["runtime"], row["p50_ms"], quality, row.get("bytes"), passed))
+            points.append(Point(role, name, row["runtime"], row["p50_ms"], quality, row.get("bytes"), passed))
     return points
 
 
@@ -84,12 +82,14 @@ def size_points(run: RunData) -> list[Point]:
     points = []
     teacher, teacher_bytes = _teacher_quality(run), run.costs("teacher").get("bytes")
     if teacher is not None and teacher_bytes:
-        points.append(Point("teacher", file_format(run), teacher_bytes, teacher, teacher_bytes, True))
+        points.append(Point("teacher", "teacher", file_format(run), teacher_bytes, teacher, teacher_bytes, True))
     for entry in run.exports:
         quality = _quality(run, entry)
         if quality is not None:
             name = entry["path"].rsplit("/", 1)[-1].rsplit(".", 1)[0]
-            points.append(Point(name, entry["format"], entry["bytes"], quality, entry["bytes"], entry["passed"]))
+            points.append(
+                Point("student", name, entry["format"], entry["bytes"], quality, entry["bytes"], entry["passed"])
+            )
     return points
 
 

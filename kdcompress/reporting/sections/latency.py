@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _TITLE = "Latency distributions"
 _ROW = 30  # units
-_TIMES = ("first_ms", "p50_ms", "p90_ms", "p99_ms", "max_ms", "mean_ms")
+_TIMES = ("p50_ms", "p90_ms", "p99_ms", "max_ms", "mean_ms")
+_SETTING = ("model", "runtime", "precision", "threads", "batch")
 
 
 def section(run: RunData) -> Section:
@@ -29,7 +30,8 @@ def section(run: RunData) -> Section:
         warnings.insert(0, "The benchmark was interrupted: not everything was timed.")
     missing = [f"Not timed: {skipped}." for skipped in bench.get("skipped", [])]
     figures = [_figure(rows)] if rows else []
-    tables = [_table(bench["models"]), *([_speedups(bench["comparisons"])] if bench["comparisons"] else [])]
+    models = bench["models"]
+    tables = [_times(models), _loading(models), *([_speedups(bench["comparisons"])] if bench["comparisons"] else [])]
     return Section("latency", _TITLE, figures=figures, tables=tables, missing=missing, warnings=warnings)
 
 
@@ -65,21 +67,25 @@ def _draw_distribution(axes: Axes, row: dict[str, Any], y: float) -> None:
     axes.text(0, y + 0.25, label, transform=axes.get_yaxis_transform(), fontsize=10, color=INK)
 
 
-def _table(models: list[dict[str, Any]]) -> Table:
+def _times(models: list[dict[str, Any]]) -> Table:
+    rows = [[*_setting(row), integer(row["n"]), *(ms(row.get(key)) for key in _TIMES)] for row in models]
+    head = [*_SETTING, "calls", *(key.removesuffix("_ms") for key in _TIMES)]
+    return Table("Times of a call, in ms", head, rows, names=3)
+
+
+def _loading(models: list[dict[str, Any]]) -> Table:
     rows = []
     for row in models:
-        latencies = [ms(row.get(key)) for key in _TIMES]
-        rate, load, peak = row.get("throughput_per_s"), row.get("load_ms"), row.get("peak_rss_mb")
-        rows.append(
-            [
-                truncate(row["name"], 40), row["runtime"], row["precision"] or MISSING, str(row["threads"]),
-                str(row["batch_size"]),
-                integer(row["n"]), *latencies, integer(rate), ms(load), integer(peak), size(row.get("bytes")),
-            ]
-        )  # fmt: skip
-    times = [key.removesuffix("_ms") for key in _TIMES]
-    head = ["model", "runtime", "precision", "threads", "batch", "calls", *times, "images/s", "load", "peak MB", "size"]
-    return Table("All measurements, in ms", head, rows, names=3)
+        load, first = ms(row.get("load_ms")), ms(row.get("first_ms"))
+        rate, peak = integer(row.get("throughput_per_s")), integer(row.get("peak_rss_mb"))
+        rows.append([*_setting(row), rate, load, first, peak, size(row.get("bytes"))])
+    head = [*_SETTING, "images/s", "load, ms", "first call, ms", "peak MB", "size"]
+    return Table("Throughput, and loading in a process of its own", head, rows, names=3)
+
+
+def _setting(row: dict[str, Any]) -> list[str]:
+    name, precision = truncate(row["name"], 40), row["precision"] or MISSING
+    return [name, row["runtime"], precision, str(row["threads"]), str(row["batch_size"])]
 
 
 def _speedups(comparisons: list[dict[str, Any]]) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kdcompress.formatting import digits, percent, size, truncate
+from kdcompress.formatting import digits, join_names, percent, size, truncate
 from kdcompress.reporting._pareto import Point, latency_points, pareto_front, size_points
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._run_data import RunData
@@ -29,10 +29,7 @@ def section(run: RunData) -> Section:
     if len(points) < 2:
         return Section("tradeoff", title, missing=missing)
     front = _front(points)
-    text = [
-        "Up and to the left is better. The line joins the Pareto front: the files that no other file improves on in "
-        "one respect without being worse in the other. Numbers refer to the table."
-    ]
+    text = [_explain(points, front)]
     figure = _figure(points, front, metric, bool(timed))
     return Section("tradeoff", title, text, [figure], [_table(points, front, metric, bool(timed))], missing=missing)
 
@@ -41,6 +38,19 @@ def _front(points: list[Point]) -> list[int]:
     """Find the Pareto front among the files that passed parity."""
     passed = [index for index, point in enumerate(points) if point.passed]
     return [passed[index] for index in pareto_front([(points[i].cost, points[i].quality) for i in passed])]
+
+
+def _explain(points: list[Point], front: list[int]) -> str:
+    """Describe the line of the figure, of the files that are on it."""
+    checked = "files that passed parity" if not all(point.passed for point in points) else "files"
+    criterion = "no other is at least as good in both respects and better in one"
+    if len(front) == 1:
+        number = front[0] + 1
+        best = f"File {number} alone is on the Pareto front: none of the {checked} is better than it in either respect."
+    else:
+        numbers = join_names([str(index + 1) for index in sorted(front, key=lambda index: points[index].cost)])
+        best = f"The line joins the Pareto front, files {numbers}: the {checked} of which {criterion}."
+    return f"Up and to the left is better. {best} Numbers refer to the table."
 
 
 def _figure(points: list[Point], front: list[int], metric: str, timed: bool) -> Figure:
@@ -56,7 +66,8 @@ def _figure(points: list[Point], front: list[int], metric: str, timed: bool) -> 
             if not point.passed:
                 axes.lines[-1].set_markeredgecolor(BAD)
         corners = sorted((points[i].cost * scale, 100 * points[i].quality) for i in front)
-        axes.plot(*zip(*corners, strict=True), color=MUTED, drawstyle="steps-post", zorder=1, linewidth=1.4)
+        if len(corners) > 1:
+            axes.plot(*zip(*corners, strict=True), color=MUTED, drawstyle="steps-post", zorder=1, linewidth=1.4)
         axes.set_xscale("log")
         plain_ticks(axes.xaxis)
         axes.margins(0.14)
@@ -65,7 +76,10 @@ def _figure(points: list[Point], front: list[int], metric: str, timed: bool) -> 
         _annotate(axes, [(point.cost * scale, 100 * point.quality) for point in points])
 
     title = f"{metric} against {'latency' if timed else 'size'} of {len(points)} files"
-    return Figure(draw("tradeoff", title, 280, paint), "Squares: the teacher. Dots: students. Crosses: failed parity.")
+    marks = ["Squares: the teacher."] if any(point.role == "teacher" for point in points) else []
+    marks.append("Dots: students.")
+    marks += ["Crosses: failed parity."] if not all(point.passed for point in points) else []
+    return Figure(draw("tradeoff", title, 280, paint), " ".join(marks))
 
 
 def _annotate(axes: Axes, points: list[tuple[float, float]]) -> None:
