@@ -224,7 +224,7 @@ def _check_function_names(path: Path, library: Any) -> None:
 def _reject(path: Path, node: Any, label: str, reason: str) -> NoReturn:
     raise ModelError(
         f"SavedModel {path} holds the op {_quote(node.op)} (node {_quote(node.name)} of {label}), {reason}; "
-        f"use {REMEDY}, or give module:function that builds the model"
+        f"{REMEDY}, or give module:function that builds the model"
     )
 
 
