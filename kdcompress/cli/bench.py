@@ -147,7 +147,8 @@ def _print_result(result: dict[str, Any], terminal: Terminal) -> None:
 
 def _slowdown(gate: dict[str, Any]) -> str:
     value = f"{gate['value']:.3g} times" if gate["value"] else "an unknown number of times"
-    return f"{value} the time of {gate['teacher'] or 'the teacher'}, at most {gate['limit']:g} allowed"
+    teacher = "the teacher" if gate["teacher"] in (None, "teacher") else gate["teacher"]
+    return f"{value} the time of {teacher}, at most {gate['limit']:g} allowed"
 
 
 def _print_conditions(result: dict[str, Any], terminal: Terminal) -> None:

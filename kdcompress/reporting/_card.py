@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from kdcompress._version import __version__
-from kdcompress.formatting import clean, percent, points, sentence
+from kdcompress.formatting import clean, percent, points
 from kdcompress.reporting import _headline
-from kdcompress.reporting._page import lead
+from kdcompress.reporting._page import lead, warnings_of
 from kdcompress.reporting._parts import Table
 from kdcompress.reporting._run_data import RunData
 from kdcompress.reporting.sections import agreement, parity, per_class
@@ -47,8 +47,7 @@ def render(run: RunData, previous: str | None) -> str | None:
         name=run.name, lead=lead(run), begin=Raw(BEGIN), user_section=Raw(user_section), end=Raw(END),
         version=__version__,
         data=[(key, value) for key, value in run.manifest.get("dataset", {}).items()], classes=run.classes,
-        warnings=[sentence(warning) for warning in (run.metrics or {}).get("warnings", [])],
-        limits=_limits(run), tables=_tables(run),
+        warnings=warnings_of(run), limits=_limits(run), tables=_tables(run),
         notice=synthetic_notice(run.manifest.get("dataset", {})),
         tiles=_headline.tiles(run) if run.metrics else [],
         verdict=_headline.verdict(run) if run.test_metrics else "",

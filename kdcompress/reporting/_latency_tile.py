@@ -32,7 +32,10 @@ def latency_tile(run: RunData) -> Tile:
     across = ", across runtimes" if pair.across_runtimes else ""
     detail = _describe(pair)
     if compared and compared["speedup_low"] is not None:
-        detail += f"; speedup {digits(compared['speedup_low'])} to {digits(compared['speedup_high'])}"
+        low, high = compared["speedup_low"], compared["speedup_high"]
+        slower = speedup < 1 and compared["distinguishable"]
+        interval = f"{digits(1 / high)} to {digits(1 / low)}" if slower else f"{digits(low)} to {digits(high)}"
+        detail += f"; {'slowdown' if slower else 'speedup'} {interval}"
     if compared and not compared["distinguishable"]:
         return Tile(_LABEL, f"{digits(speedup)}×", f"no difference is shown{across}", detail, "same")
     if speedup < 1:

@@ -30,6 +30,19 @@ def model_name(model: str) -> str:
     return model if is_reference(model) else Path(model).name
 
 
+def shorten_paths(text: str, recipe: dict[str, Any]) -> str:
+    """Replace the paths of a recipe's models in a message by their names.
+
+    Args:
+        text: The message.
+        recipe: The resolved recipe.
+    """
+    for section in [*members(recipe), recipe["student"]] if recipe else []:
+        if "/" in section["model"]:
+            text = text.replace(section["model"], model_name(section["model"]))
+    return text
+
+
 def teacher_names(recipe: dict[str, Any]) -> str:
     """Name the teacher of a recipe, or all teachers of an ensemble; files that share a name keep their folder's.
 

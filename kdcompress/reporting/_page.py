@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kdcompress._version import __version__
 from kdcompress.formatting import clean, sentence
 from kdcompress.reporting import _headline
-from kdcompress.reporting._names import members, model_name, teacher_names
+from kdcompress.reporting._names import members, model_name, shorten_paths, teacher_names
 from kdcompress.reporting._parts import Section
 from kdcompress.reporting._run_data import RunData
 from kdcompress.reporting.sections import (
@@ -130,10 +130,19 @@ def _initialization(recipe: dict[str, Any]) -> str:
     return f" Pretrained: {', '.join(sources)}." if sources else ""
 
 
+def warnings_of(run: RunData) -> list[str]:
+    """List the warnings of a run as sentences, which name models by their names and not by their paths.
+
+    Args:
+        run: Run at any stage.
+    """
+    warnings = (run.metrics or {}).get("warnings", [])
+    return [sentence(shorten_paths(warning, run.recipe)) for warning in warnings]
+
+
 def _warnings(run: RunData) -> list[str]:
     if run.metrics is None:
         command = f"kdcompress distill {run.folder}/recipe.toml --out {run.folder}"
         return [f"This run is not finished: there is no result yet. `{command}` goes on with it."]
     noticed = synthetic_notice(run.manifest.get("dataset", {})) is not None  # it is already at the top of the page
-    warnings = run.metrics.get("warnings", [])
-    return [sentence(warning) for warning in warnings if not (noticed and warning.startswith("SYNTHETIC"))]
+    return [warning for warning in warnings_of(run) if not (noticed and warning.startswith("SYNTHETIC"))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from kdcompress.metrics.softmax import softmax
 from kdcompress.reporting._headline import tiles
 from kdcompress.reporting._pareto import latency_points, pareto_front, size_points
 from kdcompress.reporting._run_data import load_run_data
-from kdcompress.reporting.sections import latency
+from kdcompress.reporting.sections import latency, tradeoff
 from kdcompress.reporting.sections.confusion import confusion_matrix
 from kdcompress.reporting.sections.disagreement import png_uri
 from kdcompress.reporting.sections.reliability import calibration_bins
@@ -126,3 +127,26 @@ def test_a_benchmark_broken_off_early_has_no_interval_to_show(tmp_path: Path) ->
     rows = [row for table in latency.section(run).tables for row in table.rows if row[0] == "student fp32"]
     assert rows[-1][-1] == formatting.MISSING
     assert tiles(run)[-1].verdict == "no difference is shown"
+
+
+def test_the_words_about_the_pareto_front_are_those_of_its_line(tmp_path: Path) -> None:
+    run = load_run_data(RunFolder(make(tmp_path / "run")))
+    timed = tradeoff.section(run)
+    on_front = [row[0].split()[0] for row in timed.tables[0].rows if row[2] == "on the front"]
+    assert on_front == ["1", "2", "3"]
+    assert "The line joins the Pareto front, files 3, 2 and 1: the files of which no other is" in timed.text[0]
+    assert timed.figures[0].caption == "Squares: the teacher. Dots: students."
+    sizes = tradeoff.section(replace(run, bench=None))
+    assert "the files that passed parity of which no other is" in sizes.text[0]
+    assert sizes.figures[0].caption.endswith("Dots: students. Crosses: failed parity.")
+    assert run.bench
+    worse = [{**row, "p50_ms": 9.0} if row["name"] == "student" else row for row in run.bench["models"]]
+    single = tradeoff.section(replace(run, bench={**run.bench, "models": worse})).text[0]
+    assert "File 1 alone is on the Pareto front: none of the files is better than it in either respect." in single
+    assert "line" not in single
+
+
+def test_the_teacher_is_drawn_as_such_whatever_its_precision(tmp_path: Path) -> None:
+    run = load_run_data(RunFolder(make(tmp_path / "run")))
+    assert [point.role for point in latency_points(run)] == ["teacher", "student", "student"]
+    assert [point.role for point in size_points(run)] == ["teacher", "student", "student", "student"]

@@ -125,6 +125,7 @@ def run_of(kind: Kind, path: Path) -> Path:
     for name in ("verify.json", "metrics.json"):
         document = json.loads(read_text(path / name, AssertionError, ""))
         document["teacher"] |= {**COSTS, **kind.changes}
+        document |= {"warnings": [f"teacher {kind.models[0]} ends in probabilities"]} if "warnings" in document else {}
         write_json(path / name, document)
     write_json(path / "bench.json", bench_of(kind))
     for name in ("recipe.toml", "verify.json", "metrics.json", "bench.json"):
@@ -147,7 +148,8 @@ def bench_of(kind: Kind) -> dict[str, Any]:
                  "speedup_low": 9.4, "speedup_high": 10.7, "distinguishable": True}
             )  # fmt: skip
     skipped = [
-        f"the teacher on {runtime}: it has no file to time there (it is none); students there have no speedup"
+        f"the teacher on {runtime}: it has no file to time there (teacher {kind.models[0]} is a file); "
+        "students there have no speedup"
         for runtime in kind.students
         if runtime not in kind.runtimes
     ]
@@ -216,7 +218,7 @@ def test_a_setting_that_was_not_timed_is_named(tmp_path: Path) -> None:
 
 def test_what_was_not_timed_is_said_with_its_reason_and_ratios_across_runtimes_are_labelled(tmp_path: Path) -> None:
     page = Path(kdcompress.report(run_of(KINDS["onnx, students on litert"], tmp_path / "run"))["report"]).read_text()
-    assert "Not timed: the teacher on litert: it has no file to time there (it is none)" in page
+    assert "Not timed: the teacher on litert: it has no file to time there (teacher t.onnx is a file)" in page
     assert "across runtimes: litert, the teacher on onnxruntime, threads 1 and batch 1" in page
     assert "teacher, onnxruntime, 1.20 ms" in page
 
@@ -235,3 +237,14 @@ def test_warnings_are_sentences(tmp_path: Path) -> None:
     page = Path(kdcompress.report(make(tmp_path / "run"))["report"]).read_text(encoding="utf-8")
     assert re.findall(r'<p class="warning">\s*(\S+ \S+)', page) == ["Beware of", "The machine"]
     assert not re.search(r"<p[^>]*>\s*the machine", page)
+
+
+def test_a_slower_student_has_its_interval_in_the_same_terms(tmp_path: Path) -> None:
+    run = run_of(KINDS["onnx"], tmp_path / "run")
+    bench = bench_of(KINDS["onnx"])
+    bench["comparisons"][0] |= {"speedup": 0.25, "speedup_low": 0.2, "speedup_high": 0.5}
+    write_json(run / "bench.json", bench)
+    RunFolder(run).commit("bench.json")
+    latency = tiles_of(Path(kdcompress.report(run)["report"]).read_text(encoding="utf-8"))["Latency"]
+    assert latency.startswith("4.00×, SLOWER than the teacher (")
+    assert latency.endswith("; slowdown 2.00 to 5.00)")

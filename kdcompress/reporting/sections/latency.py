@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kdcompress.formatting import MISSING, digits, integer, join_names, ms, sentence, size, truncate
+from kdcompress.reporting._names import shorten_paths
 from kdcompress.reporting._pareto import single_image_rows
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._run_data import RunData
@@ -28,7 +29,7 @@ def section(run: RunData) -> Section:
     warnings = [sentence(warning) for warning in bench.get("warnings", [])]
     if bench.get("interrupted"):
         warnings.insert(0, "The benchmark was interrupted: not everything was timed.")
-    missing = [f"Not timed: {skipped}." for skipped in bench.get("skipped", [])]
+    missing = [f"Not timed: {shorten_paths(skipped, run.recipe)}." for skipped in bench.get("skipped", [])]
     figures = [_figure(rows)] if rows else []
     models = bench["models"]
     tables = [_times(models), _loading(models), *([_speedups(bench["comparisons"])] if bench["comparisons"] else [])]
