@@ -32,7 +32,7 @@ def test_students_within_a_share_of_the_flops() -> None:
         assert (row.params, row.flops) == (costs.model.params, costs.model.flops)
         assert row.flops_ratio == row.flops / TEACHER_FLOPS <= 0.2
         assert row.params_ratio == row.params / TEACHER_PARAMS
-    assert "takes RGB images" in found.unfit["keras:ResNet50"]
+    assert "takes RGB images" in found.unfit["keras:MobileNetV3Small"]
 
 
 def test_both_limits_hold() -> None:
