@@ -28,12 +28,15 @@ SHARED = {
     "SECURITY.md": "project/security.md",
     "README.md": "index.md",
     "examples/mhist/README.md": "examples/mhist.md",
+    "examples/mhist/mhist.ipynb": "examples/mhist.ipynb",
     "examples/mhist/RESULTS.md": "examples/mhist-results.md",
     "examples/mnist/README.md": "examples/mnist.md",
+    "examples/mnist/mnist.ipynb": "examples/mnist.ipynb",
     "examples/mnist/RESULTS.md": "examples/mnist-results.md",
     "examples/mnist/report-phone.png": "images/report-phone.png",
     "examples/mnist/report-wide.png": "images/report-wide.png",
     "examples/own_model/README.md": "examples/own-model.md",
+    "examples/own_model/own_model.ipynb": "examples/own_model.ipynb",
 }
 PAGES = "docs/pages/"
 _LINK = re.compile(r"(?P<before>\]\(|src=\")(?P<target>[^)\s\"#:]+)(?P<anchor>#[^)\s\"]*)?(?P<after>[)\"])")

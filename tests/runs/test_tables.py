@@ -99,6 +99,15 @@ def test_auc_comes_first_where_there_is_one(run: Path) -> None:
     assert [row[1] for row in rows] == ["AUC", "90.00 %", "80.00 %", "70.00 %", "−10.00 points"]
 
 
+def test_macs_are_shown_where_the_teacher_has_no_flops(run: Path) -> None:
+    verification = copy.deepcopy(read(run / "verify.json"))
+    verification.teacher["flops"], verification.teacher["macs"], verification.student["macs"] = None, 2_000_000, 500
+    rows = page(verification).rows
+    column = rows[0].index("MACs")
+    assert "FLOPs" not in rows[0]
+    assert [row[column] for row in rows[1:3]] == ["2.00 M", "500"]
+
+
 def test_gates_and_speedups_are_said(run: Path) -> None:
     verification = copy.deepcopy(read(run / "verify.json"))
     verification["gates"] = [

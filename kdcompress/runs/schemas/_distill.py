@@ -6,7 +6,7 @@ from typing import Any
 
 from kdcompress.runs.schemas._parts import Costs, Count, Data, Ratios
 from kdcompress.runs.schemas._result import Kept, Result, brief, made
-from kdcompress.runs.schemas._roles import metric_heads, model_rows, ratio, without_empty
+from kdcompress.runs.schemas._roles import model_rows, ratio
 from kdcompress.runs.schemas._table import Table
 
 
@@ -52,10 +52,9 @@ class RunResult(Kept):
     def _table(self) -> Table:
         teacher, student = self.teacher, self.student
         ratios = Ratios({key: ratio(student.get(key), teacher.get(key)) for key in ("params", "flops", "bytes")})
-        head = ["on test", *metric_heads(student.metrics), "parameters", "FLOPs", "file"]
-        rows = model_rows(teacher, student, self.baseline, ratios)
+        head, rows = model_rows(teacher, student, self.baseline, ratios)
         title = f"Run {self.run}: {self.dataset.name}, {self.dataset.n_test:,} test images"
-        return Table(title, *without_empty(head, rows), warnings=self.warnings)
+        return Table(title, head, rows, warnings=self.warnings)
 
 
 class PlannedModel(Result):

@@ -37,15 +37,23 @@ def _change(before: float | None, after: float | None) -> str:
     return MISSING if before is None or after is None else f"{points(after - before)} points"
 
 
-def model_rows(teacher: Costs, student: Costs, baseline: Costs | None, ratios: Ratios) -> list[list[str]]:
+def model_rows(
+    teacher: Costs, student: Costs, baseline: Costs | None, ratios: Ratios
+) -> tuple[list[str], list[list[str]]]:
     """Rows of teacher, student and baseline with their metrics, parameters, FLOPs and bytes, and of the ratios.
+
+    MACs are shown where the FLOPs of the teacher are unknown, as those of an ONNX file, and MACs are not.
 
     Args:
         teacher: The teacher.
         student: The student.
         baseline: The student trained without the teacher, which costs what the student costs.
         ratios: Student / teacher.
+
+    Returns:
+        (heads, rows), without columns in which no row has a value.
     """
+    work = "macs" if teacher.flops is None and teacher.macs is not None and student.macs is not None else "flops"
     with_auc = student.metrics.get("auc") is not None
     costs = {"teacher": teacher, "student": student, "baseline": student}
     known = {"teacher": teacher, "student": student, "baseline": baseline}
@@ -53,14 +61,15 @@ def model_rows(teacher: Costs, student: Costs, baseline: Costs | None, ratios: R
         [
             *metric_row(role, model.metrics, with_auc),
             abbreviate(costs[role].params),
-            abbreviate(costs[role].flops),
+            abbreviate(costs[role].get(work)),
             size(costs[role].bytes),
         ]
         for role, model in known.items()
         if model is not None
     ]
     shares = [MISSING if value is None else digits(value) for value in (ratios.params, ratios.flops, ratios.bytes)]
-    return [*rows, [*change_row(teacher.metrics, student.metrics, with_auc), *shares]]
+    head = ["on test", *metric_heads(student.metrics), "parameters", "MACs" if work == "macs" else "FLOPs", "file"]
+    return without_empty(head, [*rows, [*change_row(teacher.metrics, student.metrics, with_auc), *shares]])
 
 
 def without_empty(head: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:

@@ -7,7 +7,7 @@ from typing import Literal
 from kdcompress.formatting import digits, integer, percent, size
 from kdcompress.runs.schemas._parts import Costs, Count, Differences, Gate, MetricName, Ratios, Source
 from kdcompress.runs.schemas._result import Kept, Result, brief, made
-from kdcompress.runs.schemas._roles import describe_gates, metric_heads, model_rows, without_empty
+from kdcompress.runs.schemas._roles import describe_gates, model_rows
 from kdcompress.runs.schemas._table import Table
 
 
@@ -69,12 +69,11 @@ class Verification(Kept):
         return [f"passed={self.passed}", *ratios, f"metric_drop={brief(self.metric_drop)}"]
 
     def _table(self) -> Table:
-        head = ["on test", *metric_heads(self.student.metrics), "parameters", "FLOPs", "file"]
-        rows = model_rows(self.teacher, self.student, self.baseline, self.ratios)
+        head, rows = model_rows(self.teacher, self.student, self.baseline, self.ratios)
         passed, failed = describe_gates(self.gates)
         latency = [f"latency: {digits(self.ratios.latency)} of the teacher's"] if self.ratios.latency else []
         warnings = [*self.teacher.warnings, *self.student.warnings]
-        return Table(f"Verification of {self.run}", *without_empty(head, rows), [*latency, *passed], failed, warnings)
+        return Table(f"Verification of {self.run}", head, rows, [*latency, *passed], failed, warnings)
 
 
 class ModelCost(Costs):
