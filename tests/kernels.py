@@ -20,8 +20,11 @@ def execute(notebook: Any, folder: Path, allow_errors: bool = False, timeout: in
     """
     nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed: pip install -e '.[dev]'")
     pytest.importorskip("ipykernel")
-    # Under pytest a kernel would not watch the file descriptors to which libraries write
-    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    # Under pytest a kernel would not watch the file descriptors to which libraries write, and libraries that earlier
+    # tests have loaded make TensorFlow silent
+    environment = dict(os.environ)
+    for name in ("PYTEST_CURRENT_TEST", "TF_CPP_MIN_LOG_LEVEL"):
+        environment.pop(name, None)
     resources = {"metadata": {"path": str(folder)}}
     client = nbclient.NotebookClient(notebook, timeout=timeout, resources=resources, allow_errors=allow_errors)
     client.execute(env=environment)
