@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test coverage torture docs lint clean
+.PHONY: demo test coverage exhaustive torture docs lint clean
 
 # The stamp is newer than the packaging files exactly when the environment matches them.
 $(VENV)/.installed: setup.cfg pyproject.toml
@@ -24,6 +24,10 @@ test: $(VENV)/.installed lint
 # Reported, not a goal: what no test runs is where to look first.
 coverage: $(VENV)/.installed
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal --cov --cov-report=term:skip-covered
+
+# Ten minutes: every layer and every network of keras.applications, of which `make test` has a third.
+exhaustive: $(VENV)/.installed
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal -m exhaustive
 
 # Half an hour: every hostile file through every command, damaged files, kills, full disks; `make test` has some of it.
 torture: $(VENV)/.installed

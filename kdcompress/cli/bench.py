@@ -140,7 +140,7 @@ def _print_result(result: dict[str, Any], terminal: Terminal) -> None:
         terminal.result(_slow(slow))
     for gate in result["gates"]:
         verdict = "passed" if gate["passed"] else "FAILED"
-        across = ", across runtimes" if gate["across_runtimes"] else ""
+        across = ", across runtimes" if gate.get("across_runtimes") else ""
         terminal.result(f"gate {gate['name']} {_pair(gate)}: {_slowdown(gate)}{across}: {verdict}")
     _print_conditions(result, terminal)
 
@@ -191,7 +191,7 @@ def _sentence(pair: dict[str, Any]) -> str:
     if pair["teacher_runtime"] != pair["runtime"]:
         reference += f" on {pair['teacher_runtime']}"
     text = f"{_pair(pair)}: {_speed(pair, reference)}"
-    if pair["across_runtimes"]:
+    if pair.get("across_runtimes"):
         text += ", across runtimes"
     if files := pair["end_to_end"]:
         text += f"; from file to answer {_digits(files['speedup'])} times as fast"

@@ -27,8 +27,16 @@ SLOW = (
     "ConvNeXtTiny", "DenseNet121", "EfficientNetV2B0", "EfficientNetV2S", "InceptionResNetV2", "MobileNet",
     "MobileNetV2", "MobileNetV3Large", "NASNetMobile", "ResNet50V2", "VGG16", "Xception",
 )  # fmt: skip
-FAMILY_MEMBERS = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
-ALL = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in APPLICATIONS]
+LARGE = ("EfficientNetV2S", "InceptionResNetV2", "NASNetMobile")  # which take seconds to build
+EXHAUSTIVE = (pytest.mark.slow, pytest.mark.exhaustive)
+FAMILY_MEMBERS = [
+    *QUICK,
+    *(pytest.param(name, marks=EXHAUSTIVE if name in LARGE else pytest.mark.slow) for name in SLOW),
+]
+ALL = [
+    name if name in QUICK else pytest.param(name, marks=pytest.mark.slow if name in SLOW else EXHAUSTIVE)
+    for name in APPLICATIONS
+]
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
 
