@@ -106,6 +106,15 @@ def is_reference(text: str) -> bool:
     )
 
 
+def needs_trust(text: str) -> bool:
+    """Whether a model that a stranger's recipe names is made by code, or by what keras_hub reads and downloads for it.
+
+    Args:
+        text: Reference of a model.
+    """
+    return is_reference(text) or text.startswith("keras_hub:")
+
+
 def load_reference(reference: str, description: str) -> Any:
     """Import package.module:Class, searching the current folder first, as `python` does.
 

@@ -17,7 +17,7 @@ from kdcompress.models import load_model, load_saved_model, load_weights
 from kdcompress.pipeline.ensemble import TeacherEnsemble
 from kdcompress.pipeline.opening import open_single_teacher
 from kdcompress.pipeline.saved_teachers import read_saved_teachers
-from kdcompress.plugins import is_reference
+from kdcompress.plugins import needs_trust
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.integrity import read_run_recipe
@@ -53,7 +53,7 @@ def open_model(run: RunFolder, role: str) -> Any:
         recipe = read_run_recipe(run)
         reference = recipe.teacher.model if role == "teacher" else recipe.student.model
         manifest = run.manifest()
-        if not is_reference(reference) or "input_shape" not in manifest:
+        if not needs_trust(reference) or "input_shape" not in manifest:
             raise
         if not trusts_code():
             raise ModelError(
@@ -125,7 +125,7 @@ def reopen_teachers(run: RunFolder, recipe: Recipe) -> TeacherEnsemble:
 
 def _reopen_teacher(section: SingleTeacherSection, spec: OutputSpec, copy: Path) -> Teacher:
     """Open a saved teacher; one that a function made is opened as a file, since the run's recipe may be untrusted."""
-    if is_reference(section.model):
+    if needs_trust(section.model):
         try:
             return open_teacher(copy, section, spec, f"teacher {section.model}")
         except ModelError as exc:

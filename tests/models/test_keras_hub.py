@@ -9,12 +9,16 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from tiny_runs import distill
 
+import kdcompress
 from kdcompress.config.initialization import Initialization, initialization_settings
 from kdcompress.config.references import check_model_reference
 from kdcompress.errors import MissingExtraError, ModelError
 from kdcompress.models import load_model
+from kdcompress.models.families import keras_hub
 from kdcompress.plugins import is_reference
+from kdcompress.runs.folder import RunFolder
 
 SHAPE = (40, 36, 3)
 
@@ -68,3 +72,17 @@ def test_the_name_is_no_code_and_needs_the_package(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match="pip install keras-hub"):
         load_model(name, SHAPE, 4, "student")
+
+
+def test_a_stranger_s_run_loads_no_preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A preset is read, downloaded and made of the classes that it names: a run's recipe cannot have that done."""
+    run = distill(tmp_path / "run", epochs=1)
+    recipe = run.path / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace('"tiny_models:teacher"', '"keras_hub:hf://stranger/model"'))
+    RunFolder(run.path).commit("recipe.toml")
+
+    def build(*_: Any) -> None:
+        pytest.fail("a preset is loaded")
+
+    monkeypatch.setattr(keras_hub, "_build", build)
+    assert kdcompress.verify(run.path).teacher.params == run.result.teacher.params
