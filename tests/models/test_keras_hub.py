@@ -64,6 +64,13 @@ def test_it_takes_the_images_that_it_is_made_for(preset: tuple[Any, Path]) -> No
         load_model("keras_hub:nowhere", SHAPE, 4, "student")
 
 
+def test_a_preset_that_does_not_say_how_pixels_are_scaled_is_refused(preset: tuple[Any, Path], tmp_path: Path) -> None:
+    backbone, _ = preset
+    backbone.save_to_preset(str(tmp_path / "bare"))
+    with pytest.raises(ModelError, match="does not say which pixels it takes"):
+        load_model(f"keras_hub:{tmp_path / 'bare'}", SHAPE, 4, "student")
+
+
 def test_the_name_is_no_code_and_needs_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     name = "keras_hub:resnet_18_imagenet"
     assert not is_reference(name)

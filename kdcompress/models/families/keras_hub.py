@@ -63,8 +63,8 @@ def _build(name: str, input_shape: tuple[int, int, int], classes: int) -> Any:
     backbone, converter = _preset(name, load_weights=False), _converter(name)
     _check_input(name, backbone, input_shape)
     image = Input(input_shape, name="image")
-    scale = 1.0 if converter is None or converter.scale is None else converter.scale
-    offset = 0.0 if converter is None or converter.offset is None else converter.offset
+    scale = 1.0 if converter.scale is None else converter.scale
+    offset = 0.0 if converter.offset is None else converter.offset
     scaled = layers.Rescaling(scale, offset=offset, name="scale")(image)
     if isinstance(backbone.output, dict):
         raise ModelError(f"keras_hub:{name} has several outputs; give a backbone of an image classifier")
@@ -102,12 +102,15 @@ def _preset(name: str, load_weights: bool) -> Any:
 
 
 def _converter(name: str) -> Any:
-    """What scales pixels for the backbone; None where the preset says nothing."""
+    """What scales pixels for the backbone."""
     keras_hub = _import()
     try:
         return keras_hub.layers.ImageConverter.from_preset(name)
-    except Exception:
-        return None
+    except Exception as exc:  # without its scale, the backbone would give wrong features without a word
+        raise ModelError(
+            f"keras_hub:{name} does not say which pixels it takes ({one_line(exc)}); "
+            "give module:function that builds it with its scaling"
+        ) from exc
 
 
 def _import() -> Any:
