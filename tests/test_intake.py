@@ -126,6 +126,15 @@ def test_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         loaded(named)
     with pytest.raises(DataError, match="label 2 of the DataFrame is none of 0 to 1"):
         loaded(frame, NAMES[:2])
+    backwards = loaded((frame[EVEN], frame[ODD]), NAMES[::-1])  # the classes keep their order, which a teacher's have
+    assert backwards.classes == ("owl", "dog", "cat")
+    assert rows(backwards) == expected(EVEN, ODD, NAMES[::-1])
+    twelve = frame.assign(label=np.arange(120) % 12)
+    assert loaded(twelve).classes == tuple(map(str, range(12)))
+    missing = frame.assign(label=[np.nan, *map(float, LABELS[1:])])
+    with pytest.raises(DataError, match="row 0 of the DataFrame has no label"):
+        loaded(missing, NAMES)
+    assert loaded(missing[1:], NAMES).classes == ("cat", "dog", "owl")  # floats, as pandas makes of gaps
 
 
 def test_hugging_face(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import numbers
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -35,9 +36,10 @@ class Frame(Kind):
         self, parts: Mapping[str, Any], classes: list[str] | None, settings: Mapping[str, Any], progress: Progress
     ) -> Intake:
         """Write the table to a CSV file; see `Kind.take_in`."""
-        rows = [row for part, frame in parts.items() for row in _rows(frame, part, classes, settings)]
+        rows = [row for part, frame in parts.items() for row in _rows(frame, part, settings)]
         if not rows:
             raise DataError("data: the DataFrame has no rows")
+        names = _name_labels(rows, classes)
         paths = [Path(str(row["path"])).expanduser().absolute() for row in rows]
         root = Path(os.path.commonpath([path.parent for path in paths]))
         for row, path in zip(rows, paths, strict=True):
@@ -49,14 +51,15 @@ class Frame(Kind):
         writer.writerows(rows)
         digest = json_digest({"root": str(root), "table": text.getvalue()})
         folder = store(digest, lambda folder: write_text(folder / _TABLE, text.getvalue()), progress)
+        order = {} if names is None else {"classes": names}
         rest = {key: value for key, value in settings.items() if key not in _COLUMNS}
-        return Intake({"name": "csv", "dir": str(root), **rest, "file": str(folder / _TABLE)}, folder)
+        return Intake({"name": "csv", "dir": str(root), **order, **rest, "file": str(folder / _TABLE)}, folder)
 
 
 KIND = Frame()
 
 
-def _rows(frame: Any, part: str, classes: list[str] | None, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _rows(frame: Any, part: str, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the rows with the columns `path` and `label`, the latter of names, and `partition` for divided data."""
     columns = {
         _find_column(list(frame.columns), str(settings.get(column, "")), names, column): column
@@ -64,8 +67,6 @@ def _rows(frame: Any, part: str, classes: list[str] | None, settings: Mapping[st
     }
     for record in frame.to_dict("records"):
         row = {columns.get(name, str(name)): value for name, value in record.items()}
-        if classes is not None:
-            row["label"] = _class_name(row["label"], classes)
         yield {**row, "partition": part} if part else row
 
 
@@ -84,13 +85,39 @@ def _find_column(columns: list[Any], setting: str, names: tuple[str, ...], kind:
     return matches[0]
 
 
-def _class_name(label: Any, classes: list[str]) -> str:
-    if isinstance(label, str):
-        if label not in classes:
-            raise DataError(f"data: label {label[:80]!r} of the DataFrame is none of the classes")
-        return label
-    if label != int(label) or not 0 <= int(label) < len(classes):
-        raise DataError(
-            f"data: label {label} of the DataFrame is none of 0 to {len(classes) - 1}, the {len(classes)} classes"
-        )
-    return classes[int(label)]
+def _name_labels(rows: list[dict[str, Any]], classes: list[str] | None) -> list[str] | None:
+    """Replace labels that are numbers by names, in place.
+
+    Args:
+        rows: Rows with the key `label`.
+        classes: Names in the order of the numbers, or None.
+
+    Returns:
+        All names in the order of the numbers; None for labels that are names without `classes`.
+
+    Raises:
+        DataError: A label is missing, or none of the classes.
+    """
+    for number, row in enumerate(rows):
+        if row["label"] is None or row["label"] != row["label"]:
+            raise DataError(f"data: row {number:,} of the DataFrame has no label")
+    if all(isinstance(row["label"], str) for row in rows):
+        unknown = next((row["label"] for row in rows if classes and row["label"] not in classes), None)
+        if unknown is not None:
+            raise DataError(f"data: label {unknown[:80]!r} of the DataFrame is none of the classes")
+        return classes
+    indices = [_to_number(row["label"]) for row in rows]
+    names = dict(enumerate(classes)) if classes else {index: str(index) for index in sorted(set(indices))}
+    for row, index in zip(rows, indices, strict=True):
+        if index not in names:
+            raise DataError(
+                f"data: label {index} of the DataFrame is none of 0 to {len(names) - 1}, the {len(names)} classes"
+            )
+        row["label"] = names[index]
+    return list(names.values())
+
+
+def _to_number(label: Any) -> int:
+    if isinstance(label, numbers.Real) and float(label).is_integer():
+        return int(float(label))
+    raise DataError(f"data: label {str(label)[:80]!r} of the DataFrame is no whole number, as others are")
