@@ -20,6 +20,7 @@ LAYERS = (
     ("api",),
     ("prediction", "reporting", "suggesting", "intake"),
     ("sweeping",),
+    ("compression",),
     ("formats",),  # found by the registry, but for what opens and runs a kind of file
     ("benchmarking",),
     ("exporting",),
@@ -27,6 +28,7 @@ LAYERS = (
     ("pipeline",),
     ("training",),
     ("methods", "teachers"),
+    ("quantization",),
     ("models",),
     (FILES,),
     ("data",),
@@ -54,6 +56,8 @@ HEAVY = (
     "mlflow",
     "torch",
     "transformers",
+    "tf_keras",
+    "tensorflow_model_optimization",
 )
 
 

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, Val
 from kdcompress import registry
 from kdcompress.config.checks import check_files, check_teachers, resolve_paths
 from kdcompress.config.choices import Choice, choice_class, make_choice
+from kdcompress.config.compress import CompressSection
 from kdcompress.config.limits import MAX_CLASSES
 from kdcompress.config.members import inherit_teacher_settings
 from kdcompress.config.observing import Observers
@@ -78,6 +79,7 @@ class Recipe(Section):
         student: The student.
         method: Distillation method.
         training: Training of the student.
+        compress: Compression of the trained student.
         observers: Observers of the run by label.
     """
 
@@ -94,6 +96,7 @@ class Recipe(Section):
     student: StudentSection
     method: Annotated[Method, _FromSettings, _ToSettings] = Field({"name": "hinton"}, validate_default=True)
     training: TrainingSection = TrainingSection()
+    compress: CompressSection | None = None
     observers: Observers = Field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

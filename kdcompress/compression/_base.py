@@ -1,0 +1,201 @@
+"""Interface of the steps of a compression."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from kdcompress.config.compress import CompressSection
+from kdcompress.data import Samples
+from kdcompress.digests import json_digest
+from kdcompress.errors import RunError
+from kdcompress.files import read_json, write_json
+from kdcompress.methods import Method
+from kdcompress.models import model_digest
+from kdcompress.pipeline.experiment import Experiment
+from kdcompress.pipeline.student import StudentFactory
+from kdcompress.progress import Progress
+from kdcompress.teachers import Targets
+from kdcompress.training.checkpoints import Row
+from kdcompress.training.feed import Feed
+from kdcompress.training.fitting import train_phase
+from kdcompress.training.phase import Phase
+
+if TYPE_CHECKING:
+    from kdcompress.config.training import TrainingSection
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A student on its way through the steps.
+
+    Attributes:
+        model: Plain Keras 3 model from pixels of 0 to 255 to outputs (batch, head).
+        quantization: Trained integers, if the student has been quantized.
+        facts: What each step did, as JSON values by the name of the step.
+    """
+
+    model: Any
+    quantization: Any = None
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def after(self, step: str, model: Any, facts: dict[str, Any], quantization: Any = None) -> Compressed:
+        """Return the student after a step.
+
+        Args:
+            step: Name of the step.
+            model: The Keras model after it.
+            facts: JSON values that describe what it did.
+            quantization: Trained integers.
+        """
+        return Compressed(model, quantization, {**self.facts, step: facts})
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What the steps of a compression train with: the run's data, method and teacher's targets.
+
+    A killed compression runs all steps again: each is a function of its inputs and the seed, a training that has ended
+    is read from its checkpoint, and what cannot be repeated exactly, such as a measured latency, is kept by `once`.
+
+    Attributes:
+        experiment: The recipe and its data.
+        section: Settings of the compression.
+        method: Method whose losses are used, bound to the data's classes.
+        targets: The teacher's outputs on the transfer set; None without a teacher.
+        teacher_costs: `params` and `flops` of the teacher; None where unknown.
+        checkpoints: Folder of checkpoints.
+        progress: Listener.
+        on_history: Called after each epoch with the name and the history of a training.
+        ensemble: The teachers, for measurements.
+    """
+
+    experiment: Experiment
+    section: CompressSection
+    method: Method
+    targets: Targets | None
+    teacher_costs: dict[str, int | None]
+    checkpoints: Path
+    progress: Progress
+    on_history: Callable[[str, list[Row]], None] = lambda name, rows: None
+    ensemble: Any = None
+
+    @property
+    def feed(self) -> Feed:
+        """Training batches with labels and, with a teacher, targets."""
+        return StudentFactory(self.experiment).make_feed(self.method, self.targets)
+
+    @property
+    def train_samples(self) -> Samples:
+        """The training split."""
+        return self.experiment.data.split.train
+
+    @property
+    def val(self) -> Samples:
+        """The validation split."""
+        return self.experiment.data.split.val
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Shape (H, W, C) of an image."""
+        return self.experiment.data.dataset.input_shape
+
+    @property
+    def seed(self) -> int:
+        """Seed of the order of batches."""
+        return self.experiment.recipe.seed
+
+    def training(self, step: type[Step]) -> TrainingSection:
+        """Return the settings of the tuning of a step: one stage that trains all layers.
+
+        Args:
+            step: The step, whose factors apply where the section leaves epochs and learning rate out.
+        """
+        base = self.experiment.recipe.training
+        last = base.plan[-1]
+        epochs = self.section.epochs or max(1, round(base.total_epochs * step.epochs_factor))
+        rate = self.section.learning_rate or last.learning_rate * step.rate_factor
+        return base.model_copy(update={"stages": (), "epochs": epochs, "learning_rate": rate})
+
+    def phase(self, name: str, model: Any, step: type[Step]) -> Phase:
+        """Make the training phase of a step.
+
+        Args:
+            name: Name of the training, such as channels-1: that of the step, and a number where it has several.
+            model: The Keras model with its values before the training.
+            step: The step.
+
+        Returns:
+            The phase, whose key is a digest of everything that the training depends on.
+        """
+        recipe, training = self.experiment.recipe, self.training(step)
+        key = {
+            "recipe": recipe.digest,
+            "split": self.experiment.data.split.fingerprint,
+            "targets": self.targets and self.targets.key,
+            "initial": model_digest(model),
+            "training": training.model_dump(mode="json"),
+        }
+        return Phase(name, json_digest(key), self.method, training, self.checkpoints / f"{name}.npz")
+
+    def train(self, name: str, model: Any, step: type[Step]) -> None:
+        """Train a Keras 3 model in place with the teacher, and leave it with the weights of its best epoch.
+
+        Args:
+            name: Name of the training, as for `phase`.
+            model: Model from pixels to outputs (batch, head).
+            step: The step.
+
+        Raises:
+            TrainingError: The loss is not finite.
+        """
+        phase = self.phase(name, model, step)
+        train_phase(phase, model, self.feed, self.val, self.progress, lambda rows: self.on_history(name, rows))
+
+    def once(self, name: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return JSON values that are computed once, and read when a killed compression goes on.
+
+        Args:
+            name: Name of the file, as for `phase`.
+            compute: Computes the values.
+        """
+        path = self.checkpoints / f"{name}.json"
+        try:
+            return read_json(path, RunError, "--fresh starts anew")
+        except FileNotFoundError:
+            values = compute()
+            write_json(path, values)
+            return values
+
+
+class Step(ABC):
+    """A step of a compression.
+
+    Attributes:
+        name: Its name, which is also its key in the recipe.
+        epochs_factor: Epochs of its tuning relative to those of the student's training.
+        rate_factor: Its learning rate relative to that of the student's training.
+    """
+
+    name: ClassVar[str]
+    epochs_factor: ClassVar[float] = 1 / 3
+    rate_factor: ClassVar[float] = 1.0
+
+    @abstractmethod
+    def apply(self, student: Compressed, tuning: Tuning) -> Compressed:
+        """Compress a student, and tune it.
+
+        Args:
+            student: The student, whose model is not changed.
+            tuning: What it is tuned with.
+
+        Returns:
+            The compressed student.
+
+        Raises:
+            ModelError: The model cannot be compressed in this way.
+            TrainingError: The tuning diverged.
+        """
