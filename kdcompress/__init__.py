@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from kdcompress._version import __version__
 
 if TYPE_CHECKING:
-    from kdcompress.api import Run, bench, distill, export, predict, report, suggest, sweep, verify
+    from kdcompress.api import Run, bench, compress, distill, export, predict, report, suggest, sweep, verify
     from kdcompress.config.recipe import Recipe
     from kdcompress.errors import KDCompressError
     from kdcompress.runs.schemas import (
         Benchmark,
+        Compression,
         Export,
         FilesCheck,
         ModelCosts,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Benchmark",
+    "Compression",
     "Export",
     "FilesCheck",
     "KDCompressError",
@@ -39,6 +41,7 @@ __all__ = [
     "Verification",
     "__version__",
     "bench",
+    "compress",
     "distill",
     "export",
     "predict",
@@ -49,10 +52,10 @@ __all__ = [
 ]
 
 _RESULTS = (
-    "Benchmark", "Export", "FilesCheck", "ModelCosts", "Prediction", "Report", "RunResult", "Suggestions",
-    "SweepResult", "Verification",
+    "Benchmark", "Compression", "Export", "FilesCheck", "ModelCosts", "Prediction", "Report", "RunResult",
+    "Suggestions", "SweepResult", "Verification",
 )  # fmt: skip
-_VERBS = ("bench", "distill", "export", "predict", "report", "suggest", "sweep", "verify")
+_VERBS = ("bench", "compress", "distill", "export", "predict", "report", "suggest", "sweep", "verify")
 _HOME = {
     **dict.fromkeys(("Run", *_VERBS), "kdcompress.api"),
     **dict.fromkeys(_RESULTS, "kdcompress.runs.schemas"),

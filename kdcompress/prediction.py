@@ -32,6 +32,7 @@ from kdcompress.pipeline.reopening import open_model as open_run_model
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import RECIPE
+from kdcompress.runs.students import judged_student
 from kdcompress.teachers import are_probabilities, inspect_outputs, with_both_classes
 
 _BATCH = 64
@@ -54,7 +55,7 @@ def open_model(source: Any) -> ExportedModel:
     if not isinstance(source, str | Path):
         check_keras_model(source)
         return _from_keras(source)
-    path = Path(source)
+    path = judged_student(source)
     if find_format(path):
         model = open_exported(path)
         check_image_size(model.input_shape, str(path))

@@ -1,6 +1,7 @@
 """The functions of the Python interface, which connect the packages below them."""
 
 from kdcompress.api._bench import bench
+from kdcompress.api._compress import compress, plan_compression
 from kdcompress.api._distill import distill, distill_resolved, plan
 from kdcompress.api._export import export
 from kdcompress.api._predict import predict, predict_files
@@ -14,12 +15,14 @@ from kdcompress.api._verify import verify, verify_files
 __all__ = [
     "Run",
     "bench",
+    "compress",
     "default_out",
     "default_sweep",
     "distill",
     "distill_resolved",
     "export",
     "plan",
+    "plan_compression",
     "predict",
     "predict_files",
     "recipe_of",

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kdcompress.api._recipe import default_out, naming_data, recipe_of, split_observers
 from kdcompress.api._source import Run
@@ -26,9 +26,6 @@ from kdcompress.runs.names import METRICS, MODELS, RECIPE, remedy
 from kdcompress.runs.schemas import Plan, RunResult, versioned
 from kdcompress.trust import trusting_code
 from kdcompress.versions import versions
-
-if TYPE_CHECKING:
-    from kdcompress.pipeline.distillation import PipelineResult
 
 
 @for_notebooks
@@ -193,6 +190,7 @@ def _finished(run: RunFolder, recipe: Recipe, progress: Progress) -> Run:
 
 def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> RunResult:
     from kdcompress.pipeline.distillation import Pipeline
+    from kdcompress.verification.run_result import describe_run
 
     start = time.perf_counter()
     earlier_seconds = run.manifest().get("seconds", 0.0)
@@ -204,39 +202,10 @@ def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> RunResult:
     finally:
         seconds = round(earlier_seconds + time.perf_counter() - start, 3)
         run.update_manifest(seconds=seconds)
-    result = versioned(_result(run, pipeline_result, seconds, progress))
+    result = versioned(describe_run(run, pipeline_result, seconds, progress))
     for name in ("history.csv", RECIPE):
         run.commit(name)
     write_json(run / METRICS, result)
     run.commit(METRICS)
     pipeline.clean_up()
     return RunResult.of({"run": str(run.path), **result})
-
-
-def _result(run: RunFolder, outcome: PipelineResult, seconds: float, progress: Progress) -> dict[str, Any]:
-    from kdcompress.verification.flops import count_flops_or_none
-    from kdcompress.verification.roles import swapped_roles_warning
-    from kdcompress.verification.teachers import count_params_and_flops
-
-    result: dict[str, Any] = {"dataset": run.manifest()["dataset"]}
-    student = outcome.student
-    costs = {
-        "teacher": count_params_and_flops(outcome.ensemble.teachers),
-        "student": {
-            "params": student.count_params(),
-            "flops": count_flops_or_none(student, outcome.input_shape),
-        },
-    }
-    for name, cost in costs.items():
-        result[name] = {**cost, "metrics": outcome.metrics[name]}
-    baseline = outcome.metrics.get("baseline")
-    result["baseline"] = None if baseline is None else {"metrics": baseline}
-    targets = outcome.targets
-    result["targets"] = {
-        "cached": targets is not None and targets.cached,
-        "seconds": round(targets.seconds, 3) if targets else 0.0,
-    }
-    if warning := swapped_roles_warning(result["teacher"], result["student"]):
-        progress.warn(warning)
-        outcome.warnings.append(warning)
-    return {**result, "seconds": seconds, "warnings": outcome.warnings, "at_chance": outcome.at_chance}

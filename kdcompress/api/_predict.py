@@ -15,6 +15,7 @@ from kdcompress.notebook import for_notebooks
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.schemas import Prediction, PredictionList
+from kdcompress.runs.students import judged_student
 from kdcompress.trust import trusting_code
 
 
@@ -60,7 +61,7 @@ def _predict_array(source: Any, images: NDArray[Any], trust_code: bool) -> list[
 
     with trusting_code(trust_code):
         model = prediction.open_model(source)
-        scale = prediction.array_scale(RunFolder(Path(source))) if isinstance(source, str | Path) else None
+        scale = prediction.array_scale(RunFolder(judged_student(source))) if isinstance(source, str | Path) else None
         return PredictionList(Prediction.of(row) for row in prediction.predict_array(model, images, scale))
 
 

@@ -65,7 +65,7 @@ def is_sweep(folder: Path) -> bool:
 
 
 def _resolve_run(source: str | Path | Run) -> RunFolder:
-    run = resolve_source(source)
+    run = resolve_source(source, judged=False)  # its page has a section on its compressed students
     if not isinstance(run, RunFolder):
         raise UsageError(f"report takes run folders, and {source} is none; `kdcompress distill` makes one")
     return run

@@ -10,6 +10,7 @@ from kdcompress.errors import UsageError
 from kdcompress.notebook import quiet_libraries
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.schemas import RunResult
+from kdcompress.runs.students import find_student, judged_student
 from kdcompress.trust import trusting_code
 
 
@@ -78,11 +79,13 @@ class InMemory:
     name: str
 
 
-def resolve_source(source: str | Path | Run | Any) -> RunFolder | Path | InMemory:
+def resolve_source(source: str | Path | Run | Any, judged: bool = True) -> RunFolder | Path | InMemory:
     """Resolve the source of a public function.
 
     Args:
-        source: A run or its folder, a model file, `module:function`, or a Keras model in memory.
+        source: A run or its folder, RUN:NAME of a compressed student, a model file, `module:function`, or a Keras model
+            in memory.
+        judged: Whether a run whose recipe has a section `compress` stands for the student that this makes.
 
     Returns:
         A run folder, the path of a model file, or a model in memory.
@@ -92,10 +95,10 @@ def resolve_source(source: str | Path | Run | Any) -> RunFolder | Path | InMemor
         ModelError: `module:function` fails.
     """
     if isinstance(source, Run):
-        return RunFolder(source.path)
+        return RunFolder(judged_student(source.path) if judged else source.path)
     if not isinstance(source, str | Path):
         return InMemory(source, str(getattr(source, "name", "model")))
-    path = Path(source).expanduser()
+    path = judged_student(source) if judged else find_student(source)
     if not path.exists():
         if ":" in str(source):
             return _call_function(str(source))

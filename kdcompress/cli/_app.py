@@ -15,6 +15,7 @@ from kdcompress.cli import (
     _documents,
     bench,
     cache,
+    compress,
     data,
     distill,
     export,
@@ -130,6 +131,7 @@ def _root(
 
 
 app.command("distill")(distill.distill)
+app.command("compress", cls=compress.CompressCommand)(compress.compress)
 app.command("verify")(verify.verify)
 app.command("export")(export.export)
 app.command("bench")(bench.bench)

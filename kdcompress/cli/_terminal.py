@@ -16,7 +16,7 @@ import typer
 from kdcompress.cli._documents import format_document
 from kdcompress.cli._printable import printable
 from kdcompress.cli._streams import logging_to, own_stream
-from kdcompress.errors import UsageError
+from kdcompress.errors import KDCompressError, UsageError
 from kdcompress.events import (
     EpochEnded,
     Event,
@@ -33,6 +33,7 @@ from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import LOG
 from kdcompress.runs.schemas import Kept
+from kdcompress.runs.students import judged_student
 from kdcompress.streams import open_sink, redirected
 
 OBSERVER = "An experiment tracker (`kdcompress list observers`), or package.module:Class; repeatable."
@@ -150,6 +151,8 @@ def log_of(source: Path) -> Path | None:
     Returns:
         Path of the log; None if the source is not a run, or the log is not writable.
     """
+    with contextlib.suppress(KDCompressError):  # which the command itself reports
+        source = judged_student(source)
     run = RunFolder(source)
     if not source.is_dir() or not run.is_run():
         return None

@@ -108,18 +108,6 @@ class Tuning:
         """Seed of the order of batches."""
         return self.experiment.recipe.seed
 
-    def training(self, step: type[Step]) -> TrainingSection:
-        """Return the settings of the tuning of a step: one stage that trains all layers.
-
-        Args:
-            step: The step, whose factors apply where the section leaves epochs and learning rate out.
-        """
-        base = self.experiment.recipe.training
-        last = base.plan[-1]
-        epochs = self.section.epochs or max(1, round(base.total_epochs * step.epochs_factor))
-        rate = self.section.learning_rate or last.learning_rate * step.rate_factor
-        return base.model_copy(update={"stages": (), "epochs": epochs, "learning_rate": rate})
-
     def phase(self, name: str, model: Any, step: type[Step]) -> Phase:
         """Make the training phase of a step.
 
@@ -131,7 +119,8 @@ class Tuning:
         Returns:
             The phase, whose key is a digest of everything that the training depends on.
         """
-        recipe, training = self.experiment.recipe, self.training(step)
+        recipe = self.experiment.recipe
+        training = step.training(self.section, recipe.training)
         key = {
             "recipe": recipe.digest,
             "split": self.experiment.data.split.fingerprint,
@@ -183,6 +172,19 @@ class Step(ABC):
     name: ClassVar[str]
     epochs_factor: ClassVar[float] = 1 / 3
     rate_factor: ClassVar[float] = 1.0
+
+    @classmethod
+    def training(cls, section: CompressSection, base: TrainingSection) -> TrainingSection:
+        """Return the settings of the tuning: one stage that trains all layers.
+
+        Args:
+            section: Settings of the compression.
+            base: Settings of the student's training, to which the factors apply where the section leaves epochs or
+                learning rate out.
+        """
+        epochs = section.epochs or max(1, round(base.total_epochs * cls.epochs_factor))
+        rate = section.learning_rate or base.plan[-1].learning_rate * cls.rate_factor
+        return base.model_copy(update={"stages": (), "epochs": epochs, "learning_rate": rate})
 
     @abstractmethod
     def apply(self, student: Compressed, tuning: Tuning) -> Compressed:

@@ -23,6 +23,7 @@ _PARTIAL = rf"([^/]+/)*{re.escape(PARTIAL)}[^/]*(/.*)?"
 _DIGEST = r"[0-9a-f]{32,64}"
 # What TensorFlow and `export` write into a SavedModel; kdcompress writes no assets
 _IN_SAVED_MODEL = r"(saved_model\.pb|fingerprint\.pb|variables/variables\.[\w.-]+|assets\.extra/kdcompress\.json)"
+_CHECKPOINT = r"((initial|teacher|student|baseline)\.npz|(channels|prune|cluster|qat)(-\d+)?\.(npz|json))"
 _DIRS_OF_SAVED_MODEL = r"(/(variables|assets|assets\.extra))?"
 
 
@@ -107,14 +108,23 @@ class Artefacts:
 
 
 def run_files() -> Artefacts:
-    """Return the names of the files and folders of a run, relative to it."""
+    """Return the names of the files and folders of a run, and of its compressed students, relative to it."""
+    files, folders = _run_patterns()
+    student = r"students/[^/]+"
+    return Artefacts.of(
+        rf"{files}|{student}/({files}|\.lock|run\.log)", rf"{folders}|students|{student}|{student}/({folders})"
+    )
+
+
+def _run_patterns() -> tuple[str, str]:
+    """Return patterns of the files and folders of one run."""
     exports, export_folders = _exports("student", "exports/")
     teacher, kept = r"teacher(-\d+)?", _endings("teachers", "copy_suffix")
     files = (
-        r"(manifest|metrics|verify|bench)\.json|recipe\.toml|history\.csv|report\.html",
+        r"(manifest|metrics|verify|bench|compress|quantization)\.json|recipe\.toml|history\.csv|report\.html",
         rf"(student|baseline)\.keras|{teacher}({kept}|\.onnx\.data)|{teacher}\.saved_model/{_IN_SAVED_MODEL}",
         r"outputs/(test|val|disagreements|subclasses)\.npz",
-        r"checkpoints/(initial|teacher|student|baseline)\.npz|checkpoints/features/[0-9a-f]{32}\.(npy|json)",
+        rf"checkpoints/{_CHECKPOINT}|checkpoints/features/[0-9a-f]{{32}}\.(npy|json)",
         r"checkpoints/features\.lock",
     )
     folders = (
@@ -122,7 +132,7 @@ def run_files() -> Artefacts:
         rf"{teacher}\.saved_model(/.*)?",  # a copy of the user's model, whose folders may have any name
         export_folders,
     )
-    return Artefacts.of("|".join((*files, exports)), "|".join(folders))
+    return "|".join((*files, exports)), "|".join(folders)
 
 
 def export_files(stem: str) -> Artefacts:
@@ -138,7 +148,7 @@ def export_files(stem: str) -> Artefacts:
 
 
 _FEATURES = r"features/[0-9a-f]{32}\.(npy|json)|features\.lock"
-CHECKPOINTS = Artefacts.of(rf"(initial|teacher|student|baseline)\.npz|{_FEATURES}", "features")
+CHECKPOINTS = Artefacts.of(rf"{_CHECKPOINT}|{_FEATURES}", "features")
 FEATURES = Artefacts.of(r"[0-9a-f]{32}\.(npy|json)")
 TARGETS = Artefacts.of(r"logits\.npy|meta\.json")
 TEACHERS = Artefacts.of(rf"teacher\.keras|meta\.json|checkpoint\.npz|{_FEATURES}", "features")

@@ -19,7 +19,7 @@ from kdcompress.files import read_json, write_text
 from kdcompress.leftovers import is_partial, remove_path
 from kdcompress.runs.artefacts import run_files
 from kdcompress.runs.manifest import MADE_BY, MANIFEST, minor_version
-from kdcompress.runs.names import HISTORY, LOCK, LOG, METRICS, RECIPE
+from kdcompress.runs.names import CARD, HISTORY, LOCK, LOG, METRICS, RECIPE, is_student
 from kdcompress.runs.recorded import RecordedFiles
 
 
@@ -29,6 +29,11 @@ class RunFolder(RecordedFiles):
     Args:
         path: The folder, which may not exist yet.
     """
+
+    @property
+    def _option(self) -> str:
+        """The option that chooses another folder."""
+        return "--name" if is_student(self.path) else "--out"
 
     def prepare(self, fresh: bool = False) -> None:
         """Make the folder.
@@ -53,9 +58,9 @@ class RunFolder(RecordedFiles):
             blocking = next(p for p in (self.path, *self.path.absolute().parents) if os.path.lexists(p))
             kind = "a file" if blocking.is_file() else "no folder"
             return None if blocking.is_dir() else f"{self.path} cannot be a run folder: {blocking} is {kind}"
-        others = sorted(p.name for p in self.path.iterdir() if p.name not in (LOCK, LOG) and not is_partial(p))
+        others = sorted(p.name for p in self.path.iterdir() if p.name not in (CARD, LOCK, LOG) and not is_partial(p))
         if others and not (self.is_or_was_run() if fresh else self.is_run()):
-            return f"{self.path} holds {others[0]} and no run; choose another --out"
+            return f"{self.path} holds {others[0]} and no run; choose another {self._option}"
         return None
 
     def is_run(self) -> bool:
@@ -130,13 +135,13 @@ class RunFolder(RecordedFiles):
             key, before, now = difference
             raise RunError(
                 f"run folder {self.path} belongs to another recipe: {key} is {before!r} there, "
-                f"{now!r} here; choose another --out, or --fresh to make it anew"
+                f"{now!r} here; choose another {self._option}, or --fresh to make it anew"
             )
         made_by = self.manifest()["made_by"]
         if not self.is_finished() and minor_version(made_by) != minor_version(MADE_BY):
             raise RunError(
                 f"run {self.path} was begun by {made_by[:40]!r}, and only the same minor version ({MADE_BY}) continues "
-                "a training; choose another --out, or --fresh to make it anew"
+                f"a training; choose another {self._option}, or --fresh to make it anew"
             )
         return False
 
@@ -208,7 +213,9 @@ class RunFolder(RecordedFiles):
         """
         for name in run_files().links(self.path):
             path = self.path / name
-            raise RunError(f"{path} is a link, which kdcompress neither makes nor follows; choose another --out")
+            raise RunError(
+                f"{path} is a link, which kdcompress neither makes nor follows; choose another {self._option}"
+            )
         run_files().delete(self.path, self._is_unchanged, last=MANIFEST)
 
     def _is_unchanged(self, name: str) -> bool:

@@ -13,6 +13,9 @@ METRICS = "metrics.json"
 CHECKPOINTS = "checkpoints"
 OUTPUTS = "outputs"
 EXPORTS = "exports"
+STUDENTS = "students"
+COMPRESSION = "compress.json"
+QUANTIZATION = "quantization.json"
 TEST_OUTPUTS = f"{OUTPUTS}/test.npz"
 VAL_OUTPUTS = f"{OUTPUTS}/val.npz"
 DISAGREEMENTS = f"{OUTPUTS}/disagreements.npz"
@@ -39,10 +42,23 @@ def remedy(name: str, folder: Path) -> str:
         The command, as part of an error message.
     """
     first, _, rest = name.partition("/")
-    command = _COMMANDS.get(first)
+    command, source = _COMMANDS.get(first), str(folder)
+    if is_student(folder):
+        source = f"{folder.parent.parent}:{folder.name}"
+    if command is None and is_student(folder):
+        return f"`kdcompress compress {folder.parent.parent}` with its options and --fresh makes it anew"
     if command is None:
         return "`kdcompress distill --fresh` makes the run anew"
     options = ""
     if command == "export" and (made := _EXPORT.match(rest)):
         options = f" --format {made['suffix'].replace('_', '-')} --precision {made['precision']}"
-    return f"`kdcompress {command} {folder}{options}` makes it again"
+    return f"`kdcompress {command} {source}{options}` makes it again"
+
+
+def is_student(folder: Path) -> bool:
+    """Return whether a run folder is that of a compressed student, inside the run of the first one.
+
+    Args:
+        folder: The folder.
+    """
+    return folder.parent.name == STUDENTS

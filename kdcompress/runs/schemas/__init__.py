@@ -1,6 +1,7 @@
 """The types of the JSON documents that commands print and leave: results, validation and published schemas in one."""
 
 from kdcompress.runs.schemas._bench import Benchmark
+from kdcompress.runs.schemas._compress import Compression, CompressionPlan
 from kdcompress.runs.schemas._distill import Plan, RunResult
 from kdcompress.runs.schemas._export import Export, ExportList
 from kdcompress.runs.schemas._failure import Failure
@@ -16,6 +17,8 @@ __all__ = [
     "PRINTED",
     "SCHEMA_VERSION",
     "Benchmark",
+    "Compression",
+    "CompressionPlan",
     "Export",
     "Failure",
     "FilesCheck",
@@ -41,11 +44,14 @@ FILES: dict[str, type[Kept]] = {
     "exports.json": ExportList,
     "bench.json": Benchmark,
     "sweep.json": SweepResult,
+    "compress.json": Compression,
 }
 # What commands print with --json
 PRINTED: dict[str, type[Kept]] = {
     "distill": RunResult,
     "distill-dry-run": Plan,
+    "compress": Compression,
+    "compress-dry-run": CompressionPlan,
     "verify": Verification,
     "verify-model": ModelCosts,
     "verify-files": FilesCheck,

@@ -1,0 +1,140 @@
+"""`kdcompress compress`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from kdcompress.cli._terminal import TRUST, Terminal, log_of, working
+from kdcompress.metrics.classification import METRIC_NAMES
+
+_COSTS = (("parameters", "params"), ("FLOPs", "flops"), ("bytes of weights", "weight_bytes"), ("  gzip", "gzip_bytes"))
+_NO_SPEED = "zeros and equal values make files smaller by gzip, not faster: no CPU runtime skips them (--channels does)"
+
+_ENGINES = ("native", "tfmot", "none")
+
+
+class CompressCommand(typer.core.TyperCommand):
+    """The command, whose option --qat has a value that may be left out."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Add the value of --qat where it is missing."""
+        following = [*args[1:], ""]
+        given = [
+            f"{arg}=native" if arg == "--qat" and value not in _ENGINES else arg
+            for arg, value in zip(args, following, strict=True)
+        ]
+        return super().parse_args(ctx, given)
+
+
+def compress(
+    source: Path = typer.Argument(
+        ..., metavar="RUN", help="A run; RUN:NAME of a student compressed before; RUN:baseline without the teacher."
+    ),
+    channels: float = typer.Option(None, help="Remove this share of the channels, 0 to 1: smaller and faster."),
+    importance: str = typer.Option("taylor", help="Rank channels by taylor (change of the loss) or l1 (weights)."),
+    rounds: int = typer.Option(1, help="Remove the channels in so many rounds, each followed by tuning."),
+    max_flops_ratio: float = typer.Option(None, help="A budget for --channels: student / teacher FLOPs."),
+    max_params_ratio: float = typer.Option(None, help="Likewise: student / teacher parameters."),
+    max_latency_ratio: float = typer.Option(None, help="Likewise: latency, as measured here on onnxruntime."),
+    prune: float = typer.Option(None, help="Set this share of the weights to 0: smaller by gzip, not faster."),
+    cluster: int = typer.Option(None, help="Leave so many different values in each kernel: smaller by gzip."),
+    qat: str = typer.Option(
+        None,
+        metavar="[native|tfmot]",
+        help="Train with int8 in mind, in Keras 3: files hold its integers.",
+    ),
+    epochs: int = typer.Option(None, help="Epochs of tuning in each step."),
+    learning_rate: float = typer.Option(None, help="Learning rate of the tuning."),
+    seed: int = typer.Option(None, help="The order of batches. [default: that of the run]"),
+    name: str = typer.Option(None, help="Name of the student. [default: its options, such as channels-0.5-qat]"),
+    data_dir: Path = typer.Option(None, help="The data set's folder, if it has moved."),
+    fresh: bool = typer.Option(False, "--fresh", help="Throw away an earlier student of this name."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Say what would happen, and stop."),
+    trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),
+    as_json: bool = typer.Option(False, "--json", help="The result as one JSON document on stdout."),
+) -> None:
+    """Make a trained student smaller still, tuned with its teacher in every step.
+
+    The result is another student of the run, in students/NAME; verify, export, bench, predict and report take it as
+    RUN:NAME. The steps may be combined, and are taken in the order in which each keeps what the others won: channels,
+    zeros, clusters, int8. A broken-off compression goes on when the same command is given again.
+
+    \b
+    Half the channels, ranked on training images, tuned with the teacher:
+      kdcompress compress runs/demo --channels 0.5
+    As many as a quarter of the teacher's FLOPs allows, in two rounds:
+      kdcompress compress runs/demo --max-flops-ratio 0.25 --rounds 2
+    int8 files with trained integers, compared with plain int8 on validation:
+      kdcompress compress runs/demo --qat
+    The smallest download: zeros, clusters and int8
+      kdcompress compress runs/demo --prune 0.8 --cluster 16 --qat
+    What the teacher brings in it:
+      kdcompress compress runs/demo:baseline --channels 0.5
+    """
+    from kdcompress import api
+
+    options: dict[str, Any] = {
+        "channels": channels,
+        "importance": importance,
+        "rounds": rounds,
+        "max_flops_ratio": max_flops_ratio,
+        "max_params_ratio": max_params_ratio,
+        "max_latency_ratio": max_latency_ratio,
+        "prune": prune,
+        "cluster": cluster,
+        "qat": qat or "none",
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+    }
+    general: dict[str, Any] = {"seed": seed, "name": name, "data_dir": data_dir, "trust_code": trust_code}
+    with working(log_of(source)) as terminal:
+        if dry_run:
+            plan = api.plan_compression(source, options, progress=terminal.progress, **general)
+            terminal.json(plan) if as_json else _print_plan(plan, terminal)
+            return
+        result = api.compress(source, fresh=fresh, progress=terminal.progress, **general, **options)
+        terminal.json(result) if as_json else print_result(result, terminal)
+
+
+def print_result(result: dict[str, Any], terminal: Terminal) -> None:
+    """Print what a compression did.
+
+    Args:
+        result: Its result.
+        terminal: The terminal.
+    """
+    before, after = result["before"], result["after"]
+    terminal.result(f"{'':<18} {'before':>14} {'after':>14} {'after / before':>15}")
+    for title, key in _COSTS:
+        if before[key] is not None and after[key] is not None:
+            ratio = f"{after[key] / before[key]:.3g}" if before[key] else ""
+            terminal.result(f"{title:<18} {before[key]:>14,} {after[key]:>14,} {ratio:>15}")
+    for key in ("auc", "accuracy"):
+        values = [part["metrics"].get(key) for part in (before, after, result["teacher"])]
+        if None not in values:
+            was, now, teacher = (f"{100 * value:.2f} %" for value in values)
+            title = f"test {METRIC_NAMES[key]}"
+            terminal.result(f"{title:<18} {was:>14} {now:>14} {'':>15}  (teacher {teacher})")
+    for step, facts in result["steps"].items():
+        if summary := facts.get("summary"):
+            terminal.result(f"{step:<18} {summary}")
+    for entry in result["shipped"]:
+        quality = entry["metrics"] and entry["metrics"].get("accuracy")
+        accuracy = "" if quality is None else f", accuracy {100 * quality:.2f} %"
+        terminal.result(f"{'file':<18} {entry['path']}: {entry['bytes']:,} bytes{accuracy}")
+    if {"prune", "cluster"} & set(result["steps"]):
+        terminal.result(f"{'note':<18} {_NO_SPEED}")
+    terminal.result(f"{'student':<18} {result['run']}  ({result['seconds']:.0f} s)")
+
+
+def _print_plan(plan: dict[str, Any], terminal: Terminal) -> None:
+    before = plan["before"]
+    flops = f", {before['flops']:,} FLOPs" if before["flops"] else ""
+    terminal.result(f"{plan['start']:<9} {before['params']:,} parameters{flops}")
+    for step in plan["steps"]:
+        rate = f"learning rate {step['learning_rate']:g}"
+        terminal.result(f"{step['name']:<9} {step['todo']}; {step['epochs']} epochs, {rate}")
+    terminal.result(f"student   {plan['run']}: {plan['state']}")

@@ -1,0 +1,53 @@
+"""The steps of a compression, in their order."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from kdcompress.compression._base import Compressed, Step, Tuning
+from kdcompress.config.compress import CompressSection
+
+# Imported when a compression needs them: some load tf_keras
+_STEPS = {
+    "channels": "kdcompress.compression.channels.step:ChannelsStep",
+    "prune": "kdcompress.compression.prune:PruneStep",
+    "cluster": "kdcompress.compression.cluster:ClusterStep",
+    "qat": "kdcompress.compression.qat:QatStep",
+    "qat-tfmot": "kdcompress.compression.legacy.qat:TfmotQatStep",
+}
+
+
+def make_steps(section: CompressSection) -> list[Step]:
+    """Make the steps of a compression.
+
+    Args:
+        section: Its settings.
+
+    Returns:
+        The steps, in their order.
+    """
+    names = [f"{name}-tfmot" if (name, section.qat) == ("qat", "tfmot") else name for name in section.steps]
+    return [_load(name)() for name in names]
+
+
+def compress(model: Any, tuning: Tuning) -> Compressed:
+    """Compress a student by all steps of the section.
+
+    Args:
+        model: Plain Keras 3 model from pixels to outputs (batch, head).
+        tuning: What it is tuned with.
+
+    Returns:
+        The compressed student.
+    """
+    student = Compressed(model)
+    for step in make_steps(tuning.section):
+        student = step.apply(student, tuning)
+    return student
+
+
+def _load(name: str) -> type[Step]:
+    module, _, attribute = _STEPS[name].partition(":")
+    step: type[Step] = getattr(importlib.import_module(module), attribute)
+    return step
