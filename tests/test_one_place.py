@@ -24,7 +24,7 @@ PLACES = {
     "InferenceSession": {"formats/onnx/model.py", "formats/onnx/runtimes/onnxruntime.py", "formats/onnx/shapes.py"},
     "load_weights": {
         "models/_loading.py", "pipeline/reopening.py", "pipeline/opening.py", "pipeline/distillation.py",
-        "sweeping/_trial.py",
+        "sweeping/_compression.py", "compression/_pipeline.py",
     },
     "load_external_data_for_model": {"formats/onnx/shapes.py"},
     "run_module": set[str](),

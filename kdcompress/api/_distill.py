@@ -6,6 +6,7 @@ import functools
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,15 +138,15 @@ def distill_resolved(
         begun_now = run.start_or_resume(recipe)
         run.check_model_files(recipe, digest_of_model_file)
         if run.has_file(METRICS):
-            return _finished(run, recipe, progress)
+            return _compress(recipe, _finished(run, recipe, progress), progress)
         try:
             work = functools.partial(_execute, recipe, run)
             result = observe_run(work, run.path, recipe.to_dict(), not begun_now, observers, progress)
-            return Run(run.path, result)
         except (KDCompressError, OSError):
             if begun_now:
                 run.discard_if_empty()
             raise
+        return _compress(recipe, Run(run.path, result), progress)
 
 
 def plan(recipe: Recipe, out: Path, progress: Progress) -> Plan:
@@ -172,7 +173,23 @@ def plan(recipe: Recipe, out: Path, progress: Progress) -> Plan:
     document["teacher"] |= count_params_and_flops(run_plan.teachers)
     flops = count_flops_or_none(student, run_plan.input_shape)
     document["student"] |= {"params": student.count_params(), "flops": flops}
+    if recipe.compress is not None:
+        from kdcompress.compression._planning import plan_steps
+
+        document["compress"] = plan_steps(recipe, recipe.compress, run_plan.n_transfer)
     return Plan.of(document)
+
+
+def _compress(recipe: Recipe, run: Run, progress: Progress) -> Run:
+    """Go on with the compression that a recipe asks for."""
+    if recipe.compress is None:
+        return run
+    from kdcompress.compression._run import compress_run, compression_recipe
+
+    folder = RunFolder(run.path)
+    compressed = compression_recipe(folder, recipe.compress)
+    result = compress_run(folder, compressed, recipe.compress.default_name, False, progress)
+    return replace(run, result=RunResult.of({**run.result, "compressed": result}))
 
 
 def _finished(run: RunFolder, recipe: Recipe, progress: Progress) -> Run:

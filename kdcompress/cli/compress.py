@@ -7,11 +7,8 @@ from typing import Any
 
 import typer
 
+from kdcompress.cli._compression import describe_step, print_compression
 from kdcompress.cli._terminal import TRUST, Terminal, log_of, working
-from kdcompress.metrics.classification import METRIC_NAMES
-
-_COSTS = (("parameters", "params"), ("FLOPs", "flops"), ("bytes of weights", "weight_bytes"), ("  gzip", "gzip_bytes"))
-_NO_SPEED = "zeros and equal values make files smaller by gzip, not faster: no CPU runtime skips them (--channels does)"
 
 _ENGINES = ("native", "tfmot", "none")
 
@@ -96,38 +93,7 @@ def compress(
             terminal.json(plan) if as_json else _print_plan(plan, terminal)
             return
         result = api.compress(source, fresh=fresh, progress=terminal.progress, **general, **options)
-        terminal.json(result) if as_json else print_result(result, terminal)
-
-
-def print_result(result: dict[str, Any], terminal: Terminal) -> None:
-    """Print what a compression did.
-
-    Args:
-        result: Its result.
-        terminal: The terminal.
-    """
-    before, after = result["before"], result["after"]
-    terminal.result(f"{'':<18} {'before':>14} {'after':>14} {'after / before':>15}")
-    for title, key in _COSTS:
-        if before[key] is not None and after[key] is not None:
-            ratio = f"{after[key] / before[key]:.3g}" if before[key] else ""
-            terminal.result(f"{title:<18} {before[key]:>14,} {after[key]:>14,} {ratio:>15}")
-    for key in ("auc", "accuracy"):
-        values = [part["metrics"].get(key) for part in (before, after, result["teacher"])]
-        if None not in values:
-            was, now, teacher = (f"{100 * value:.2f} %" for value in values)
-            title = f"test {METRIC_NAMES[key]}"
-            terminal.result(f"{title:<18} {was:>14} {now:>14} {'':>15}  (teacher {teacher})")
-    for step, facts in result["steps"].items():
-        if summary := facts.get("summary"):
-            terminal.result(f"{step:<18} {summary}")
-    for entry in result["shipped"]:
-        quality = entry["metrics"] and entry["metrics"].get("accuracy")
-        accuracy = "" if quality is None else f", accuracy {100 * quality:.2f} %"
-        terminal.result(f"{'file':<18} {entry['path']}: {entry['bytes']:,} bytes{accuracy}")
-    if {"prune", "cluster"} & set(result["steps"]):
-        terminal.result(f"{'note':<18} {_NO_SPEED}")
-    terminal.result(f"{'student':<18} {result['run']}  ({result['seconds']:.0f} s)")
+        terminal.json(result) if as_json else print_compression(result, terminal)
 
 
 def _print_plan(plan: dict[str, Any], terminal: Terminal) -> None:
@@ -135,6 +101,5 @@ def _print_plan(plan: dict[str, Any], terminal: Terminal) -> None:
     flops = f", {before['flops']:,} FLOPs" if before["flops"] else ""
     terminal.result(f"{plan['start']:<9} {before['params']:,} parameters{flops}")
     for step in plan["steps"]:
-        rate = f"learning rate {step['learning_rate']:g}"
-        terminal.result(f"{step['name']:<9} {step['todo']}; {step['epochs']} epochs, {rate}")
+        terminal.result(f"{step['name']:<9} {describe_step(step)}")
     terminal.result(f"student   {plan['run']}: {plan['state']}")

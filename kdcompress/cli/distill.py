@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from kdcompress.cli._compression import describe_step, print_compression
 from kdcompress.cli._terminal import OBSERVER, TRUST, Terminal, working
 from kdcompress.verification.origin import synthetic_notice
 
@@ -126,6 +127,9 @@ def _print_result(result: dict[str, Any], terminal: Terminal) -> None:
     terminal.result(
         f"run            {result['run']}  ({result['seconds']:.0f} s; student.keras opens with plain Keras)"
     )
+    if result.get("compressed"):
+        terminal.result("")
+        print_compression(result["compressed"], terminal)
 
 
 def _of(key: str, keys: list[str]) -> str:
@@ -151,4 +155,6 @@ def _print_plan(plan: dict[str, Any], terminal: Terminal) -> None:
     terminal.result(f"method    {plan['method']['name']}{f' ({method})' if method else ''}")
     terminal.result(f"targets   {targets['bytes'] / 1e6:.1f} MB for {targets['views']} view(s); {targets['todo']}")
     terminal.result(f"baseline  {plan['baseline']}")
+    for step in plan.get("compress", []):
+        terminal.result(f"{step['name']:<9} {describe_step(step)}")
     terminal.result(f"run       {plan['run']}: {plan['state']}")

@@ -34,16 +34,7 @@ def plan_compression(run: RunFolder, recipe: Recipe, name: str, progress: Progre
     folder = student_folder(run, name)
     pipeline = CompressionPipeline(recipe, run, folder, progress)
     model, section = pipeline.open_start(), pipeline.section
-    n = len(pipeline.data.transfer)
-    steps = []
-    for step in make_steps(section):
-        training = step.training(section, recipe.training)
-        count = training.total_epochs * (n // min(training.batch_size, n))
-        rounds = section.rounds if step.name == "channels" else 1
-        times = f", in each of {rounds} rounds" if rounds > 1 else ""
-        todo = f"{_describe(step.name, section)}; {count:,} steps of {training.batch_size}{times}"
-        plan = {"name": step.name, "epochs": training.total_epochs, "learning_rate": training.plan[-1].learning_rate}
-        steps.append({**plan, "todo": todo})
+    steps = plan_steps(recipe, section, len(pipeline.data.transfer))
     flops = count_flops_or_none(model, pipeline.dataset.input_shape)
     return CompressionPlan.of(
         versioned(
@@ -57,6 +48,29 @@ def plan_compression(run: RunFolder, recipe: Recipe, name: str, progress: Progre
             }
         )
     )
+
+
+def plan_steps(recipe: Recipe, section: CompressSection, n: int) -> list[dict[str, Any]]:
+    """Describe the steps of a compression.
+
+    Args:
+        recipe: Recipe of the student.
+        section: Settings of the compression.
+        n: Number of images to train on.
+
+    Returns:
+        `name`, `epochs`, `learning_rate` and `todo` of each step.
+    """
+    steps = []
+    for step in make_steps(section):
+        training = step.training(section, recipe.training)
+        count = training.total_epochs * (n // min(training.batch_size, n))
+        rounds = section.rounds if step.name == "channels" else 1
+        times = f", in each of {rounds} rounds" if rounds > 1 else ""
+        todo = f"{_describe(step.name, section)}; {count:,} steps of {training.batch_size}{times}"
+        plan = {"name": step.name, "epochs": training.total_epochs, "learning_rate": training.plan[-1].learning_rate}
+        steps.append({**plan, "todo": todo})
+    return steps
 
 
 def _describe(step: str, section: CompressSection) -> str:

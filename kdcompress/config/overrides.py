@@ -35,7 +35,7 @@ def apply_override(values: dict[str, Any], key: str, value: Any) -> None:
 
 
 def override_epochs(values: dict[str, Any], epochs: int, overrides: Mapping[str, Any]) -> None:
-    """Set the epochs of all stages of all trainings, including those of teachers, in place.
+    """Set the epochs of all stages of all trainings, including those of teachers and of a compression, in place.
 
     Args:
         values: Plain values of a recipe.
@@ -50,6 +50,8 @@ def override_epochs(values: dict[str, Any], epochs: int, overrides: Mapping[str,
         training = owner.get("training", {}) if isinstance(owner, dict) else None
         if isinstance(training, dict):
             apply_override(values, f"{prefix}training{'.stages.*' if training.get('stages') else ''}.epochs", epochs)
+    if isinstance(values.get("compress"), dict) and "compress.epochs" not in overrides:
+        apply_override(values, "compress.epochs", epochs)
     for key, value in overrides.items():
         if "training" in key.split("."):
             apply_override(values, key, value)

@@ -32,12 +32,14 @@ class RunPlan:
         teachers: The teachers; one that has not been trained yet has its initial weights.
         student: The student with its initial weights.
         input_shape: Shape (H, W, C) of the data's images.
+        n_transfer: Number of images that the student is trained on.
     """
 
     document: dict[str, Any]
     teachers: list[Teacher]
     student: Any
     input_shape: tuple[int, int, int]
+    n_transfer: int
 
 
 def plan_run(recipe: Recipe, run: RunFolder, progress: Progress) -> RunPlan:
@@ -74,7 +76,7 @@ def plan_run(recipe: Recipe, run: RunFolder, progress: Progress) -> RunPlan:
         "student": {"model": recipe.student.model, "todo": _student_todo(experiment)},
         "teacher": {"model": recipe.teacher.display_name, "todo": "; ".join(todos)},
     }
-    return RunPlan(document, teachers, student, data.dataset.input_shape)
+    return RunPlan(document, teachers, student, data.dataset.input_shape, len(data.transfer))
 
 
 def _plan_targets(experiment: Experiment, n_teachers: int, cached: bool) -> dict[str, Any]:

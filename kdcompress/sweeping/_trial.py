@@ -18,7 +18,7 @@ from kdcompress.errors import TrainingError
 from kdcompress.methods import Method
 from kdcompress.metrics.classification import METRIC_NAMES, basic_metrics, primary_metric
 from kdcompress.metrics.finite import check_finite
-from kdcompress.models import Forward, digest_of_model_file, load_weights, save_model
+from kdcompress.models import Forward, digest_of_model_file, save_model
 from kdcompress.pipeline.data import RecipeData
 from kdcompress.pipeline.ensemble import TeacherEnsemble
 from kdcompress.pipeline.experiment import Experiment, Reporter
@@ -26,6 +26,7 @@ from kdcompress.pipeline.labelling import compute_training_targets, prepare_teac
 from kdcompress.pipeline.student import StudentFactory
 from kdcompress.pipeline.validation import check_auc_available
 from kdcompress.progress import Progress
+from kdcompress.sweeping._compression import TrialCompression, open_student
 from kdcompress.sweeping._events import Quiet, Trial
 from kdcompress.sweeping._results import STUDENT, delete_result, load_result, save_result
 from kdcompress.sweeping._space import Setting
@@ -139,10 +140,8 @@ class Worker:
         folder = self._trial_folder(recipe, baseline)
         self._fit(recipe, folder, _trial_name(setting, seed), baseline)
         method = self._method(recipe)
-        model = self._students(recipe).build(method)
-        final = finalise(model, self._role(method, baseline), self.data.dataset.input_shape)
-        load_weights(final, folder / STUDENT)
-        test = self.data.split.test
+        test, role = self.data.split.test, self._role(method, baseline)
+        final = open_student(self._students(recipe), method, role, folder / STUDENT)
         return self._test_metric(Forward(final)(test.images), test, "student")
 
     def teacher_test(self, setting: Setting) -> float:
@@ -199,11 +198,17 @@ class Worker:
         phase = students.make_phase(name, role, model, targets, folder / "checkpoint.npz", shared)
         feed, val = students.make_feed(role, targets), self.data.split.val
         state = train_phase(phase, model, feed, val, Trial(self.progress, trial), lambda rows: None)
+        row, checkpoints = state.rows[state.best_epoch - 1], [phase.checkpoint]
+        if recipe.compress is not None:
+            ensemble, experiment = self._teachers(recipe)[0], Experiment(recipe, self.data)
+            work = TrialCompression(experiment, role, ensemble, targets, folder, Trial(self.progress, trial))
+            model, row, more = work.execute(model)
+            checkpoints += more
         save_model(finalise(model, role, self.data.dataset.input_shape), folder / STUDENT)
-        best = state.rows[state.best_epoch - 1]
-        metrics = {"val": best[f"val_{self.metric}"], "val_loss": best["val_loss"], "best_epoch": state.best_epoch}
+        metrics = {"val": row[f"val_{self.metric}"], "val_loss": row["val_loss"], "best_epoch": state.best_epoch}
         save_result(folder, metrics)
-        phase.checkpoint.unlink(missing_ok=True)
+        for checkpoint in checkpoints:
+            checkpoint.unlink(missing_ok=True)
         return metrics
 
     def _teachers(self, recipe: Recipe) -> tuple[TeacherEnsemble, Targets | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kdcompress.runs.schemas._compress import Compression, PlannedStep
 from kdcompress.runs.schemas._parts import Costs, Count, Data, Ratios
 from kdcompress.runs.schemas._result import Kept, Result, brief, made
 from kdcompress.runs.schemas._roles import model_rows, ratio
@@ -30,6 +31,7 @@ class RunResult(Kept):
         seconds: How long the run took, over all times that it went on.
         warnings: What to know before a figure is quoted.
         at_chance: Which of student and baseline are not shown to be better than a constant answer.
+        compressed: What the compression did that the recipe asks for; the file itself does not say it.
     """
 
     run: str = ""
@@ -41,6 +43,7 @@ class RunResult(Kept):
     seconds: float
     warnings: list[str]
     at_chance: list[str] = made(list)
+    compressed: Compression | None = None
 
     def _parts(self) -> list[str]:
         roles = {"teacher": self.teacher, "student": self.student, "baseline": self.baseline}
@@ -86,6 +89,7 @@ class Plan(Kept):
         targets: The teacher's outputs on the training images: how large, and whether they are in the cache.
         teacher: The teacher, and what would be done with it.
         student: The student, and what would be done with it.
+        compress: The steps of the compression that would follow.
     """
 
     run: str
@@ -96,3 +100,4 @@ class Plan(Kept):
     targets: PlannedTargets
     teacher: PlannedModel
     student: PlannedModel
+    compress: list[PlannedStep] = made(list)
