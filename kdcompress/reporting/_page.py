@@ -13,6 +13,7 @@ from kdcompress.reporting._parts import Section
 from kdcompress.reporting._run_data import RunData
 from kdcompress.reporting.sections import (
     agreement,
+    compression,
     confusion,
     curves,
     disagreement,
@@ -21,6 +22,7 @@ from kdcompress.reporting.sections import (
     per_class,
     provenance,
     reliability,
+    students,
     subclasses,
     tradeoff,
 )
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _ORDER = (
+    compression.section,
+    students.section,
     curves.section,
     tradeoff.section,
     latency.section,
@@ -106,6 +110,8 @@ def lead(run: RunData) -> str:
     how = "trained from the labels alone, beside" if name == "none" else "distilled from"
     method = "" if name == "none" else f" by {name}" + (f" ({settings})" if settings else "")
     text = f"{student}, {how} {teachers} on {recipe['data']['name']}{method}, seed {recipe['seed']}."
+    if run.compression:
+        text += f" Compressed: {', '.join(run.compression['steps'])}."
     if data:
         text += _initialization(recipe)
         text += f" {training_images(data)}, {data['n_val']:,} to choose epochs, {data['n_test']:,} to test."

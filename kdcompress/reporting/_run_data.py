@@ -18,7 +18,7 @@ from kdcompress.metrics.softmax import softmax
 from kdcompress.pipeline.subclass_outputs import SubclassOutputs, read_subclass_outputs
 from kdcompress.runs.documents import read_checked
 from kdcompress.runs.folder import RunFolder
-from kdcompress.runs.names import EXPORTS, HISTORY, RECIPE, TEST_OUTPUTS, remedy
+from kdcompress.runs.names import COMPRESSION, EXPORTS, HISTORY, RECIPE, TEST_OUTPUTS, remedy
 from kdcompress.runs.outputs import (
     Disagreements,
     Outputs,
@@ -26,6 +26,7 @@ from kdcompress.runs.outputs import (
     read_test_outputs,
     read_validation_outputs,
 )
+from kdcompress.runs.students import student_folder, student_names
 from kdcompress.training.history import read_history
 from kdcompress.verification.outputs import measure_outputs
 
@@ -52,6 +53,8 @@ class RunData:
         validation: Logits on the validation split.
         disagreements: Test images on which student and teacher differ.
         subclasses: Subclass outputs on the test split.
+        compression: `compress.json`, of the folder of a compressed student.
+        students: The finished compressed students of the run.
     """
 
     folder: str
@@ -67,6 +70,8 @@ class RunData:
     validation: Outputs | None
     disagreements: Disagreements | None
     subclasses: SubclassOutputs | None
+    compression: dict[str, Any] | None = None
+    students: tuple[RunData, ...] = ()
 
     @property
     def name(self) -> str:
@@ -176,6 +181,8 @@ def load_run_data(run: RunFolder) -> RunData:
         validation=read_validation_outputs(run),
         disagreements=read_disagreements(run),
         subclasses=read_subclass_outputs(run),
+        compression=_document(run, COMPRESSION),
+        students=tuple(load_run_data(student_folder(run, name)) for name in student_names(run)),
     )
 
 

@@ -27,7 +27,7 @@ from kdcompress.teachers import OutputSpec, open_teacher, target_key
 
 pytestmark = needs_its_keras
 COMMANDS = (
-    (), ("distill",), ("verify",), ("export",), ("bench",), ("report",), ("sweep",), ("suggest",), ("predict",),
+    (), ("distill",), ("compress",), ("verify",), ("export",), ("bench",), ("report",), ("sweep",), ("suggest",), ("predict",),
     ("list",), ("init",),
     ("cache",), ("data",), ("data", "get"), ("data", "check"), ("data", "make-synthetic"),
 )  # fmt: skip

@@ -28,20 +28,32 @@ def section(run: RunData) -> Section:
         missing.append(f"Files to compare come from `kdcompress export {run.folder}`.")
     if len(points) < 2:
         return Section("tradeoff", title, missing=missing)
-    front = _front(points)
-    text = [_explain(points, front)]
-    figure = _figure(points, front, metric, bool(timed))
-    return Section("tradeoff", title, text, [figure], [_table(points, front, metric, bool(timed))], missing=missing)
+    front = find_front(points)
+    text = [explain(points, front)]
+    figure = make_figure(points, front, metric, bool(timed))
+    return Section("tradeoff", title, text, [figure], [make_table(points, front, metric, bool(timed))], missing=missing)
 
 
-def _front(points: list[Point]) -> list[int]:
-    """Find the Pareto front among the files that passed parity."""
+def find_front(points: list[Point]) -> list[int]:
+    """Find the Pareto front among the files that passed parity.
+
+    Args:
+        points: The files.
+
+    Returns:
+        Their indices.
+    """
     passed = [index for index, point in enumerate(points) if point.passed]
     return [passed[index] for index in pareto_front([(points[i].cost, points[i].quality) for i in passed])]
 
 
-def _explain(points: list[Point], front: list[int]) -> str:
-    """Describe the line of the figure, of the files that are on it."""
+def explain(points: list[Point], front: list[int]) -> str:
+    """Describe the Pareto front in a sentence or two.
+
+    Args:
+        points: The files.
+        front: Indices of those on the front.
+    """
     checked = "files that passed parity" if not all(point.passed for point in points) else "files"
     criterion = "no other is at least as good in both respects and better in one"
     if len(front) == 1:
@@ -53,7 +65,16 @@ def _explain(points: list[Point], front: list[int]) -> str:
     return f"Up and to the left is better. {best} Numbers refer to the table."
 
 
-def _figure(points: list[Point], front: list[int], metric: str, timed: bool) -> Figure:
+def make_figure(points: list[Point], front: list[int], metric: str, timed: bool, key: str = "tradeoff") -> Figure:
+    """Draw quality against cost.
+
+    Args:
+        points: The files.
+        front: Indices of those on the Pareto front.
+        metric: Name of the metric.
+        timed: Whether the cost is a latency in ms; otherwise it is bytes.
+        key: HTML id.
+    """
     scale = 1 if timed else 1e-6
 
     def paint(axes: Axes) -> None:
@@ -79,7 +100,7 @@ def _figure(points: list[Point], front: list[int], metric: str, timed: bool) -> 
     marks = ["Squares: the teacher."] if any(point.role == "teacher" for point in points) else []
     marks.append("Dots: students.")
     marks += ["Crosses: failed parity."] if not all(point.passed for point in points) else []
-    return Figure(draw("tradeoff", title, 280, paint), " ".join(marks))
+    return Figure(draw(key, title, 280, paint), " ".join(marks))
 
 
 def _annotate(axes: Axes, points: list[tuple[float, float]]) -> None:
@@ -104,7 +125,8 @@ def _annotate(axes: Axes, points: list[tuple[float, float]]) -> None:
         )
 
 
-def _table(points: list[Point], front: list[int], metric: str, timed: bool) -> Table:
+def make_table(points: list[Point], front: list[int], metric: str, timed: bool) -> Table:
+    """Tabulate the points of a figure, with the arguments of `make_figure`."""
     rows = []
     for index, point in enumerate(points):
         status = "on the front" if index in front else "" if point.passed else "failed parity"
