@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kdcompress import registry
 from kdcompress.api._source import reference_of
 from kdcompress.config.observing import observer_overrides
 from kdcompress.config.reading import read_values
@@ -15,7 +16,12 @@ from kdcompress.config.settings import format_value
 from kdcompress.errors import DataError, UsageError
 from kdcompress.intake import take_in
 from kdcompress.observers import Observer
+from kdcompress.plugins import is_reference, needs_trust
 from kdcompress.progress import Progress
+from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.integrity import read_run_recipe
+from kdcompress.runs.names import RECIPE
+from kdcompress.runs.students import find_student
 
 
 def recipe_of(
@@ -42,8 +48,8 @@ def recipe_of(
     """Make a recipe from the arguments of `distill`.
 
     Args:
-        recipe: Name of a built-in recipe, recipe file, or values; by default mnist, or that of `data`. The other
-            arguments override it.
+        recipe: Name of a built-in recipe, recipe file, a run or RUN:NAME, whose recipe is taken, or values; by default
+            mnist, or that of `data`. The other arguments override it.
         data: Data in memory, as `distill` takes them.
         classes: Names of the classes of `data`.
         data_dir: Folder of the data set.
@@ -72,6 +78,7 @@ def recipe_of(
     """
     if data is None and classes is not None:
         raise UsageError("classes names the classes of data, which is missing; a recipe's data have names of their own")
+    recipe = _of_run(recipe) if isinstance(recipe, str | Path) else recipe
     base: Any = "mnist" if recipe is None else recipe.to_dict() if isinstance(recipe, Recipe) else recipe
     if data is not None:
         if data_dir is not None:
@@ -97,6 +104,21 @@ def recipe_of(
     if data is not None:  # which the settings of `data` describe already
         own = {key: value for key, value in own.items() if not key.startswith("data.")}
     return resolve(base, {**overrides, **own}, files, epochs)
+
+
+def _of_run(recipe: str | Path) -> str | Path | Recipe:
+    """Read the recipe of a run, or of RUN:NAME; whatever else is named is returned as it is."""
+    folder = find_student(recipe)
+    if str(recipe) in registry.choices("recipes") or not folder.is_dir() or not RunFolder(folder).is_run():
+        return recipe
+    found = read_run_recipe(RunFolder(folder))
+    models = [found.student.model, *(teacher.model for teacher in found.teacher.teachers)]
+    names = [choice.name for choice in (found.data, found.method) if is_reference(choice.name)]
+    if code := [*names, *(model for model in models if needs_trust(model))]:
+        raise UsageError(
+            f"the recipe of {folder} names {code[0]}, a program: name the file {folder / RECIPE} if you trust who made it"
+        )
+    return found
 
 
 def _with_data(

@@ -9,19 +9,21 @@ import numpy as np
 
 from kdcompress.compression._base import Compressed, Tuning
 from kdcompress.compression._steps import compress
-from kdcompress.compression._teachers import adopt_teachers
+from kdcompress.compression._teachers import adopt_teachers, open_adopted_teachers
 from kdcompress.config.compress import CompressSection
 from kdcompress.config.recipe import Recipe
-from kdcompress.errors import RunError, UsageError
+from kdcompress.errors import ModelError, RunError, UsageError
 from kdcompress.models import load_weights, model_digest, save_model
 from kdcompress.pipeline.distillation import Pipeline, PipelineResult
-from kdcompress.pipeline.labelling import compute_training_targets, prepare_teachers
+from kdcompress.pipeline.labelling import compute_training_targets
 from kdcompress.pipeline.reopening import open_model
+from kdcompress.plugins import needs_trust
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import CHECKPOINTS
 from kdcompress.runs.students import BASELINE, STUDENT, find_student
 from kdcompress.training.supervision import finalise
+from kdcompress.trust import REMEDY, trusts_code
 from kdcompress.verification.flops import count_flops_or_none
 from kdcompress.verification.sizes import gzipped_weight_bytes
 from kdcompress.verification.teachers import count_params_and_flops
@@ -75,7 +77,7 @@ class CompressionPipeline(Pipeline):
         adopt_teachers(self.parent, self.run)
         model = self.open_start()
         start = finalise(model, self.method, self.dataset.input_shape)
-        ensemble = prepare_teachers(self.experiment, self.run, self._reporter)
+        ensemble = open_adopted_teachers(self.experiment, self.run)
         targets = None
         if self.method.needs_targets:
             targets = compute_training_targets(ensemble, self.experiment, self._reporter)
@@ -113,6 +115,12 @@ class CompressionPipeline(Pipeline):
             return open_model(self.parent, start)
         if not self.parent.has_file(f"{start}.keras"):
             open_model(self.parent, start)  # raises
+        reference = self.recipe.student.model
+        if needs_trust(reference) and not trusts_code():
+            raise ModelError(
+                f"run {self.parent.path}: its student needs {reference} to be built, a program that its recipe names: "
+                f"{REMEDY}"
+            )
         model = self.students.build(self.method)
         load_weights(finalise(model, self.method, shape), self.parent / f"{start}.keras")
         return model

@@ -11,7 +11,7 @@ from typing import Any
 from kdcompress.compression._base import Compressed
 from kdcompress.compression._pipeline import CompressionPipeline, CompressionResult, describe_costs
 from kdcompress.config.compress import CompressSection
-from kdcompress.config.recipe import Recipe, resolve
+from kdcompress.config.recipe import Recipe, change_run_recipe
 from kdcompress.data import load_data
 from kdcompress.errors import KDCompressError, RunError
 from kdcompress.events import ArtefactWritten
@@ -52,13 +52,14 @@ def compression_recipe(
         raise RunError(f"run {run.path} is not finished; give its `kdcompress distill` command again, then compress it")
     if section.start == BASELINE and not run.has_file(f"{BASELINE}.keras"):
         raise RunError(f"run {run.path} has no baseline; compress {run.path}, or distill with --baseline")
-    values = read_run_recipe(run).to_dict() | {"baseline": False, "compress": section.model_dump(exclude_none=True)}
-    overrides: dict[str, Any] = {"method.name": "none"} if section.start == BASELINE else {}
+    changes: dict[str, Any] = {"baseline": False, "compress": section.model_dump(exclude_none=True)}
+    if section.start == BASELINE:
+        changes["method.name"] = "none"
     if seed is not None:
-        overrides["seed"] = seed
+        changes["seed"] = seed
     if data_dir is not None:
-        overrides["data.dir"] = str(data_dir.absolute())
-    return resolve(values, overrides, files=False)
+        changes["data.dir"] = str(data_dir.absolute())
+    return change_run_recipe(read_run_recipe(run), changes)
 
 
 def compress_run(

@@ -225,6 +225,27 @@ def read_resolved_recipe(path: Path) -> Recipe:
     return recipe
 
 
+def change_run_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """Change values of the recipe of a run, whose code still needs the user's trust.
+
+    Args:
+        recipe: The recipe, read by `read_resolved_recipe`.
+        changes: Values by dotted key.
+
+    Returns:
+        The recipe with the changes.
+
+    Raises:
+        RecipeError: A value is invalid.
+    """
+    values = recipe.to_dict()
+    for key, value in changes.items():
+        apply_override(values, key, value)
+    changed = build_section(Recipe, values, context={"from_run": True})
+    check_teachers(changed)
+    return changed
+
+
 def _validate(values: dict[str, Any]) -> Recipe:
     inherit_teacher_settings(values.get("teacher"))
     recipe = build_section(Recipe, values)
