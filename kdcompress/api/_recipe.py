@@ -116,7 +116,8 @@ def _of_run(recipe: str | Path) -> str | Path | Recipe:
     names = [choice.name for choice in (found.data, found.method) if is_reference(choice.name)]
     if code := [*names, *(model for model in models if needs_trust(model))]:
         raise UsageError(
-            f"the recipe of {folder} names {code[0]}, a program: name the file {folder / RECIPE} if you trust who made it"
+            f"the recipe of {folder} names {code[0]}, a program: "
+            f"name the file {folder / RECIPE} if you trust who made it"
         )
     return found
 
