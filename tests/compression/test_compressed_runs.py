@@ -1,0 +1,236 @@
+"""A compressed student is another student of its run: in a folder as complete as the run's, named RUN:NAME."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_runs import TINY, distill
+from typer.testing import CliRunner
+
+import kdcompress
+from kdcompress.cli._app import app
+from kdcompress.data import Dataset
+from kdcompress.errors import KDCompressError, RecipeError, RunError, UsageError
+from kdcompress.models import Forward, load_saved_model
+from kdcompress.runs.folder import RunFolder
+
+NAME = "channels-0.5"
+
+
+@pytest.fixture(scope="module")
+def _compressed(_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("compressed")
+    run = Path(shutil.copytree(_finished, folder / "run"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KDCOMPRESS_CACHE_DIR", str(folder / "cache"))
+        kdcompress.compress(run, channels=0.5, epochs=2)
+    return run
+
+
+@pytest.fixture
+def compressed(_compressed: Path, tmp_path: Path) -> Path:
+    """A copy of a run with the student channels-0.5."""
+    return Path(shutil.copytree(_compressed, tmp_path / "run"))
+
+
+def cli(*arguments: object) -> Any:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_it_is_smaller_and_plain_keras_opens_it(compressed: Path) -> None:
+    student = compressed / "students" / NAME
+    before, after = (load_saved_model(folder / "student.keras") for folder in (compressed, student))
+    assert after.count_params() < 0.6 * before.count_params()
+    document = json.loads((student / "compress.json").read_text())
+    assert document["before"]["params"] == before.count_params()
+    assert document["after"]["params"] == after.count_params()
+    code = "import keras, sys; print(keras.models.load_model(sys.argv[1]).count_params()); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(student / "student.keras")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(str(after.count_params())) and "kdcompress" not in done.stdout.split()
+
+
+def test_its_figures_are_those_of_its_model_on_test(compressed: Path) -> None:
+    student = compressed / "students" / NAME
+    metrics = json.loads((student / "metrics.json").read_text())
+    with np.load(student / "outputs" / "test.npz") as outputs, np.load(compressed / "outputs" / "test.npz") as first:
+        accuracy = float((outputs["student_logits"].argmax(-1) == outputs["labels"]).mean())
+        assert np.array_equal(outputs["teacher_logits"], first["teacher_logits"])
+        assert np.array_equal(outputs["ids"], first["ids"])
+    assert metrics["student"]["metrics"]["accuracy"] == pytest.approx(accuracy)
+    assert metrics["baseline"] is None
+
+
+def test_every_command_takes_it(compressed: Path, tmp_path: Path) -> None:
+    name = f"{compressed}:{NAME}"
+    verified = kdcompress.verify(name)
+    student = compressed / "students" / NAME
+    assert verified["student"]["params"] == load_saved_model(student / "student.keras").count_params()
+    assert json.loads((student / "verify.json").read_text())["student"] == verified["student"]
+    assert kdcompress.verify(f"{compressed}:student")["student"]["params"] > verified["student"]["params"]
+    exported = kdcompress.export(name, ("onnx",), ("fp32",), parity_samples=50)
+    assert exported["passed"] and (student / "exports" / "student-fp32.onnx").is_file()
+    timed = kdcompress.bench(name, threads=[1], duration=0.02)
+    assert {row["name"] for row in timed["models"]} >= {"teacher"} and (student / "bench.json").is_file()
+    pixels = np.zeros((2, 28, 28, 1), np.uint8)
+    expected = Forward(load_saved_model(student / "student.keras"))(pixels).argmax(-1)
+    assert [row["class"] for row in kdcompress.predict(name, pixels)] == [str(index) for index in expected]
+    assert kdcompress.report(name)["report"] == str(student / "report.html")
+    assert "Before and after" in (student / "report.html").read_text()
+    page = Path(kdcompress.report(compressed)["report"]).read_text()
+    assert "All students of the run" in page and NAME in page
+    assert cli("verify", name, "--files").exit_code == 0
+
+
+def test_the_same_command_returns_the_finished_student(compressed: Path, recorder: Any) -> None:
+    result = kdcompress.compress(compressed, channels=0.5, epochs=2, progress=recorder)
+    assert result["name"] == NAME and any("finished already" in note for note in recorder.notes)
+    assert recorder.phases == []
+    with pytest.raises(RunError, match=r"compress\.epochs is 2 there, 3 here; choose another --name, or --fresh"):
+        kdcompress.compress(compressed, channels=0.5, epochs=3)
+    other = kdcompress.compress(compressed, channels=0.5, epochs=1, name="short")
+    assert (compressed / "students" / "short" / "student.keras").is_file() and other["name"] == "short"
+
+
+def test_the_baseline_is_compressed_without_the_teacher(compressed: Path) -> None:
+    result = kdcompress.compress(f"{compressed}:baseline", channels=0.5, epochs=1)
+    assert result["name"] == f"baseline-{NAME}"
+    folder = RunFolder(compressed / "students" / result["name"])
+    assert 'name = "none"' in (folder.path / "recipe.toml").read_text()
+    again = kdcompress.compress(f"{compressed}:{NAME}", channels=0.5, epochs=1)
+    assert again["name"] == f"{NAME}-{NAME}" and again["before"]["params"] > again["after"]["params"]
+
+
+KILLED = """
+    import os, signal, sys
+    import kdcompress
+    from kdcompress.progress import Progress
+
+    class Killer(Progress):
+        def begin(self, phase, total, done=0):
+            self.phase = phase
+        def step(self, done, parts):
+            if self.phase.startswith("channels") and sys.argv[2] == str(done):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    kdcompress.compress(sys.argv[1], channels=0.5, rounds=2, epochs=2, progress=Killer())
+"""
+
+
+def test_a_killed_compression_goes_on_to_the_same_weights(finished: Path, tmp_path: Path) -> None:
+    runs = [Path(shutil.copytree(finished, tmp_path / name)) for name in ("whole", "killed")]
+
+    def run(folder: Path, step: int) -> int:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        command = [sys.executable, "-c", textwrap.dedent(KILLED), str(folder), str(step)]
+        return subprocess.run(command, env=environment, capture_output=True, timeout=300).returncode
+
+    assert run(runs[0], 0) == 0
+    assert run(runs[1], 9) == -signal.SIGKILL
+    assert not (runs[1] / "students" / NAME / "metrics.json").exists()
+    assert run(runs[1], 0) == 0
+    digests = [RunFolder(run / "students" / NAME).manifest()["files"]["student.keras"]["digest"] for run in runs]
+    assert digests[0] == digests[1]
+    assert not (runs[1] / "students" / NAME / "checkpoints").exists()
+
+
+def test_a_recipe_goes_on_to_compress_and_a_plain_run_is_then_the_compressed_student(tmp_path: Path) -> None:
+    settings = {"compress": {"channels": 0.5, "epochs": 1}}
+    run = distill(tmp_path / "run", settings=settings, baseline=False)
+    assert run.result["compressed"]["name"] == NAME
+    small = load_saved_model(run.path / "students" / NAME / "student.keras").count_params()
+    assert kdcompress.verify(run.path)["student"]["params"] == small
+    assert kdcompress.verify(run)["student"]["params"] == small
+    assert kdcompress.verify(f"{run.path}:student")["student"]["params"] > small
+    again = distill(tmp_path / "run", settings=settings, baseline=False)
+    assert again.resumed and again.result["compressed"]["after"]["params"] == small
+    shutil.rmtree(run.path / "students")
+    with pytest.raises(RunError, match=f"the compression to {NAME} of run .* has not finished"):
+        kdcompress.verify(run.path)
+
+
+def test_fresh_takes_the_students_with_it(tmp_path: Path) -> None:
+    settings = {"compress": {"channels": 0.5, "epochs": 1}}
+    run = distill(tmp_path / "run", settings=settings, baseline=False, epochs=1)
+    (run.path / "students" / NAME / "mine.txt").write_text("kept")
+    distill(tmp_path / "run", baseline=False, epochs=1, fresh=True)
+    remaining = sorted(path.relative_to(run.path).as_posix() for path in (run.path / "students").rglob("*"))
+    assert remaining == [f"students/{NAME}", f"students/{NAME}/mine.txt"]
+
+
+def test_the_students_of_a_sweep_are_compressed_before_they_are_judged(digits: Dataset, tmp_path: Path) -> None:
+    settings = {**TINY, "compress.channels": 0.5, "compress.epochs": 1}
+    result = kdcompress.sweep(
+        "mnist-demo", settings=settings, epochs=1, limit=300, seeds=2, out=tmp_path / "sweep", baseline=False
+    )
+    first = load_saved_model(distill(tmp_path / "run", epochs=1, limit=100).path / "student.keras")
+    students = [load_saved_model(path) for path in (tmp_path / "sweep" / "trials").glob("*/student.keras")]
+    assert len(students) == 4  # of the chosen setting, with and without the teacher, for each seed
+    assert all(student.count_params() < first.count_params() for student in students)
+    test = (
+        kdcompress.data.make_source({"name": "mnist", "source": "embedded"}).load(kdcompress.progress.Progress()).test
+    )
+    by_seed = sorted(float((Forward(student)(test.images).argmax(-1) == test.labels).mean()) for student in students)
+    assert sorted([*result["student"]["by_seed"], *result["baseline"]["by_seed"]]) == pytest.approx(by_seed)
+
+
+REFUSED: list[tuple[dict[str, Any], type[KDCompressError], str]] = [
+    ({}, RecipeError, "needs a step: set channels, a budget such as max_flops_ratio, prune, cluster or qat"),
+    ({"channels": 1.0}, RecipeError, r"compress\.channels must be < 1, got 1\.0"),
+    ({"channels": 0}, RecipeError, r"compress\.channels must be > 0, got 0"),
+    ({"prune": -0.1}, RecipeError, r"compress\.prune must be > 0, got -0\.1"),
+    ({"cluster": 1}, RecipeError, r"compress\.cluster must be >= 2, got 1"),
+    ({"qat": "int4"}, RecipeError, r"compress\.qat must be one of"),
+    ({"channels": 0.5, "max_flops_ratio": 0.1}, RecipeError, "takes channels or max_flops_ratio"),
+    ({"channels": 0.5, "name": "student"}, UsageError, "'student' is another model of the run"),
+    ({"channels": 0.5, "name": "../up"}, UsageError, "the name of a compressed student"),
+]
+
+
+@pytest.mark.parametrize(("options", "kind", "text"), REFUSED, ids=[str(row[0]) for row in REFUSED])
+def test_what_cannot_be_is_one_line(
+    finished: Path, options: dict[str, Any], kind: type[KDCompressError], text: str
+) -> None:
+    with pytest.raises(kind, match=text) as caught:
+        kdcompress.compress(finished, **options)
+    assert "\n" not in str(caught.value)
+    assert not (finished / "students").exists()
+
+
+def test_students_that_are_not_there_are_told(compressed: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"has no student 'channels-0.6'.*it has student, {NAME}"):
+        kdcompress.verify(f"{compressed}:channels-0.6")
+    with pytest.raises(UsageError, match="compress takes a run"):
+        kdcompress.compress(compressed / "student.keras", channels=0.5)
+    shutil.copytree(compressed, tmp_path / "begun")
+    (tmp_path / "begun" / "metrics.json").unlink()
+    manifest = json.loads((tmp_path / "begun" / "manifest.json").read_text())
+    del manifest["files"]["metrics.json"]
+    (tmp_path / "begun" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RunError, match="is not finished"):
+        kdcompress.compress(tmp_path / "begun", channels=0.5)
+
+
+def test_the_command_line(finished: Path) -> None:
+    planned = cli("compress", finished, "--channels", "0.5", "--dry-run")
+    assert planned.exit_code == 0 and "50 % of the channels are removed" in planned.stdout
+    assert not (finished / "students").exists()
+    done = cli("compress", finished, "--channels", "0.5", "--epochs", "1", "--json")
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    assert document["after"]["params"] < document["before"]["params"]
+    shown = cli("compress", finished, "--channels", "0.5", "--epochs", "1")
+    assert "after / before" in shown.stdout and "students/channels-0.5" in shown.stdout
+    wrong = cli("compress", finished, "--qat", "int4")
+    assert wrong.exit_code != 0
