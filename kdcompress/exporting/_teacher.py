@@ -99,9 +99,26 @@ def export_teacher(run: RunFolder, dataset: Dataset, formats: Iterable[str], pro
     ensemble = reopen_teachers(run, read_run_recipe(run))
     if not ensemble.teachers:
         raise RunError(f"run {run.path} has no teacher yet; give its `kdcompress distill` command again to finish it")
-    (teacher, *more), names = ensemble.teachers, list(formats)
+    return export_teachers(ensemble.teachers, dataset, formats, progress)
+
+
+def export_teachers(
+    teachers: Sequence[Teacher], dataset: Dataset, formats: Iterable[str], progress: Progress
+) -> TeacherFiles:
+    """Provide a teacher in several formats, as `export_teacher` does; an ensemble has no files.
+
+    Args:
+        teachers: The teacher, or those of an ensemble.
+        dataset: Data set, on whose test images exports are checked.
+        formats: Names of formats.
+        progress: Receives notes.
+
+    Returns:
+        The files.
+    """
+    (teacher, *more), names = teachers, list(formats)
     if more:
-        reason = f"it is an ensemble of {len(ensemble.teachers)} teachers: there is no single file to time"
+        reason = f"it is an ensemble of {len(teachers)} teachers: there is no single file to time"
         return TeacherFiles({name: TeacherFile(None, None, [reason]) for name in names}, teacher, is_ensemble=True)
     if teacher.traceable:
         return TeacherFiles(_exported(teacher, dataset, names, progress), teacher)
