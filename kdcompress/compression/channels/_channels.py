@@ -55,6 +55,7 @@ class LayerChannels:
         path: Its path in the model.
         axes: Units along axes of its weights, by attribute of the layer and by axis.
         settings: Settings of its configuration that hold a number of channels: its units, or a tuple that ends in them.
+            A nested model has the units of its inputs, by number.
         inputs: Units of the channels that the layer combines; empty if it combines none.
         reads: Attribute and axis of the weight that is multiplied by them and summed over; None if there is none.
         makes: Attribute and axis of the weight that makes the output channels; None if the layer passes channels on.

@@ -27,6 +27,7 @@ class Node:
 
 
 Call = Callable[[Node, tuple[Any, ...], dict[str, Any]], Any]
+Enter = Callable[[Any, str, list[Any]], None]
 
 
 def check_graph(model: Any) -> None:
@@ -58,7 +59,7 @@ def is_graph(operation: Any) -> bool:
     )
 
 
-def run_graph(model: Any, inputs: Sequence[Any], call: Call, path: str = "") -> list[Any]:
+def run_graph(model: Any, inputs: Sequence[Any], call: Call, enter: Enter | None = None, path: str = "") -> list[Any]:
     """Run the graph of a model.
 
     Args:
@@ -66,6 +67,7 @@ def run_graph(model: Any, inputs: Sequence[Any], call: Call, path: str = "") -> 
         inputs: One value per input tensor: tensors, or whatever `call` takes in their place.
         call: Called with every node and its arguments, in which values replace symbolic tensors; returns the values of
             the node's outputs. Nested models are entered, not called.
+        enter: Called with every nested model, its path and one value per input tensor.
         path: Names of the models around it, each with a slash behind it.
 
     Returns:
@@ -83,7 +85,9 @@ def run_graph(model: Any, inputs: Sequence[Any], call: Call, path: str = "") -> 
             operation, name = node.operation, path + node.operation.name
             if is_graph(operation):
                 nested = keras.tree.flatten(args[0] if args else kwargs.get("inputs"))
-                outputs = run_graph(operation, nested, call, f"{name}/")
+                if enter is not None:
+                    enter(operation, name, nested)
+                outputs = run_graph(operation, nested, call, enter, f"{name}/")
             else:
                 shapes = ([tuple(tensor.shape) for tensor in side] for side in (node.input_tensors, node.outputs))
                 outputs = call(Node(operation, name, *map(tuple, shapes)), args, kwargs)

@@ -59,7 +59,7 @@ class Coupling:
     Attributes:
         groups: Groups of channels that may be removed.
         whole: Layers that keep all their channels.
-        layers: Channels of layers and operations, by id of the object.
+        layers: Channels of layers, operations and nested models, by id of the object.
         classes: The class of each unit.
     """
 
@@ -109,7 +109,7 @@ def find_coupling(model: Any) -> Coupling:
     check_graph(model)
     analysis = _Analysis()
     inputs = [analysis.make_input(tensor.shape) for tensor in model.inputs]
-    for value in run_graph(model, inputs, analysis.call):
+    for value in run_graph(model, inputs, analysis.call, analysis.enter):
         analysis.units.keep(value.ids, _OUTPUT)
     return analysis.finish()
 
@@ -145,19 +145,30 @@ class _Analysis:
             self._record(layer)
         return [_Value(outputs)]
 
+    def enter(self, model: Any, path: str, inputs: list[_Value]) -> None:
+        """Record the channels of a nested model's inputs."""
+        sizes = {str(index): value.ids for index, value in enumerate(inputs)}
+        self._record(LayerChannels(model, path, settings=sizes))
+
     def finish(self) -> Coupling:
         classes, reasons = self.units.classes()
         makers: list[dict[str, None]] = [{} for _ in reasons]
         for unit, maker in enumerate(self.units.makers):
             if maker:
                 makers[classes[unit]][maker] = None
-        members: dict[tuple[tuple[str, ...], str], list[int]] = {}
+        groups: dict[tuple[str, ...], list[int]] = {}
+        whole: dict[str, dict[str, None]] = {}
         for index, (paths, reason) in enumerate(zip(makers, reasons, strict=True)):
-            if paths:
-                members.setdefault((tuple(paths), reason), []).append(index)
-        groups = [Group(paths, np.array(rows)) for (paths, reason), rows in members.items() if not reason]
-        whole = [Whole(paths, reason) for paths, reason in members if reason]
-        return Coupling(tuple(groups), tuple(whole), self.layers, classes)
+            if reason and paths:
+                whole.setdefault(reason, {}).update(paths)
+            elif paths:
+                groups.setdefault(tuple(paths), []).append(index)
+        return Coupling(
+            tuple(Group(paths, np.array(members)) for paths, members in groups.items()),
+            tuple(Whole(tuple(paths), reason) for reason, paths in whole.items()),
+            self.layers,
+            classes,
+        )
 
     def _opaque(self, node: Node, inputs: list[Ids], reason: str) -> list[_Value]:
         """Keep all channels that a call reads or makes."""

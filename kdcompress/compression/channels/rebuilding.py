@@ -32,35 +32,63 @@ def rebuild(model: Any, coupling: Coupling, kept: Kept) -> Any:
     Raises:
         ModelError: A layer cannot be built anew from its configuration.
     """
-    import keras
-
-    made: list[tuple[Any, Any]] = []
-    stays = kept[coupling.classes]
-
-    def clone(operation: Any) -> Any:
-        config = operation.get_config()
-        channels = coupling.layers.get(id(operation))
-        if channels is not None:
-            config |= {key: _size(value, stays) for key, value in channels.settings.items()}
-        made.append((operation, type(operation).from_config(config)))
-        return made[-1][1]
-
+    builder = _Builder(coupling, kept)
     try:
-        smaller = keras.models.clone_model(model, clone_function=clone, recursive=True)
-        for operation, twin in made:
-            _copy(operation, twin, coupling.layers.get(id(operation)), stays)
+        return builder.build(model)
     except Exception as exc:  # a layer's own code raises anything
         raise ModelError(
             f"{model.name} cannot be built anew with fewer channels ({one_line(exc, 160)}); give its layers a "
             "get_config from which they can be built, or compress it without channels"
         ) from exc
-    return smaller
 
 
-def _size(value: Any, stays: Kept) -> Any:
-    if isinstance(value, tuple):
-        return (*value[:-1], int(stays[value[-1]].sum()))
-    return int(stays[value].sum())
+class _Builder:
+    """Copies of operations with fewer channels; each is made once, so that shared layers stay shared."""
+
+    def __init__(self, coupling: Coupling, kept: Kept) -> None:
+        self._layers, self._stays = coupling.layers, kept[coupling.classes]
+        self._made: dict[int, tuple[Any, Any]] = {}
+
+    def build(self, model: Any) -> Any:
+        smaller = self._clone(model)
+        for operation, twin in self._made.values():
+            if not is_graph(operation):
+                _copy(operation, twin, self._layers.get(id(operation)), self._stays)
+        return smaller
+
+    def _clone(self, operation: Any) -> Any:
+        if id(operation) not in self._made:
+            make = self._clone_graph if is_graph(operation) else self._clone_layer
+            self._made[id(operation)] = operation, make(operation)
+        return self._made[id(operation)][1]
+
+    def _clone_layer(self, operation: Any) -> Any:
+        config = operation.get_config() | self._sizes(operation)
+        return type(operation).from_config(config)
+
+    def _clone_graph(self, model: Any) -> Any:
+        import keras
+
+        sizes = self._sizes(model)
+        inputs = []
+        for index, tensor in enumerate(model.inputs):
+            shape = (*tensor.shape[:-1], tensor.shape[-1] and sizes.get(str(index), tensor.shape[-1]))
+            inputs.append(keras.Input(batch_shape=shape, dtype=tensor.dtype, name=tensor._keras_history.operation.name))
+        if isinstance(model, keras.Sequential):
+            layers = [*inputs, *(self._clone(layer) for layer in model.layers)]
+            return keras.Sequential(layers, name=model.name, trainable=model.trainable)
+        structure = keras.tree.pack_sequence_as(model.input, inputs)
+        return keras.models.clone_model(model, input_tensors=structure, clone_function=self._clone)
+
+    def _sizes(self, operation: Any) -> dict[str, Any]:
+        """The settings of an operation that hold numbers of channels, after the removal."""
+        channels = self._layers.get(id(operation))
+        return {} if channels is None else {key: self._size(value) for key, value in channels.settings.items()}
+
+    def _size(self, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return (*value[:-1], self._size(value[-1]))
+        return int(self._stays[value].sum())
 
 
 def _copy(operation: Any, twin: Any, channels: LayerChannels | None, stays: Kept) -> None:
@@ -70,7 +98,7 @@ def _copy(operation: Any, twin: Any, channels: LayerChannels | None, stays: Kept
         for axis, ids in units.items():
             values = np.compress(stays[ids], values, axis)
         getattr(twin, name).assign(values)
-    if axes or is_graph(operation):
+    if axes:
         return
     # Seeds too, so that dropout goes on as it would have
     pairs = zip(getattr(operation, "variables", ()), getattr(twin, "variables", ()), strict=True)
