@@ -46,6 +46,8 @@ LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 HEAVY = (
     "tensorflow",
     "keras",
+    "tf_keras",
+    "tensorflow_model_optimization",
     "onnx",
     "onnxruntime",
     "ai_edge_litert",

@@ -45,6 +45,19 @@ def plain() -> Any:
     )
 
 
+def plain_mlp() -> Any:
+    """Nothing random inside, and a hidden layer."""
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Rescaling(1 / 255),
+            layers.Flatten(),
+            layers.Dense(16, activation="relu", name="hidden"),
+            layers.Dense(10, name="logits"),
+        ]
+    )
+
+
 def softmax() -> Any:
     """Ends in probabilities."""
     return keras.Sequential([*plain().layers, layers.Softmax()])

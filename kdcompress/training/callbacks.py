@@ -69,11 +69,13 @@ class Validator:
         predict: Returns the class logits (n, classes) of the validation samples.
         labels: Class indices (n,).
         choose_by: accuracy, auc or loss.
+        first_epoch: First epoch that may be selected, counted from 1: before it, a model is not yet what it has to be.
     """
 
     predict: Callable[[], NDArray[np.float32]]
     labels: NDArray[np.int64]
     choose_by: str = "accuracy"
+    first_epoch: int = 1
 
     def metrics(self) -> Row:
         """Compute val_accuracy, val_loss and, for two classes, val_auc."""
@@ -86,11 +88,12 @@ class Validator:
         """Select the best row of a history; ties are broken by the lowest loss.
 
         Args:
-            rows: One row per epoch.
+            rows: One row per epoch, from the first epoch on.
         """
+        eligible = rows[self.first_epoch - 1 :] or rows[-1:]
         if self.choose_by == "loss":
-            return min(rows, key=lambda row: row["val_loss"])
-        return max(rows, key=lambda row: (row.get(f"val_{self.choose_by}", 0.0), -row["val_loss"]))
+            return min(eligible, key=lambda row: row["val_loss"])
+        return max(eligible, key=lambda row: (row.get(f"val_{self.choose_by}", 0.0), -row["val_loss"]))
 
 
 class EndOfEpoch(keras.callbacks.Callback):  # type: ignore[misc]

@@ -37,12 +37,8 @@ def compile_student(
 
     image = keras.Input(feed.input_shape, name="image")
     student_outputs = student(image)
-    label_loss, accuracy = _label_loss(feed.has_soft_labels)
-    outputs, losses = {"label": method.class_logits(student_outputs)}, {"label": label_loss}
-    if method.needs_targets:
-        outputs["targets"], losses["targets"] = student_outputs, _targets_loss(method, feed.packing)
-    for name, extra in method.extra_losses.items():
-        outputs[name], losses[name] = student_outputs, extra.loss
+    losses, accuracy = make_losses(method, feed)
+    outputs = {**dict.fromkeys(losses, student_outputs), "label": method.class_logits(student_outputs)}
     supervised = keras.Model(image, outputs)
     supervised.compile(
         optimizer=Adam(learning_rate),
@@ -52,6 +48,24 @@ def compile_student(
         jit_compile=False,  # on CPU, XLA doubles to quadruples a convolutional step and gains nothing for dense ones
     )
     return supervised
+
+
+def make_losses(method: Method, feed: Feed) -> tuple[dict[str, Any], Any]:
+    """Make the losses of a training, and the accuracy that is logged.
+
+    Args:
+        method: Method whose losses are used.
+        feed: Training data.
+
+    Returns:
+        (losses by name: that of labels, which takes class logits, of targets, and the method's extra losses, which take
+        the student's outputs; accuracy, a Keras metric of labels and class logits).
+    """
+    label_loss, accuracy = _label_loss(feed.has_soft_labels)
+    losses = {"label": label_loss}
+    if method.needs_targets:
+        losses["targets"] = _targets_loss(method, feed.packing)
+    return losses | {name: extra.loss for name, extra in method.extra_losses.items()}, accuracy
 
 
 def finalise(model: Any, method: Method, input_shape: tuple[int, ...]) -> Any:

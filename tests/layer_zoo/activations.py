@@ -7,7 +7,7 @@ from keras import activations, layers, ops
 from layer_zoo._parts import SUBJECT, Body, builders, function, on_features
 
 # All functions of keras.activations; those that one Keras knows and another does not are left out there
-_NAMES = (
+NAMES = (
     "celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu linear log_sigmoid "
     "log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid "
     "sparsemax squareplus tanh tanh_shrink threshold"
@@ -18,7 +18,7 @@ BODIES: dict[str, Body] = {
     f"Activation {_name}": function(_CALLED[_name])
     if _name in _CALLED
     else on_features(lambda name=_name: layers.Activation(name, name=SUBJECT))
-    for _name in _NAMES.split()
+    for _name in NAMES.split()
     if hasattr(activations, _name)
 }
 BODIES |= {

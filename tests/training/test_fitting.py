@@ -251,6 +251,8 @@ def test_the_epoch_is_chosen_by_what_was_asked(small: Samples, tmp_path: Path) -
     best = {by: Validator(lambda: np.zeros((1, 2), np.float32), small.labels, by).best(rows) for by in
             ("accuracy", "auc", "loss")}  # fmt: skip
     assert [rows.index(best[by]) for by in ("accuracy", "auc", "loss")] == [0, 2, 3]
+    late = Validator(lambda: np.zeros((1, 2), np.float32), small.labels, first_epoch=2)
+    assert [rows.index(late.best(rows[:n])) for n in (1, 2, 3, 4)] == [0, 1, 2, 2]
 
 
 @pytest.mark.parametrize("where", ["training", "teacher.training"])

@@ -1,0 +1,55 @@
+"""A tuning on a few digits with made-up targets, as the steps of a compression take it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from conftest import Recorder
+
+from kdcompress.config.compress import CompressSection
+from kdcompress.config.sections import ViewsSection
+from kdcompress.config.training import TrainingSection
+from kdcompress.data import Samples
+from kdcompress.methods import make_method
+from kdcompress.models import model_digest
+from kdcompress.training.feed import Feed
+from kdcompress.training.phase import Phase
+
+
+def made_up_targets(n: int, classes: int = 10) -> dict[str, np.ndarray]:
+    return {"logits": np.random.default_rng(5).normal(0, 3, (n, 1, classes)).astype(np.float32)}
+
+
+@dataclass
+class OwnTuning:
+    """As `Tuning`, without a run."""
+
+    samples: Samples
+    checkpoints: Path
+    section: CompressSection
+    epochs: int = 2
+    alpha: float = 0.5
+    batch_size: int = 50
+    progress: Any = field(default_factory=Recorder)
+    seed: int = 0
+    rows: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.method = make_method({"name": "hinton", "alpha": self.alpha})
+        self.feed = Feed(
+            self.samples, ViewsSection(), made_up_targets(len(self.samples)), batch_size=self.batch_size, seed=0
+        )
+        self.train_samples, self.val = self.samples, self.samples.take(np.arange(60))
+        self.input_shape = self.samples.images.shape[1:]
+
+    def training(self, step: Any) -> TrainingSection:
+        return TrainingSection(epochs=self.epochs, batch_size=self.batch_size, learning_rate=1e-3)
+
+    def phase(self, name: str, model: Any, step: Any) -> Phase:
+        return Phase(name, model_digest(model), self.method, self.training(step), self.checkpoints / f"{name}.npz")
+
+    def on_history(self, name: str, rows: list[Any]) -> None:
+        self.rows = rows
