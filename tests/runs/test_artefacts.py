@@ -95,8 +95,9 @@ def test_a_saved_model_keeps_what_is_not_tensorflows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../victim", "", "/etc", "sub/../../victim/x", 7])
-def test_fresh_on_a_manifest_that_names_something_else_touches_nothing(name: Any, tmp_path: Path) -> None:
-    run = distill(tmp_path / "here" / "run", baseline=False, epochs=1).path
+def test_fresh_on_a_manifest_that_names_something_else_touches_nothing(name: Any, brief: Path, tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    run = brief.rename(tmp_path / "here" / "run")
     put(tmp_path, "here/victim/x", "here/y")
     manifest = json.loads((run / "manifest.json").read_text())
     manifest["files"][name] = {"sha256": "0" * 64, "bytes": 1}
@@ -124,23 +125,21 @@ def test_a_kind_of_cache_entries_that_is_a_link_is_neither_written_nor_cleared(
     assert tree(tmp_path / "outside") == [f"{'a' * 64}/logits.npy"]
 
 
-def test_fresh_refuses_a_link_in_a_runs_place(tmp_path: Path) -> None:
-    run = distill(tmp_path / "run", baseline=False, epochs=1).path
+def test_fresh_refuses_a_link_in_a_runs_place(brief: Path, tmp_path: Path) -> None:
     put(tmp_path, "outside/mine.onnx")
-    (run / "exports").symlink_to(tmp_path / "outside")
+    (brief / "exports").symlink_to(tmp_path / "outside")
     with pytest.raises(RunError, match="is a link, which kdcompress neither makes nor follows"):
-        distill(run, baseline=False, epochs=1, fresh=True)
+        distill(brief, baseline=False, epochs=1, fresh=True)
     assert tree(tmp_path / "outside") == ["mine.onnx"]
-    (run / "exports").unlink()
-    RunFolder(run).check_all()  # the run is still whole
+    (brief / "exports").unlink()
+    RunFolder(brief).check_all()  # the run is still whole
 
 
-def test_fresh_mends_a_run_whose_manifest_is_damaged(tmp_path: Path) -> None:
-    run = distill(tmp_path / "run", baseline=False, epochs=1).path
-    (run / "manifest.json").write_text("{")
+def test_fresh_mends_a_run_whose_manifest_is_damaged(brief: Path) -> None:
+    (brief / "manifest.json").write_text("{")
     with pytest.raises(RunError, match="damaged"):
-        distill(run, baseline=False, epochs=1)
-    assert distill(run, baseline=False, epochs=1, fresh=True).result["student"]["metrics"]
+        distill(brief, baseline=False, epochs=1)
+    assert distill(brief, baseline=False, epochs=1, fresh=True).result["student"]["metrics"]
 
 
 def test_a_model_card_in_which_the_user_wrote_is_no_damage_and_stays(finished: Path) -> None:

