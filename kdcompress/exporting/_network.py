@@ -17,6 +17,7 @@ from kdcompress.exporting._float32 import FLOAT32, find_policy, rebuild_in_float
 from kdcompress.exporting._float32_graph import convert_to_float32, find_float_types
 from kdcompress.exporting._freezing import allow_inlining, freeze_function
 from kdcompress.models import Forward, model_digest
+from kdcompress.quantization import Quantization
 
 INPUT, OUTPUT = "image", "logits"
 _MAX_NAMES = 3  # layers that a message names
@@ -34,6 +35,7 @@ class Network:
         input_shape: (H, W, C).
         layers: Names of the layers, for error messages.
         policy: Dtype policy of the model before that, such as "mixed_float16".
+        quantization: Trained integers of the model, which int8 files then hold; None calibrates them.
     """
 
     model: Any
@@ -42,6 +44,7 @@ class Network:
     input_shape: tuple[int, int, int]
     layers: frozenset[str]
     policy: str = FLOAT32
+    quantization: Quantization | None = None
 
     def run(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Compute the outputs of images, batch by batch.

@@ -13,6 +13,7 @@ from kdcompress.config.images import read_image_settings
 from kdcompress.errors import ExportError, ModelError, one_line
 from kdcompress.exporting._base import DYNAMIC, FP16, FP32, INT8, ExportedModel, Format, Images, Options
 from kdcompress.exporting._failures import find_layer
+from kdcompress.exporting._integers import round_network
 from kdcompress.exporting._network import Network
 from kdcompress.formats.tflite.model import METADATA, LiteRunner, open_interpreter, read_metadata
 from kdcompress.metadata import read_classes
@@ -41,13 +42,15 @@ class TFLite(Format):
         metadata: dict[str, Any],
     ) -> None:
         """Write a TFLite file of built-in operators only; an int8 file computes in integers only."""
+        if precision == INT8 and network.quantization is not None:
+            network = round_network(network)
         converter = _converter(network, precision, options.input_type, calibration)
         try:
             content = converter.convert()
         except Exception as exc:
             raise ExportError(_reason(exc, network)) from exc
         path.write_bytes(_with_metadata(content, metadata))
-        if precision == INT8:
+        if precision == INT8 and not (network.quantization and network.quantization.float_layers):
             _check_integer_only(path, network)
         _check_prepares(path, network)
 
@@ -79,6 +82,7 @@ def _converter(network: Network, precision: str, input_type: str, calibration: I
         images = calibration
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.representative_dataset = lambda: ([images[i : i + 1].astype(np.float32)] for i in range(len(images)))
+    if precision == INT8 and (calibration is not None or network.quantization is not None):
         converter.inference_input_type = converter.inference_output_type = tf.dtypes.as_dtype(input_type)
     return converter
 
