@@ -13,7 +13,7 @@ from kdcompress.compression._teachers import adopt_teachers, open_adopted_teache
 from kdcompress.config.compress import CompressSection
 from kdcompress.config.recipe import Recipe
 from kdcompress.errors import ModelError, RunError, UsageError
-from kdcompress.models import load_weights, model_digest, save_model
+from kdcompress.models import load_weights, model_digest, save_model, seed_everything
 from kdcompress.pipeline.distillation import Pipeline, PipelineResult
 from kdcompress.pipeline.labelling import compute_training_targets
 from kdcompress.pipeline.reopening import open_model
@@ -75,6 +75,7 @@ class CompressionPipeline(Pipeline):
         self._record_data()
         self._use_determinism()
         adopt_teachers(self.parent, self.run)
+        seed_everything(self.recipe.seed)  # a file does not hold the state of dropout
         model = self.open_start()
         start = finalise(model, self.method, self.dataset.input_shape)
         ensemble = open_adopted_teachers(self.experiment, self.run)

@@ -7,6 +7,7 @@ from typing import Any
 
 from kdcompress.compression._base import Compressed, Step, Tuning
 from kdcompress.config.compress import CompressSection
+from kdcompress.models import seed_everything
 
 # Imported when a compression needs them: some load tf_keras
 _STEPS = {
@@ -43,6 +44,7 @@ def compress(model: Any, tuning: Tuning) -> Compressed:
     """
     student = Compressed(model)
     for step in make_steps(tuning.section):
+        seed_everything(tuning.seed)
         student = step.apply(student, tuning)
     return student
 
