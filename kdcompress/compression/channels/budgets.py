@@ -68,10 +68,16 @@ def find_share(
         ModelError: A budget cannot be met; the message has the smallest ratio that can be.
     """
     search = _Search(model, coupling)
-    share, ratios = 0.0, {}
+    share = 0.0
+    measured: dict[str, tuple[float, float]] = {}
     for budget in budgets:
-        share, ratios[budget.key] = search.meet(budget, share)
-        note(f"{budget.key} = {budget.limit:g}: {_describe(share, ratios[budget.key])}")
+        share, ratio = search.meet(budget, share)
+        measured[budget.key] = share, ratio
+        note(f"{budget.key} = {budget.limit:g}: {_describe(share, ratio)}")
+    ratios = {
+        budget.key: measured[budget.key][1] if measured[budget.key][0] == share else search.measure(budget, share)
+        for budget in budgets
+    }
     return BudgetedShare(share, ratios)
 
 
@@ -89,10 +95,10 @@ class _Search:
 
     def meet(self, budget: Budget, low: float) -> tuple[float, float]:
         """Return the smallest share of at least `low` that meets a budget, and its ratio."""
-        ratio = self._measure(budget, low)
+        ratio = self.measure(budget, low)
         if ratio <= budget.limit:
             return low, ratio
-        high, ratio = _ALL, self._measure(budget, _ALL)
+        high, ratio = _ALL, self.measure(budget, _ALL)
         if not ratio <= budget.limit:
             raise ModelError(
                 f"{budget.key} = {budget.limit:g} cannot be met: with the fewest channels that {self._model.name} can "
@@ -103,14 +109,15 @@ class _Search:
             if self._counts(middle) == self._counts(low):
                 low = middle
                 continue
-            measured = ratio if self._counts(middle) == self._counts(high) else self._measure(budget, middle)
+            measured = ratio if self._counts(middle) == self._counts(high) else self.measure(budget, middle)
             low, high, ratio = (low, middle, measured) if measured <= budget.limit else (middle, high, ratio)
         return high, ratio
 
     def _counts(self, share: float) -> list[int]:
         return [count_kept(size, share) for size in self._sizes]
 
-    def _measure(self, budget: Budget, share: float) -> float:
+    def measure(self, budget: Budget, share: float) -> float:
+        """Return the ratio with a share of the channels removed."""
         if not share:
             return budget.measure(self._model)
         kept = select(self._coupling, np.zeros(self._coupling.class_count), share)
