@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def export(
     source: str | Path | Run | Any,
     formats: str | Iterable[str] = ("onnx", "tflite"),
-    precisions: str | Iterable[str] = ("fp32",),
+    precisions: str | Iterable[str] | None = None,
     *,
     opset: int = 17,
     input_type: str = "int8",
@@ -30,6 +30,7 @@ def export(
     parity_samples: int | None = None,
     calibration: str | Path | None = None,
     calibration_samples: int = 200,
+    float_layers: str | Iterable[str] = (),
     out: str | Path | None = None,
     input_shape: tuple[int, int, int] | None = None,
     data_dir: str | Path | None = None,
@@ -41,7 +42,8 @@ def export(
     Args:
         source: A run, or a Keras model: a .keras file, `module:function`, or in memory.
         formats: onnx, tflite, saved-model, or all of them.
-        precisions: fp32, fp16, int8, dynamic (TFLite only), or all of them.
+        precisions: fp32, fp16, int8, dynamic (TFLite only), or all of them; by default fp32, or int8 with
+            `float_layers`.
         opset: ONNX opset, 13 to 18.
         input_type: Type of the input and output of a full int8 TFLite file: int8, uint8 or float32.
         max_metric_drop: Maximum drop of the metric for fp16, int8 and dynamic, a fraction from -1 to 1.
@@ -49,6 +51,7 @@ def export(
             without a run.
         calibration: Folder of images for the calibration of int8; by default images of the run's training split.
         calibration_samples: Number of images for the calibration of int8, >= 1.
+        float_layers: Names of the layers of int8 files that stay in float.
         out: Output folder for a model, required for one in memory; those of a run go into its exports/.
         input_shape: (H, W, C), for a model that accepts images of any size.
         data_dir: Folder of the run's data, if they have been moved.
@@ -75,6 +78,7 @@ def export(
         parity_samples=parity_samples,
         calibration=calibration,
         calibration_samples=calibration_samples,
+        float_layers=float_layers,
     )
     listener, data = progress or Progress(), Path(data_dir) if data_dir else None
     for skipped in request.skipped:

@@ -18,7 +18,7 @@ def export(
         ["onnx", "tflite"], "--format", help="onnx, tflite, saved-model or all; repeatable."
     ),
     precisions: list[str] = typer.Option(
-        ["fp32"], "--precision", help="fp32, fp16, int8, dynamic (TFLite only) or all; repeatable."
+        None, "--precision", help="fp32, fp16, int8, dynamic (TFLite only) or all; repeatable. [default: fp32]"
     ),
     opset: int = typer.Option(17, help="The ONNX opset, 13 to 18."),
     input_type: str = typer.Option("int8", help="What a full int8 TFLite file takes and gives: int8, uint8, float32."),
@@ -26,6 +26,9 @@ def export(
         None, help="A folder of images to calibrate int8 with. [default: images of the run's training split]"
     ),
     calibration_samples: int = typer.Option(200, help="How many images calibrate int8."),
+    float_layers: list[str] = typer.Option(
+        None, "--float", metavar="LAYERS", help="Layers of int8 files that stay in float, as conv1,logits; repeatable."
+    ),
     max_metric_drop: float = typer.Option(
         0.01, help="fp16, int8 and dynamic may lose this much of the metric; a fraction."
     ),
@@ -60,7 +63,8 @@ def export(
         result = api.export(
             source,
             formats,
-            precisions,
+            precisions or None,
+            float_layers=float_layers or (),
             out=out,
             input_shape=shape,
             data_dir=data_dir,
@@ -87,13 +91,14 @@ def _print_result(result: dict[str, Any], terminal: Terminal) -> None:
     entries = result["artefacts"]
     width = max(len(entry["path"]) for entry in entries)
     metric = next((entry["metric"] for entry in entries if entry["metric"]), None)
-    head = f"{'file':<{width}}        MB     top-1 equal   max diff"
+    head = f"{'file':<{width}}        MB      gzip     top-1 equal   max diff"
     terminal.result(f"{head}  {metric:>9}    change    ECE  worst class" if metric else head)
     for entry in entries:
         parity, n = entry["parity"], entry["parity"]["n"]
         same = f"{n - len(parity['flipped']):,}/{n:,}"
         difference = "not finite" if parity["max_abs_diff"] is None else f"{parity['max_abs_diff']:.2g}"
-        line = f"{entry['path']:<{width}}  {entry['bytes'] / 1e6:8.3f}  {same:>14}  {difference:>9}"
+        sizes = f"{entry['bytes'] / 1e6:8.3f}  {entry['gzip_bytes'] / 1e6:8.3f}"
+        line = f"{entry['path']:<{width}}  {sizes}  {same:>14}  {difference:>9}"
         terminal.result(line + _metric(entry) + ("" if entry["passed"] else "  FAILED"))
     parity = entries[0]["parity"]
     folder = result.get("run") or result["out"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,10 +30,12 @@ class Options:
     Attributes:
         opset: ONNX operator set.
         input_type: Data type of the input of a fully quantised int8 TFLite file.
+        float_layers: Names of the layers of an int8 file that stay in float.
     """
 
     opset: int = 17
     input_type: str = "int8"
+    float_layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,27 @@ class ExportedModel:
     input_shape: tuple[int, int, int]
     classes: list[str] | None
     image_settings: ImageSettings = DEFAULT_IMAGE_SETTINGS
+
+
+class MixedInt8(ABC):
+    """An int8 file whose ranges are known, of which any layers may stay in float.
+
+    Attributes:
+        layers: Names of its layers, in the order of the network.
+    """
+
+    layers: tuple[str, ...]
+
+    @abstractmethod
+    def build(self, float_layers: Collection[str]) -> bytes:
+        """Quantise all but some layers.
+
+        Args:
+            float_layers: Names among `layers`; all of them give a float32 file.
+
+        Returns:
+            The content of a file that the format opens, without metadata.
+        """
 
 
 class Format(ABC):
@@ -91,6 +114,22 @@ class Format(ABC):
         Raises:
             ExportError: The format cannot express an operator; the message names it and its layer.
         """
+
+    def calibrate(self, network: Network, options: Options, calibration: Images) -> MixedInt8 | None:
+        """Measure the ranges of an int8 file once, so that variants of it cost no calibration.
+
+        Args:
+            network: Frozen network.
+            options: Format-specific options.
+            calibration: Images for the ranges of activations, (n, H, W, C).
+
+        Returns:
+            The int8 file; None if the format cannot leave single layers in float.
+
+        Raises:
+            ExportError: The format cannot express an operator.
+        """
+        return None
 
     @abstractmethod
     def open(self, path: Path, threads: int = 1) -> ExportedModel:

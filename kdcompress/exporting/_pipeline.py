@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kdcompress._version import __version__
 from kdcompress.cache import lock_entry
 from kdcompress.digests import content_digest, json_digest
-from kdcompress.errors import RunError
+from kdcompress.errors import ExportError, RunError
 from kdcompress.exporting._base import INT8
 from kdcompress.exporting._calibration import Calibration
 from kdcompress.exporting._failures import all_failed, failure_reason
+from kdcompress.exporting._layers import owner_of
 from kdcompress.exporting._network import INPUT, OUTPUT, Network
 from kdcompress.exporting._parity import Reference, agreement_warning, check_parity
 from kdcompress.exporting._request import ExportRequest, Job
-from kdcompress.files import move_into_place, scratch_folder, size_of
+from kdcompress.files import gzip_size, move_into_place, scratch_folder, size_of
 from kdcompress.leftovers import is_partial, remove_path
 from kdcompress.paths import safe_join
 from kdcompress.progress import Progress
@@ -103,11 +105,14 @@ class Exporter:
         return {"artefacts": made, "failures": failures, "passed": passed}
 
     def _export(self, job: Job, request: ExportRequest) -> dict[str, Any]:
+        if job.float_layers and self.network.quantization is not None:
+            raise ExportError("--float is for calibrated int8 files, and the integers of this student are trained")
         calibration = self.calibration if job.precision == INT8 else None
         images = None if calibration is None else calibration.images
         with scratch_folder(self.folder) as scratch:
             part = scratch / job.file_name(self.stem)
-            job.format.write(self.network, part, job.precision, request.options, images, self._metadata(job))
+            options = replace(request.options, float_layers=job.float_layers)
+            job.format.write(self.network, part, job.precision, options, images, self._metadata(job))
             verdict = check_parity(
                 job.format.open(part), self.references(job.precision), job.precision, request.max_metric_drop
             )
@@ -123,8 +128,10 @@ class Exporter:
             "precision": job.precision,
             "opset": request.options.opset if job.name == "onnx" else None,
             "bytes": size_of(path),
+            "gzip_bytes": gzip_size(path),
             "sha256": content_digest(path),
             "calibration": calibration and calibration.summary,
+            "float_layers": list(map(owner_of(self.network), job.float_layers)),
             **verdict,
         }
 
@@ -194,6 +201,8 @@ class Exporter:
         }
         if metrics := self.references(job.precision).metrics:
             metadata["metrics"] = {"of": "the Keras model", **metrics}
+        if job.float_layers:
+            metadata["float_layers"] = list(map(owner_of(self.network), job.float_layers))
         if job.precision == INT8 and self.calibration:
             metadata["calibration"] = {"source": self.calibration.source, "n": len(self.calibration.ids)}
         return metadata

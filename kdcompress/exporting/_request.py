@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kdcompress import registry
 from kdcompress.errors import UsageError
-from kdcompress.exporting._base import INPUT_TYPES, INT8, OPSETS, PRECISIONS, Format, Options
+from kdcompress.exporting._base import FP32, INPUT_TYPES, INT8, OPSETS, PRECISIONS, Format, Options
 from kdcompress.exporting._calibration import SIZE
 from kdcompress.registry import did_you_mean
 from kdcompress.verification.gates import validate_metric_drop
@@ -24,11 +24,13 @@ class Job:
         name: Name of the format.
         format: The format.
         precision: Precision.
+        float_layers: Layers of an int8 file that stay in float.
     """
 
     name: str
     format: Format
     precision: str
+    float_layers: tuple[str, ...] = ()
 
     def file_name(self, stem: str, failed: bool = False) -> str:
         """Compose the file name.
@@ -73,7 +75,7 @@ class ExportRequest:
 
 def make_export_request(
     formats: str | Iterable[str] = ("onnx", "tflite"),
-    precisions: str | Iterable[str] = ("fp32",),
+    precisions: str | Iterable[str] | None = None,
     *,
     opset: int = 17,
     input_type: str = "int8",
@@ -81,18 +83,20 @@ def make_export_request(
     parity_samples: int | None = None,
     calibration: str | Path | None = None,
     calibration_samples: int = SIZE,
+    float_layers: str | Iterable[str] = (),
 ) -> ExportRequest:
     """Validate the options of an export.
 
     Args:
         formats: Names of formats; "all" for all. A string may list several, separated by commas.
-        precisions: Names of precisions, likewise.
+        precisions: Names of precisions, likewise; by default fp32, or int8 where an option is for that alone.
         opset: ONNX operator set, 13 to 18.
         input_type: Data type of the input of int8 TFLite files: int8, uint8 or float32.
         max_metric_drop: Limit of the parity check, a fraction in [-1, 1].
         parity_samples: Number of images to compare on, >= 1; None for all.
         calibration: Folder of calibration images.
         calibration_samples: Number of calibration images, >= 1.
+        float_layers: Layers of int8 files that stay in float; a string may list several, separated by commas.
 
     Returns:
         The request: every format in every precision that it supports.
@@ -112,17 +116,20 @@ def make_export_request(
     from kdcompress.exporting import make_format
 
     writers = {name: make_format(name) for name in _select(_split(formats), registry.choices("formats"), "format")}
-    explicit = _split(precisions)
+    floats = tuple(dict.fromkeys(filter(None, _split(float_layers))))
+    explicit = _split(precisions if precisions is not None else INT8 if floats else FP32)
     selected = _select(explicit, PRECISIONS, "precision")
     for precision in selected:
         if not any(precision in writer.precisions for writer in writers.values()):
             supported = "; ".join(f"{name} has {', '.join(writer.precisions)}" for name, writer in writers.items())
             raise UsageError(f"precision {precision} is none of the chosen formats': {supported}")
     pairs = [(name, writer, precision) for name, writer in writers.items() for precision in selected]
+    if floats and INT8 not in selected:
+        raise UsageError("--float names layers of --precision int8, which is not among the precisions")
     if input_type != INPUT_TYPES[0] and not ("tflite" in writers and INT8 in selected):
         raise UsageError("--input-type is for --format tflite --precision int8")
     return ExportRequest(
-        tuple(Job(name, writer, precision) for name, writer, precision in pairs if precision in writer.precisions),
+        tuple(_job(name, writer, p, floats) for name, writer, p in pairs if p in writer.precisions),
         tuple(f"{name} {p}" for name, writer, p in pairs if p in explicit and p not in writer.precisions),
         Options(opset, input_type),
         validate_metric_drop(max_metric_drop),
@@ -130,6 +137,10 @@ def make_export_request(
         Path(calibration) if calibration else None,
         calibration_samples,
     )
+
+
+def _job(name: str, writer: Format, precision: str, float_layers: tuple[str, ...]) -> Job:
+    return Job(name, writer, precision, float_layers if precision == INT8 else ())
 
 
 def _split(value: str | Iterable[str]) -> list[str]:

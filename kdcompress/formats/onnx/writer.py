@@ -13,12 +13,14 @@ from kdcompress.config.images import read_image_settings
 from kdcompress.errors import ExportError, ModelError
 from kdcompress.exporting._base import FP16, FP32, INT8, ExportedModel, Format, Images, Logits, Options
 from kdcompress.exporting._integers import round_network
+from kdcompress.exporting._layers import select_layers
 from kdcompress.exporting._network import INPUT, OUTPUT, Network
 from kdcompress.formats.onnx.einsum import limited_search
 from kdcompress.formats.onnx.handlers import custom_handlers, custom_rewriters
+from kdcompress.formats.onnx.int8 import OnnxInt8
 from kdcompress.formats.onnx.integers import store_integers
 from kdcompress.formats.onnx.model import open_session, run_with_timeout
-from kdcompress.formats.onnx.quantize import halve_weights, quantize
+from kdcompress.formats.onnx.quantize import halve_weights
 from kdcompress.formats.onnx.resizing import set_sizes
 from kdcompress.formats.onnx.tidy import tidy
 from kdcompress.metadata import parse_metadata, read_classes
@@ -52,7 +54,8 @@ class Onnx(Format):
         elif precision == FP16:
             halve_weights(model)
         elif precision == INT8 and calibration is not None:
-            model = quantize(model, calibration)
+            int8 = self.calibrate(network, options, calibration)
+            model = int8.quantize(select_layers(options.float_layers, int8.layers, network))
         model = tidy(model, network.layer_name)
         for key, value in metadata.items():
             model.metadata_props.add(key=key, value=value if isinstance(value, str) else json.dumps(value))
@@ -62,6 +65,12 @@ class Onnx(Format):
             self.open(path)
         except ModelError as exc:
             raise ExportError(f"onnxruntime cannot open the exported file: {exc}") from exc
+
+    def calibrate(self, network: Network, options: Options, calibration: Images) -> OnnxInt8:
+        """Measure the ranges of an int8 file once, with onnxruntime's calibrator."""
+        import onnx
+
+        return OnnxInt8(onnx.load_from_string(_convert(network, options.opset)), network, calibration)
 
     def open(self, path: Path, threads: int = 1) -> ExportedModel:
         """Open an ONNX file with onnxruntime's CPU provider."""

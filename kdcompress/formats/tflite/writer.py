@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,10 +15,13 @@ from kdcompress.errors import ExportError, ModelError, one_line
 from kdcompress.exporting._base import DYNAMIC, FP16, FP32, INT8, ExportedModel, Format, Images, Options
 from kdcompress.exporting._failures import find_layer
 from kdcompress.exporting._integers import round_network
+from kdcompress.exporting._layers import select_layers
 from kdcompress.exporting._network import Network
+from kdcompress.formats.tflite.int8 import TFLiteInt8, check_integers
 from kdcompress.formats.tflite.model import METADATA, LiteRunner, open_interpreter, read_metadata
 from kdcompress.metadata import read_classes
 
+_T = TypeVar("_T")
 _MIN_SCALE = 1e-8  # the converter gives a tensor that is always 0 the scale 2e-6 / 255
 _MAX_TEXT = 20_000  # characters of a converter's message that are searched for data types
 _MAX_TENSOR = 80  # characters of a tensor's name in a message
@@ -41,18 +45,25 @@ class TFLite(Format):
         calibration: Images | None,
         metadata: dict[str, Any],
     ) -> None:
-        """Write a TFLite file of built-in operators only; an int8 file computes in integers only."""
+        """Write a TFLite file of built-in operators only; an int8 file computes in integers, but for float layers."""
+        floats: frozenset[str] = frozenset()
         if precision == INT8 and network.quantization is not None:
             network = round_network(network)
-        converter = _converter(network, precision, options.input_type, calibration)
-        try:
-            content = converter.convert()
-        except Exception as exc:
-            raise ExportError(_reason(exc, network)) from exc
+        if precision == INT8 and calibration is not None and options.float_layers:
+            int8 = self.calibrate(network, options, calibration)
+            floats = select_layers(options.float_layers, int8.layers, network)
+            content = int8.build(floats)
+        else:
+            content = _converted(_converter(network, precision, options.input_type, calibration).convert, network)
         path.write_bytes(_with_metadata(content, metadata))
         if precision == INT8 and not (network.quantization and network.quantization.float_layers):
-            _check_integer_only(path, network)
+            check_integers(path.read_bytes(), network, floats)
         _check_prepares(path, network)
+
+    def calibrate(self, network: Network, options: Options, calibration: Images) -> TFLiteInt8:
+        """Measure the ranges of an int8 file once, with the converter's calibrator."""
+        converter = _converter(network, INT8, options.input_type, calibration)
+        return _converted(lambda: TFLiteInt8(converter, network), network)
 
     def open(self, path: Path, threads: int = 1) -> ExportedModel:
         """Open a TFLite file with LiteRT's interpreter."""
@@ -87,6 +98,14 @@ def _converter(network: Network, precision: str, input_type: str, calibration: I
     return converter
 
 
+def _converted(convert: Callable[[], _T], network: Network) -> _T:
+    """Call a conversion; ExportError with the reason if it fails."""
+    try:
+        return convert()
+    except Exception as exc:
+        raise ExportError(_reason(exc, network)) from exc
+
+
 def _reason(exc: Exception, network: Network) -> str:
     """Extract the unsupported operator from the converter's long message, and find its layer."""
     patterns = (r"'tf\.(\w+)' op is neither", r"(?:Custom|Flex) ops: (?:Flex)?(\w+)", r"for op: '?(\w+)'?")
@@ -119,23 +138,6 @@ def _with_metadata(content: bytes, metadata: dict[str, Any]) -> bytes:
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
-
-
-def _check_integer_only(path: Path, network: Network) -> None:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_path=str(path))
-    tensors = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
-    floats = {index for index, detail in tensors.items() if np.issubdtype(detail["dtype"], np.floating)}
-    for operator in interpreter._get_ops_details():
-        uses_floats = floats & {*operator["inputs"], *operator["outputs"]}
-        if uses_floats and operator["op_name"] not in ("QUANTIZE", "DEQUANTIZE", "DELEGATE"):
-            layer = find_layer(" ".join(tensors[index]["name"] for index in operator["outputs"]), network)
-            location = f" of layer {layer}" if layer else ""
-            raise ExportError(
-                f"TFLite int8: operator {operator['op_name']}{location} would compute in float; replace the layer, "
-                "or export --precision dynamic"
-            )
 
 
 def _check_prepares(path: Path, network: Network) -> None:

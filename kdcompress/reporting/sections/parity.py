@@ -42,8 +42,9 @@ def _exports(entries: list[dict[str, Any]]) -> Table:
         change = points(None if drop is None else -drop)
         verdict = "passed" if entry["passed"] else "FAILED"
         equal = f"{integer(n - flipped)}/{integer(n)}"
-        rows.append([truncate(name, 40), verdict, size(entry["bytes"]), equal, gap, metric, change])
-    head = ["file", "parity", "size", "top-1 equal", "largest difference", "metric", "change, points"]
+        sizes = size(entry["bytes"]), size(entry.get("gzip_bytes"))
+        rows.append([truncate(name, 40), verdict, *sizes, equal, gap, metric, change])
+    head = ["file", "parity", "size", "gzip", "top-1 equal", "largest difference", "metric", "change, points"]
     return Table("Exported files against the Keras model", head, rows, names=2)
 
 

@@ -42,6 +42,8 @@ class Artefact(Result):
 
     Attributes:
         path: Below the run, or the folder of the exports.
+        gzip_bytes: Size after gzip, where zeros and recurring weights show; None in lists of earlier versions.
+        float_layers: Layers of an int8 file that stay in float.
         metric_drop: The Keras model's metric minus the file's, a fraction; None without labels.
         recall_change: Recall by class, the file's minus the Keras model's.
         passed: Whether it computes what the Keras model computes.
@@ -53,8 +55,10 @@ class Artefact(Result):
     precision: str
     opset: int | None = None
     bytes: Count
+    gzip_bytes: Count | None = None
     sha256: str = ""
     calibration: CalibrationSet | None = None
+    float_layers: list[str] = made(list)
     parity: Parity
     metrics: Metrics | None
     metric: MetricName | None
@@ -116,16 +120,26 @@ class Export(Kept):
         return [f"{len(self.artefacts)} files", *failures, f"passed={self.passed}"]
 
     def _table(self) -> Table:
-        head = ["file", "size", "largest difference", "same answers", "accuracy", "passed"]
+        head = ["file", "size", "gzip", "largest difference", "same answers", "accuracy", "passed"]
         metric = next((file.metric for file in self.artefacts if file.metric == "auc"), None)
-        head[4] = "change of AUC" if metric else "change of accuracy"
+        head[5] = "change of AUC" if metric else "change of accuracy"
         rows = []
         for file in self.artefacts:
             parity, drop = file.parity, file.metric_drop
             difference = MISSING if parity.max_abs_diff is None else digits(parity.max_abs_diff)
             change = MISSING if drop is None else f"{points(-drop)} points"
             passed = "yes" if file.passed else "NO"
-            rows.append([file.path, size(file.bytes), difference, percent(parity.top1_agreement), change, passed])
+            rows.append(
+                [
+                    file.path,
+                    size(file.bytes),
+                    size(file.gzip_bytes),
+                    difference,
+                    percent(parity.top1_agreement),
+                    change,
+                    passed,
+                ]
+            )
         failed = [f"{file.path}: {reason}" for file in self.artefacts for reason in file.reasons]
         failures = [f"{one.format} {one.precision} could not be made: {one.reason}" for one in self.failures]
         return Table(f"Exports of {self.run or self.model}", head, rows, failures=[*failed, *failures])
