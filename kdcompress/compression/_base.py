@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from kdcompress.config.compress import CompressSection
 from kdcompress.data import Samples
 from kdcompress.digests import json_digest
@@ -141,6 +143,7 @@ class Tuning:
         Raises:
             TrainingError: The loss is not finite.
         """
+        _seed_random_layers(model, self.seed)
         phase = self.phase(name, model, step)
         train_phase(phase, model, self.feed, self.val, self.progress, lambda rows: self.on_history(name, rows))
 
@@ -158,6 +161,14 @@ class Tuning:
             values = compute()
             write_json(path, values)
             return values
+
+
+def _seed_random_layers(model: Any, seed: int) -> None:
+    """Set the state of layers such as Dropout, which is drawn anew where a step makes them anew."""
+    weights = {id(weight) for weight in model.weights}
+    states = [variable for variable in model.variables if id(variable) not in weights]
+    for index, state in enumerate(state for state in states if state.path.endswith("seed_generator_state")):
+        state.assign(np.array([seed, index], np.int64))
 
 
 class Step(ABC):

@@ -44,7 +44,7 @@ def compress(model: Any, tuning: Tuning) -> Compressed:
     """
     student = Compressed(model)
     for step in make_steps(tuning.section):
-        seed_everything(tuning.seed)
+        seed_everything(tuning.seed)  # layers that a step makes anew, such as Dropout, draw their seeds
         student = step.apply(student, tuning)
     return student
 
