@@ -19,9 +19,10 @@ from kdcompress.pipeline.labelling import compute_training_targets
 from kdcompress.pipeline.reopening import open_model
 from kdcompress.plugins import needs_trust
 from kdcompress.progress import Progress
+from kdcompress.runs.documents import read_checked
 from kdcompress.runs.folder import RunFolder
-from kdcompress.runs.names import CHECKPOINTS
-from kdcompress.runs.students import BASELINE, STUDENT, find_student
+from kdcompress.runs.names import CHECKPOINTS, COMPRESSION, remedy
+from kdcompress.runs.students import BASELINE, STUDENT, find_student, student_folder
 from kdcompress.training.supervision import finalise
 from kdcompress.trust import REMEDY, trusts_code
 from kdcompress.verification.flops import count_flops_or_none
@@ -93,7 +94,7 @@ class CompressionPipeline(Pipeline):
             self.history.replace,
             ensemble,
         )
-        compressed = compress(model, tuning)
+        compressed = compress(model, tuning, self._earlier_steps())
         final = finalise(compressed.model, self.method, self.dataset.input_shape)
         save_model(final, self.run / "student.keras")
         self.run.commit("student.keras", digest=model_digest(final))
@@ -101,6 +102,15 @@ class CompressionPipeline(Pipeline):
         shape = self.dataset.input_shape
         outcome = PipelineResult(ensemble, final, targets, metrics, self.at_chance, shape, self.warnings)
         return CompressionResult(outcome, compressed, start)
+
+    def _earlier_steps(self) -> dict[str, dict[str, Any]]:
+        """Read what was done to the student that is compressed."""
+        start = self.section.start
+        if start in (STUDENT, BASELINE):
+            return {}
+        folder = student_folder(self.parent, start)
+        document = read_checked(folder / COMPRESSION, remedy(COMPRESSION, folder.path))
+        return {name: dict(facts) for name, facts in document["steps"].items()}
 
     def open_start(self) -> Any:
         """Open the student to compress, with the head that the method trains."""

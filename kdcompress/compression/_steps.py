@@ -32,17 +32,18 @@ def make_steps(section: CompressSection) -> list[Step]:
     return [_load(name)() for name in names]
 
 
-def compress(model: Any, tuning: Tuning) -> Compressed:
+def compress(model: Any, tuning: Tuning, earlier: dict[str, dict[str, Any]] | None = None) -> Compressed:
     """Compress a student by all steps of the section.
 
     Args:
         model: Plain Keras 3 model from pixels to outputs (batch, head).
         tuning: What it is tuned with.
+        earlier: What earlier steps did to the student, by their names.
 
     Returns:
         The compressed student.
     """
-    student = Compressed(model)
+    student = Compressed(model, facts=earlier or {})
     for step in make_steps(tuning.section):
         seed_everything(tuning.seed)  # layers that a step makes anew, such as Dropout, draw their seeds
         student = step.apply(student, tuning)
