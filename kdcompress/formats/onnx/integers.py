@@ -15,6 +15,7 @@ _CHANNEL_AXES = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1, "Gemm": 1}
 _PASSING = ("Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "MaxPool", "Pad", "Identity", "Slice")
 _OFF_GRID = 0.01  # distance of a weight from an integer, in steps, above which the kernel is not on the grid
 _ROUNDING = 1e-6
+_LARGEST = 127
 
 
 def store_integers(model: Any, quantization: Quantization, layer_name: Callable[[str], str]) -> None:
@@ -35,11 +36,25 @@ def store_integers(model: Any, quantization: Quantization, layer_name: Callable[
     graph = _Graph(model.graph)
     graph.shift_pixels()
     for node in list(model.graph.node):
-        scales = quantization.kernels.get(layer_name(node.name))
-        if node.op_type in _CHANNEL_AXES and scales and node.input[1] in graph.weights:
-            graph.store(node, np.array(scales, np.float32), layer_name(node.name))
+        if node.op_type in _CHANNEL_AXES and node.input[1] in graph.weights:
+            # Converters fuse nodes under names of their own, but keep those of weights
+            names = [layer_name(name.split(":")[0]) for name in (node.name, *node.input[1:], *node.output)]
+            named = [name for name in names if name in quantization.kernels]
+            for name in dict.fromkeys([*named, *quantization.kernels]):
+                if graph.store(node, np.array(quantization.kernels[name], np.float32)):
+                    break
+            else:
+                _reject(named)
     graph.drop_clipping()
     graph.drop_unused()
+
+
+def _reject(layers: list[str]) -> None:
+    if layers:
+        raise ExportError(
+            f"the kernel of layer {layers[0]} does not lie on the grid of its quantization.json, which belongs to "
+            "other weights; compress the run again"
+        )
 
 
 class _Graph:
@@ -69,22 +84,22 @@ class _Graph:
         value = self.value(name)
         return float(value.item()) if value.size == 1 else float("nan")
 
-    def store(self, node: Any, scales: NDArray[np.float32], layer: str) -> None:
-        """Store the kernel and the bias of a node as integers."""
+    def store(self, node: Any, scales: NDArray[np.float32]) -> bool:
+        """Store the kernel and the bias of a node as integers; returns whether it lies on the grid of the scales."""
         axis = _CHANNEL_AXES[node.op_type]
         kernel = self.value(node.input[1]).astype(np.float64)
         shape = [1] * kernel.ndim
         if len(scales) > 1:
             shape[axis] = -1
+        if len(scales) not in (1, kernel.shape[axis]):
+            return False
         steps = kernel / scales.astype(np.float64).reshape(shape)
         integers = np.rint(steps)
-        if np.abs(steps - integers).max() > _OFF_GRID or np.abs(integers).max() > 127:
-            raise ExportError(
-                f"the kernel of layer {layer} does not lie on the grid of its quantization.json, which belongs to "
-                "other weights; compress the run again"
-            )
+        if np.abs(steps - integers).max() > _OFF_GRID or np.abs(integers).max() > _LARGEST:
+            return False
         node.input[1] = self._dequantize(node.input[1], integers.astype(np.int8), scales, axis)
         self._store_bias(node, scales)
+        return True
 
     def _store_bias(self, node: Any, scales: NDArray[np.float32]) -> None:
         input_scale = self._input_scale(node)
