@@ -21,7 +21,7 @@ from kdcompress.plugins import needs_trust
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import read_checked
 from kdcompress.runs.folder import RunFolder
-from kdcompress.runs.names import CHECKPOINTS, COMPRESSION, remedy
+from kdcompress.runs.names import CHECKPOINTS, COMPRESSION, QUANTIZATION, remedy
 from kdcompress.runs.students import BASELINE, STUDENT, find_student, student_folder
 from kdcompress.training.supervision import finalise
 from kdcompress.trust import REMEDY, trusts_code
@@ -98,6 +98,9 @@ class CompressionPipeline(Pipeline):
         final = finalise(compressed.model, self.method, self.dataset.input_shape)
         save_model(final, self.run / "student.keras")
         self.run.commit("student.keras", digest=model_digest(final))
+        if compressed.quantization is not None:
+            compressed.quantization.save(self.run / QUANTIZATION)
+            self.run.commit(QUANTIZATION)
         metrics = self._evaluate(ensemble, compressed.model, None)
         shape = self.dataset.input_shape
         outcome = PipelineResult(ensemble, final, targets, metrics, self.at_chance, shape, self.warnings)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 
 def freeze_function(function: Any, lower_control_flow: bool = True) -> tuple[Any, Any]:
     """Freeze a concrete function.
@@ -79,3 +81,31 @@ def allow_inlining(definition: Any) -> bool:
         if attribute.func.name:
             attribute.func.name += "_inlined"
     return bool(marked)
+
+
+def fix_reshapes(graph: Any, definition: Any) -> None:
+    """Give each reshape whose result is static except for the batch a constant shape, with -1 for the batch.
+
+    TensorFlow computes these shapes at run time; after conversion they become chains of small operators that cost time,
+    hinder quantization, and are not supported on microcontrollers.
+
+    Args:
+        graph: Frozen TensorFlow graph.
+        definition: Its GraphDef, which is changed.
+    """
+    import tensorflow as tf
+
+    nodes = {node.name: node for node in definition.node}
+    for operation in graph.get_operations():
+        if operation.type != "Reshape" or operation.inputs[1].op.type == "Const":
+            continue
+        shape = operation.outputs[0].shape
+        if shape.rank is None or sum(size is None for size in shape) != 1:
+            continue
+        constant = definition.node.add(name=f"{operation.name}/fixed_shape", op="Const")
+        constant.attr["dtype"].type = tf.int32.as_datatype_enum
+        sizes = np.array([-1 if size is None else size for size in shape], np.int32)
+        constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(sizes))
+        node = nodes[operation.name]
+        node.input[1] = constant.name
+        node.attr["Tshape"].type = tf.int32.as_datatype_enum

@@ -6,7 +6,7 @@ import functools
 from dataclasses import replace
 
 from kdcompress.exporting._network import Network, freeze
-from kdcompress.quantization import apply_rounding, integer_pixels
+from kdcompress.quantization import apply_rounding, check_fit, integer_pixels
 
 
 @functools.lru_cache(maxsize=1)  # the formats of a network are exported one after the other
@@ -19,8 +19,12 @@ def round_network(network: Network) -> Network:
     Returns:
         A network with fake quantization of kernels and activations, whose integers at the input are the pixels; its
         quantization is that of its own kernels.
+
+    Raises:
+        RunError: The quantization belongs to another model.
     """
     assert network.quantization is not None
+    check_fit(network.model, network.quantization)
     model, quantization = integer_pixels(network.model, network.quantization)
     rounded = freeze(apply_rounding(model, quantization), network.input_shape, digest=network.digest)
     return replace(rounded, quantization=quantization)

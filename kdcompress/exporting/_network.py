@@ -15,7 +15,7 @@ from kdcompress.data import iter_blocks
 from kdcompress.errors import KDCompressError, ModelError, one_line
 from kdcompress.exporting._float32 import FLOAT32, find_policy, rebuild_in_float32
 from kdcompress.exporting._float32_graph import convert_to_float32, find_float_types
-from kdcompress.exporting._freezing import allow_inlining, freeze_function
+from kdcompress.exporting._freezing import allow_inlining, fix_reshapes, freeze_function
 from kdcompress.models import Forward, model_digest
 from kdcompress.quantization import Quantization
 
@@ -98,7 +98,11 @@ class Network:
 
 
 def freeze(
-    model: Any, input_shape: tuple[int, int, int], name: str = "the model", digest: str | None = None
+    model: Any,
+    input_shape: tuple[int, int, int],
+    name: str = "the model",
+    digest: str | None = None,
+    quantization: Quantization | None = None,
 ) -> Network:
     """Freeze a model for batches of any size, in float32 whatever its dtype policy.
 
@@ -107,6 +111,7 @@ def freeze(
         input_shape: (H, W, C).
         name: Name of the model in errors.
         digest: Digest of a model that is not a Keras model; by default it is computed.
+        quantization: Trained integers of the model.
 
     Returns:
         The network.
@@ -124,7 +129,7 @@ def freeze(
     if not hasattr(model, "weights") and (types := find_float_types(definition)):  # a SavedModel
         policy = types
         convert_to_float32(definition)
-    _fix_reshapes(frozen.graph, definition)
+    fix_reshapes(frozen.graph, definition)
     allow_inlining(definition)
     logits = frozen.outputs[0]
 
@@ -134,7 +139,7 @@ def freeze(
         return {OUTPUT: tf.ensure_shape(output, (None, logits.shape[-1]))}
 
     function = tf.function(forward, input_signature=[_signature(input_shape)], jit_compile=False)
-    return Network(model, digest, function, input_shape, frozenset(_names(model)), policy)
+    return Network(model, digest, function, input_shape, frozenset(_names(model)), policy, quantization)
 
 
 def trace(model: Any, input_shape: tuple[int, int, int], name: str = "the model") -> Any:
@@ -216,30 +221,6 @@ def _signature(input_shape: tuple[int, int, int]) -> Any:
     import tensorflow as tf
 
     return tf.TensorSpec((None, *input_shape), tf.float32, name=INPUT)
-
-
-def _fix_reshapes(graph: Any, definition: Any) -> None:
-    """Give each reshape whose result is static except for the batch a constant shape, with -1 for the batch.
-
-    TensorFlow computes these shapes at run time; after conversion they become chains of small operators that cost time,
-    hinder quantization, and are not supported on microcontrollers.
-    """
-    import tensorflow as tf
-
-    nodes = {node.name: node for node in definition.node}
-    for operation in graph.get_operations():
-        if operation.type != "Reshape" or operation.inputs[1].op.type == "Const":
-            continue
-        shape = operation.outputs[0].shape
-        if shape.rank is None or sum(size is None for size in shape) != 1:
-            continue
-        constant = definition.node.add(name=f"{operation.name}/fixed_shape", op="Const")
-        constant.attr["dtype"].type = tf.int32.as_datatype_enum
-        sizes = np.array([-1 if size is None else size for size in shape], np.int32)
-        constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(sizes))
-        node = nodes[operation.name]
-        node.input[1] = constant.name
-        node.attr["Tshape"].type = tf.int32.as_datatype_enum
 
 
 def _names(model: Any) -> Iterable[str]:

@@ -22,9 +22,10 @@ from kdcompress.metrics.finite import check_finite
 from kdcompress.models import Forward
 from kdcompress.pipeline.reopening import open_data, open_model
 from kdcompress.progress import Progress
+from kdcompress.quantization import Quantization
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.integrity import read_run_recipe
-from kdcompress.runs.names import EXPORTS
+from kdcompress.runs.names import EXPORTS, QUANTIZATION
 from kdcompress.runs.outputs import read_test_outputs
 
 
@@ -49,7 +50,8 @@ def export_run(run: RunFolder, request: ExportRequest, data_dir: Path | None, pr
     folder = (run / EXPORTS).name  # raises for a link that leads out of the run
     student, recipe = open_model(run, "student"), read_run_recipe(run)
     dataset = open_data(run, recipe, data_dir, progress)
-    network = freeze(student, dataset.input_shape, "the student")
+    trained = Quantization.load(run / QUANTIZATION) if run.has_file(QUANTIZATION) else None
+    network = freeze(student, dataset.input_shape, "the student", quantization=trained)
     reference = _reference(run, dataset, request.parity_samples, network, progress)
     facts = {key: dataset.facts[key] for key in ("name", "source")}
     provenance = {"dataset": facts, "recipe": recipe.digest, **dataset.image_settings.record}
@@ -59,7 +61,7 @@ def export_run(run: RunFolder, request: ExportRequest, data_dir: Path | None, pr
         run.path,
         folder,
         lambda precision: reference,
-        _calibration(request, dataset, recipe, progress),
+        None if trained else _calibration(request, dataset, recipe, progress),
         provenance,
     )
 

@@ -1,5 +1,6 @@
 """Quantization-aware training in Keras 3, and the description of the trained integers that exporters read."""
 
+from kdcompress.quantization._checking import check_fit
 from kdcompress.quantization._description import FILE, KERNEL_LIMIT, Grid, Quantization, make_grid, round_scale
 from kdcompress.quantization._folding import fold
 from kdcompress.quantization._pixels import align_pixels, integer_pixels
@@ -13,6 +14,7 @@ __all__ = [
     "Rounded",
     "align_pixels",
     "apply_rounding",
+    "check_fit",
     "finish_rounding",
     "fold",
     "integer_pixels",

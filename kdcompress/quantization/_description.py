@@ -17,7 +17,7 @@ from kdcompress.files import read_json, write_json
 FILE = "quantization.json"
 LEVELS = 255  # steps of an 8-bit activation
 KERNEL_LIMIT = 63
-"""Largest integer of a kernel: 7 bits, so that a pair of products with 8-bit activations fits 16 bits (255 * 63 * 2)."""
+"""Largest integer of a kernel: 7 bits, so that two products with 8-bit activations fit 16 bits (255 * 63 * 2)."""
 _BITS = 12  # significant bits of a scale: the product of two is exact in float32, and so is 255 times one
 _MAX_LAYERS = 10_000
 _REMEDY = "compress the run again"

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.quantization._copying import call_copy, copy_layer
 from kdcompress.quantization._graph import Graph, Node, rebuild
 
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose")
 KERNELS = (*CONVOLUTIONS, "Dense")
 FUSED = ("linear", "relu", "relu6")  # activations that int8 kernels compute by clipping
-_NO_WEIGHTS = ("kernel_initializer", "bias_initializer", "kernel_regularizer", "bias_regularizer")
-_NEITHER = (*_NO_WEIGHTS, "kernel_constraint", "bias_constraint", "activity_regularizer")
 
 
 def fold(model: Any) -> Any:
@@ -45,60 +44,15 @@ def kernel_axes(layer: Any) -> tuple[int, ...]:
     return {"DepthwiseConv2D": (2, 3), "Conv2DTranspose": (2,)}.get(type(layer).__name__, (-1,))
 
 
-def copy_layer(layer: Any, weights: list[NDArray[Any]] | None = None, **changes: Any) -> Any:
-    """Make a layer from the configuration of another.
+def channel_shape(layer: Any) -> tuple[int, ...]:
+    """Return the shape in which values by output channel are multiplied with a kernel.
 
     Args:
-        layer: The layer.
-        weights: Weights of the copy; those of the layer by default, once it is built.
-        **changes: Changed keys of the configuration.
-
-    Returns:
-        The copy, which is called before its weights are set: see `call_copy`.
+        layer: A built layer of one of the KERNELS.
     """
-    made = type(layer).from_config({**layer.get_config(), **changes})
-    made._initial = layer.get_weights() if weights is None else weights
-    return made
-
-
-def call_copy(made: Any, *args: Any, **kwargs: Any) -> Any:
-    """Call a copied layer and set its weights.
-
-    Args:
-        made: Result of `copy_layer`.
-        *args: Arguments of the call.
-        **kwargs: Keyword arguments of the call.
-
-    Returns:
-        The outputs.
-    """
-    outputs = made(*args, **kwargs)
-    if (weights := made.__dict__.pop("_initial", None)) is not None:
-        made.set_weights(weights)
-        _restore(made)
-    return outputs
-
-
-def call_copied(node: Node, args: Any, kwargs: Any, copies: dict[int, Any]) -> Any:
-    """Call a copy of a node's layer, the same one at each call of the layer.
-
-    Args:
-        node: The node.
-        args: Arguments of the call.
-        kwargs: Keyword arguments of the call.
-        copies: Copies by the id of their layer, which is filled.
-
-    Returns:
-        The outputs; of an input layer its tensor.
-    """
-    if node.kind == "InputLayer":
-        return args[0]
-    layer = node.operation
-    if not hasattr(layer, "get_weights"):
-        return layer(*args, **kwargs)
-    if id(layer) not in copies:
-        copies[id(layer)] = copy_layer(layer)
-    return call_copy(copies[id(layer)], *args, **kwargs)
+    kernel = layer.kernel.shape
+    channels = [axis % len(kernel) for axis in kernel_axes(layer)]
+    return tuple(size if axis in channels else 1 for axis, size in enumerate(kernel))
 
 
 def activation_name(layer: Any) -> str:
@@ -108,12 +62,6 @@ def activation_name(layer: Any) -> str:
         layer: A Keras layer or operation.
     """
     return str(getattr(getattr(layer, "activation", None), "__name__", "linear"))
-
-
-def _restore(layer: Any) -> None:
-    """Let a Normalization compute with the statistics that its weights now are."""
-    if hasattr(layer, "finalize_state") and layer.weights:
-        layer.finalize_state()
 
 
 def _flatten(model: Any) -> Any:
@@ -239,10 +187,10 @@ def _folded_weights(layer: Any, norm: Any) -> list[NDArray[Any]]:
     factor, shift = _affine(norm)
     kernel = np.asarray(layer.kernel, np.float64)
     bias = np.asarray(layer.bias, np.float64) if layer.use_bias else 0.0
-    shape = np.ones(kernel.ndim, int)
-    for axis in kernel_axes(layer):
-        shape[axis] = kernel.shape[axis]
-    return [(kernel * factor.reshape(shape)).astype(np.float32), (bias * factor + shift).astype(np.float32)]
+    return [
+        (kernel * factor.reshape(channel_shape(layer))).astype(np.float32),
+        (bias * factor + shift).astype(np.float32),
+    ]
 
 
 def _as_depthwise(norm: Any) -> Any:

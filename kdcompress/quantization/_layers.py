@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from kdcompress.quantization._description import KERNEL_LIMIT, LEVELS, Grid
 from kdcompress.quantization._folding import kernel_axes
 
-_STORED = 127  # the largest int8: converters take a kernel's scale as range / 254, and leave integers above the limit out
+_STORED = (
+    127  # the largest int8: converters take a kernel's scale as range / 254, and leave integers above the limit out
+)
 DECAY = 0.99  # of the moving ranges
 
 
-class ActivationRounding(keras.layers.Layer):
+class ActivationRounding(keras.layers.Layer):  # type: ignore[misc]
     """Rounds a tensor to 8 bits over a range, which in training moves with the batches.
 
     Args:
@@ -65,7 +67,7 @@ class ActivationRounding(keras.layers.Layer):
         return input_shape
 
 
-class KernelRounding(keras.layers.Layer):
+class KernelRounding(keras.layers.Layer):  # type: ignore[misc]
     """Computes a layer with its kernel rounded to integers.
 
     Args:
@@ -98,6 +100,11 @@ class KernelRounding(keras.layers.Layer):
             layer.weights[0].trainable = False
             self.centroids = self.add_weight(name="centroids", shape=values.shape, initializer=_constant(values))
         self.built = True
+
+    @property
+    def keeps_clusters(self) -> bool:
+        """Whether equal weights remain equal."""
+        return self._members is not None
 
     @property
     def kernel(self) -> Any:

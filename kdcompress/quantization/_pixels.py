@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.quantization._copying import call_copied, call_copy, copy_layer
 from kdcompress.quantization._description import LEVELS, Grid, Quantization
-from kdcompress.quantization._folding import call_copied, call_copy, copy_layer
 from kdcompress.quantization._graph import Graph, Node, rebuild
 from kdcompress.quantization._placement import PIXELS, pixel_grid, scaling
 
@@ -124,9 +124,7 @@ def _affine(layer: Any, channels: int) -> tuple[NDArray[np.float64], NDArray[np.
     return np.broadcast_to(factor.reshape(-1), channels), np.broadcast_to(shift.reshape(-1), channels)
 
 
-def _moved_weights(
-    layer: Any, factor: NDArray[np.float64], shift: NDArray[np.float64]
-) -> list[NDArray[np.float32]]:
+def _moved_weights(layer: Any, factor: NDArray[np.float64], shift: NDArray[np.float64]) -> list[NDArray[np.float32]]:
     """Kernel and bias of a layer whose input was factor * x + shift, by channel, for the input x."""
     kernel = np.asarray(layer.kernel, np.float64)
     axis = kernel.ndim - 2

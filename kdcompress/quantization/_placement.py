@@ -77,11 +77,10 @@ def place(model: Any) -> Placement:
     places, floats = dict(_list_places(graph)), []
     kernels: dict[str, str] = {}
     for node in graph.nodes:
-        if node.kind in KERNELS and (source := _source(graph, node, places)) is not None:
-            if getattr(node.operation, "data_format", "channels_last") == "channels_last":
-                kernels[node.name] = source
-                continue
-        if not _is_integer(node, places):
+        source = _source(graph, node, places) if node.kind in KERNELS else None
+        if source is not None and getattr(node.operation, "data_format", "channels_last") == "channels_last":
+            kernels[node.name] = source
+        elif not _is_integer(node, places):
             floats.append(node.name)
     _share(graph, places)
     return Placement(places, floats, kernels)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.data import iter_blocks
+from kdcompress.quantization._copying import call_copied, copy_layer
 from kdcompress.quantization._description import (
     KERNEL_LIMIT,
     Grid,
@@ -17,9 +17,9 @@ from kdcompress.quantization._description import (
     kernel_scales,
     make_grid,
 )
-from kdcompress.quantization._folding import call_copied, copy_layer, kernel_axes
+from kdcompress.quantization._folding import channel_shape
 from kdcompress.quantization._graph import Graph, Node, rebuild
-from kdcompress.quantization._placement import Place, Placement, place
+from kdcompress.quantization._placement import Placement, place
 
 _MAX_BIAS = 1 << 23  # integers of a bias: exact in float32, and far from overflowing int32
 _BATCH = 64
@@ -62,7 +62,7 @@ def find_ranges(model: Any, placement: Placement, images: Any) -> dict[str, tupl
     if not names:
         return {}
     taps = keras.Model(Graph(model).input, tensors)
-    ranges = {name: (0.0, 0.0) for name in names}
+    ranges = dict.fromkeys(names, (0.0, 0.0))
     for block in iter_blocks(images, _BATCH):
         for name, values in zip(names, taps(block.astype(np.float32), training=False), strict=True):
             low, high = float(np.min(values)), float(np.max(values))
@@ -70,9 +70,7 @@ def find_ranges(model: Any, placement: Placement, images: Any) -> dict[str, tupl
     return ranges
 
 
-def start_rounding(
-    model: Any, images: Any, *, keep_zeros: bool = False, keep_clusters: bool = False
-) -> Rounded:
+def start_rounding(model: Any, images: Any, *, keep_zeros: bool = False, keep_clusters: bool = False) -> Rounded:
     """Make the network that quantization-aware training trains.
 
     Args:
@@ -217,8 +215,7 @@ def _scales(
     kernel: NDArray[np.float64], bias: NDArray[np.float64] | None, layer: Any, per_tensor: bool, input_scale: float
 ) -> NDArray[np.float32]:
     """Scales of a kernel; a channel whose bias would need too large an integer gets a larger one."""
-    channels = [axis % kernel.ndim for axis in kernel_axes(layer)]
-    rest = tuple(axis for axis in range(kernel.ndim) if axis not in channels)
+    rest = tuple(axis for axis, size in enumerate(channel_shape(layer)) if size == 1)
     largest = np.abs(kernel).max(axis=rest).reshape(-1)
     if bias is not None:
         largest = np.maximum(largest, np.abs(bias) / (input_scale * _MAX_BIAS) * KERNEL_LIMIT)
@@ -232,11 +229,7 @@ def _on_grid(
     scales: NDArray[np.float32],
     input_scale: float,
 ) -> list[NDArray[Any]]:
-    shape = np.ones(kernel.ndim, int)
-    if len(scales) > 1:
-        for axis in kernel_axes(layer):
-            shape[axis] = kernel.shape[axis]
-    steps = scales.astype(np.float64).reshape(shape)
+    steps = scales.astype(np.float64).reshape(channel_shape(layer) if len(scales) > 1 else ())
     rounded = [(np.rint(kernel / steps) * steps).astype(np.float32)]
     if bias is not None:
         step = scales.astype(np.float64) * input_scale

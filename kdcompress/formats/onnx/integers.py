@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.errors import ExportError
 from kdcompress.quantization import Quantization
 
 _CHANNEL_AXES = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1, "Gemm": 1}
@@ -29,9 +28,6 @@ def store_integers(model: Any, quantization: Quantization, layer_name: Callable[
             kernels are float and lie on the grid.
         quantization: Scales of the kernels.
         layer_name: Returns the layer in the name of a node.
-
-    Raises:
-        ExportError: A kernel does not lie on the grid of its layer.
     """
     graph = _Graph(model.graph)
     graph.shift_pixels()
@@ -43,18 +39,8 @@ def store_integers(model: Any, quantization: Quantization, layer_name: Callable[
             for name in dict.fromkeys([*named, *quantization.kernels]):
                 if graph.store(node, np.array(quantization.kernels[name], np.float32)):
                     break
-            else:
-                _reject(named)
     graph.drop_clipping()
     graph.drop_unused()
-
-
-def _reject(layers: list[str]) -> None:
-    if layers:
-        raise ExportError(
-            f"the kernel of layer {layers[0]} does not lie on the grid of its quantization.json, which belongs to "
-            "other weights; compress the run again"
-        )
 
 
 class _Graph:
@@ -221,7 +207,7 @@ _SHIFT = ["DequantizeLinear", "QuantizeLinear", "Add", "Mul", "DequantizeLinear"
 
 
 def _constant(node: Any, weights: dict[str, Any]) -> str:
-    return next(name for name in node.input if name in weights)
+    return next(str(name) for name in node.input if name in weights)
 
 
 def _copy(message: Any) -> Any:

@@ -76,7 +76,9 @@ class Oracle:
         if attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
             raise NotImplementedError(attributes["auto_pad"])
         padded = np.pad(x.integers, ((0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])))
-        windows = sliding_window_view(padded, kernel.integers.shape[2:], axis=(2, 3))[:, :, :: strides[0], :: strides[1]]
+        windows = sliding_window_view(padded, kernel.integers.shape[2:], axis=(2, 3))[
+            :, :, :: strides[0], :: strides[1]
+        ]
         if attributes.get("group", 1) > 1:
             per_input = kernel.integers.shape[0] // x.integers.shape[1]
             windows = np.repeat(windows, per_input, axis=1)

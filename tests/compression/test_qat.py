@@ -1,0 +1,77 @@
+"""Quantization-aware training of a run's student, against quantization after training."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kdcompress
+from kdcompress.compression import qat
+from kdcompress.exporting import open_exported
+from kdcompress.models import load_saved_model
+from kdcompress.quantization import KERNEL_LIMIT, Quantization
+
+
+def better(*values: object) -> dict[str, float | None]:
+    return {"value": 0.01, "low": 0.001, "high": 0.02}
+
+
+def worse(*values: object) -> dict[str, float | None]:
+    return {"value": 0.0, "low": -0.01, "high": 0.01}
+
+
+@pytest.fixture(scope="module")
+def trained(_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a student of trained integers, which beats quantization after training by decree."""
+    folder = tmp_path_factory.mktemp("trained")
+    run = Path(shutil.copytree(_finished, folder / "run"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KDCOMPRESS_CACHE_DIR", str(folder / "cache"))
+        patch.setattr(qat, "paired_difference", better)
+        kdcompress.compress(run, qat="native", epochs=1)
+    return run
+
+
+def test_the_files_hold_the_trained_integers(trained: Path) -> None:
+    student = trained / "students" / "qat"
+    quantization = Quantization.load(student / "quantization.json")
+    model = load_saved_model(student / "student.keras")
+    for name, scales in quantization.kernels.items():
+        steps = model.get_layer(name).get_weights()[0] / np.array(scales)
+        assert np.abs(steps - np.rint(steps)).max() < 1e-3 and np.abs(steps).max() < KERNEL_LIMIT + 1e-3
+    exports = json.loads((student / "exports" / "exports.json").read_text())["artefacts"]
+    assert [(entry["format"], entry["precision"], entry["calibration"]) for entry in exports] == [
+        ("onnx", "int8", None),
+        ("tflite", "int8", None),
+    ]
+    images = np.random.default_rng(0).integers(0, 256, (32, *model.input_shape[1:]), np.uint8)
+    first, second = (open_exported(student / entry["path"]).run(images) for entry in exports)
+    assert np.array_equal(first, second)
+    assert json.loads((student / "compress.json").read_text())["steps"]["qat"]["shipped"] == "qat"
+    assert json.loads((student / "manifest.json").read_text())["files"]["quantization.json"]
+
+
+def test_what_does_not_beat_quantization_after_training_is_not_shipped(
+    _finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(_finished, tmp_path / "run"))
+    monkeypatch.setattr(qat, "paired_difference", worse)
+    kdcompress.compress(run, qat="native", epochs=1)
+    student = run / "students" / "qat"
+    assert not (student / "quantization.json").exists()
+    document = json.loads((student / "compress.json").read_text())
+    assert document["steps"]["qat"]["shipped"] == "ptq"
+    before, after = (load_saved_model(folder / "student.keras").get_weights() for folder in (run, student))
+    assert all(map(np.array_equal, before, after))
+    assert [entry["calibration"]["source"] for entry in _exports(student)] == ["train", "train"]
+
+
+def _exports(student: Path) -> list[dict[str, dict[str, str]]]:
+    entries: list[dict[str, dict[str, str]]] = json.loads((student / "exports" / "exports.json").read_text())[
+        "artefacts"
+    ]
+    return entries
