@@ -96,8 +96,8 @@ def _explain(comparison: dict[str, Any]) -> str:
     if difference["low"] is not None:
         interval = f" ({points(difference['value'])} points, 95 % interval {points(difference['low'])} to "
         interval += f"{points(difference['high'])})"
+    images, shares = f"{comparison['validation_images']:,}", [percent(comparison[role]) for role in ("qat", "ptq")]
     return (
-        "quantization-aware training does not beat quantization after training: on "
-        f"{comparison['validation_images']:,} validation images its {name} is {percent(comparison['qat'])} against {percent(comparison['ptq'])}{interval}; "
-        "so the int8 files are those of quantization after training"
+        f"quantization-aware training does not beat quantization after training: on {images} validation images its "
+        f"{name} is {shares[0]} against {shares[1]}{interval}; so the int8 files are those of quantization after training"
     )
