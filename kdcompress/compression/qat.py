@@ -99,5 +99,5 @@ def _explain(comparison: dict[str, Any]) -> str:
     images, shares = f"{comparison['validation_images']:,}", [percent(comparison[role]) for role in ("qat", "ptq")]
     return (
         f"quantization-aware training does not beat quantization after training: on {images} validation images its "
-        f"{name} is {shares[0]} against {shares[1]}{interval}; so the int8 files are those of quantization after training"
+        f"{name} is {shares[0]} against {shares[1]}{interval}; the int8 files are those of quantization after training"
     )
