@@ -25,7 +25,7 @@ test: $(VENV)/.installed lint
 coverage: $(VENV)/.installed
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal --cov --cov-report=term:skip-covered
 
-# Ten minutes: every layer and every network of keras.applications, of which `make test` has a third.
+# A quarter of an hour: every layer and every network of keras.applications, of which `make test` has a part.
 exhaustive: $(VENV)/.installed
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal -m exhaustive
 

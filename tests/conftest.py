@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from trust.worker import Worker
 
 from kdcompress.data import Dataset, Samples, make_source
 from kdcompress.progress import Progress
@@ -85,6 +87,13 @@ def _finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(_finished: Path, tmp_path: Path) -> Path:
     """A copy of a small finished run, to do with as one likes."""
     return Path(shutil.copytree(_finished, tmp_path / "run"))
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """Runs commands and functions in processes of their own, forked where everything is imported already."""
+    with Worker(tmp_path_factory.mktemp("worker")) as worker:
+        yield worker
 
 
 @pytest.fixture(scope="session")

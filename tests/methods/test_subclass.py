@@ -177,7 +177,7 @@ def test_known_subclasses_are_learned_as_such(tmp_path: Path) -> None:
         "superclasses": KNOWN,
         "split.limit": 2000,
     }
-    run = distill(tmp_path / "run", settings=settings, epochs=6, limit=2000)
+    run = distill(tmp_path / "run", settings=settings, epochs=6, limit=2000, baseline=False)
     assert run.result["teacher"]["metrics"]["accuracy"] > 0.9
     assert run.result["student"]["metrics"]["accuracy"] > 0.9
     assert keras.saving.load_model(run.path / "student.keras").output_shape == (None, 2)
@@ -273,7 +273,7 @@ def test_teachers_that_invent_subclasses_are_not_averaged(tmp_path: Path) -> Non
 
 def test_a_student_of_a_class_of_one_s_own_is_verified_and_exported(tmp_path: Path) -> None:
     settings = {**ZOO, **TWO, "student.model": "tiny_models:subclassed_head"}
-    run = distill(tmp_path / "run", settings=settings, epochs=1)
+    run = distill(tmp_path / "run", settings=settings, epochs=1, baseline=False)
     assert kdcompress.verify(run, trust_code=True)["student"]["params"] == 785 * 20
     # What is exported is compared with what the run's student answered on test
     (entry,) = kdcompress.export(run, "onnx", trust_code=True)["artefacts"]

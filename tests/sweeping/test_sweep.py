@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ import other_models
 import pytest
 from conftest import Recorder
 from published import check_published
+from trust.worker import Outcome, Worker
 from typer.testing import CliRunner
 
 import kdcompress
@@ -167,43 +169,40 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
-def run_to_its_end(line: list[str]) -> subprocess.CompletedProcess[str]:
-    finished = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=300)
-    assert finished.returncode == 0, finished.stderr
-    return finished
+def run_in_fork(forks: Worker, out: Path, teacher: Path, *more: str, **how: Any) -> Outcome:
+    """The command in a process of its own."""
+    cache = {"KDCOMPRESS_CACHE_DIR": os.environ["KDCOMPRESS_CACHE_DIR"]}
+    return forks.run(command(out, teacher, *more)[3:], out.parent, cache, seconds=300, megabytes=8000, **how)
 
 
 def test_a_killed_sweep_goes_on_and_ends_with_the_same_table(
-    teacher: Path, whole: dict[str, Any], tmp_path: Path
+    teacher: Path, whole: dict[str, Any], forks: Worker, tmp_path: Path
 ) -> None:
-    process = subprocess.Popen(
-        command(tmp_path / "sweep", teacher),
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    done = []
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "seed" in line:
-            done.append(line.split(":")[0])
-        if len(done) == 2:
-            break
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stderr.close()
-    finished = run_to_its_end(command(tmp_path / "sweep", teacher))
-    assert not [name for name in done if name in finished.stderr]  # what was done is not done again
-    result = json.loads(finished.stdout)
+    def trials(text: str) -> list[str]:
+        return [line.split(":")[0] for line in text.splitlines() if "seed" in line]
+
+    def kill_after_two(process: int) -> None:
+        if len(trials((forks.folder / "stderr").read_text())) >= 2:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+    killed = run_in_fork(forks, tmp_path / "sweep", teacher, meanwhile=kill_after_two)
+    assert killed.exit == -signal.SIGKILL
+    done = trials(killed.err)
+    assert 2 <= len(done) < 4
+    finished = run_in_fork(forks, tmp_path / "sweep", teacher)
+    assert finished.exit == 0, finished.err
+    assert not [name for name in done if name in finished.err]  # what was done is not done again
+    result = json.loads(finished.out)
     assert len(result["trials"]) == 4
     assert table(result) == table(whole)
 
 
-def test_jobs_share_the_trials(teacher: Path, tmp_path: Path) -> None:
-    finished = run_to_its_end(command(tmp_path / "sweep", teacher, "--jobs", "2"))
-    assert len(json.loads(finished.stdout)["trials"]) == 4
-    assert "ended early" not in finished.stderr
+def test_jobs_share_the_trials(teacher: Path, forks: Worker, tmp_path: Path) -> None:
+    finished = run_in_fork(forks, tmp_path / "sweep", teacher, "--jobs", "2")
+    assert finished.exit == 0, finished.err
+    assert len(json.loads(finished.out)["trials"]) == 4
+    assert "ended early" not in finished.err
 
 
 def test_several_processes_share_one_sweep(teacher: Path, whole: dict[str, Any], tmp_path: Path) -> None:

@@ -107,6 +107,8 @@ class Worker:
     ) -> Outcome:
         process = self._started()
         paths = {"out": self.folder / "stdout", "err": self.folder / "stderr"}
+        for path in paths.values():
+            path.write_bytes(b"")  # nothing of the command before is taken for this one's
         assert process.stdin is not None
         process.stdin.write(json.dumps({**request, **{name: str(path) for name, path in paths.items()}}) + "\n")
         process.stdin.flush()
