@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 VARIANTS = (
     Variant("float32"),
     Variant("int8 after training", precision="int8"),
-    Variant("int8, trained", {"qat": "native"}, "int8"),
+    Variant("int8, trained", {"qat": "native", "ship": "trained"}, "int8"),
     Variant("80 % zeros", {"prune": 0.8}),
     Variant("16 clusters", {"cluster": 16}),
     Variant("zeros, clusters, trained int8", {"prune": 0.8, "cluster": 16, "qat": "native"}, "int8"),

@@ -31,6 +31,7 @@ def compress(
     prune: float | None = None,
     cluster: int | None = None,
     qat: str = "none",
+    ship: str = "better",
     epochs: int | None = None,
     learning_rate: float | None = None,
     seed: int | None = None,
@@ -57,6 +58,8 @@ def compress(
         prune: Fraction of the weights that become 0, in (0, 1). Files become smaller by gzip, not faster.
         cluster: Number of different values in each kernel, >= 2. Files become smaller by gzip, not faster.
         qat: Quantization-aware training: native, tfmot, or none.
+        ship: Which integers the int8 files hold: better (the trained ones only if they beat quantization after training
+            on validation, or keep zeros and clusters) or trained.
         epochs: Epochs of tuning in each step, >= 1.
         learning_rate: Learning rate of the tuning, > 0.
         seed: Seed of the order of batches; that of the run by default.

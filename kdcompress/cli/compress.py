@@ -43,6 +43,9 @@ def compress(
         metavar="[native|tfmot]",
         help="Train with int8 in mind, in Keras 3: files hold its integers.",
     ),
+    ship: str = typer.Option(
+        "better", help="After --qat: better (trained integers if they beat int8 after training) or trained."
+    ),
     epochs: int = typer.Option(None, help="Epochs of tuning in each step."),
     learning_rate: float = typer.Option(None, help="Learning rate of the tuning."),
     seed: int = typer.Option(None, help="The order of batches. [default: that of the run]"),
@@ -83,6 +86,7 @@ def compress(
         "prune": prune,
         "cluster": cluster,
         "qat": qat or "none",
+        "ship": ship,
         "epochs": epochs,
         "learning_rate": learning_rate,
     }

@@ -197,6 +197,15 @@ class Step(ABC):
         rate = section.learning_rate or base.plan[-1].learning_rate * cls.rate_factor
         return base.model_copy(update={"stages": (), "epochs": epochs, "learning_rate": rate})
 
+    @classmethod
+    @abstractmethod
+    def summarize(cls, facts: dict[str, Any]) -> str:
+        """Say in a few words what the step did.
+
+        Args:
+            facts: What `apply` recorded.
+        """
+
     @abstractmethod
     def apply(self, student: Compressed, tuning: Tuning) -> Compressed:
         """Compress a student, and tune it.

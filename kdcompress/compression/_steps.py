@@ -47,6 +47,7 @@ def compress(model: Any, tuning: Tuning, earlier: dict[str, dict[str, Any]] | No
     for step in make_steps(tuning.section):
         seed_everything(tuning.seed)  # layers that a step makes anew, such as Dropout, draw their seeds
         student = step.apply(student, tuning)
+        student.facts[step.name]["summary"] = step.summarize(student.facts[step.name])
     return student
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from kdcompress.compression._base import Compressed, Step, Tuning
 from kdcompress.compression._copying import copy_model
@@ -21,6 +21,12 @@ class ClusterStep(Step):
 
     name: ClassVar[str] = "cluster"
     rate_factor: ClassVar[float] = 0.1
+
+    @classmethod
+    def summarize(cls, facts: dict[str, Any]) -> str:
+        """Say how many values the kernels have."""
+        kernels = facts["kernels"].values()
+        return f"at most {max(kernel['values'] for kernel in kernels)} values in each of {len(kernels)} kernels"
 
     def apply(self, student: Compressed, tuning: Tuning) -> Compressed:
         """Cluster the kernels, and tune the values and which weight has which with the teacher."""

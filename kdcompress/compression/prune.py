@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from kdcompress.compression._base import Compressed, Step, Tuning
 from kdcompress.compression._copying import copy_model
@@ -23,6 +23,13 @@ class PruneStep(Step):
     """Zeros in the kernels of Dense and Conv2D layers; the layer that makes the logits keeps all its weights."""
 
     name: ClassVar[str] = "prune"
+
+    @classmethod
+    def summarize(cls, facts: dict[str, Any]) -> str:
+        """Say how many weights are 0."""
+        kernels = facts["kernels"].values()
+        zeros, weights = (sum(kernel[key] for kernel in kernels) for key in ("zeros", "weights"))
+        return f"{zeros:,} of {weights:,} weights of {len(kernels)} kernels are 0 ({100 * zeros / weights:.4g} %)"
 
     def apply(self, student: Compressed, tuning: Tuning) -> Compressed:
         """Prune by magnitude while the student is tuned with the teacher."""

@@ -29,6 +29,13 @@ class QatStep(Step):
     name: ClassVar[str] = "qat"
     rate_factor: ClassVar[float] = 0.1
 
+    @classmethod
+    def summarize(cls, facts: dict[str, Any]) -> str:
+        """Say which integers ship, and what both do on validation."""
+        name, values = METRIC_NAMES[facts["metric"]], [percent(facts[role]) for role in ("qat", "ptq")]
+        shipped = "trained integers" if facts["shipped"] == "qat" else "int8 after training"
+        return f"{shipped} ship; {name} on validation {values[0]} trained, {values[1]} after training"
+
     def apply(self, student: Compressed, tuning: Tuning) -> Compressed:
         """Train the integers of a student; zeros and clusters that earlier steps made remain."""
         keep_zeros, keep_clusters = "prune" in student.facts, "cluster" in student.facts
@@ -40,9 +47,13 @@ class QatStep(Step):
         model, quantization = finish_rounding(rounded)
         comparison = tuning.once(self.name, lambda: compare(student.model, model, quantization, tuning))
         facts = {**_describe(rounded, quantization), **comparison}
-        if comparison["shipped"] == "qat":
+        beaten = comparison["shipped"] == "qat"
+        if not beaten:
+            kept = keep_zeros or keep_clusters or tuning.section.ship == "trained"
+            tuning.progress.warn(_explain(comparison, kept, keep_zeros or keep_clusters))
+            facts["shipped"] = "qat" if kept else "ptq"
+        if facts["shipped"] == "qat":
             return student.after(self.name, model, facts, quantization)
-        tuning.progress.warn(_explain(comparison))
         return student.after(self.name, student.model, facts)
 
 
@@ -89,8 +100,12 @@ def _describe(rounded: Rounded, quantization: Quantization) -> dict[str, Any]:
     }
 
 
-def _explain(comparison: dict[str, Any]) -> str:
-    """Say why the student that is quantized after training ships."""
+def _explain(comparison: dict[str, Any], kept: bool, compressed: bool) -> str:
+    """Say that training brought nothing, and which integers ship."""
+    shipped = "are those of quantization after training"
+    if kept:
+        reason = "they keep the zeros and clusters" if compressed else "compress.ship asks for them"
+        shipped = f"hold the trained ones all the same: {reason}"
     name, difference = METRIC_NAMES[comparison["metric"]], comparison["difference"]
     interval = ""
     if difference["low"] is not None:
@@ -99,5 +114,5 @@ def _explain(comparison: dict[str, Any]) -> str:
     images, shares = f"{comparison['validation_images']:,}", [percent(comparison[role]) for role in ("qat", "ptq")]
     return (
         f"quantization-aware training does not beat quantization after training: on {images} validation images its "
-        f"{name} is {shares[0]} against {shares[1]}{interval}; the int8 files are those of quantization after training"
+        f"{name} is {shares[0]} against {shares[1]}{interval}; the int8 files {shipped}"
     )

@@ -35,6 +35,8 @@ class CompressSection(Section):
         prune: Fraction of the weights of each kernel that become 0, in (0, 1).
         cluster: Number of different values in each kernel, >= 2.
         qat: Quantization-aware training: native (in Keras 3), or tfmot (tensorflow-model-optimization).
+        ship: Which integers a quantized student keeps: better (the trained ones only if they beat quantization after
+            training on validation, or keep zeros and clusters) or trained.
         epochs: Epochs of tuning in each step; by default those of the student's training after channels, a third of
             them in other steps.
         learning_rate: Learning rate of the tuning; by default that of the student's training after channels and in
@@ -51,6 +53,7 @@ class CompressSection(Section):
     prune: Share | None = None
     cluster: int | None = Field(None, ge=2, le=_MAX_CLUSTERS)
     qat: Literal["none", "native", "tfmot"] = "none"
+    ship: Literal["better", "trained"] = "better"
     epochs: int | None = Field(None, ge=1, le=MAX_EPOCHS)
     learning_rate: float | None = Field(None, gt=0, le=MAX_RATE)
 

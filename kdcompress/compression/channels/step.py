@@ -31,6 +31,16 @@ class ChannelsStep(Step):
     name: ClassVar[str] = "channels"
     epochs_factor: ClassVar[float] = 1.0
 
+    @classmethod
+    def summarize(cls, facts: dict[str, Any]) -> str:
+        """Say how many parameters were removed, and which budgets are met."""
+        before, after = facts["params"]
+        ratios = ", ".join(
+            f"{key.split('_')[1]} {value:.3g} of the teacher's" for key, value in facts["ratios"].items()
+        )
+        share = f"{100 * facts['share']:.3g} % of the channels"
+        return f"{share}, {before:,} to {after:,} parameters{f'; {ratios}' if ratios else ''}"
+
     def apply(self, student: Compressed, tuning: Tuning) -> Compressed:
         """Remove the section's share of the channels, or as few as its budgets need."""
         model, section = student.model, tuning.section
