@@ -57,6 +57,7 @@ class ExportRequest:
         parity_samples: Number of images to compare on; None for all.
         calibration: Folder of calibration images.
         calibration_samples: Number of calibration images.
+        keep_metric: Largest drop of the metric on validation, for which the layers that stay in float are searched.
     """
 
     jobs: tuple[Job, ...]
@@ -66,6 +67,7 @@ class ExportRequest:
     parity_samples: int | None
     calibration: Path | None
     calibration_samples: int
+    keep_metric: float | None = None
 
     @property
     def needs_calibration(self) -> bool:
@@ -84,6 +86,8 @@ def make_export_request(
     calibration: str | Path | None = None,
     calibration_samples: int = SIZE,
     float_layers: str | Iterable[str] = (),
+    keep_metric: float | None = None,
+    explain: bool = False,
 ) -> ExportRequest:
     """Validate the options of an export.
 
@@ -97,6 +101,9 @@ def make_export_request(
         calibration: Folder of calibration images.
         calibration_samples: Number of calibration images, >= 1.
         float_layers: Layers of int8 files that stay in float; a string may list several, separated by commas.
+        keep_metric: Largest drop of the metric on validation, in [0, 1], for which the layers of int8 files that stay
+            in float are searched.
+        explain: Whether int8 files are to be explained, and not written.
 
     Returns:
         The request: every format in every precision that it supports.
@@ -108,6 +115,7 @@ def make_export_request(
         raise UsageError(f"--opset must be {OPSETS[0]} to {OPSETS[-1]} (what the converter can write), got {opset}")
     if input_type not in INPUT_TYPES:
         raise UsageError(f"--input-type must be one of {', '.join(INPUT_TYPES)}, got {input_type!r}")
+    _check_keep_metric(keep_metric, float_layers)
     for option, count in (("--parity-samples", parity_samples), ("--calibration-samples", calibration_samples)):
         if count is not None and count < 1:
             raise UsageError(f"{option} must be >= 1, got {count}")
@@ -117,15 +125,17 @@ def make_export_request(
 
     writers = {name: make_format(name) for name in _select(_split(formats), registry.choices("formats"), "format")}
     floats = tuple(dict.fromkeys(filter(None, _split(float_layers))))
-    explicit = _split(precisions if precisions is not None else INT8 if floats else FP32)
+    only_int8 = {"--float": bool(floats), "--keep-metric": keep_metric is not None, "--explain": explain}
+    option = next((option for option, is_set in only_int8.items() if is_set), None)
+    explicit = _split(precisions if precisions is not None else INT8 if option else FP32)
     selected = _select(explicit, PRECISIONS, "precision")
     for precision in selected:
         if not any(precision in writer.precisions for writer in writers.values()):
             supported = "; ".join(f"{name} has {', '.join(writer.precisions)}" for name, writer in writers.items())
             raise UsageError(f"precision {precision} is none of the chosen formats': {supported}")
     pairs = [(name, writer, precision) for name, writer in writers.items() for precision in selected]
-    if floats and INT8 not in selected:
-        raise UsageError("--float names layers of --precision int8, which is not among the precisions")
+    if option and INT8 not in selected:
+        raise UsageError(f"{option} is for --precision int8, which is not among {', '.join(selected)}")
     if input_type != INPUT_TYPES[0] and not ("tflite" in writers and INT8 in selected):
         raise UsageError("--input-type is for --format tflite --precision int8")
     return ExportRequest(
@@ -136,7 +146,15 @@ def make_export_request(
         parity_samples,
         Path(calibration) if calibration else None,
         calibration_samples,
+        keep_metric,
     )
+
+
+def _check_keep_metric(keep_metric: float | None, float_layers: str | Iterable[str]) -> None:
+    if keep_metric is not None and float_layers:
+        raise UsageError("--float names the layers that --keep-metric would search: give one of the two")
+    if keep_metric is not None and not 0 <= keep_metric <= 1:
+        raise UsageError(f"--keep-metric must be a fraction in [0, 1], got {keep_metric}")
 
 
 def _job(name: str, writer: Format, precision: str, float_layers: tuple[str, ...]) -> Job:

@@ -16,6 +16,7 @@ EXPORTS = "exports"
 STUDENTS = "students"
 COMPRESSION = "compress.json"
 QUANTIZATION = "quantization.json"
+EXPLANATION = "explain.json"
 TEST_OUTPUTS = f"{OUTPUTS}/test.npz"
 VAL_OUTPUTS = f"{OUTPUTS}/val.npz"
 DISAGREEMENTS = f"{OUTPUTS}/disagreements.npz"
@@ -24,6 +25,7 @@ MODELS = ("teacher.keras", "student.keras", "baseline.keras")
 # The command that writes a file or folder; all others are written by `distill`
 _COMMANDS = {
     "exports": "export",
+    EXPLANATION: "export",
     "verify.json": "verify",
     "bench.json": "bench",
     "report.html": "report",
@@ -42,17 +44,24 @@ def remedy(name: str, folder: Path) -> str:
         The command, as part of an error message.
     """
     first, _, rest = name.partition("/")
-    command, source = _COMMANDS.get(first), str(folder)
-    if is_student(folder):
-        source = f"{folder.parent.parent}:{folder.name}"
+    command, source = _COMMANDS.get(first), source_of(folder)
     if command is None and is_student(folder):
         return f"`kdcompress compress {folder.parent.parent}` with its options and --fresh makes it anew"
     if command is None:
         return "`kdcompress distill --fresh` makes the run anew"
-    options = ""
+    options = " --explain" if name == EXPLANATION else ""
     if command == "export" and (made := _EXPORT.match(rest)):
         options = f" --format {made['suffix'].replace('_', '-')} --precision {made['precision']}"
     return f"`kdcompress {command} {source}{options}` makes it again"
+
+
+def source_of(folder: Path) -> str:
+    """Return how a command names a run or a compressed student.
+
+    Args:
+        folder: The run folder.
+    """
+    return f"{folder.parent.parent}:{folder.name}" if is_student(folder) else str(folder)
 
 
 def is_student(folder: Path) -> bool:

@@ -3,6 +3,7 @@
 from kdcompress.runs.schemas._bench import Benchmark
 from kdcompress.runs.schemas._compress import Compression, CompressionPlan
 from kdcompress.runs.schemas._distill import Plan, RunResult
+from kdcompress.runs.schemas._explain import Explanation
 from kdcompress.runs.schemas._export import Export, ExportList
 from kdcompress.runs.schemas._failure import Failure
 from kdcompress.runs.schemas._predict import Prediction, PredictionList, Predictions
@@ -19,6 +20,7 @@ __all__ = [
     "Benchmark",
     "Compression",
     "CompressionPlan",
+    "Explanation",
     "Export",
     "Failure",
     "FilesCheck",
@@ -42,6 +44,7 @@ FILES: dict[str, type[Kept]] = {
     "metrics.json": RunResult,
     "verify.json": Verification,
     "exports.json": ExportList,
+    "explain.json": Explanation,
     "bench.json": Benchmark,
     "sweep.json": SweepResult,
     "compress.json": Compression,
@@ -56,6 +59,7 @@ PRINTED: dict[str, type[Kept]] = {
     "verify-model": ModelCosts,
     "verify-files": FilesCheck,
     "export": Export,
+    "export-explain": Explanation,
     "bench": Benchmark,
     "report": Report,
     "sweep": SweepResult,

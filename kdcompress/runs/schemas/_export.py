@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kdcompress.formatting import MISSING, digits, percent, points, size
+from kdcompress.runs.schemas._explain import Explanation
 from kdcompress.runs.schemas._parts import Count, MetricName, Metrics
 from kdcompress.runs.schemas._result import Kept, Result, made
 from kdcompress.runs.schemas._table import Table
@@ -105,6 +106,7 @@ class Export(Kept):
         failures: The files that could not be made.
         passed: Whether every file could be made and computes what the Keras model computes.
         seconds: How long it took.
+        explanation: What the search for the layers of int8 files that stay in float measured; None without one.
     """
 
     run: str | None = None
@@ -114,6 +116,7 @@ class Export(Kept):
     failures: list[ExportFailure]
     passed: bool
     seconds: float
+    explanation: Explanation | None = None
 
     def _parts(self) -> list[str]:
         failures = [f"{len(self.failures)} failures"] if self.failures else []
