@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from kdcompress._version import __version__
 
 if TYPE_CHECKING:
-    from kdcompress.api import Run, bench, compress, distill, export, predict, report, suggest, sweep, verify
+    from kdcompress.api import Run, bench, compress, distill, explain, export, predict, report, suggest, sweep, verify
     from kdcompress.config.recipe import Recipe
     from kdcompress.errors import KDCompressError
     from kdcompress.runs.schemas import (
         Benchmark,
         Compression,
+        Explanation,
         Export,
         FilesCheck,
         ModelCosts,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Benchmark",
     "Compression",
+    "Explanation",
     "Export",
     "FilesCheck",
     "KDCompressError",
@@ -43,6 +45,7 @@ __all__ = [
     "bench",
     "compress",
     "distill",
+    "explain",
     "export",
     "predict",
     "report",
@@ -52,10 +55,10 @@ __all__ = [
 ]
 
 _RESULTS = (
-    "Benchmark", "Compression", "Export", "FilesCheck", "ModelCosts", "Prediction", "Report", "RunResult",
-    "Suggestions", "SweepResult", "Verification",
+    "Benchmark", "Compression", "Explanation", "Export", "FilesCheck", "ModelCosts", "Prediction", "Report",
+    "RunResult", "Suggestions", "SweepResult", "Verification",
 )  # fmt: skip
-_VERBS = ("bench", "compress", "distill", "export", "predict", "report", "suggest", "sweep", "verify")
+_VERBS = ("bench", "compress", "distill", "explain", "export", "predict", "report", "suggest", "sweep", "verify")
 _HOME = {
     **dict.fromkeys(("Run", *_VERBS), "kdcompress.api"),
     **dict.fromkeys(_RESULTS, "kdcompress.runs.schemas"),

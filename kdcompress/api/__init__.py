@@ -3,7 +3,7 @@
 from kdcompress.api._bench import bench
 from kdcompress.api._compress import compress, plan_compression
 from kdcompress.api._distill import distill, distill_resolved, plan
-from kdcompress.api._export import export
+from kdcompress.api._export import explain, export
 from kdcompress.api._predict import predict, predict_files
 from kdcompress.api._recipe import default_out, recipe_of
 from kdcompress.api._report import report
@@ -20,6 +20,7 @@ __all__ = [
     "default_sweep",
     "distill",
     "distill_resolved",
+    "explain",
     "export",
     "plan",
     "plan_compression",

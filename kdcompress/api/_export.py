@@ -11,8 +11,10 @@ from kdcompress.errors import DataError, UsageError
 from kdcompress.notebook import for_notebooks
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
-from kdcompress.runs.schemas import Export
+from kdcompress.runs.schemas import Explanation, Export
 from kdcompress.trust import trusting_code
+
+_NEEDS_RUN = "{} measures on validation images with labels, which a run has, and {} is no run"
 
 if TYPE_CHECKING:
     from kdcompress.exporting._request import ExportRequest
@@ -31,6 +33,7 @@ def export(
     calibration: str | Path | None = None,
     calibration_samples: int = 200,
     float_layers: str | Iterable[str] = (),
+    keep_metric: float | None = None,
     out: str | Path | None = None,
     input_shape: tuple[int, int, int] | None = None,
     data_dir: str | Path | None = None,
@@ -43,7 +46,7 @@ def export(
         source: A run, or a Keras model: a .keras file, `module:function`, or in memory.
         formats: onnx, tflite, saved-model, or all of them.
         precisions: fp32, fp16, int8, dynamic (TFLite only), or all of them; by default fp32, or int8 with
-            `float_layers`.
+            `float_layers` or `keep_metric`.
         opset: ONNX opset, 13 to 18.
         input_type: Type of the input and output of a full int8 TFLite file: int8, uint8 or float32.
         max_metric_drop: Maximum drop of the metric for fp16, int8 and dynamic, a fraction from -1 to 1.
@@ -52,6 +55,8 @@ def export(
         calibration: Folder of images for the calibration of int8; by default images of the run's training split.
         calibration_samples: Number of images for the calibration of int8, >= 1.
         float_layers: Names of the layers of int8 files that stay in float.
+        keep_metric: Maximum drop of the metric on validation, a fraction from 0 to 1, for which the fewest layers of
+            int8 files to leave in float are searched. Only for a run.
         out: Output folder for a model, required for one in memory; those of a run go into its exports/.
         input_shape: (H, W, C), for a model that accepts images of any size.
         data_dir: Folder of the run's data, if they have been moved.
@@ -79,14 +84,15 @@ def export(
         calibration=calibration,
         calibration_samples=calibration_samples,
         float_layers=float_layers,
+        keep_metric=keep_metric,
     )
-    listener, data = progress or Progress(), Path(data_dir) if data_dir else None
+    listener, data = progress or Progress(), _data_folder(data_dir)
     for skipped in request.skipped:
         listener.note(f"{skipped}: the format does not have that precision, skipped")
-    if data is not None and not data.is_dir():
-        raise DataError(f"data folder {data_dir} does not exist")
     target = resolve_source(source)
     if not isinstance(target, RunFolder):
+        if keep_metric is not None:
+            raise UsageError(_NEEDS_RUN.format("--keep-metric", source))
         if isinstance(target, InMemory) and out is None and not isinstance(source, str | Path):
             raise UsageError("a model in memory has no folder of its own: name the folder of its exports with `out`")
         with trusting_code(trust_code):
@@ -97,6 +103,69 @@ def export(
 
     with target.lock(), trusting_code(trust_code):
         return Export.of(export_run(target, request, data, listener))
+
+
+@for_notebooks
+def explain(
+    source: str | Path | Run,
+    formats: str | Iterable[str] = ("onnx", "tflite"),
+    *,
+    opset: int = 17,
+    input_type: str = "int8",
+    samples: int | None = None,
+    calibration: str | Path | None = None,
+    calibration_samples: int = 200,
+    data_dir: str | Path | None = None,
+    trust_code: bool = False,
+    progress: Progress | None = None,
+) -> Explanation:
+    """Measure which layers of a run's int8 files pay: each quantised alone, and each left alone in float.
+
+    Args:
+        source: A run.
+        formats: onnx, tflite, or all that have int8.
+        opset: ONNX opset, 13 to 18.
+        input_type: Type of the input and output of the TFLite file: int8, uint8 or float32.
+        samples: Number of validation images, >= 1; by default all.
+        calibration: Folder of images for the calibration; by default images of the run's training split.
+        calibration_samples: Number of images for the calibration, >= 1.
+        data_dir: Folder of the run's data, if they have been moved.
+        trust_code: Whether code that comes with the run may be executed.
+        progress: Listener of progress, notes and warnings.
+
+    Returns:
+        The layers, the loudest first, and three files to choose from, as `kdcompress export --explain --json` prints
+        them; also saved in the run as explain.json.
+
+    Raises:
+        UsageError: An argument is out of range, the source is no run, or its integers are trained.
+        ExportError: No file can be explained.
+        KDCompressError: The run or the data cannot be used.
+    """
+    from kdcompress.exporting._request import make_export_request
+
+    request = make_export_request(
+        formats,
+        opset=opset,
+        input_type=input_type,
+        parity_samples=samples,
+        calibration=calibration,
+        calibration_samples=calibration_samples,
+        explain=True,
+    )
+    data, run = _data_folder(data_dir), resolve_source(source)
+    if not isinstance(run, RunFolder):
+        raise UsageError(_NEEDS_RUN.format("--explain", source))
+    from kdcompress.exporting._run_explain import explain_run
+
+    with run.lock(), trusting_code(trust_code):
+        return Explanation.of(explain_run(run, request, data, progress or Progress()))
+
+
+def _data_folder(data_dir: str | Path | None) -> Path | None:
+    if data_dir is not None and not Path(data_dir).is_dir():
+        raise DataError(f"data folder {data_dir} does not exist")
+    return Path(data_dir) if data_dir is not None else None
 
 
 def _export_model(

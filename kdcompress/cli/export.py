@@ -7,7 +7,9 @@ from typing import Any
 
 import typer
 
+from kdcompress.cli._explanation import print_explanation
 from kdcompress.cli._terminal import TRUST, Terminal, log_of, parse_shape, working
+from kdcompress.errors import UsageError
 
 
 def export(
@@ -29,6 +31,10 @@ def export(
     float_layers: list[str] = typer.Option(
         None, "--float", metavar="LAYERS", help="Layers of int8 files that stay in float, as conv1,logits; repeatable."
     ),
+    keep_metric: float = typer.Option(
+        None, help="Search the fewest layers to leave in float so that int8 loses at most this much on validation."
+    ),
+    explain: bool = typer.Option(False, "--explain", help="Show which layers of int8 files pay; nothing is exported."),
     max_metric_drop: float = typer.Option(
         0.01, help="fp16, int8 and dynamic may lose this much of the metric; a fraction."
     ),
@@ -53,6 +59,9 @@ def export(
     kdcompress export runs/demo
     kdcompress export runs/demo --precision fp32 --precision int8
     kdcompress export runs/demo --format all --precision all
+    Which layers int8 costs most, and a file that leaves those in float:
+      kdcompress export runs/demo --explain
+      kdcompress export runs/demo --keep-metric 0.002
     A model on its own, with some images to calibrate with:
       kdcompress export model.keras --precision int8 --calibration photos/
     """
@@ -60,23 +69,34 @@ def export(
 
     shape = parse_shape(input_shape)
     with working(log_of(source)) as terminal:
+        common: dict[str, Any] = {
+            "opset": opset,
+            "input_type": input_type,
+            "calibration": calibration,
+            "calibration_samples": calibration_samples,
+            "data_dir": data_dir,
+            "trust_code": trust_code,
+            "progress": terminal.progress,
+        }
+        if explain and keep_metric is None:
+            _check_explain(precisions, float_layers, out, shape)
+            explanation = api.explain(source, formats, samples=parity_samples, **common)
+            terminal.json(explanation) if as_json else print_explanation(explanation, explanation["run"], terminal)
+            return
         result = api.export(
             source,
             formats,
             precisions or None,
             float_layers=float_layers or (),
+            keep_metric=keep_metric,
             out=out,
             input_shape=shape,
-            data_dir=data_dir,
-            trust_code=trust_code,
-            progress=terminal.progress,
-            opset=opset,
-            input_type=input_type,
             max_metric_drop=max_metric_drop,
             parity_samples=parity_samples,
-            calibration=calibration,
-            calibration_samples=calibration_samples,
+            **common,
         )
+        if explain and not as_json:
+            print_explanation(result["explanation"], result["run"], terminal)
         terminal.json(result) if as_json else _print_result(result, terminal)
         for entry in result["artefacts"]:
             if not entry["passed"]:
@@ -85,6 +105,16 @@ def export(
             terminal.failure(f"no {failure['precision']} file for {failure['format']}: {failure['reason']}")
     if not result["passed"]:
         raise typer.Exit(1 if result["failures"] else 3)
+
+
+def _check_explain(*unused: Any) -> None:
+    """Check that no option is given beside --explain that only a file would use."""
+    precisions, float_layers, out, input_shape = unused
+    if precisions and set(precisions) != {"int8"}:
+        raise UsageError(f"--explain is of int8 files and writes none, got --precision {', '.join(precisions)}")
+    options = {"--float": float_layers, "--out": out, "--input-shape": input_shape}
+    if (option := next((name for name, value in options.items() if value), None)) is not None:
+        raise UsageError(f"--explain measures every layer of a run's int8 files: leave {option} out")
 
 
 def _print_result(result: dict[str, Any], terminal: Terminal) -> None:
@@ -100,6 +130,9 @@ def _print_result(result: dict[str, Any], terminal: Terminal) -> None:
         sizes = f"{entry['bytes'] / 1e6:8.3f}  {entry['gzip_bytes'] / 1e6:8.3f}"
         line = f"{entry['path']:<{width}}  {sizes}  {same:>14}  {difference:>9}"
         terminal.result(line + _metric(entry) + ("" if entry["passed"] else "  FAILED"))
+    for entry in entries:
+        if entry["float_layers"]:
+            terminal.result(f"{entry['path']}: in float: {', '.join(entry['float_layers'])}")
     parity = entries[0]["parity"]
     folder = result.get("run") or result["out"]
     terminal.result(

@@ -65,11 +65,12 @@ class MixedInt8(ABC):
     layers: tuple[str, ...]
 
     @abstractmethod
-    def build(self, float_layers: Collection[str]) -> bytes:
+    def build(self, float_layers: Collection[str], float_ends: bool = False) -> bytes:
         """Quantise all but some layers.
 
         Args:
-            float_layers: Names among `layers`; all of them give a float32 file.
+            float_layers: Names among `layers`.
+            float_ends: Whether input and output are float32, whatever the options of the file.
 
         Returns:
             The content of a file that the format opens, without metadata.

@@ -8,6 +8,7 @@ from kdcompress.errors import ExportError
 from kdcompress.exporting._effects import Effect, Laboratory
 
 _GROWTH = 1.5  # between the sizes of the sets of layers that are tried for picks
+_SAME_SIZE = 1.01  # files that differ by less are as small: a layer in float also saves its quantization's nodes
 
 
 def rank_layers(laboratory: Laboratory) -> list[str]:
@@ -57,31 +58,35 @@ def keep_metric(laboratory: Laboratory, ranking: Sequence[str], limit: float) ->
 
 
 def pick(laboratory: Laboratory, ranking: Sequence[str]) -> dict[str, Effect]:
-    """Pick three int8 files: the smallest, a balanced one, and the one that is closest to the Keras model.
+    """Pick three int8 files that are at most half way from the smallest to the bytes of float32.
 
     Args:
         laboratory: Measures variants of the file; those measured before count, too.
         ranking: Its layers, the loudest first.
 
     Returns:
-        Effects by name. The closest has the highest top-1 agreement (then the fewest bytes); the balanced one, between
-        the two, the most of the gain in signal-to-noise ratio for the least of the bytes.
+        Effects by name: the smallest; the closest to the Keras model by top-1 agreement, then by noise; and the
+        balanced one, whose gain in signal-to-noise ratio, as a share of the largest, exceeds the share of bytes most.
     """
+    laboratory.without([])
     size = 1.0
     while int(size) < len(ranking):
         laboratory.without(ranking[: int(size)])
         size = max(size + 1, size * _GROWTH)
     mixed = [effect for effect in laboratory.measured if len(effect.float_layers) < len(ranking)]
-    smallest = min(mixed, key=lambda effect: (effect.bytes, -effect.snr))
-    closest = max(mixed, key=lambda effect: (effect.agreement, -effect.bytes))
-    between = [effect for effect in mixed if effect.bytes <= closest.bytes and effect.snr >= smallest.snr]
-    top = max((effect.snr for effect in between if effect.snr != float("inf")), default=smallest.snr)
+    least, most = min(effect.bytes for effect in mixed), laboratory.without(ranking).bytes
+    near = [effect for effect in mixed if effect.bytes <= least * _SAME_SIZE]
+    smallest = min(near, key=lambda effect: (len(effect.float_layers), effect.bytes))
+    affordable = [effect for effect in mixed if effect.bytes <= (least + most) / 2 or effect is smallest]
+    closest = max(affordable, key=lambda effect: (effect.agreement, effect.snr, -effect.bytes))
+    gain = max(max(effect.snr for effect in affordable) - smallest.snr, 1e-9)
 
     def balance(effect: Effect) -> float:
-        gain = (min(effect.snr, top) - smallest.snr) / max(top - smallest.snr, 1e-9)
-        return gain - (effect.bytes - smallest.bytes) / max(closest.bytes - smallest.bytes, 1)
+        share = (effect.snr - smallest.snr) / gain if effect.snr != smallest.snr else 0.0
+        return share - (effect.bytes - least) / max(most - least, 1)
 
-    return {"smallest": smallest, "balanced": max(between, key=balance, default=smallest), "closest": closest}
+    balanced = max(affordable, key=lambda effect: (balance(effect), effect is smallest))
+    return {"smallest": smallest, "balanced": balanced, "closest": closest}
 
 
 def _holds(effect: Effect, limit: float) -> bool:
@@ -90,13 +95,14 @@ def _holds(effect: Effect, limit: float) -> bool:
 
 def _impossible(laboratory: Laboratory, limit: float) -> ExportError:
     none, everything = laboratory.without([]), laboratory.without(laboratory.layers)
+    layers = f"all {len(laboratory.layers)} layers in float"
     drops = "is not defined" if none.drop is None else f"falls by {100 * none.drop:.2f} points with all in int8"
     if _holds(everything, limit):
         return ExportError(
-            f"--keep-metric {limit:g} holds only with all {len(laboratory.layers)} layers in float (the metric {drops} on "
+            f"--keep-metric {limit:g} holds only with {layers} (the metric {drops} on "
             "validation): export --precision fp32, or allow a larger drop"
         )
     return ExportError(
-        f"--keep-metric {limit:g} cannot be held, even with all {len(laboratory.layers)} layers in float (the metric "
+        f"--keep-metric {limit:g} cannot be held, even with {layers} (the metric "
         f"{drops} on validation): allow a larger drop, or take --input-type float32 for TFLite"
     )

@@ -76,11 +76,12 @@ class Laboratory:
         self._format, self._int8, self._reference = file_format, int8, reference
         self._path, self._on_measured = folder / f"variant{file_format.suffix}", on_measured
         self._measured: dict[frozenset[str], Effect] = {}
+        self._alone: dict[str, Effect] = {}
         self.layers = int8.layers
 
     @property
     def measured(self) -> list[Effect]:
-        """All variants measured so far."""
+        """All variants measured so far, but those of one layer alone."""
         return list(self._measured.values())
 
     def without(self, float_layers: Collection[str]) -> Effect:
@@ -94,12 +95,12 @@ class Laboratory:
         """
         key = frozenset(float_layers)
         if key not in self._measured:
-            self._measured[key] = self._measure(key)
+            self._measured[key] = self._measure(key, False)
             self._on_measured()
         return self._measured[key]
 
     def alone(self, layer: str) -> Effect:
-        """Measure the file in which one layer is quantised and all others are in float.
+        """Measure the file in which one layer is quantised, and all others and the input and output are in float.
 
         Args:
             layer: Name among `layers`.
@@ -107,10 +108,13 @@ class Laboratory:
         Returns:
             Its effect.
         """
-        return self.without(set(self.layers) - {layer})
+        if layer not in self._alone:
+            self._alone[layer] = self._measure(frozenset(self.layers) - {layer}, True)
+            self._on_measured()
+        return self._alone[layer]
 
-    def _measure(self, float_layers: frozenset[str]) -> Effect:
-        content = self._int8.build(float_layers)
+    def _measure(self, float_layers: frozenset[str], float_ends: bool) -> Effect:
+        content = self._int8.build(float_layers, float_ends)
         self._path.write_bytes(content)
         exported, reference = self._format.open(self._path), self._reference
         logits = np.concatenate([exported.run(block) for block in iter_blocks(reference.images, _BATCH)])

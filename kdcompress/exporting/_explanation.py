@@ -88,19 +88,10 @@ class Explainer:
             limit = request.keep_metric
             chosen = None if limit is None else keep_metric(laboratory, ranking, limit)
             picks = pick(laboratory, ranking)
-        layers = [
-            {"name": name, "alone": laboratory.alone(name).record, "in_float": laboratory.without([name]).record}
-            for name in ranking
-        ]
-        entry = {
-            "format": job.name,
-            "precision": INT8,
-            "int8": laboratory.without([]).record,
-            "float32": laboratory.without(laboratory.layers).record,
-            "layers": layers,
-            "picks": {name: self._pick(effect, job.name, request.options) for name, effect in picks.items()},
-            "kept": None if chosen is None else {"limit": limit, **self._pick(chosen, job.name, request.options)},
-        }
+            entry = {"format": job.name, "precision": INT8, **_effects(laboratory, ranking)}
+        entry["picks"] = {name: self._pick(effect, job.name, request.options) for name, effect in picks.items()}
+        if chosen is not None:
+            entry["kept"] = {"limit": limit, **self._pick(chosen, job.name, request.options)}
         return entry, chosen
 
     def _pick(self, effect: Effect, name: str, options: Options) -> dict[str, Any]:
@@ -124,3 +115,15 @@ class Explainer:
             yield count
         finally:
             self._progress.end()
+
+
+def _effects(laboratory: Laboratory, ranking: list[str]) -> dict[str, Any]:
+    """Return the effects of all layers and of each, by the keys of `explain.json`."""
+    return {
+        "int8": laboratory.without([]).record,
+        "float32": laboratory.without(laboratory.layers).record,
+        "layers": [
+            {"name": name, "alone": laboratory.alone(name).record, "in_float": laboratory.without([name]).record}
+            for name in ranking
+        ],
+    }

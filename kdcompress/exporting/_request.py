@@ -126,16 +126,16 @@ def make_export_request(
     writers = {name: make_format(name) for name in _select(_split(formats), registry.choices("formats"), "format")}
     floats = tuple(dict.fromkeys(filter(None, _split(float_layers))))
     only_int8 = {"--float": bool(floats), "--keep-metric": keep_metric is not None, "--explain": explain}
-    option = next((option for option, is_set in only_int8.items() if is_set), None)
-    explicit = _split(precisions if precisions is not None else INT8 if option else FP32)
+    need = next((name for name, is_set in only_int8.items() if is_set), None)
+    explicit = _split(precisions if precisions is not None else INT8 if need else FP32)
     selected = _select(explicit, PRECISIONS, "precision")
     for precision in selected:
         if not any(precision in writer.precisions for writer in writers.values()):
             supported = "; ".join(f"{name} has {', '.join(writer.precisions)}" for name, writer in writers.items())
             raise UsageError(f"precision {precision} is none of the chosen formats': {supported}")
     pairs = [(name, writer, precision) for name, writer in writers.items() for precision in selected]
-    if option and INT8 not in selected:
-        raise UsageError(f"{option} is for --precision int8, which is not among {', '.join(selected)}")
+    if need and INT8 not in selected:
+        raise UsageError(f"{need} is for --precision int8, which is not among {', '.join(selected)}")
     if input_type != INPUT_TYPES[0] and not ("tflite" in writers and INT8 in selected):
         raise UsageError("--input-type is for --format tflite --precision int8")
     return ExportRequest(

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from kdcompress.config.recipe import Recipe
-from kdcompress.data import Dataset, split_dataset
+from kdcompress.data import Dataset
 from kdcompress.errors import RunError
-from kdcompress.exporting._calibration import Calibration, evenly_spaced_indices, from_folder, from_train
+from kdcompress.exporting._calibration import evenly_spaced_indices
 from kdcompress.exporting._float32 import FLOAT32
 from kdcompress.exporting._network import Network, freeze
 from kdcompress.exporting._parity import Reference, report_policy
 from kdcompress.exporting._pipeline import LIST, Exporter
 from kdcompress.exporting._request import ExportRequest
+from kdcompress.exporting._run_explain import check_calibrated, explain_exports, read_calibration
 from kdcompress.metrics.finite import check_finite
 from kdcompress.models import Forward
 from kdcompress.pipeline.reopening import open_data, open_model
@@ -27,6 +27,7 @@ from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.integrity import read_run_recipe
 from kdcompress.runs.names import EXPORTS, QUANTIZATION
 from kdcompress.runs.outputs import read_test_outputs
+from kdcompress.runs.schemas import versioned
 
 
 def export_run(run: RunFolder, request: ExportRequest, data_dir: Path | None, progress: Progress) -> dict[str, Any]:
@@ -52,6 +53,10 @@ def export_run(run: RunFolder, request: ExportRequest, data_dir: Path | None, pr
     dataset = open_data(run, recipe, data_dir, progress)
     trained = Quantization.load(run / QUANTIZATION) if run.has_file(QUANTIZATION) else None
     network = freeze(student, dataset.input_shape, "the student", quantization=trained)
+    explanation = None
+    if request.keep_metric is not None:
+        check_calibrated(run)
+        explanation, request = explain_exports(run, network, dataset, recipe, request, progress)
     reference = _reference(run, dataset, request.parity_samples, network, progress)
     facts = {key: dataset.facts[key] for key in ("name", "source")}
     provenance = {"dataset": facts, "recipe": recipe.digest, **dataset.image_settings.record}
@@ -61,7 +66,7 @@ def export_run(run: RunFolder, request: ExportRequest, data_dir: Path | None, pr
         run.path,
         folder,
         lambda precision: reference,
-        None if trained else _calibration(request, dataset, recipe, progress),
+        None if trained else read_calibration(request, dataset, recipe, progress),
         provenance,
     )
 
@@ -72,7 +77,8 @@ def export_run(run: RunFolder, request: ExportRequest, data_dir: Path | None, pr
             run.commit(str(item.relative_to(run.path)))
 
     result = exporter.execute(request, progress, commit)
-    return {"run": str(run.path), **result, "seconds": round(time.perf_counter() - start, 3)}
+    seconds = round(time.perf_counter() - start, 3)
+    return {"run": str(run.path), **result, "seconds": seconds, "explanation": explanation and versioned(explanation)}
 
 
 def _reference(
@@ -93,12 +99,3 @@ def _reference(
     check_finite(rebuilt.logits, np.array(rebuilt.ids), "student in float32")
     report_policy(network.policy, "the student", reference.logits, rebuilt, progress)
     return rebuilt
-
-
-def _calibration(request: ExportRequest, dataset: Dataset, recipe: Recipe, progress: Progress) -> Calibration | None:
-    if not request.needs_calibration:
-        return None
-    if request.calibration is not None:
-        samples, settings = request.calibration_samples, dataset.image_settings
-        return from_folder(request.calibration, dataset.input_shape, samples, progress, settings)
-    return from_train(split_dataset(dataset, recipe.split).train, request.calibration_samples)

@@ -63,8 +63,8 @@ class OnnxInt8(MixedInt8):
         _keep_logits_float(result.graph)
         return result
 
-    def build(self, float_layers: Collection[str]) -> bytes:
-        """Quantise all but some layers, and name the nodes as in an exported file."""
+    def build(self, float_layers: Collection[str], float_ends: bool = False) -> bytes:
+        """Quantise all but some layers, and name the nodes as in an exported file, whose ends are float32."""
         return bytes(tidy(self.quantize(float_layers), self._network.layer_name).SerializeToString())
 
     def _operator(self, node: Any) -> Operator:

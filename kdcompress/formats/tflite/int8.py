@@ -34,18 +34,17 @@ class TFLiteInt8(MixedInt8):
         self._outputs = [operator.name for operator in operators]
         self.layers = tuple(self._groups)
 
-    def build(self, float_layers: Collection[str]) -> bytes:
+    def build(self, float_layers: Collection[str], float_ends: bool = False) -> bytes:
         """Quantise all but some layers, with the converter's own quantizer."""
+        import tensorflow as tf
         from tensorflow.lite.python.convert import mlir_quantize
 
         excluded = [name for layer in float_layers for name in self._groups[layer]]
         if len(set(float_layers)) == len(self.layers):
             excluded = self._outputs
-        return bytes(
-            mlir_quantize(
-                self._content, input_data_type=self._type, output_data_type=self._type, denylisted_nodes=excluded
-            )
-        )
+        kind = tf.float32 if float_ends else self._type
+        quantized = mlir_quantize(self._content, input_data_type=kind, output_data_type=kind, denylisted_nodes=excluded)
+        return bytes(quantized)
 
 
 def check_integers(content: bytes, network: Network, float_layers: Collection[str] = ()) -> None:

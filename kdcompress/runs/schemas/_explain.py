@@ -31,7 +31,7 @@ class ExplainedLayer(Result):
 
     Attributes:
         name: Name in the Keras model; batch normalization and activations count to the layer before them.
-        alone: The file in which only this layer is quantised.
+        alone: The file in which only this layer is quantised; its input and output are float32.
         in_float: The file in which only this layer is not quantised.
     """
 
@@ -81,7 +81,7 @@ class ExplainedFormat(Result):
 
     Attributes:
         int8: All layers quantised.
-        float32: All layers in float.
+        float32: All layers in float; of TFLite, what quantising input and output alone does.
         layers: The layers, those first that bring most noise when they alone are quantised.
         picks: Three files to choose from.
         kept: What `--keep-metric` found; None without it.
