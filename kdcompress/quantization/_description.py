@@ -19,6 +19,7 @@ LEVELS = 255  # steps of an 8-bit activation
 KERNEL_LIMIT = 63
 """Largest integer of a kernel: 7 bits, so that two products with 8-bit activations fit 16 bits (255 * 63 * 2)."""
 _BITS = 12  # significant bits of a scale: the product of two is exact in float32, and so is 255 times one
+SMALLEST = 2.0**-20  # scale of an activation that is always 0: runtimes refuse smaller ones
 _MAX_LAYERS = 10_000
 _REMEDY = "compress the run again"
 _MAX_CHANNELS = 100_000
@@ -133,7 +134,7 @@ def make_grid(low: float, high: float, scale: float | None = None, *, ceiling: f
         The grid.
     """
     low, high = min(low, 0.0), max(high, 0.0)
-    scale = round_scale(max((high - low) / LEVELS, 1e-12)) if scale is None else scale
+    scale = round_scale(max((high - low) / LEVELS, SMALLEST)) if scale is None else scale
     if ceiling is not None and LEVELS * scale > ceiling:
         scale = round_scale(ceiling / LEVELS, down=True)
     return Grid(scale=scale, zero_point=min(LEVELS, max(0, round(-low / scale))))

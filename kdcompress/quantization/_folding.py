@@ -14,6 +14,7 @@ from kdcompress.quantization._graph import Graph, Node, rebuild
 
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose")
 KERNELS = (*CONVOLUTIONS, "Dense")
+_MAP_RANK = 4
 FUSED = ("linear", "relu", "relu6")  # activations that int8 kernels compute by clipping
 
 
@@ -73,9 +74,12 @@ def _flatten(model: Any) -> Any:
         names[name] += 1
         return name if names[name] == 1 else unique(f"{name}_{names[name]}")
 
-    def make(layer: Any) -> list[Any]:
+    def make(node: Node) -> list[Any]:
+        layer = node.operation
         if not hasattr(layer, "get_weights"):
             return [layer]
+        if node.kind == "Dense" and len(node.inputs[0].shape) == _MAP_RANK:
+            layer = _as_convolution(layer)
         if type(layer).__name__ == "SeparableConv2D":
             return _split_separable(layer, unique)
         activation, name = activation_name(layer), unique(layer.name)
@@ -88,7 +92,7 @@ def _flatten(model: Any) -> Any:
             return args[0]
         layers = copies.setdefault(id(node.operation), []) or copies[id(node.operation)]
         if not layers:
-            layers += make(node.operation)
+            layers += make(node)
         first, *more = layers
         outputs = call_copy(first, *args, **kwargs)
         for layer in more:
@@ -96,6 +100,17 @@ def _flatten(model: Any) -> Any:
         return outputs
 
     return rebuild(model, call)
+
+
+def _as_convolution(dense: Any) -> Any:
+    """A convolution of 1x1 in place of a Dense on maps, which runtimes would compute in float."""
+    import keras
+
+    made = keras.layers.Conv2D(dense.units, 1, use_bias=dense.use_bias, activation=dense.activation, name=dense.name)
+    kernel, *bias = dense.get_weights()
+    made.build((None, None, None, kernel.shape[0]))
+    made.set_weights([kernel[None, None], *bias])
+    return made
 
 
 def _activation(layer: Any, unique: Callable[[str], str]) -> Any:
@@ -148,7 +163,7 @@ def _fold_norms(model: Any) -> Any:
         layer = node.operation
         if norm := behind.get(id(layer)):
             return copy_layer(layer, _folded_weights(layer, norm.operation), use_bias=True)
-        if node.kind == "BatchNormalization" and _last_axis(layer, node) and len(node.inputs[0].shape) == 4:
+        if node.kind == "BatchNormalization" and _last_axis(layer, node) and len(node.inputs[0].shape) == _MAP_RANK:
             return _as_depthwise(layer)
         return copy_layer(layer) if hasattr(layer, "get_weights") else layer
 

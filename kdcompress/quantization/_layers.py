@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from kdcompress.quantization._description import KERNEL_LIMIT, LEVELS, Grid
+from kdcompress.quantization._description import KERNEL_LIMIT, LEVELS, SMALLEST, Grid
 from kdcompress.quantization._folding import kernel_axes
 
 _STORED = (
@@ -53,7 +53,7 @@ class ActivationRounding(keras.layers.Layer):  # type: ignore[misc]
         if training:
             self._follow(inputs)
         span = ops.max(ops.stack([peer.high - peer.low for peer in self._peers()]))
-        scale = ops.maximum(span / LEVELS, 1e-12)
+        scale = ops.maximum(span / LEVELS, SMALLEST)
         low = -ops.round(-self.low / scale) * scale
         return _round(inputs, low, low + LEVELS * scale)
 

@@ -15,10 +15,12 @@ from kdcompress.quantization._graph import Graph, Node
 # Operations whose outputs are values of their inputs: they stay on the same grid
 _PASSING = (
     "Flatten", "Reshape", "Permute", "Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout",
-    "MaxPooling2D", "GlobalMaxPooling2D", "ZeroPadding2D", "Cropping2D", "UpSampling2D", "Identity", "Flip",
+    "MaxPooling2D", "ZeroPadding2D", "Cropping2D", "Identity", "Flip",
     "ActivityRegularization", "CenterCrop",
 )  # fmt: skip
-_AVERAGING = ("AveragePooling2D",)  # int8 kernels write it on the grid of their input
+# Int8 kernels write these on the grid of their input; maxima are rounded again, which changes nothing, as a sign for
+# onnxruntime to compute them in integers
+_SHARING = ("AveragePooling2D", "GlobalMaxPooling2D", "UpSampling2D")
 _INTEGER = ("Add", "Multiply", "Subtract", "Concatenate", "GlobalAveragePooling2D", "LeakyReLU", "InputLayer")
 _FIXED = {"sigmoid": Grid(scale=1 / 256, zero_point=0), "softmax": Grid(scale=1 / 256, zero_point=0)}
 _FIXED["tanh"] = Grid(scale=1 / 128, zero_point=128)
@@ -64,8 +66,8 @@ def place(model: Any) -> Placement:
     """Choose the tensors of a folded model that are rounded.
 
     An activation that an int8 kernel fuses is rounded behind it; pooling and reshaping stay on the grid of their input.
-    The inputs and the output of an addition have one scale: integers are then added exactly, where runtimes would
-    otherwise round in ways of their own.
+    The inputs and the output of an addition or a concatenation have one scale: integers are then added exactly, where
+    runtimes would otherwise round in ways of their own.
 
     Args:
         model: Result of `fold`.
@@ -78,7 +80,7 @@ def place(model: Any) -> Placement:
     kernels: dict[str, str] = {}
     for node in graph.nodes:
         source = _source(graph, node, places) if node.kind in KERNELS else None
-        if source is not None and getattr(node.operation, "data_format", "channels_last") == "channels_last":
+        if source is not None and _has_int8_kernel(node.operation):
             kernels[node.name] = source
         elif not _is_integer(node, places):
             floats.append(node.name)
@@ -165,18 +167,24 @@ def _source(graph: Graph, node: Node, places: dict[str, Place]) -> str | None:
     return node.name
 
 
+def _has_int8_kernel(layer: Any) -> bool:
+    """Whether runtimes have an int8 kernel of a layer; TFLite's converter computes dilated convolutions in float."""
+    channels_last = getattr(layer, "data_format", "channels_last") == "channels_last"
+    return channels_last and set(np.ravel(getattr(layer, "dilation_rate", 1))) == {1}
+
+
 def _is_integer(node: Node, places: dict[str, Place]) -> bool:
     if node.kind == "Rescaling":
         return node.name in places and places[node.name].grid is not None
     fixed = node.kind in ("Activation", "Softmax") and activation_name(node.operation) in _FIXED
-    return node.kind in (*_PASSING, *_AVERAGING, *_INTEGER) or is_relu(node) or fixed or node.kind.startswith("Random")
+    return node.kind in (*_PASSING, *_SHARING, *_INTEGER) or is_relu(node) or fixed or node.kind.startswith("Random")
 
 
 def _share(graph: Graph, places: dict[str, Place]) -> None:
     for node in graph.nodes:
-        if node.kind in _AVERAGING and (source := _source(graph, node, places)) is not None:
+        if node.kind in _SHARING and (source := _source(graph, node, places)) is not None:
             places[node.name].same_as = source
-        if node.kind == "Add":
+        if node.kind in ("Add", "Concatenate"):
             output = node.name if node.name in places else graph.consumers(node)[0].name
             sources = [_producer_place(graph, tensor, places) for tensor in node.inputs]
             members = {name for name in (output, *sources) if name and places[name].grid is None}

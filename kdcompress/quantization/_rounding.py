@@ -23,6 +23,7 @@ from kdcompress.quantization._placement import Placement, place
 
 _MAX_BIAS = 1 << 23  # integers of a bias: exact in float32, and far from overflowing int32
 _BATCH = 64
+_PER_TENSOR = ("Dense", "Conv2DTranspose")  # TFLite's converter refuses their kernels per channel
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def start_rounding(model: Any, images: Any, *, keep_zeros: bool = False, keep_cl
 
     def kernel(node: Node, layer: Any) -> Any:
         clustered = keep_clusters and _is_clustered(layer)
-        per_tensor = clustered or node.kind == "Dense"
+        per_tensor = clustered or node.kind in _PER_TENSOR
         return KernelRounding(
             layer, None, per_tensor=per_tensor, keep_zeros=keep_zeros, keep_clusters=clustered, name=node.name
         )

@@ -65,6 +65,16 @@ def residual() -> Any:
     return keras.Model(image, layers.Dense(4, name="logits")(layers.GlobalAveragePooling2D()(layers.ReLU()(x))))
 
 
+def branched() -> Any:
+    """Branches that meet, a squeeze-and-excite gate, and a Dense on maps."""
+    image, x = scaled()
+    x = layers.Conv2D(6, 3, activation="relu")(x)
+    x = layers.Concatenate()([layers.Conv2D(4, 3, padding="same")(x), x])
+    gate = layers.Conv2D(10, 1, activation="sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    x = layers.Dense(5, activation="relu")(layers.Multiply()([x, gate]))
+    return keras.Model(image, layers.Dense(4, name="logits")(layers.GlobalAveragePooling2D()(x)))
+
+
 STACKS = {"dense": dense, "convolutional": convolutional, "residual": residual}
 
 
@@ -162,6 +172,25 @@ def test_other_weights_than_those_of_the_description_are_refused(tmp_path: Path)
     )
     with pytest.raises(RunError, match=f"kernel of layer {name} does not lie on its grid"):
         write(other, "onnx", tmp_path)
+
+
+def test_branches_and_gates_give_equal_bits(tmp_path: Path) -> None:
+    network = quantize(branched())
+    logits = [make_format(name).open(write(network, name, tmp_path)).run(IMAGES) for name in ("onnx", "tflite")]
+    assert np.array_equal(*logits)
+
+
+@pytest.mark.parametrize("name", ["onnx", "tflite"])
+def test_layers_without_a_counterpart_are_named_and_compute_in_float(name: str, tmp_path: Path) -> None:
+    image, x = scaled()
+    x = layers.Conv2D(6, 3, activation="swish", name="conv")(x)
+    x = layers.Conv2D(6, 3, dilation_rate=2, name="dilated")(layers.LayerNormalization(name="norm")(x))
+    network = quantize(keras.Model(image, layers.Dense(4, name="logits")(layers.Flatten()(x))))
+    assert network.quantization is not None
+    assert network.quantization.float_layers == ["conv_silu", "norm", "dilated"]
+    expected = np.asarray(apply_rounding(network.model, network.quantization)(IMAGES.astype(np.float32)))
+    difference = np.abs(make_format(name).open(write(network, name, tmp_path)).run(IMAGES) - expected)
+    assert difference.max() < 8 * network.quantization.activations["logits"].scale
 
 
 def test_a_channel_of_zeros_keeps_its_bias(tmp_path: Path) -> None:
