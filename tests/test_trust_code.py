@@ -52,6 +52,9 @@ def test_a_runs_recipe_is_no_reason_to_run_its_programs(sent: Path, digit: Path)
     assert cli("verify", ".").exit_code == 0
     assert cli("export", ".", "--parity-samples", "20").exit_code == 0
     assert cli("bench", ".", "--duration", "0.02", "--threads", "1").exit_code == 0
+    compressed = cli("compress", ".", "--channels", "0.5", "--epochs", "1")
+    assert compressed.exit_code == 0, compressed.output
+    assert cli("sweep", ".").exit_code == 2
     assert cli("report", ".").exit_code == 0
     assert not (sent.parent / "MARK").exists()
 
