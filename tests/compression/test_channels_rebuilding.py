@@ -118,3 +118,18 @@ def test_nothing_removed_is_the_same_model() -> None:
     coupling = find_coupling(model)
     for twin in (rebuild(model, coupling, coupling.all_kept()), mask(model, coupling, coupling.all_kept())):
         np.testing.assert_array_equal(run(twin, images()), run(model, images()))
+
+
+def test_layers_of_lambdas_stay() -> None:
+    own = keras.layers.Lambda(lambda x: x[:, ::2] / 2.0)
+    check(classifier(lambda x: channel_models.chain(own(channel_models.conv(x, 16, "first")))))
+
+
+def test_mixed_precision_is_compared_in_float32() -> None:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = classifier(channel_models.chain)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert check(model).get_layer("a").compute_dtype == "bfloat16"

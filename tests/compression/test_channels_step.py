@@ -158,7 +158,7 @@ def test_layers_left_whole_are_named(small: Samples, recorder: Any) -> None:
     x = layers.LayerNormalization(name="norm")(layers.Dense(16, name="second")(x))
     model = keras.Model(image, layers.Dense(10, name="logits")(x))
     facts = ChannelsStep().apply(Compressed(model), tuning).facts["channels"]
-    assert "channels: all of second, norm stay: LayerNormalization norm combines channels" in recorder.notes
+    assert "channels: those of second, norm stay: LayerNormalization norm combines channels" in recorder.notes
     assert facts["whole"][0] == {
         "layers": ["second", "norm"],
         "reason": "LayerNormalization norm combines channels",

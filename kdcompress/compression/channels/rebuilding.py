@@ -27,7 +27,7 @@ def rebuild(model: Any, coupling: Coupling, kept: Kept) -> Any:
         kept: Which classes stay.
 
     Returns:
-        A plain Keras model, which shares nothing with `model`.
+        A plain Keras model, which shares no variables with `model`.
 
     Raises:
         ModelError: A layer cannot be built anew from its configuration.
@@ -52,7 +52,7 @@ class _Builder:
     def build(self, model: Any) -> Any:
         smaller = self._clone(model)
         for operation, twin in self._made.values():
-            if not is_graph(operation):
+            if not is_graph(operation) and twin is not operation:
                 _copy(operation, twin, self._layers.get(id(operation)), self._stays)
         return smaller
 
@@ -63,6 +63,10 @@ class _Builder:
         return self._made[id(operation)][1]
 
     def _clone_layer(self, operation: Any) -> Any:
+        import keras
+
+        if isinstance(operation, keras.layers.Lambda):  # has no state, and cannot be built from its configuration
+            return operation
         config = operation.get_config() | self._sizes(operation)
         return type(operation).from_config(config)
 

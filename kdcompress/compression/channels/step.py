@@ -97,7 +97,7 @@ def _note_whole(coupling: Coupling, tuning: Tuning) -> None:
         if not whole.is_output:
             names = ", ".join(whole.layers[:_MAX_NAMED])
             more = f" and {len(whole.layers) - _MAX_NAMED} more" if len(whole.layers) > _MAX_NAMED else ""
-            tuning.progress.note(f"channels: all of {names}{more} stay: {whole.reason}")
+            tuning.progress.note(f"channels: those of {names}{more} stay: {whole.reason}")
 
 
 def _choose_share(model: Any, coupling: Coupling, tuning: Tuning) -> dict[str, Any]:
