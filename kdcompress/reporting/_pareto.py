@@ -21,6 +21,7 @@ class Point:
         cost: Milliseconds per call, or bytes.
         quality: Test metric, a fraction.
         size: Bytes of the file, if known.
+        gzip: Bytes of the file after gzip, if known.
         passed: Whether its parity check passed.
     """
 
@@ -31,6 +32,7 @@ class Point:
     quality: float
     size: int | None
     passed: bool
+    gzip: int | None = None
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -66,7 +68,8 @@ def latency_points(run: RunData) -> list[Point]:
         if quality is not None:
             passed = entry is None or entry["passed"]
             name = f"{row['name']} {row['precision'] or ''}".strip()
-            points.append(Point(role, name, row["runtime"], row["p50_ms"], quality, row.get("bytes"), passed))
+            gzip = entry.get("gzip_bytes") if entry else None
+            points.append(Point(role, name, row["runtime"], row["p50_ms"], quality, row.get("bytes"), passed, gzip))
     return points
 
 
@@ -88,7 +91,16 @@ def size_points(run: RunData) -> list[Point]:
         if quality is not None:
             name = entry["path"].rsplit("/", 1)[-1].rsplit(".", 1)[0]
             points.append(
-                Point("student", name, entry["format"], entry["bytes"], quality, entry["bytes"], entry["passed"])
+                Point(
+                    "student",
+                    name,
+                    entry["format"],
+                    entry["bytes"],
+                    quality,
+                    entry["bytes"],
+                    entry["passed"],
+                    entry.get("gzip_bytes"),
+                )
             )
     return points
 

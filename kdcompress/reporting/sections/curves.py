@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _TITLE = "Training curves"
+_LIKE = ("student", "baseline", "teacher")  # whose styles the steps of a compression take in turn
 _COLUMNS = (
     ("loss", "loss"),
     ("from labels", "label_loss"),
@@ -24,7 +25,8 @@ _COLUMNS = (
 
 def section(run: RunData) -> Section:
     """Build the section: metric and loss on validation by epoch of every phase."""
-    phases = [role for role in ROLES if any(row["phase"] == role for row in run.history)]
+    trained = list(dict.fromkeys(row["phase"] for row in run.history))
+    phases = sorted(trained, key=lambda phase: ROLES.index(phase) if phase in ROLES else len(ROLES))
     if not phases:
         return Section("curves", _TITLE, missing=["No epoch has been trained yet."])
     best = _best(run)
@@ -38,7 +40,7 @@ def section(run: RunData) -> Section:
     of_teacher = f" (of the teacher by {METRIC_NAMES[teacher]})" if teacher != student else ""
     best_by = f"{METRIC_NAMES[student]}{of_teacher}"
     text = [f"A ring marks the epoch whose weights were kept, the best by {best_by} on validation."]
-    if "teacher" not in phases:
+    if "teacher" not in phases and run.compression is None:
         text.append("The teacher was already trained before this run.")
     return Section("curves", _TITLE, text if best else text[1:], figures, [_table(run, phases)])
 
@@ -48,11 +50,17 @@ def _best(run: RunData) -> dict[str, int]:
     best = {
         role: files[f"{role}.keras"]["best_epoch"] for role in ROLES if "best_epoch" in files.get(f"{role}.keras", {})
     }
-    teacher_rows = [row for row in run.history if row["phase"] == "teacher"]
-    if best and teacher_rows:  # the teacher's file is in the cache, not in the manifest
-        metric = _selection_metric(run.recipe["teacher"])
-        best["teacher"] = int(max(teacher_rows, key=lambda row: _score(row, metric))["epoch"])
+    # The manifest has neither the teacher's file, which is in the cache, nor those between the steps of a compression
+    for phase in {row["phase"] for row in run.history if row["phase"] not in ("student", "baseline")}:
+        section = run.recipe["teacher"] if phase == "teacher" else run.recipe
+        if best or phase != "teacher":
+            best[phase] = _best_epoch(run, phase, _selection_metric(section))
     return best
+
+
+def _best_epoch(run: RunData, phase: str, metric: str) -> int:
+    rows = [row for row in run.history if row["phase"] == phase]
+    return int(max(rows, key=lambda row: _score(row, metric))["epoch"])
 
 
 def _selection_metric(section: dict[str, Any]) -> str:
@@ -70,10 +78,11 @@ def _figure(run: RunData, phases: list[str], column: str, title: str, best: dict
     scale = 1 if column == "val_loss" else 100
 
     def paint(axes: Axes) -> None:
-        for role in phases:
+        for number, role in enumerate(phases):
             rows = [row for row in run.history if row["phase"] == role and row.get(column)]
             epochs, values = [int(row["epoch"]) for row in rows], [scale * float(row[column]) for row in rows]
-            style = {"color": COLOURS[role], "linestyle": LINES[role], "marker": MARKERS[role]}
+            like = role if role in ROLES else _LIKE[number % len(_LIKE)]
+            style = {"color": COLOURS[like], "linestyle": LINES[like], "marker": MARKERS[like]}
             axes.plot(epochs, values, markersize=3.5, linewidth=1.8, label=role, **style)
             if best.get(role) in epochs:
                 index = epochs.index(best[role])

@@ -127,12 +127,21 @@ def _annotate(axes: Axes, points: list[tuple[float, float]]) -> None:
 
 def make_table(points: list[Point], front: list[int], metric: str, timed: bool) -> Table:
     """Tabulate the points of a figure, with the arguments of `make_figure`."""
+    zipped = any(point.gzip for point in points)
     rows = []
     for index, point in enumerate(points):
         status = "on the front" if index in front else "" if point.passed else "failed parity"
-        file_size = "" if point.size is None else size(point.size)
+        sizes = ["" if count is None else size(count) for count in (point.size, point.gzip)][: 2 if zipped else 1]
         latency = [digits(point.cost)] if timed else []
         name = f"{index + 1} {truncate(point.name, 40)}"
-        rows.append([name, point.runtime, status, *latency, percent(point.quality), file_size])
-    head = ["file", "runtime" if timed else "format", "front", *(["p50, ms"] if timed else []), metric, "size"]
+        rows.append([name, point.runtime, status, *latency, percent(point.quality), *sizes])
+    head = [
+        "file",
+        "runtime" if timed else "format",
+        "front",
+        *(["p50, ms"] if timed else []),
+        metric,
+        "size",
+        *(["gzip"] if zipped else []),
+    ]
     return Table("The points of the figure", head, rows, names=3)
