@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ class CompressCommand(typer.core.TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Add the value of --qat where it is missing."""
-        following = [*args[1:], ""]
+        following = itertools.chain(args[1:], [""])
         given = [
             f"{arg}=native" if arg == "--qat" and value not in _ENGINES else arg
-            for arg, value in zip(args, following, strict=True)
+            for arg, value in zip(args, following, strict=False)
         ]
         return super().parse_args(ctx, given)
 
