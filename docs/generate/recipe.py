@@ -12,6 +12,7 @@ from schema_types import describe_type, escape, format_value
 
 from kdcompress import registry
 from kdcompress.config.choices import REGISTRY_OF
+from kdcompress.config.compress import CompressSection
 from kdcompress.config.recipe import Recipe
 from kdcompress.config.sections import (
     MemberSection,
@@ -36,6 +37,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "student": StudentSection,
     "training": TrainingSection,
     "training.stages.N": StageSection,
+    "compress": CompressSection,
 }
 _LINKED = {
     "superclasses": "names of classes by the name of the new class",
