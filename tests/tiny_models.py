@@ -24,16 +24,16 @@ def teacher() -> Any:
 
 
 def student() -> Any:
-    """A small MLP with dropout and BatchNorm."""
+    """A small MLP with dropout and BatchNorm; its layers have the same names whatever was built before."""
     return keras.Sequential(
         [
             keras.Input((28, 28, 1)),
-            layers.Rescaling(1 / 255),
-            layers.Flatten(),
-            layers.Dense(16, activation="relu"),
-            layers.BatchNormalization(),
-            layers.Dropout(0.2),
-            layers.Dense(10),
+            layers.Rescaling(1 / 255, name="rescaling"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(16, activation="relu", name="dense"),
+            layers.BatchNormalization(name="batch_normalization"),
+            layers.Dropout(0.2, name="dropout"),
+            layers.Dense(10, name="dense_1"),
         ]
     )
 
