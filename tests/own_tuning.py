@@ -6,15 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from conftest import Recorder
+from keras import layers
 
+from kdcompress.compression._base import Compressed
 from kdcompress.config.compress import CompressSection
 from kdcompress.config.sections import ViewsSection
 from kdcompress.config.training import TrainingSection
 from kdcompress.data import Samples
 from kdcompress.methods import make_method
-from kdcompress.models import model_digest
+from kdcompress.models import model_digest, seed_everything
 from kdcompress.training.feed import Feed
 from kdcompress.training.phase import Phase
 
@@ -53,3 +56,32 @@ class OwnTuning:
 
     def on_history(self, name: str, rows: list[Any]) -> None:
         self.rows = rows
+
+
+def convolutional() -> Any:
+    """Convolutions, one of them depthwise and one called twice, and BatchNorm."""
+    seed_everything(1)
+    image = keras.Input((28, 28, 1))
+    shared = layers.Conv2D(8, 3, padding="same", activation="relu", name="shared")
+    x = layers.Conv2D(8, 5, strides=4, name="first")(layers.Rescaling(1 / 255)(image))
+    x = layers.BatchNormalization()(x)
+    x = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
+    x = shared(shared(x) + x)
+    return keras.Model(image, layers.Dense(10, name="logits")(layers.Flatten()(x)))
+
+
+def student(model: Any) -> Compressed:
+    return Compressed(model)
+
+
+def kernels(model: Any) -> dict[str, np.ndarray]:
+    return {layer.name: np.asarray(layer.kernel) for layer in model.layers if hasattr(layer, "kernel")}
+
+
+def tune(step: Any, start: Compressed, samples: Samples, path: Path, **settings: Any) -> tuple[Compressed, OwnTuning]:
+    path.mkdir(exist_ok=True)
+    section = {key: value for key, value in settings.items() if key in CompressSection.model_fields}
+    rest = {key: value for key, value in settings.items() if key not in section or key == "epochs"}
+    section.pop("epochs", None)
+    tuning = OwnTuning(samples, path, CompressSection(**section), **rest)
+    return step().apply(start, tuning), tuning  # type: ignore[arg-type]

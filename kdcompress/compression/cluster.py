@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from kdcompress.compression._base import Compressed, Step, Tuning
-from kdcompress.compression._copying import copy_model
 from kdcompress.compression._order import check_order
 from kdcompress.compression.legacy.clustering import clustered_weights, has_zeros, wrap_for_clustering
 from kdcompress.compression.legacy.kernels import describe_kernels, read_kernel, select_layers
 from kdcompress.compression.legacy.tuning import tune_wrapped
 from kdcompress.compression.legacy.twins import copy_back
 from kdcompress.errors import ModelError, RecipeError
+from kdcompress.quantization import align_pixels, fold
 
 _NOTE = "cluster: few values bring no speed and no smaller file; only gzip makes use of them"
 
 
 class ClusterStep(Step):
-    """Few values, zero included, in the kernels of Dense and Conv2D layers; the zeros of pruned kernels stay."""
+    """Few values, zero included, in the kernels of Dense and Conv2D layers; the zeros of pruned kernels stay.
+
+    BatchNorm is folded into the kernels before that, as files have it.
+    """
 
     name: ClassVar[str] = "cluster"
     rate_factor: ClassVar[float] = 0.1
@@ -33,7 +36,7 @@ class ClusterStep(Step):
         check_order(self.name, student)
         tuning.progress.note(_NOTE)
         clusters = tuning.section.cluster or 0
-        model = copy_model(student.model)
+        model = align_pixels(fold(student.model))  # later, BatchNorm in a kernel would give each channel its own values
         selection = select_layers(model)
         small = [layer for layer in selection.layers if read_kernel(layer).size <= clusters]
         selection = selection.without(small, f"has no more than {clusters} weights")

@@ -36,21 +36,33 @@ class QatStep(Step):
         shipped = "trained integers" if facts["shipped"] == "qat" else "int8 after training"
         return f"{shipped} ship; {name} on validation {values[0]} trained, {values[1]} after training"
 
+    def train(self, rounded: Rounded, tuning: Tuning) -> dict[str, Any]:
+        """Train the network that rounds, in place.
+
+        Args:
+            rounded: The network.
+            tuning: What it is trained with.
+
+        Returns:
+            Facts to record.
+        """
+        tuning.train(self.name, rounded.model, type(self))
+        return {"engine": "native"}
+
     def apply(self, student: Compressed, tuning: Tuning) -> Compressed:
         """Train the integers of a student; zeros and clusters that earlier steps made remain."""
-        keep_zeros, keep_clusters = "prune" in student.facts, "cluster" in student.facts
+        keep_zeros, clusters = "prune" in student.facts, int(student.facts.get("cluster", {}).get("clusters", 0))
         images = from_train(tuning.train_samples, _START_IMAGES).images
-        rounded = start_rounding(
-            align_pixels(fold(student.model)), images, keep_zeros=keep_zeros, keep_clusters=keep_clusters
-        )
-        tuning.train(self.name, rounded.model, type(self))
+        rounded = start_rounding(align_pixels(fold(student.model)), images, keep_zeros=keep_zeros, clusters=clusters)
+        more = self.train(rounded, tuning)
         model, quantization = finish_rounding(rounded)
         comparison = tuning.once(self.name, lambda: compare(student.model, model, quantization, tuning))
-        facts = {**_describe(rounded, quantization), **comparison}
+        facts = {**_describe(rounded, quantization), **more, **comparison}
         beaten = comparison["shipped"] == "qat"
         if not beaten:
-            kept = keep_zeros or keep_clusters or tuning.section.ship == "trained"
-            tuning.progress.warn(_explain(comparison, kept, keep_zeros or keep_clusters))
+            compressed = keep_zeros or clusters > 0
+            kept = compressed or tuning.section.ship == "trained"
+            tuning.progress.warn(_explain(comparison, kept, compressed))
             facts["shipped"] = "qat" if kept else "ptq"
         if facts["shipped"] == "qat":
             return student.after(self.name, model, facts, quantization)
@@ -93,7 +105,6 @@ def compare(start: Any, model: Any, quantization: Quantization, tuning: Tuning) 
 
 def _describe(rounded: Rounded, quantization: Quantization) -> dict[str, Any]:
     return {
-        "engine": "native",
         "kernels": len(quantization.kernels),
         "float_layers": quantization.float_layers,
         "clustered_layers": [name for name, layer in rounded.kernels.items() if layer.keeps_clusters],

@@ -92,11 +92,11 @@ class KernelRounding(keras.layers.Layer):  # type: ignore[misc]
         super().__init__(name=name)
         self.layer, self.scales, self.per_tensor = layer, scales, per_tensor
         start = np.asarray(layer.kernel)
-        self._mask = (start != 0).astype(np.float32) if keep_zeros and (start == 0).any() else None
+        self.keeps_zeros = keep_zeros and bool((start == 0).any())
+        self._mask = (start != 0).astype(np.float32) if self.keeps_zeros else None
         self._members: NDArray[np.int64] | None = None
         if keep_clusters:
-            values, members = np.unique(start, return_inverse=True)
-            self._members = members.reshape(start.shape)
+            values, self._members = _cluster(start)
             layer.weights[0].trainable = False
             self.centroids = self.add_weight(name="centroids", shape=values.shape, initializer=_constant(values))
         self.built = True
@@ -111,6 +111,20 @@ class KernelRounding(keras.layers.Layer):  # type: ignore[misc]
         """The kernel before it is rounded."""
         kernel = self.layer.kernel if self._members is None else ops.take(self.centroids, self._members)
         return kernel if self._mask is None else kernel * self._mask
+
+    def assign_weights(self, kernel: Any, bias: Any = None) -> None:
+        """Take over weights that were trained elsewhere.
+
+        Args:
+            kernel: The kernel; where clusters are kept, it has at most as many values as before.
+            bias: The bias, if the layer has one.
+        """
+        self.layer.weights[0].assign(kernel)
+        if bias is not None:
+            self.layer.bias.assign(bias)
+        if self._members is not None:
+            values, self._members = _cluster(np.asarray(kernel))
+            self.centroids.assign(np.pad(values, (0, self.centroids.shape[0] - len(values)), mode="edge"))
 
     def call(self, inputs: Any) -> Any:
         """Compute the layer."""
@@ -136,6 +150,12 @@ class KernelRounding(keras.layers.Layer):  # type: ignore[misc]
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the layer's outputs."""
         return self.layer.compute_output_shape(input_shape)
+
+
+def _cluster(kernel: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The different values of a kernel, and which of them each weight has."""
+    values, members = np.unique(kernel, return_inverse=True)
+    return values, members.reshape(kernel.shape)
 
 
 def _round_kernel(kernel: Any, limit: Any, axes: tuple[int, ...]) -> Any:

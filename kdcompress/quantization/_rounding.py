@@ -71,14 +71,15 @@ def find_ranges(model: Any, placement: Placement, images: Any) -> dict[str, tupl
     return ranges
 
 
-def start_rounding(model: Any, images: Any, *, keep_zeros: bool = False, keep_clusters: bool = False) -> Rounded:
+def start_rounding(model: Any, images: Any, *, keep_zeros: bool = False, clusters: int = 0) -> Rounded:
     """Make the network that quantization-aware training trains.
 
     Args:
         model: Folded float model, which stays as it is.
         images: Training images from whose activations the ranges start.
         keep_zeros: Whether weights of 0 remain 0.
-        keep_clusters: Whether equal weights remain equal; their kernels then have one scale.
+        clusters: Number of different values of clustered kernels: their equal weights remain equal, so they have one
+            scale. 0 if there are none.
 
     Returns:
         The network.
@@ -97,7 +98,7 @@ def start_rounding(model: Any, images: Any, *, keep_zeros: bool = False, keep_cl
             layer.share_scale([rounded.activations[peer] for peer in sorted(peers)])
 
     def kernel(node: Node, layer: Any) -> Any:
-        clustered = keep_clusters and _is_clustered(layer)
+        clustered = len(np.unique(layer.kernel)) <= min(clusters, layer.kernel.shape.num_elements() - 1)
         per_tensor = clustered or node.kind in _PER_TENSOR
         return KernelRounding(
             layer, None, per_tensor=per_tensor, keep_zeros=keep_zeros, keep_clusters=clustered, name=node.name
@@ -105,11 +106,6 @@ def start_rounding(model: Any, images: Any, *, keep_zeros: bool = False, keep_cl
 
     built = _build(model, rounded, kernel)
     return Rounded(built, model, placement, rounded.kernels, rounded.activations)
-
-
-def _is_clustered(layer: Any) -> bool:
-    kernel = np.asarray(layer.kernel)
-    return kernel.size > 4 * KERNEL_LIMIT and len(np.unique(kernel)) <= 4 * KERNEL_LIMIT
 
 
 def finish_rounding(rounded: Rounded) -> tuple[Any, Quantization]:

@@ -11,45 +11,15 @@ import numpy as np
 import pytest
 import tiny_models
 from keras import layers
-from own_tuning import OwnTuning
+from own_tuning import OwnTuning, convolutional, kernels, student, tune
 
 from kdcompress.compression._base import Compressed
 from kdcompress.compression.cluster import ClusterStep
 from kdcompress.compression.prune import PruneStep
-from kdcompress.config.compress import CompressSection
 from kdcompress.data import Samples
 from kdcompress.errors import ModelError, RecipeError
 from kdcompress.models import Forward, seed_everything
 from kdcompress.training.checkpoints import get_values
-
-
-def convolutional() -> Any:
-    """Convolutions, one of them depthwise and one called twice, and BatchNorm."""
-    seed_everything(1)
-    image = keras.Input((28, 28, 1))
-    shared = layers.Conv2D(8, 3, padding="same", activation="relu", name="shared")
-    x = layers.Conv2D(8, 5, strides=4, name="first")(layers.Rescaling(1 / 255)(image))
-    x = layers.BatchNormalization()(x)
-    x = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
-    x = shared(shared(x) + x)
-    return keras.Model(image, layers.Dense(10, name="logits")(layers.Flatten()(x)))
-
-
-def student(model: Any) -> Compressed:
-    return Compressed(model)
-
-
-def kernels(model: Any) -> dict[str, np.ndarray]:
-    return {layer.name: np.asarray(layer.kernel) for layer in model.layers if hasattr(layer, "kernel")}
-
-
-def tune(step: Any, start: Compressed, samples: Samples, path: Path, **settings: Any) -> tuple[Compressed, OwnTuning]:
-    path.mkdir(exist_ok=True)
-    section = {key: value for key, value in settings.items() if key in CompressSection.model_fields}
-    rest = {key: value for key, value in settings.items() if key not in section or key == "epochs"}
-    section.pop("epochs", None)
-    tuning = OwnTuning(samples, path, CompressSection(**section), **rest)
-    return step().apply(start, tuning), tuning  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("build", [tiny_models.student, convolutional])
