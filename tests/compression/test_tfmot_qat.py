@@ -30,8 +30,15 @@ def integers(model: Any, quantization: Any) -> dict[str, np.ndarray]:
     return found
 
 
-@pytest.mark.parametrize("steps", [(), ("prune",), ("cluster",), ("prune", "cluster")], ids=str)
-@pytest.mark.parametrize("build", [tiny_models.plain_mlp, convolutional])
+@pytest.mark.parametrize(
+    ("build", "steps"),
+    [
+        (tiny_models.plain_mlp, ()),
+        (tiny_models.plain_mlp, ("prune", "cluster")),
+        (convolutional, ("prune",)),
+        (convolutional, ("cluster",)),
+    ],
+)
 def test_zeros_and_clusters_survive_in_the_integers(
     build: Any, steps: tuple[str, ...], small: Samples, tmp_path: Path
 ) -> None:
