@@ -19,6 +19,7 @@ from kdcompress.data import Samples
 from kdcompress.methods import make_method
 from kdcompress.models import model_digest, seed_everything
 from kdcompress.training.feed import Feed
+from kdcompress.training.fitting import train_phase
 from kdcompress.training.phase import Phase
 
 
@@ -54,11 +55,19 @@ class OwnTuning:
     def phase(self, name: str, model: Any, step: Any) -> Phase:
         return Phase(name, model_digest(model), self.method, self.training(step), self.checkpoints / f"{name}.npz")
 
+    def train(self, name: str, model: Any, step: Any) -> None:
+        phase = self.phase(name, model, step)
+        train_phase(phase, model, self.feed, self.val, self.progress, lambda rows: self.on_history(name, rows))
+
+    def once(self, name: str, compute: Any) -> dict[str, Any]:
+        """Of the comparison with quantization after training: trained integers are better by decree."""
+        return {"shipped": "qat"}
+
     def on_history(self, name: str, rows: list[Any]) -> None:
         self.rows = rows
 
 
-def convolutional() -> Any:
+def convolutional(twice: bool = True) -> Any:
     """Convolutions, one of them depthwise and one called twice, and BatchNorm."""
     seed_everything(1)
     image = keras.Input((28, 28, 1))
@@ -66,7 +75,8 @@ def convolutional() -> Any:
     x = layers.Conv2D(8, 5, strides=4, name="first")(layers.Rescaling(1 / 255)(image))
     x = layers.BatchNormalization()(x)
     x = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
-    x = shared(shared(x) + x)
+    x = shared(x) + x
+    x = shared(x) if twice else x
     return keras.Model(image, layers.Dense(10, name="logits")(layers.Flatten()(x)))
 
 
@@ -84,4 +94,5 @@ def tune(step: Any, start: Compressed, samples: Samples, path: Path, **settings:
     rest = {key: value for key, value in settings.items() if key not in section or key == "epochs"}
     section.pop("epochs", None)
     tuning = OwnTuning(samples, path, CompressSection(**section), **rest)
+    seed_everything(0)  # as `compress` does before each step
     return step().apply(start, tuning), tuning  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kdcompress.compression._base import Compressed, Tuning
+from kdcompress.compression._order import check_order
 from kdcompress.compression._steps import compress
 from kdcompress.compression._teachers import adopt_teachers, open_adopted_teachers
 from kdcompress.config.compress import CompressSection
@@ -116,7 +117,13 @@ class CompressionPipeline(Pipeline):
         return {name: dict(facts) for name, facts in document["steps"].items()}
 
     def open_start(self) -> Any:
-        """Open the student to compress, with the head that the method trains."""
+        """Open the student to compress, with the head that the method trains.
+
+        Raises:
+            RecipeError: A step would undo what was done to it before.
+        """
+        for step in self.section.steps:
+            check_order(step, Compressed(None, facts=self._earlier_steps()))
         start, shape = self.section.start, self.dataset.input_shape
         if start not in (STUDENT, BASELINE):
             if not self.method.plain:

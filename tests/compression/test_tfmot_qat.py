@@ -1,4 +1,4 @@
-"""Quantization-aware training by tensorflow-model-optimization, after zeros and clusters: integers of the files."""
+"""Integers of students with zeros and clusters, trained by both engines, in the files that are exported."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import tiny_models
 from own_tuning import convolutional, kernels, student, tune
@@ -13,10 +14,18 @@ from own_tuning import convolutional, kernels, student, tune
 from kdcompress.compression.cluster import ClusterStep
 from kdcompress.compression.legacy.qat import TfmotQatStep
 from kdcompress.compression.prune import PruneStep
+from kdcompress.compression.qat import QatStep
 from kdcompress.data import Samples
-from kdcompress.errors import RecipeError
+from kdcompress.exporting import Options, make_format
+from kdcompress.exporting._network import freeze
 from kdcompress.models import Forward
 from kdcompress.quantization import apply_rounding
+
+ENGINES = {"native": QatStep, "tfmot": TfmotQatStep}
+
+
+def once() -> Any:
+    return convolutional(twice=False)
 
 
 def integers(model: Any, quantization: Any) -> dict[str, np.ndarray]:
@@ -30,26 +39,50 @@ def integers(model: Any, quantization: Any) -> dict[str, np.ndarray]:
     return found
 
 
+def read_onnx(path: Path) -> list[list[int]]:
+    weights = [onnx.numpy_helper.to_array(weight) for weight in onnx.load(path).graph.initializer]
+    return sorted(
+        np.sort(weight, axis=None).tolist() for weight in weights if weight.dtype == np.int8 and weight.ndim > 1
+    )
+
+
+def read_tflite(path: Path, sizes: set[int]) -> list[list[int]]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter, found = Interpreter(str(path)), []
+    for detail in interpreter.get_tensor_details():
+        try:
+            values = interpreter.get_tensor(detail["index"])
+        except ValueError:  # an activation
+            continue
+        if values.dtype == np.int8 and values.ndim > 1 and values.size in sizes:
+            found.append(np.sort(values, axis=None).tolist())
+    return sorted(found)
+
+
 @pytest.mark.parametrize(
-    ("build", "steps"),
+    ("build", "steps", "engine"),
     [
-        (tiny_models.plain_mlp, ()),
-        (tiny_models.plain_mlp, ("prune", "cluster")),
-        (convolutional, ("prune",)),
-        (convolutional, ("cluster",)),
+        (tiny_models.plain_mlp, (), "tfmot"),
+        (tiny_models.plain_mlp, ("prune", "cluster"), "tfmot"),
+        (tiny_models.plain_mlp, ("prune", "cluster"), "native"),
+        (once, ("prune",), "tfmot"),
+        (once, ("cluster",), "tfmot"),
+        (once, ("prune", "cluster"), "native"),
     ],
 )
-def test_zeros_and_clusters_survive_in_the_integers(
-    build: Any, steps: tuple[str, ...], small: Samples, tmp_path: Path
+def test_zeros_and_clusters_are_in_the_integers_of_the_files(
+    build: Any, steps: tuple[str, ...], engine: str, small: Samples, tmp_path: Path
 ) -> None:
     start = student(build())
     for step in steps:
         kind = {"prune": PruneStep, "cluster": ClusterStep}[step]
         start, _ = tune(kind, start, small, tmp_path / step, prune=0.8, cluster=8, epochs=1)
-    trained, _ = tune(TfmotQatStep, start, small, tmp_path / "qat", qat="tfmot", epochs=1)
+    trained, _ = tune(ENGINES[engine], start, small, tmp_path / "qat", qat=engine, epochs=1)
     found, before = integers(trained.model, trained.quantization), kernels(start.model)
     assert found and max(np.abs(kernel).max() for kernel in found.values()) == 63
-    assert trained.facts["qat"]["rounded_by_tfmot"]
+    assert trained.facts["qat"]["engine"] == engine
+    assert engine == "native" or trained.facts["qat"]["rounded_by_tfmot"]
     for name, kernel in found.items():
         if "prune" in steps and name in start.facts["prune"]["kernels"]:
             assert (kernel[before[name] == 0] == 0).all()
@@ -60,8 +93,9 @@ def test_zeros_and_clusters_survive_in_the_integers(
     agree = Forward(trained.model)(small.images).argmax(-1) == rounded.argmax(-1)
     assert agree.mean() > 0.8
 
-
-def test_what_is_quantized_is_not_quantized_again(small: Samples, tmp_path: Path) -> None:
-    trained, _ = tune(TfmotQatStep, student(tiny_models.plain_mlp()), small, tmp_path, qat="tfmot", epochs=1)
-    with pytest.raises(RecipeError, match="got qat after qat: the integers are trained already"):
-        tune(TfmotQatStep, trained, small, tmp_path, qat="tfmot", epochs=1)
+    network = freeze(trained.model, (28, 28, 1), quantization=trained.quantization)
+    expected = sorted(np.sort(kernel, axis=None).tolist() for kernel in found.values())
+    for name in ("onnx", "tflite"):
+        make_format(name).write(network, tmp_path / name, "int8", Options(), None, {})
+    assert read_onnx(tmp_path / "onnx") == expected
+    assert read_tflite(tmp_path / "tflite", {len(values) for values in expected}) == expected
