@@ -12,14 +12,16 @@ import tiny_models
 from own_tuning import convolutional, kernels, student, tune
 
 from kdcompress.compression.cluster import ClusterStep
+from kdcompress.compression.legacy.hybrid import Hybrid
 from kdcompress.compression.legacy.qat import TfmotQatStep
+from kdcompress.compression.legacy.rounding import wrap_for_rounding
 from kdcompress.compression.prune import PruneStep
 from kdcompress.compression.qat import QatStep
 from kdcompress.data import Samples
 from kdcompress.exporting import Options, make_format
 from kdcompress.exporting._network import freeze
 from kdcompress.models import Forward
-from kdcompress.quantization import apply_rounding
+from kdcompress.quantization import align_pixels, apply_rounding, fold, start_rounding
 
 ENGINES = {"native": QatStep, "tfmot": TfmotQatStep}
 
@@ -99,3 +101,17 @@ def test_zeros_and_clusters_are_in_the_integers_of_the_files(
         make_format(name).write(network, tmp_path / name, "int8", Options(), None, {})
     assert read_onnx(tmp_path / "onnx") == expected
     assert read_tflite(tmp_path / "tflite", {len(values) for values in expected}) == expected
+
+
+@pytest.mark.parametrize("build", [tiny_models.plain_mlp, once])
+def test_both_engines_round_alike_at_the_start(build: Any, small: Samples) -> None:
+    """Same kernels, 7 bits, and ranges that start from the float model: tfmot's own start at -6 to 6."""
+    images = small.images.astype(np.float32)
+    rounded = start_rounding(align_pixels(fold(build())), images)
+    hybrid = Hybrid(rounded.model, wrap_for_rounding(rounded).replacements)
+    variables = list(hybrid.variables)
+    hybrid(images, training=True)  # sets the ranges of kernels
+    expected, outputs = (np.asarray(network(images, training=False)) for network in (rounded.model, hybrid))
+    step = (expected.max() - expected.min()) / 255
+    assert np.abs(outputs - expected).max() <= 3 * step
+    assert len(Hybrid(rounded.model, hybrid._replacements).variables) == len(variables), "a layer was built again"

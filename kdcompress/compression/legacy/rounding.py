@@ -139,6 +139,7 @@ def _activation_layer(rounding: Any) -> Any:
     settings = {"num_bits": _ACTIVATION_BITS, "per_axis": False, "symmetric": False, "narrow_range": False}
     layer = quantize_layer.QuantizeLayer(quantizers.MovingAverageQuantizer(**settings), name=rounding.name)
     layer.build(())
+    layer.built = True  # it does not say so itself, and would be built again, with other ranges
     layer.quantizer_vars["min_var"].assign(rounding.low)
     layer.quantizer_vars["max_var"].assign(rounding.high)
     return layer
