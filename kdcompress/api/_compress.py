@@ -14,7 +14,7 @@ from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import is_student
 from kdcompress.runs.schemas import Compression, CompressionPlan
-from kdcompress.runs.students import split_source
+from kdcompress.runs.students import BASELINE, STUDENT, find_student, split_source
 from kdcompress.trust import trusting_code
 
 
@@ -128,7 +128,7 @@ def _options(values: dict[str, Any]) -> dict[str, Any]:
 
 def _resolve(source: str | Path | Run, options: dict[str, Any]) -> tuple[RunFolder, CompressSection]:
     """Find the run, and make the settings of a compression."""
-    start = "student"
+    start = STUDENT
     if not isinstance(source, Run) and (split := split_source(source)) is not None:
         run, start = split
     else:
@@ -138,6 +138,8 @@ def _resolve(source: str | Path | Run, options: dict[str, Any]) -> tuple[RunFold
         run = target
     if is_student(run.path):  # named by its folder
         run, start = RunFolder(run.path.parent.parent), run.path.name
+    if start not in (STUDENT, BASELINE):
+        find_student(f"{run.path}:{start}")  # raises for a student that is not there
     values = {key: value for key, value in options.items() if value is not None}
     return run, build_section(CompressSection, {**values, "start": start}, "compress")
 

@@ -21,10 +21,16 @@ class CompressCommand(typer.core.TyperCommand):
         """Add the value of --qat where it is missing."""
         following = itertools.chain(args[1:], [""])
         given = [
-            f"{arg}=native" if arg == "--qat" and value not in _ENGINES else arg
+            f"{arg}=native" if arg == "--qat" and not _may_be_engine(value) else arg
             for arg, value in zip(args, following, strict=False)
         ]
         return super().parse_args(ctx, given)
+
+
+def _may_be_engine(value: str) -> bool:
+    """Whether an argument behind --qat is its value, or a misspelt one, and not the run or another option."""
+    is_run = ":" in value or Path(value).exists()
+    return value in _ENGINES or not (is_run or value.startswith("-") or not value)
 
 
 def compress(

@@ -31,5 +31,5 @@ def check_order(step: str, student: Compressed) -> None:
     if undone:
         raise RecipeError(
             f"compress takes its steps in the order {', '.join(ORDER)}, got {step} after {', '.join(undone)}: "
-            f"{_LOST[step]}; start from the student before that (start = 'student') and set all steps together"
+            f"{_LOST[step]}; compress the student before that, with all steps in one command"
         )

@@ -112,7 +112,9 @@ def _first_problem(kind: type[Section], exc: ValidationError, prefix: str) -> Re
     message = problem["msg"].removeprefix("Value error, ")
     limits = {key: _plain_number(value) for key, value in problem.get("ctx", {}).items()}
     text = rule.format(**limits) if rule else message[0].lower() + message[1:]
-    return RecipeError(f"{name} {text}, got {format_value(problem['input'])}")
+    # A rule about several keys names them; the whole section would say no more
+    value = "" if isinstance(problem["input"], dict) and not rule else f", got {format_value(problem['input'])}"
+    return RecipeError(f"{name} {text}{value}")
 
 
 def format_value(value: Any) -> str:

@@ -59,9 +59,9 @@ def gzipped_weight_bytes(model: Any) -> int:
         model: Keras model.
 
     Returns:
-        Bytes of all weights, one after the other, compressed at level 6.
+        Bytes of all weights, one after the other, compressed at level 9.
     """
-    return len(gzip.compress(b"".join(np.asarray(weight).tobytes() for weight in model.weights), 6, mtime=0))
+    return len(gzip.compress(b"".join(np.asarray(weight).tobytes() for weight in model.weights), 9, mtime=0))
 
 
 def _has_optimizer(path: Path) -> bool:

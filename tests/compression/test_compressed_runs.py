@@ -211,6 +211,8 @@ def test_what_cannot_be_is_one_line(
 def test_students_that_are_not_there_are_told(compressed: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=f"has no student 'channels-0.6'.*it has student, {NAME}"):
         kdcompress.verify(f"{compressed}:channels-0.6")
+    with pytest.raises(UsageError, match=f"has no student 'other'.*it has student, {NAME}"):
+        kdcompress.compress(f"{compressed}:other", channels=0.5)
     with pytest.raises(UsageError, match="compress takes a run"):
         kdcompress.compress(compressed / "student.keras", channels=0.5)
     shutil.copytree(compressed, tmp_path / "begun")
@@ -233,4 +235,16 @@ def test_the_command_line(finished: Path) -> None:
     shown = cli("compress", finished, "--channels", "0.5", "--epochs", "1")
     assert "after / before" in shown.stdout and "students/channels-0.5" in shown.stdout
     wrong = cli("compress", finished, "--qat", "int4")
-    assert wrong.exit_code != 0
+    assert wrong.exit_code == 1 and "compress.qat must be one of" in wrong.stderr and "got 'int4'" in wrong.stderr
+    for arguments in (
+        ("--qat", finished),
+        (finished, "--qat"),
+        (finished, "--qat", "tfmot"),
+        ("--qat", "tfmot", finished),
+    ):
+        planned = cli("compress", *arguments, "--dry-run", "--json")
+        assert planned.exit_code == 0, planned.output
+        assert (
+            f"trained ({'tfmot' if 'tfmot' in arguments else 'native'})"
+            in json.loads(planned.stdout)["steps"][0]["todo"]
+        )
