@@ -223,14 +223,14 @@ def gzip_size(path: Path) -> int:
         path: File or folder.
 
     Returns:
-        Size in bytes, of level 6.
+        Size in bytes, of level 9.
     """
     items = [path] if path.is_file() else path.rglob("*")
     return sum(_gzip_size(item) for item in items if item.is_file())
 
 
 def _gzip_size(path: Path) -> int:
-    packer = zlib.compressobj(6, zlib.DEFLATED, 31)  # 31: the window of 32 KB, with gzip's head and checksum
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)  # 31: the window of 32 KB, with gzip's head and checksum
     with path.open("rb") as content:
         size = sum(len(packer.compress(block)) for block in iter(lambda: content.read(1 << 20), b""))
     return size + len(packer.flush())

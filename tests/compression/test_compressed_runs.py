@@ -235,7 +235,7 @@ def test_the_command_line(finished: Path) -> None:
     shown = cli("compress", finished, "--channels", "0.5", "--epochs", "1")
     assert "after / before" in shown.stdout and "students/channels-0.5" in shown.stdout
     wrong = cli("compress", finished, "--qat", "int4")
-    assert wrong.exit_code == 1 and "compress.qat must be one of" in wrong.stderr and "got 'int4'" in wrong.stderr
+    assert wrong.exit_code == 2 and "compress.qat must be one of" in wrong.stderr and "got 'int4'" in wrong.stderr
     for arguments in (
         ("--qat", finished),
         (finished, "--qat"),
