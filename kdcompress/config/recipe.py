@@ -19,9 +19,7 @@ from kdcompress.config.members import inherit_teacher_settings
 from kdcompress.config.observing import Observers
 from kdcompress.config.overrides import apply_override, check_override_used, override_epochs
 from kdcompress.config.reading import naming_file, path_keys, read_values
-from kdcompress.config.references import (
-    check_file_name,
-)
+from kdcompress.config.references import check_file_name
 from kdcompress.config.sections import (
     ClassNames,
     ModelSection,
@@ -226,14 +224,11 @@ def read_resolved_recipe(path: Path) -> Recipe:
 
 
 def change_run_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """Change values of the recipe of a run, whose code still needs the user's trust.
+    """Return the recipe of a run with other values; the code that it names still needs the user's trust.
 
     Args:
         recipe: The recipe, read by `read_resolved_recipe`.
         changes: Values by dotted key.
-
-    Returns:
-        The recipe with the changes.
 
     Raises:
         RecipeError: A value is invalid.

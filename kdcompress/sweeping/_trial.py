@@ -139,8 +139,8 @@ class Worker:
         recipe = setting.recipe(self.base, seed)
         folder = self._trial_folder(recipe, baseline)
         self._fit(recipe, folder, _trial_name(setting, seed), baseline)
-        method = self._method(recipe)
-        test, role = self.data.split.test, self._role(method, baseline)
+        test, method = self.data.split.test, self._method(recipe)
+        role = self._role(method, baseline)
         final = open_student(self._students(recipe), method, role, folder / STUDENT)
         return self._test_metric(Forward(final)(test.images), test, "student")
 
@@ -200,8 +200,8 @@ class Worker:
         state = train_phase(phase, model, feed, val, Trial(self.progress, trial), lambda rows: None)
         row, checkpoints = state.rows[state.best_epoch - 1], [phase.checkpoint]
         if recipe.compress is not None:
-            ensemble, experiment = self._teachers(recipe)[0], Experiment(recipe, self.data)
-            work = TrialCompression(experiment, role, ensemble, targets, folder, Trial(self.progress, trial))
+            ensemble, listener = self._teachers(recipe)[0], Trial(self.progress, trial)
+            work = TrialCompression(Experiment(recipe, self.data), role, ensemble, targets, folder, listener)
             model, row, more = work.execute(model)
             checkpoints += more
         save_model(finalise(model, role, self.data.dataset.input_shape), folder / STUDENT)
