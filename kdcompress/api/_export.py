@@ -34,6 +34,7 @@ def export(
     calibration_samples: int = 200,
     float_layers: str | Iterable[str] = (),
     keep_metric: float | None = None,
+    int4_convolutions: bool = False,
     out: str | Path | None = None,
     input_shape: tuple[int, int, int] | None = None,
     data_dir: str | Path | None = None,
@@ -45,11 +46,11 @@ def export(
     Args:
         source: A run, or a Keras model: a .keras file, `module:function`, or in memory.
         formats: onnx, tflite, saved-model, or all of them.
-        precisions: fp32, fp16, int8, dynamic (TFLite only), or all of them; by default fp32, or int8 with
+        precisions: fp32, fp16, int8, dynamic (TFLite only), int4, or all of them; by default fp32, or int8 with
             `float_layers` or `keep_metric`.
         opset: ONNX opset, 13 to 18.
         input_type: Type of the input and output of a full int8 TFLite file: int8, uint8 or float32.
-        max_metric_drop: Maximum drop of the metric for fp16, int8 and dynamic, a fraction from -1 to 1.
+        max_metric_drop: Maximum drop of the metric for all precisions but fp32, a fraction from -1 to 1.
         parity_samples: Number of images for the comparison, >= 1; by default the whole test split, or 64 random images
             without a run.
         calibration: Folder of images for the calibration of int8; by default images of the run's training split.
@@ -57,6 +58,7 @@ def export(
         float_layers: Names of the layers of int8 files that stay in float.
         keep_metric: Maximum drop of the metric on validation, a fraction from 0 to 1, for which the fewest layers of
             int8 files to leave in float are searched. Only for a run.
+        int4_convolutions: Whether convolutions of int4 files have 4 bits, too (TFLite only), and not 8.
         out: Output folder for a model, required for one in memory; those of a run go into its exports/.
         input_shape: (H, W, C), for a model that accepts images of any size.
         data_dir: Folder of the run's data, if they have been moved.
@@ -85,6 +87,7 @@ def export(
         calibration_samples=calibration_samples,
         float_layers=float_layers,
         keep_metric=keep_metric,
+        int4_convolutions=int4_convolutions,
     )
     listener, data = progress or Progress(), _data_folder(data_dir)
     for skipped in request.skipped:

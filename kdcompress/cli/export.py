@@ -20,7 +20,7 @@ def export(
         ["onnx", "tflite"], "--format", help="onnx, tflite, saved-model or all; repeatable."
     ),
     precisions: list[str] = typer.Option(
-        None, "--precision", help="fp32, fp16, int8, dynamic (TFLite only) or all; repeatable. [default: fp32]"
+        None, "--precision", help="fp32, fp16, int8, int4, dynamic (TFLite) or all; repeatable. [default: fp32]"
     ),
     opset: int = typer.Option(17, help="The ONNX opset, 13 to 18."),
     input_type: str = typer.Option("int8", help="What a full int8 TFLite file takes and gives: int8, uint8, float32."),
@@ -35,8 +35,13 @@ def export(
         None, help="Search the fewest layers to leave in float so that int8 loses at most this much on validation."
     ),
     explain: bool = typer.Option(False, "--explain", help="Show which layers of int8 files pay; nothing is exported."),
+    int4_convolutions: bool = typer.Option(
+        False,
+        "--int4-convolutions",
+        help="4 bits for convolutions of int4 files, too (TFLite); by default they have 8.",
+    ),
     max_metric_drop: float = typer.Option(
-        0.01, help="fp16, int8 and dynamic may lose this much of the metric; a fraction."
+        0.01, help="All precisions but fp32 may lose this much of the metric; a fraction."
     ),
     parity_samples: int = typer.Option(
         None, help="Compare on that many images. [default: the whole test split; 64 random images without a run]"
@@ -89,6 +94,7 @@ def export(
             precisions or None,
             float_layers=float_layers or (),
             keep_metric=keep_metric,
+            int4_convolutions=int4_convolutions,
             out=out,
             input_shape=shape,
             max_metric_drop=max_metric_drop,

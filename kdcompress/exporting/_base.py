@@ -17,8 +17,9 @@ from kdcompress.exporting._network import Network
 Images = NDArray[np.generic]
 Logits = NDArray[np.float32]
 
-FP32, FP16, INT8, DYNAMIC = "fp32", "fp16", "int8", "dynamic"
-PRECISIONS = (FP32, FP16, INT8, DYNAMIC)
+FP32, FP16, INT8, DYNAMIC, INT4 = "fp32", "fp16", "int8", "dynamic", "int4"
+PRECISIONS = (FP32, FP16, INT8, DYNAMIC, INT4)
+CALIBRATED = (INT8, INT4)  # precisions whose files take ranges of activations from images
 OPSETS = range(13, 19)
 INPUT_TYPES = ("int8", "uint8", "float32")
 
@@ -31,11 +32,13 @@ class Options:
         opset: ONNX operator set.
         input_type: Data type of the input of a fully quantised int8 TFLite file.
         float_layers: Names of the layers of an int8 file that stay in float.
+        int4_convolutions: Whether convolutions of an int4 file have 4 bits, too, and not 8.
     """
 
     opset: int = 17
     input_type: str = "int8"
     float_layers: tuple[str, ...] = ()
+    int4_convolutions: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ class Format(ABC):
             path: File or folder, which does not exist yet.
             precision: One of `precisions`.
             options: Format-specific options.
-            calibration: Images for the ranges of activations, (n, H, W, C); only for INT8.
+            calibration: Images for the ranges of activations, (n, H, W, C); only for INT8 and INT4.
             metadata: JSON-compatible document to store in the file.
 
         Raises:

@@ -12,7 +12,7 @@ from kdcompress._version import __version__
 from kdcompress.cache import lock_entry
 from kdcompress.digests import content_digest, json_digest
 from kdcompress.errors import ExportError, RunError
-from kdcompress.exporting._base import INT8
+from kdcompress.exporting._base import CALIBRATED
 from kdcompress.exporting._calibration import Calibration
 from kdcompress.exporting._failures import all_failed, failure_reason
 from kdcompress.exporting._layers import owner_of
@@ -90,6 +90,9 @@ class Exporter:
                         made.append(self._export(job, request))
                     except Exception as exc:  # converters and runtimes raise anything
                         reason = failure_reason(exc, self.network)
+                        if job.optional:
+                            progress.note(f"{job.name} {job.precision}: {reason}; skipped")
+                            continue
                         failures.append({"format": job.name, "precision": job.precision, "reason": reason})
                         if len(request.jobs) == len(failures):
                             raise all_failed(failures) from exc
@@ -107,7 +110,7 @@ class Exporter:
     def _export(self, job: Job, request: ExportRequest) -> dict[str, Any]:
         if job.float_layers and self.network.quantization is not None:
             raise ExportError("--float is for calibrated int8 files, and the integers of this student are trained")
-        calibration = self.calibration if job.precision == INT8 else None
+        calibration = self.calibration if job.precision in CALIBRATED else None
         images = None if calibration is None else calibration.images
         with scratch_folder(self.folder) as scratch:
             part = scratch / job.file_name(self.stem)
@@ -203,7 +206,7 @@ class Exporter:
             metadata["metrics"] = {"of": "the Keras model", **metrics}
         if job.float_layers:
             metadata["float_layers"] = list(map(owner_of(self.network), job.float_layers))
-        if job.precision == INT8 and self.calibration:
+        if job.precision in CALIBRATED and self.calibration:
             metadata["calibration"] = {"source": self.calibration.source, "n": len(self.calibration.ids)}
         return metadata
 

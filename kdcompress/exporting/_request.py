@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kdcompress import registry
 from kdcompress.errors import UsageError
-from kdcompress.exporting._base import FP32, INPUT_TYPES, INT8, OPSETS, PRECISIONS, Format, Options
+from kdcompress.exporting._base import CALIBRATED, FP32, INPUT_TYPES, INT4, INT8, OPSETS, PRECISIONS, Format, Options
 from kdcompress.exporting._calibration import SIZE
 from kdcompress.registry import did_you_mean
 from kdcompress.verification.gates import validate_metric_drop
@@ -25,12 +25,14 @@ class Job:
         format: The format.
         precision: Precision.
         float_layers: Layers of an int8 file that stay in float.
+        optional: Whether the file is left out, with a note, if it cannot be written or is not worth it.
     """
 
     name: str
     format: Format
     precision: str
     float_layers: tuple[str, ...] = ()
+    optional: bool = False
 
     def file_name(self, stem: str, failed: bool = False) -> str:
         """Compose the file name.
@@ -72,7 +74,7 @@ class ExportRequest:
     @property
     def needs_calibration(self) -> bool:
         """Whether a job needs calibration images."""
-        return any(job.precision == INT8 for job in self.jobs)
+        return any(job.precision in CALIBRATED for job in self.jobs)
 
 
 def make_export_request(
@@ -88,6 +90,7 @@ def make_export_request(
     float_layers: str | Iterable[str] = (),
     keep_metric: float | None = None,
     explain: bool = False,
+    int4_convolutions: bool = False,
 ) -> ExportRequest:
     """Validate the options of an export.
 
@@ -104,6 +107,7 @@ def make_export_request(
         keep_metric: Largest drop of the metric on validation, in [0, 1], for which the layers of int8 files that stay
             in float are searched.
         explain: Whether int8 files are to be explained, and not written.
+        int4_convolutions: Whether convolutions of int4 files have 4 bits, too, and not 8.
 
     Returns:
         The request: every format in every precision that it supports.
@@ -136,12 +140,14 @@ def make_export_request(
     pairs = [(name, writer, precision) for name, writer in writers.items() for precision in selected]
     if need and INT8 not in selected:
         raise UsageError(f"{need} is for --precision int8, which is not among {', '.join(selected)}")
+    if int4_convolutions and INT4 not in explicit:
+        raise UsageError("--int4-convolutions is for --precision int4, which is not among the precisions")
     if input_type != INPUT_TYPES[0] and not ("tflite" in writers and INT8 in selected):
         raise UsageError("--input-type is for --format tflite --precision int8")
     return ExportRequest(
-        tuple(_job(name, writer, p, floats) for name, writer, p in pairs if p in writer.precisions),
+        tuple(_job(name, writer, p, floats, explicit) for name, writer, p in pairs if p in writer.precisions),
         tuple(f"{name} {p}" for name, writer, p in pairs if p in explicit and p not in writer.precisions),
-        Options(opset, input_type),
+        Options(opset, input_type, int4_convolutions=int4_convolutions),
         validate_metric_drop(max_metric_drop),
         parity_samples,
         Path(calibration) if calibration else None,
@@ -157,8 +163,9 @@ def _check_keep_metric(keep_metric: float | None, float_layers: str | Iterable[s
         raise UsageError(f"--keep-metric must be a fraction in [0, 1], got {keep_metric}")
 
 
-def _job(name: str, writer: Format, precision: str, float_layers: tuple[str, ...]) -> Job:
-    return Job(name, writer, precision, float_layers if precision == INT8 else ())
+def _job(name: str, writer: Format, precision: str, float_layers: tuple[str, ...], explicit: list[str]) -> Job:
+    optional = precision == INT4 and INT4 not in explicit
+    return Job(name, writer, precision, float_layers if precision == INT8 else (), optional)
 
 
 def _split(value: str | Iterable[str]) -> list[str]:

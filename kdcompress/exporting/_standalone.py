@@ -11,7 +11,7 @@ import numpy as np
 
 from kdcompress.config.images import read_image_settings
 from kdcompress.errors import ModelError, UsageError
-from kdcompress.exporting._base import FP32
+from kdcompress.exporting._base import FP32, INT8
 from kdcompress.exporting._calibration import Calibration, from_folder
 from kdcompress.exporting._float32 import FLOAT32
 from kdcompress.exporting._network import freeze
@@ -95,7 +95,7 @@ def export_loaded(
 
 
 def _check_calibration(request: ExportRequest) -> None:
-    if request.needs_calibration and request.calibration is None:
+    if request.calibration is None and any(job.precision == INT8 for job in request.jobs):
         raise UsageError("int8 needs images to take its ranges from: give --calibration FOLDER")
 
 

@@ -114,6 +114,7 @@ _MACS: dict[str, Callable[[Any, list[Sizes], Sizes], int]] = {
     **dict.fromkeys(("MatMul", "QLinearMatMul", "MatMulInteger", "MatMulIntegerToFloat"), _matmul),
     **dict.fromkeys(("DynamicQuantizeMatMul",), _matmul),
     **dict.fromkeys(("Gemm", "QGemm"), _gemm),
+    "MatMulNBits": _matmul,
     **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
     "QLinearConv": _conv(3),
     "ConvTranspose": _transposed,

@@ -63,6 +63,13 @@ class OnnxInt8(MixedInt8):
         _keep_logits_float(result.graph)
         return result
 
+    def dense_layers(self) -> list[str]:
+        """Return the names of the layers that are products with a constant matrix."""
+        matrices = {weight.name for weight in self._model.graph.initializer if len(weight.dims) == 2}
+        products = {node.name for node in self._model.graph.node if node.op_type in ("MatMul", "Gemm")}
+        products &= {node.name for node in self._model.graph.node if set(node.input[1:2]) <= matrices}
+        return [layer for layer, names in self._groups.items() if products & {*names}]
+
     def build(self, float_layers: Collection[str], float_ends: bool = False) -> bytes:
         """Quantise all but some layers, and name the nodes as in an exported file, whose ends are float32."""
         return bytes(tidy(self.quantize(float_layers), self._network.layer_name).SerializeToString())

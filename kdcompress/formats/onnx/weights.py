@@ -22,6 +22,7 @@ _QUANTIZED = {
     "QGemm": (3, 6),
     "DynamicQuantizeMatMul": (1, 4),
     "MatMulIntegerToFloat": (1, 6),
+    "MatMulNBits": (1,),
 }
 # Nodes whose float constants are parameters, not weights
 _SETTINGS = frozenset({"Clip", "Pad", "Resize", "Upsample", "OneHot", "Range", "Dropout", "NonMaxSuppression"})
@@ -71,7 +72,7 @@ def weights_by_node(graph: Any, image: str) -> Iterator[tuple[Any, list[Weight]]
                 continue
             if _is_trained(node, position, constants[source], name != source, producers):
                 seen.add(source)
-                weights.append(_weight(source, constants[source]))
+                weights.append(_weight(source, constants[source], node))
         yield node, weights
 
 
@@ -117,10 +118,13 @@ def _is_trained(node: Any, position: int, tensor: Any, passed_on: bool, producer
     return tensor.data_type in floats
 
 
-def _weight(name: str, tensor: Any) -> Weight:
+def _weight(name: str, tensor: Any, node: Any) -> Weight:
     import onnx
 
     params = math.prod(tensor.dims)
+    if node.op_type == "MatMulNBits":  # bytes that hold several weights each, and the padding of blocks
+        sizes = {attribute.name: attribute.i for attribute in node.attribute}
+        return Weight(name, sizes["K"] * sizes["N"], params)
     packed = tensor.data_type in (onnx.TensorProto.INT4, onnx.TensorProto.UINT4)
     bits = 4 if packed else 8 * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
     return Weight(name, params, math.ceil(params * bits / 8))

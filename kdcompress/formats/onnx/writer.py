@@ -1,4 +1,4 @@
-"""ONNX: float32, float16 weights, or int8 with calibrated ranges (QDQ)."""
+"""ONNX: float32, float16 weights, int8 with calibrated ranges (QDQ), or int4 weights of dense layers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import numpy as np
 
 from kdcompress.config.images import read_image_settings
 from kdcompress.errors import ExportError, ModelError
-from kdcompress.exporting._base import FP16, FP32, INT8, ExportedModel, Format, Images, Logits, Options
+from kdcompress.exporting._base import FP16, FP32, INT4, INT8, ExportedModel, Format, Images, Logits, Options
 from kdcompress.exporting._integers import round_network
 from kdcompress.exporting._layers import select_layers
 from kdcompress.exporting._network import INPUT, OUTPUT, Network
 from kdcompress.formats.onnx.einsum import limited_search
 from kdcompress.formats.onnx.handlers import custom_handlers, custom_rewriters
+from kdcompress.formats.onnx.int4 import quantize_int4
 from kdcompress.formats.onnx.int8 import OnnxInt8
 from kdcompress.formats.onnx.integers import store_integers
 from kdcompress.formats.onnx.model import open_session, run_with_timeout
@@ -30,7 +31,7 @@ class Onnx(Format):
     """ONNX files with input `image`, float32 (batch, H, W, C), and output `logits`, float32 (batch, classes)."""
 
     suffix = ".onnx"
-    precisions = (FP32, FP16, INT8)
+    precisions = (FP32, FP16, INT8, INT4)
     approximate = ("ResizeBicubic",)  # TensorFlow rounds positions to 1/1024 of a pixel
 
     def write(
@@ -53,6 +54,8 @@ class Onnx(Format):
             store_integers(model, network.quantization, network.layer_name)
         elif precision == FP16:
             halve_weights(model)
+        elif precision == INT4:
+            model = quantize_int4(model, network, calibration, options.int4_convolutions)
         elif precision == INT8 and calibration is not None:
             int8 = self.calibrate(network, options, calibration)
             model = int8.quantize(select_layers(options.float_layers, int8.layers, network))

@@ -11,6 +11,7 @@ from kdcompress.errors import ExportError
 from kdcompress.exporting._base import MixedInt8
 from kdcompress.exporting._layers import Operator, group_by_layer
 from kdcompress.exporting._network import Network
+from kdcompress.formats.tflite.model import interpreter_of
 
 _PASS_NAMES = "RESHAPE TRANSPOSE SQUEEZE EXPAND_DIMS MAX_POOL_2D RELU RELU6 PAD PADV2 SLICE STRIDED_SLICE SPLIT GATHER"
 _PASSES = frozenset(_PASS_NAMES.split())
@@ -29,7 +30,7 @@ class TFLiteInt8(MixedInt8):
         converter._experimental_calibrate_only = True
         self._content = converter.convert()
         self._type = converter.inference_input_type
-        operators = read_operators(_interpreter(self._content))
+        operators = read_operators(interpreter_of(self._content))
         self._groups = group_by_layer(operators, network)
         self._outputs = [operator.name for operator in operators]
         self.layers = tuple(self._groups)
@@ -58,7 +59,7 @@ def check_integers(content: bytes, network: Network, float_layers: Collection[st
     Raises:
         ExportError: Another operator computes in float; the message names it and its layer.
     """
-    interpreter = _interpreter(content)
+    interpreter = interpreter_of(content)
     operators = {operator.name: operator for operator in read_operators(interpreter)}
     groups = group_by_layer(operators.values(), network)
     layer_of = {name: layer for layer, names in groups.items() for name in names}
@@ -95,9 +96,3 @@ def read_operators(interpreter: Any) -> list[Operator]:
 
 def _operations(interpreter: Any) -> Iterable[dict[str, Any]]:
     return (details for details in interpreter._get_ops_details() if details["op_name"] not in _CONVERSIONS)
-
-
-def _interpreter(content: bytes) -> Any:
-    from ai_edge_litert.interpreter import Interpreter
-
-    return Interpreter(model_content=content)

@@ -39,6 +39,20 @@ def open_interpreter(path: Path, threads: int | None) -> Any:
         raise ModelError(f"{path} is damaged or no model that LiteRT runs: {one_line(exc)}") from exc
 
 
+def interpreter_of(content: bytes) -> Any:
+    """Open the content of a TFLite file that was just made, to look at its operators.
+
+    Args:
+        content: The content.
+
+    Returns:
+        The interpreter.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    return Interpreter(model_content=content)
+
+
 class LiteRunner:
     """Runs an interpreter on real numbers, which are quantised and dequantised for an integer model.
 

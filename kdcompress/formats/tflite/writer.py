@@ -1,4 +1,4 @@
-"""TFLite (LiteRT): float32, float16 weights, dynamic range, or int8."""
+"""TFLite (LiteRT): float32, float16 weights, dynamic range, int8, or int4 weights of dense layers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import numpy as np
 
 from kdcompress.config.images import read_image_settings
 from kdcompress.errors import ExportError, ModelError, one_line
-from kdcompress.exporting._base import DYNAMIC, FP16, FP32, INT8, ExportedModel, Format, Images, Options
+from kdcompress.exporting._base import DYNAMIC, FP16, FP32, INT4, INT8, ExportedModel, Format, Images, Options
 from kdcompress.exporting._failures import find_layer
 from kdcompress.exporting._integers import round_network
 from kdcompress.exporting._layers import select_layers
 from kdcompress.exporting._network import Network
+from kdcompress.formats.tflite.int4 import quantize_int4
 from kdcompress.formats.tflite.int8 import TFLiteInt8, check_integers
 from kdcompress.formats.tflite.model import METADATA, LiteRunner, open_interpreter, read_metadata
 from kdcompress.metadata import read_classes
@@ -34,7 +35,7 @@ class TFLite(Format):
     """
 
     suffix = ".tflite"
-    precisions = (FP32, FP16, INT8, DYNAMIC)
+    precisions = (FP32, FP16, INT8, DYNAMIC, INT4)
 
     def write(
         self,
@@ -54,7 +55,10 @@ class TFLite(Format):
             floats = select_layers(options.float_layers, int8.layers, network)
             content = int8.build(floats)
         else:
-            content = _converted(_converter(network, precision, options.input_type, calibration).convert, network)
+            kind = FP32 if precision == INT4 else precision
+            content = _converted(_converter(network, kind, options.input_type, calibration).convert, network)
+        if precision == INT4:
+            content = quantize_int4(bytes(content), calibration, options.int4_convolutions)
         path.write_bytes(_with_metadata(content, metadata))
         if precision == INT8 and not (network.quantization and network.quantization.float_layers):
             check_integers(path.read_bytes(), network, floats)
@@ -132,6 +136,10 @@ def _with_metadata(content: bytes, metadata: dict[str, Any]) -> bytes:
     from tensorflow.lite.tools import flatbuffer_utils
 
     model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    for stored in model.buffers:  # ai-edge-quantizer puts large buffers behind the flatbuffer, where they would be lost
+        if stored.offset > 1:
+            stored.data = np.frombuffer(content[stored.offset : stored.offset + stored.size], np.uint8)
+            stored.offset = stored.size = 0
     buffer, entry = schema.BufferT(), schema.MetadataT()
     buffer.data = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
     entry.name, entry.buffer = METADATA, len(model.buffers)
