@@ -92,15 +92,15 @@ class Exporter:
                         reason = failure_reason(exc, self.network)
                         if job.optional:
                             progress.note(f"{job.name} {job.precision}: {reason}; skipped")
-                            continue
-                        failures.append({"format": job.name, "precision": job.precision, "reason": reason})
-                        if len(request.jobs) == len(failures):
-                            raise all_failed(failures) from exc
+                        else:
+                            failures.append({"format": job.name, "precision": job.precision, "reason": reason})
                         continue
                     if warning := agreement_warning(made[-1]):
                         progress.warn(warning)
                     self._record(made[-1])
                     on_file(self.root / made[-1]["path"])
+                if not made:
+                    raise all_failed(failures)
             finally:
                 with contextlib.suppress(OSError):
                     self.folder.rmdir()  # no empty folder is left after a failure
@@ -119,6 +119,8 @@ class Exporter:
             verdict = check_parity(
                 job.format.open(part), self.references(job.precision), job.precision, request.max_metric_drop
             )
+            if job.optional and not verdict["passed"]:
+                raise ExportError("; ".join(verdict["reasons"]))
             if not verdict["passed"]:
                 verdict["reasons"] += self._approximations(job)
             path = self.folder / job.file_name(self.stem, failed=not verdict["passed"])

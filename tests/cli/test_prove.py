@@ -152,7 +152,7 @@ def test_an_export_that_fails_parity_exits_3_with_the_reason(finished: Path, mon
     ("arguments", "code", "words"),
     [
         (["export", "RUN", "--format", "onxx"], 2, "unknown format 'onxx' (did you mean 'onnx'?)"),
-        (["export", "RUN", "--precision", "int4"], 2, "unknown precision 'int4'"),
+        (["export", "RUN", "--precision", "int7"], 2, "unknown precision 'int7'"),
         (["export", "RUN", "--opset", "22"], 2, "--opset must be 13 to 18"),
         (["export", "RUN", "--input-shape", "28,28"], 2, "--input-shape takes H,W,C"),
         (["export", "RUN", "--input-shape", "28,28,1"], 2, "are for a model"),

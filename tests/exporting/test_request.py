@@ -32,7 +32,7 @@ def test_what_a_format_lacks_is_told_only_if_it_was_named() -> None:
     ("arguments", "words"),
     [
         ({"formats": ["onx"]}, "unknown format 'onx' (did you mean 'onnx'?); choices: onnx, saved-model, tflite, all"),
-        ({"precisions": ["int4"]}, "unknown precision 'int4'"),
+        ({"precisions": ["int7"]}, "unknown precision 'int7'"),
         ({"precisions": []}, "name a precision"),
         ({"formats": ["onnx"], "precisions": ["dynamic"]}, "onnx has fp32, fp16, int8"),
         ({"opset": 12}, "--opset must be 13 to 18 (what the converter can write), got 12"),

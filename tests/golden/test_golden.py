@@ -212,7 +212,7 @@ def test_page_and_card(place: Path, snapshot: SnapshotAssertion) -> None:
         ("verify", "nowhere"),
         ("verify", "digit-0.png"),
         ("export", "run", "--format", "coreml"),
-        ("export", "run", "--precision", "int4"),
+        ("export", "run", "--precision", "int7"),
         ("bench", "nowhere.onnx"),
         ("bench", "run", "--threads", "0"),
         ("predict", "run", "nowhere.png"),
