@@ -7,7 +7,7 @@ from typing import Any
 from kdcompress.cli._terminal import Terminal
 from kdcompress.formatting import percent, points
 from kdcompress.runs.names import EXPLANATION
-from kdcompress.runs.schemas import decibels
+from kdcompress.runs.schemas import ExplainedFormat, decibels
 
 _ALL = "all in int8"
 
@@ -24,6 +24,8 @@ def print_explanation(result: dict[str, Any], folder: str, terminal: Terminal) -
         _print_layers(entry, result["metric"] or "metric", terminal)
         terminal.result("")
         _print_picks(entry, terminal)
+        if hint := ExplainedFormat.of(entry).hint:
+            terminal.result(hint)
         terminal.result("")
     n, source = f"{result['n']:,}", result["source"]
     terminal.result(f"{folder}/{EXPLANATION}: on {n} images of {source}; dB: signal-to-noise ratio of the logits")

@@ -18,7 +18,7 @@ from kdcompress.metrics.softmax import softmax
 from kdcompress.pipeline.subclass_outputs import SubclassOutputs, read_subclass_outputs
 from kdcompress.runs.documents import read_checked
 from kdcompress.runs.folder import RunFolder
-from kdcompress.runs.names import COMPRESSION, EXPORTS, HISTORY, RECIPE, TEST_OUTPUTS, remedy
+from kdcompress.runs.names import COMPRESSION, EXPLANATION, EXPORTS, HISTORY, RECIPE, TEST_OUTPUTS, remedy
 from kdcompress.runs.outputs import (
     Disagreements,
     Outputs,
@@ -54,6 +54,7 @@ class RunData:
         disagreements: Test images on which student and teacher differ.
         subclasses: Subclass outputs on the test split.
         compression: `compress.json`, of the folder of a compressed student.
+        explanation: `explain.json`.
         students: The finished compressed students of the run.
     """
 
@@ -71,6 +72,7 @@ class RunData:
     disagreements: Disagreements | None
     subclasses: SubclassOutputs | None
     compression: dict[str, Any] | None = None
+    explanation: dict[str, Any] | None = None
     students: tuple[RunData, ...] = ()
 
     @property
@@ -182,6 +184,7 @@ def load_run_data(run: RunFolder) -> RunData:
         disagreements=read_disagreements(run),
         subclasses=read_subclass_outputs(run),
         compression=_document(run, COMPRESSION),
+        explanation=_document(run, EXPLANATION),
         students=tuple(load_run_data(student_folder(run, name)) for name in student_names(run)),
     )
 

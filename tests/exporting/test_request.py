@@ -19,7 +19,7 @@ def test_every_format_in_every_precision_that_it_has() -> None:
         "m-int8.tflite",
         "m-dynamic.tflite",
     ]
-    assert len(files("all", precisions=("all",))) == 8
+    assert len(files("all", precisions=("all",))) == 10
     assert files("onnx", "onnx") == ["m-fp32.onnx"]
 
 

@@ -3,7 +3,7 @@
 from kdcompress.runs.schemas._bench import Benchmark
 from kdcompress.runs.schemas._compress import Compression, CompressionPlan
 from kdcompress.runs.schemas._distill import Plan, RunResult
-from kdcompress.runs.schemas._explain import Explanation, decibels
+from kdcompress.runs.schemas._explain import ExplainedFormat, Explanation, decibels
 from kdcompress.runs.schemas._export import Export, ExportList
 from kdcompress.runs.schemas._failure import Failure
 from kdcompress.runs.schemas._predict import Prediction, PredictionList, Predictions
@@ -20,6 +20,7 @@ __all__ = [
     "Benchmark",
     "Compression",
     "CompressionPlan",
+    "ExplainedFormat",
     "Explanation",
     "Export",
     "Failure",

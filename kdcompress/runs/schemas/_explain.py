@@ -7,6 +7,8 @@ from kdcompress.runs.schemas._parts import Count, MetricName
 from kdcompress.runs.schemas._result import Kept, Result
 from kdcompress.runs.schemas._table import Table
 
+_SIMILAR = 6.0  # dB: half of the amplitude, or more, is that of input and output
+
 
 class LayerEffect(Result):
     """A variant of an int8 file, measured against the Keras model on validation.
@@ -94,6 +96,17 @@ class ExplainedFormat(Result):
     layers: list[ExplainedLayer]
     picks: Picks
     kept: KeptMetric | None = None
+
+    @property
+    def hint(self) -> str | None:
+        """Remark if quantising input and output alone brings most of the noise; None if not."""
+        whole, ends = self.int8.snr_db, self.float32.snr_db
+        if whole is None or ends is None or ends - whole > _SIMILAR:
+            return None
+        return (
+            f"{self.format}: most noise is that of the quantized input and output, not of a layer: "
+            "--input-type float32 keeps these in float"
+        )
 
 
 class Explanation(Kept):
