@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.batches import default_batch_size
 from kdcompress.compression._base import Compressed, Step, Tuning
+from kdcompress.data import Images, iter_blocks
 from kdcompress.exporting import Options, make_format
-from kdcompress.exporting._base import INT8
+from kdcompress.exporting._base import INT8, ExportedModel
 from kdcompress.exporting._calibration import SIZE, from_train
 from kdcompress.exporting._network import freeze
 from kdcompress.formatting import percent, points
@@ -90,7 +92,7 @@ def compare(start: Any, model: Any, quantization: Quantization, tuning: Tuning) 
         with temporary_folder() as folder:
             path = folder / "student.onnx"
             make_format("onnx").write(network, path, INT8, Options(), None if trained else calibration, {})
-            logits[role] = make_format("onnx").open(path).run(val.images[:])
+            logits[role] = _logits(make_format("onnx").open(path), val.images)
     metric = primary_metric(logits["qat"].shape[-1])
     measure = auc if metric == "auc" else accuracy
     difference = paired_difference(logits["qat"], logits["ptq"], val.labels, metric)
@@ -101,6 +103,11 @@ def compare(start: Any, model: Any, quantization: Quantization, tuning: Tuning) 
         "validation_images": len(val),
         "shipped": "qat" if (difference["low"] or 0.0) > 0 else "ptq",
     }
+
+
+def _logits(exported: ExportedModel, images: Images) -> NDArray[np.float32]:
+    blocks = iter_blocks(images, default_batch_size(images.shape[1:]))
+    return np.concatenate([exported.run(block) for block in blocks])
 
 
 def _describe(rounded: Rounded, quantization: Quantization) -> dict[str, Any]:

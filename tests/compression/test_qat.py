@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import tiny_models
+from own_tuning import OwnTuning
 
 import kdcompress
 from kdcompress.compression import qat
+from kdcompress.config.compress import CompressSection
+from kdcompress.data import Dataset, Samples
+from kdcompress.data.stores import MappedImages
 from kdcompress.exporting import open_exported
 from kdcompress.models import load_saved_model
-from kdcompress.quantization import KERNEL_LIMIT, Quantization
+from kdcompress.quantization import KERNEL_LIMIT, Quantization, align_pixels, finish_rounding, fold, start_rounding
 
 
 def better(*values: object) -> dict[str, float | None]:
@@ -68,6 +74,27 @@ def test_what_does_not_beat_quantization_after_training_is_not_shipped(
     before, after = (load_saved_model(folder / "student.keras").get_weights() for folder in (run, student))
     assert all(map(np.array_equal, before, after))
     assert [entry["calibration"]["source"] for entry in _exports(student)] == ["train", "train"]
+
+
+class Blocks(MappedImages):
+    """Images of a file that remember how many were read at a time."""
+
+    largest = 0
+
+    def __getitem__(self, rows: Any) -> Any:
+        images = super().__getitem__(rows)
+        Blocks.largest = max(Blocks.largest, len(images))
+        return images
+
+
+def test_validation_images_are_compared_in_blocks(digits: Dataset, tmp_path: Path) -> None:
+    tuning: Any = OwnTuning(digits.train.take(np.arange(300)), tmp_path, CompressSection(qat="native"))
+    samples = tuning.train_samples
+    tuning.val = Samples(Blocks(samples.images[:]), samples.labels, samples.ids)
+    model = align_pixels(fold(tiny_models.student()))
+    plain, quantization = finish_rounding(start_rounding(model, samples.images))
+    assert qat.compare(model, plain, quantization, tuning)["validation_images"] == 300
+    assert 0 < Blocks.largest <= 256
 
 
 def _exports(student: Path) -> list[dict[str, dict[str, str]]]:
