@@ -1,6 +1,6 @@
 """Quantization-aware training in Keras 3, and the description of the trained integers that exporters read."""
 
-from kdcompress.quantization._checking import check_fit
+from kdcompress.quantization._checking import check_fit, list_integers
 from kdcompress.quantization._description import FILE, KERNEL_LIMIT, Grid, Quantization, make_grid, round_scale
 from kdcompress.quantization._folding import fold
 from kdcompress.quantization._pixels import align_pixels, integer_pixels
@@ -18,6 +18,7 @@ __all__ = [
     "finish_rounding",
     "fold",
     "integer_pixels",
+    "list_integers",
     "make_grid",
     "round_scale",
     "start_rounding",

@@ -47,11 +47,21 @@ class ActivationRounding(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Round the inputs."""
-        if not self.moves:
-            low, high = self.grid.limits
-            return _round(inputs, low, high)
-        if training:
+        if training and self.moves:
             self._follow(inputs)
+        return self.round(inputs)
+
+    def round(self, inputs: Any) -> Any:
+        """Round a tensor over the present range, which stays.
+
+        Args:
+            inputs: The tensor.
+
+        Returns:
+            The rounded tensor.
+        """
+        if not self.moves:
+            return _round(inputs, *self.grid.limits)
         span = ops.max(ops.stack([peer.high - peer.low for peer in self._peers()]))
         scale = ops.maximum(span / LEVELS, SMALLEST)
         low = -ops.round(-self.low / scale) * scale
@@ -61,6 +71,30 @@ class ActivationRounding(keras.layers.Layer):  # type: ignore[misc]
         low, high = ops.minimum(ops.min(inputs), 0.0), ops.maximum(ops.max(inputs), 0.0)
         self.low.assign(DECAY * self.low + (1 - DECAY) * ops.stop_gradient(low))
         self.high.assign(DECAY * self.high + (1 - DECAY) * ops.stop_gradient(high))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of the inputs."""
+        return input_shape
+
+
+class SharedRounding(keras.layers.Layer):  # type: ignore[misc]
+    """Rounds a tensor over the range of another one, which it does not move.
+
+    Keras gives its own `training` to every layer of a model that takes one, also where a call says False.
+
+    Args:
+        source: Layer with the range.
+        name: Name of the layer.
+    """
+
+    def __init__(self, source: ActivationRounding, name: str) -> None:
+        super().__init__(name=name)
+        self._source: Callable[[], ActivationRounding] = lambda: source  # as an attribute, Keras would track it
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Round the inputs."""
+        return self._source().round(inputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the inputs."""

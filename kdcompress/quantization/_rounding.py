@@ -59,13 +59,15 @@ def find_ranges(model: Any, placement: Placement, images: Any) -> dict[str, tupl
     import keras
 
     names = [name for name, spot in placement.places.items() if spot.grid is None]
-    tensors = [placement.places[name].node.outputs[0] for name in names]
+    graph = Graph(model)
+    tapped = [node for node in graph.nodes if node.name in names]  # a layer that is called twice has one range
     if not names:
         return {}
-    taps = keras.Model(Graph(model).input, tensors)
+    taps = keras.Model(graph.input, [node.outputs[0] for node in tapped])
     ranges = dict.fromkeys(names, (0.0, 0.0))
     for block in iter_blocks(images, _BATCH):
-        for name, values in zip(names, taps(block.astype(np.float32), training=False), strict=True):
+        for node, values in zip(tapped, taps(block.astype(np.float32), training=False), strict=True):
+            name = node.name
             low, high = float(np.min(values)), float(np.max(values))
             ranges[name] = (min(ranges[name][0], low), max(ranges[name][1], high))
     return ranges
@@ -140,12 +142,14 @@ def finish_rounding(rounded: Rounded) -> tuple[Any, Quantization]:
     return plain, described
 
 
-def apply_rounding(model: Any, quantization: Quantization) -> Any:
+def apply_rounding(model: Any, quantization: Quantization, *, split_calls: bool = False) -> Any:
     """Rebuild the network that rounds from a plain model and a description.
 
     Args:
         model: Flat functional model whose kernels lie on the grid.
         quantization: The description.
+        split_calls: Give each call of a kernel a layer of its own, for converters that do not quantize a kernel which
+            several operators read. Their weights differ in the last bit, so that they are not joined again.
 
     Returns:
         A Keras model from pixels to outputs.
@@ -156,19 +160,27 @@ def apply_rounding(model: Any, quantization: Quantization) -> Any:
     for name, grid in quantization.activations.items():
         rounded.activations[name] = ActivationRounding(grid, False, f"{name}_range")
 
+    names: list[str] = []
+
     def kernel(node: Node, layer: Any) -> Any:
         scales = np.array(quantization.kernels[node.name], np.float32)
-        return KernelRounding(layer, scales, per_tensor=len(scales) == 1, name=node.name)
+        calls = names.count(node.name)
+        names.append(node.name)
+        layer.kernel.assign(np.asarray(layer.kernel) * (1 + calls * np.float32(np.finfo(np.float32).eps)))
+        name = f"{node.name}_call{calls + 1}" if calls else node.name
+        return KernelRounding(layer, scales, per_tensor=len(scales) == 1, name=name)
 
-    return _build(model, rounded, kernel)
+    return _build(model, rounded, kernel, split_calls)
 
 
-def _build(model: Any, rounded: Rounded, make_kernel: Any) -> Any:
+def _build(model: Any, rounded: Rounded, make_kernel: Any, split_calls: bool = False) -> Any:
     """Rebuild a model with roundings behind its places and in its kernels."""
+    from kdcompress.quantization._layers import SharedRounding
+
     copies: dict[int, Any] = {}
 
     def compute(node: Node, args: Any, kwargs: Any) -> Any:
-        if node.name in rounded.placement.kernels and id(node.operation) not in copies:
+        if node.name in rounded.placement.kernels and (split_calls or id(node.operation) not in copies):
             made = copy_layer(node.operation)
             made.build(args[0].shape)
             made.set_weights(made.__dict__.pop("_initial"))
@@ -179,7 +191,8 @@ def _build(model: Any, rounded: Rounded, make_kernel: Any) -> Any:
         outputs = compute(node, args, kwargs)
         spot = rounded.placement.places.get(node.name)
         if spot is not None and spot.same_as is not None:
-            return rounded.activations[spot.same_as](outputs, training=False)
+            copies.setdefault(id(spot), SharedRounding(rounded.activations[spot.same_as], f"{node.name}_range"))
+            return copies[id(spot)](outputs)
         layer = rounded.activations.get(node.name)
         return outputs if layer is None else layer(outputs)
 

@@ -15,9 +15,12 @@ from int8_models import randomize
 from int8_oracle import Oracle
 from keras import layers
 
-from kdcompress.errors import RunError
-from kdcompress.exporting import Options, make_format
+from kdcompress.errors import ExportError, RunError
+from kdcompress.exporting import Options, make_format, open_exported
+from kdcompress.exporting._integers import round_network
 from kdcompress.exporting._network import Network, freeze
+from kdcompress.formats.onnx import writer as onnx_writer
+from kdcompress.formats.tflite import writer as tflite
 from kdcompress.quantization import (
     KERNEL_LIMIT,
     Quantization,
@@ -139,6 +142,54 @@ def test_both_files_hold_the_same_integers(network: Network, files: dict[str, Pa
     assert network.quantization is not None and len(first) == len(network.quantization.kernels)
     assert sorted(second) == first
     assert max(max(map(abs, values)) for values in first) <= KERNEL_LIMIT
+
+
+SHARED = {
+    "convolution": lambda: layers.Conv2D(8, 3, padding="same", activation="relu", name="shared"),
+    "depthwise": lambda: layers.DepthwiseConv2D(3, padding="same", activation="relu", name="shared"),
+    "dense": lambda: layers.Dense(8, activation="relu", name="shared"),
+}
+
+
+def shared(kind: str) -> Network:
+    """A network in which a layer is called three times."""
+    keras.utils.set_random_seed(0)
+    layer = SHARED[kind]()
+    image, x = scaled()
+    x = layers.Conv2D(8, 3, activation="relu")(x)
+    if kind == "dense":
+        x = layers.GlobalAveragePooling2D()(x)
+    x = layer(layer(layer(x)))
+    return quantize(keras.Model(image, layers.Dense(4, name="logits")(layers.Flatten()(x))))
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_a_layer_that_is_called_again_keeps_its_integers(kind: str, tmp_path: Path) -> None:
+    network = shared(kind)
+    paths = [write(network, name, tmp_path) for name in ("onnx", "tflite")]
+    first, second = (open_exported(path).run(IMAGES) for path in paths)
+    assert np.array_equal(first, second) and len(np.unique(first)) > 10
+
+
+def test_a_file_with_other_integers_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = shared("convolution")
+    monkeypatch.setattr(tflite, "round_network", lambda network, split_calls: round_network(network))
+    with pytest.raises(
+        ExportError, match=r"TFLite int8: the converter did not keep the trained integers of .* shared;"
+    ):
+        write(network, "tflite", tmp_path)
+    monkeypatch.setattr(onnx_writer, "store_integers", lambda *arguments: None)
+    with pytest.raises(ExportError, match="ONNX int8: the converter did not keep the trained integers of") as caught:
+        write(network, "onnx", tmp_path)
+    assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())
+
+
+def test_a_range_covers_all_calls_of_its_layer() -> None:
+    image, x = scaled()
+    layer = layers.Dense(3, use_bias=False, kernel_initializer=keras.initializers.Identity(0.1), name="shared")
+    model = keras.Model(image, layers.Dense(4)(layer(layer(layers.Flatten()(layers.AveragePooling2D(16)(x))))))
+    rounded = start_rounding(fold(model), IMAGES)
+    assert float(rounded.activations["shared"].high) > 0.03
 
 
 def test_eight_bits_would_saturate() -> None:

@@ -10,6 +10,7 @@ import pytest
 from keras import layers
 
 from kdcompress.quantization import KERNEL_LIMIT, Rounded, apply_rounding, finish_rounding, fold, start_rounding
+from kdcompress.quantization._layers import DECAY
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (64, 6, 6, 1)).astype(np.float32)
@@ -47,6 +48,19 @@ def test_a_trained_network_is_rebuilt_from_the_plain_model_and_the_description(m
     assert np.abs(trained - again).max() <= 2 * step and not np.allclose(trained, np.asarray(model(IMAGES)), atol=step)
     first = np.asarray(plain.get_layer("first").kernel) / quantization.kernels["first"][0]
     assert np.allclose(first, np.rint(first), atol=1e-4) and np.abs(first).max() == pytest.approx(KERNEL_LIMIT, abs=1)
+
+
+def test_pooling_leaves_the_range_that_it_shares() -> None:
+    keras.utils.set_random_seed(0)
+    image = keras.Input((6, 6, 1), name="image")
+    x = layers.Conv2D(4, 3, activation="relu", name="conv")(layers.Rescaling(1 / 256)(image))
+    x = layers.Flatten()(layers.AveragePooling2D(4, name="pool")(x))
+    rounded = start_rounding(fold(keras.Model(image, layers.Dense(3, name="logits")(x))), IMAGES)
+    assert rounded.placement.places["pool"].same_as == "conv"
+    before = float(rounded.activations["conv"].high)
+    rounded.model(IMAGES[:16], training=True)
+    conv = float(keras.ops.max(keras.Model(rounded.source.input, rounded.source.get_layer("conv").output)(IMAGES[:16])))
+    assert float(rounded.activations["conv"].high) == pytest.approx(DECAY * before + (1 - DECAY) * conv, rel=1e-3)
 
 
 @pytest.mark.parametrize("kept", [True, False])

@@ -43,6 +43,20 @@ def store_integers(model: Any, quantization: Quantization, layer_name: Callable[
     graph.drop_unused()
 
 
+def read_kernels(model: Any) -> Iterator[NDArray[np.int8]]:
+    """Yield the int8 kernel of each convolution and matrix product of a graph, with the axis of outputs first.
+
+    Args:
+        model: ModelProto with int8 kernels.
+    """
+    graph = _Graph(model.graph)
+    for node in model.graph.node:
+        source = graph.producers.get(node.input[1]) if node.op_type in _CHANNEL_AXES else None
+        if source is not None and source.op_type == "DequantizeLinear" and source.input[0] in graph.weights:
+            kernel = np.moveaxis(graph.value(source.input[0]), _CHANNEL_AXES[node.op_type], 0)
+            yield np.moveaxis(kernel, 1, -1)
+
+
 class _Graph:
     """An ONNX graph that is changed in place, with an index of its nodes by the values that they compute."""
 

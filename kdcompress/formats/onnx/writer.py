@@ -12,14 +12,14 @@ import numpy as np
 from kdcompress.config.images import read_image_settings
 from kdcompress.errors import ExportError, ModelError
 from kdcompress.exporting._base import FP16, FP32, INT4, INT8, ExportedModel, Format, Images, Logits, Options
-from kdcompress.exporting._integers import round_network
+from kdcompress.exporting._integers import check_kernels, round_network
 from kdcompress.exporting._layers import select_layers
 from kdcompress.exporting._network import INPUT, OUTPUT, Network
 from kdcompress.formats.onnx.einsum import limited_search
 from kdcompress.formats.onnx.handlers import custom_handlers, custom_rewriters
 from kdcompress.formats.onnx.int4 import quantize_int4
 from kdcompress.formats.onnx.int8 import OnnxInt8
-from kdcompress.formats.onnx.integers import store_integers
+from kdcompress.formats.onnx.integers import read_kernels, store_integers
 from kdcompress.formats.onnx.model import open_session, run_with_timeout
 from kdcompress.formats.onnx.quantize import halve_weights
 from kdcompress.formats.onnx.resizing import set_sizes
@@ -46,12 +46,13 @@ class Onnx(Format):
         """Write an ONNX file, and check it with the onnx package and onnxruntime."""
         import onnx
 
-        quantization = network.quantization if precision == INT8 else None
-        if quantization is not None:
+        trained = network if precision == INT8 and network.quantization is not None else None
+        if trained is not None:
             network = round_network(network)
         model = onnx.load_from_string(_convert(network, options.opset))
-        if network.quantization is not None and quantization is not None:
+        if trained is not None and network.quantization is not None:
             store_integers(model, network.quantization, network.layer_name)
+            check_kernels(read_kernels(model), trained, "ONNX")
         elif precision == FP16:
             halve_weights(model)
         elif precision == INT4:

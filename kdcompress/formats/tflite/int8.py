@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kdcompress.errors import ExportError
 from kdcompress.exporting._base import MixedInt8
@@ -15,6 +16,7 @@ from kdcompress.formats.tflite.model import interpreter_of
 
 _PASS_NAMES = "RESHAPE TRANSPOSE SQUEEZE EXPAND_DIMS MAX_POOL_2D RELU RELU6 PAD PADV2 SLICE STRIDED_SLICE SPLIT GATHER"
 _PASSES = frozenset(_PASS_NAMES.split())
+_KERNELS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")
 _CONVERSIONS = ("QUANTIZE", "DEQUANTIZE", "DELEGATE")
 
 
@@ -74,6 +76,21 @@ def check_integers(content: bytes, network: Network, float_layers: Collection[st
             f"TFLite int8: operator {details['op_name']}{location} would compute in float; "
             "replace the layer, or export --precision dynamic"
         )
+
+
+def read_kernels(content: bytes) -> Iterator[NDArray[np.int8]]:
+    """Yield the constant int8 kernel of each operator of a file, with the axis of outputs first.
+
+    Args:
+        content: TFLite file.
+    """
+    interpreter = interpreter_of(content)
+    int8 = {detail["index"] for detail in interpreter.get_tensor_details() if detail["dtype"] == np.int8}
+    produced = {index for details in interpreter._get_ops_details() for index in details["outputs"]}
+    for details in _operations(interpreter):
+        if details["op_name"] in _KERNELS and (index := int(details["inputs"][1])) in int8 - produced:
+            kernel = np.array(interpreter.get_tensor(index))
+            yield np.moveaxis(kernel[0], -1, 0) if details["op_name"] == "DEPTHWISE_CONV_2D" else kernel
 
 
 def read_operators(interpreter: Any) -> list[Operator]:

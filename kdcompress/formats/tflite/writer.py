@@ -14,11 +14,11 @@ from kdcompress.config.images import read_image_settings
 from kdcompress.errors import ExportError, ModelError, one_line
 from kdcompress.exporting._base import DYNAMIC, FP16, FP32, INT4, INT8, ExportedModel, Format, Images, Options
 from kdcompress.exporting._failures import find_layer
-from kdcompress.exporting._integers import round_network
+from kdcompress.exporting._integers import check_kernels, round_network
 from kdcompress.exporting._layers import select_layers
 from kdcompress.exporting._network import Network
 from kdcompress.formats.tflite.int4 import quantize_int4
-from kdcompress.formats.tflite.int8 import TFLiteInt8, check_integers
+from kdcompress.formats.tflite.int8 import TFLiteInt8, check_integers, read_kernels
 from kdcompress.formats.tflite.model import METADATA, LiteRunner, open_interpreter, read_metadata
 from kdcompress.metadata import read_classes
 
@@ -48,8 +48,9 @@ class TFLite(Format):
     ) -> None:
         """Write a TFLite file of built-in operators only; an int8 file computes in integers, but for float layers."""
         floats: frozenset[str] = frozenset()
-        if precision == INT8 and network.quantization is not None:
-            network = round_network(network)
+        trained = network if precision == INT8 and network.quantization is not None else None
+        if trained is not None:
+            network = round_network(network, split_calls=True)
         if precision == INT8 and calibration is not None and options.float_layers:
             int8 = self.calibrate(network, options, calibration)
             floats = select_layers(options.float_layers, int8.layers, network)
@@ -59,6 +60,8 @@ class TFLite(Format):
             content = _converted(_converter(network, kind, options.input_type, calibration).convert, network)
         if precision == INT4:
             content = quantize_int4(bytes(content), calibration, options.int4_convolutions)
+        if trained is not None:
+            check_kernels(read_kernels(content), trained, "TFLite")
         path.write_bytes(_with_metadata(content, metadata))
         if precision == INT8 and not (network.quantization and network.quantization.float_layers):
             check_integers(path.read_bytes(), network, floats)
