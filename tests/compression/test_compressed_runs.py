@@ -8,13 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from tiny_runs import TINY, distill
+from trust.worker import Worker
 from typer.testing import CliRunner
 
 import kdcompress
@@ -22,6 +22,7 @@ from kdcompress.cli._app import app
 from kdcompress.data import Dataset
 from kdcompress.errors import KDCompressError, RecipeError, RunError, UsageError
 from kdcompress.models import Forward, load_saved_model
+from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 
 NAME = "channels-0.5"
@@ -112,37 +113,56 @@ def test_the_baseline_is_compressed_without_the_teacher(compressed: Path) -> Non
     assert again["name"] == f"{NAME}-{NAME}" and again["before"]["params"] > again["after"]["params"]
 
 
-KILLED = """
-    import os, signal, sys
-    import kdcompress
-    from kdcompress.progress import Progress
+class Killer(Progress):
+    """Kills its own process at the first step of the second half of a training."""
 
-    class Killer(Progress):
-        def begin(self, phase, total, done=0):
-            self.phase = phase
-        def step(self, done, parts):
-            if self.phase.startswith("channels") and sys.argv[2] == str(done):
-                os.kill(os.getpid(), signal.SIGKILL)
+    def __init__(self, phase: str) -> None:
+        self.phase = phase
+        self.moment = 0
 
-    kdcompress.compress(sys.argv[1], channels=0.5, rounds=2, epochs=2, progress=Killer())
-"""
+    def begin(self, phase: str, total: int, done: int = 0) -> None:
+        self.moment = total // 2 + 1 if self.phase and phase.startswith(self.phase) else 0
+
+    def step(self, done: int, parts: dict[str, float]) -> None:
+        if done == self.moment:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_killed_compression_goes_on_to_the_same_weights(finished: Path, tmp_path: Path) -> None:
+def compress_until(run: str, phase: str, options: dict[str, Any]) -> None:
+    """Compress for two epochs in this process, which is killed after the first one where a phase is given."""
+    kdcompress.compress(run, **options, epochs=2, progress=Killer(phase))
+
+
+KILLED = {
+    NAME: ("channels", {"channels": 0.5, "rounds": 2}),
+    "qat": ("qat", {"qat": "native", "ship": "trained"}),
+    "qat-tfmot": ("qat", {"qat": "tfmot", "ship": "trained"}),
+}
+
+
+@pytest.mark.parametrize("name", KILLED)
+def test_a_killed_compression_goes_on_to_the_same_weights(
+    forks: Worker, finished: Path, tmp_path: Path, name: str
+) -> None:
     runs = [Path(shutil.copytree(finished, tmp_path / name)) for name in ("whole", "killed")]
+    phase, options = KILLED[name]
 
-    def run(folder: Path, step: int) -> int:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        command = [sys.executable, "-c", textwrap.dedent(KILLED), str(folder), str(step)]
-        return subprocess.run(command, env=environment, capture_output=True, timeout=300).returncode
+    def run(folder: Path, until: str = "") -> None:
+        arguments = (str(folder), until, options | {"name": name})
+        environment = {"KDCOMPRESS_CACHE_DIR": str(tmp_path / "cache")}
+        done = forks.call("compression.test_compressed_runs:compress_until", *arguments, cwd=tmp_path, env=environment)
+        assert done.exit == (-signal.SIGKILL if until else 0), done.err
+        assert not done.broken
 
-    assert run(runs[0], 0) == 0
-    assert run(runs[1], 9) == -signal.SIGKILL
-    assert not (runs[1] / "students" / NAME / "metrics.json").exists()
-    assert run(runs[1], 0) == 0
-    digests = [RunFolder(run / "students" / NAME).manifest()["files"]["student.keras"]["digest"] for run in runs]
-    assert digests[0] == digests[1]
-    assert not (runs[1] / "students" / NAME / "checkpoints").exists()
+    run(runs[0])
+    run(runs[1], phase)
+    assert list((runs[1] / "students" / name / "checkpoints").iterdir())
+    assert not (runs[1] / "students" / name / "metrics.json").exists()
+    run(runs[1])
+    manifests = [RunFolder(run / "students" / name).manifest()["files"] for run in runs]
+    for file, key in (("student.keras", "digest"), *([("quantization.json", "sha256")] if phase == "qat" else [])):
+        assert manifests[0][file][key] == manifests[1][file][key], file
+    assert not (runs[1] / "students" / name / "checkpoints").exists()
 
 
 def test_a_recipe_goes_on_to_compress_and_a_plain_run_is_then_the_compressed_student(tmp_path: Path) -> None:
