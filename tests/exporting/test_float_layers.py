@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from keras import Input, Model, Sequential, layers
+from keras import Input, Model, Sequential, layers, utils
 
 import kdcompress
 from kdcompress.errors import ExportError, UsageError
@@ -69,6 +70,25 @@ def test_onnx_leaves_exactly_the_named_layers_in_float(
     weights = map(onnx.numpy_helper.to_array, onnx.load(path).graph.initializer)
     kernels = [one.dtype.name for one in weights if one.size >= 100]
     assert kernels == ["float32", "int8", "float32"], "conv, depthwise and head"
+
+
+def test_onnxruntime_does_not_quantize_a_float_layer_itself(tmp_path: Path) -> None:
+    """Its optimizer would, with one scale for all channels, of which one is 10,000 times larger here."""
+    depthwise = layers.DepthwiseConv2D(3, name="depthwise")
+    stack = [depthwise, layers.BatchNormalization(name="norm"), layers.ReLU(max_value=6), layers.Conv2D(8, 1)]
+    head = [layers.GlobalAveragePooling2D(), layers.Dense(3, name="head")]
+    utils.set_random_seed(0)
+    model = Sequential([Input((8, 8, 1)), layers.Rescaling(1 / 255), layers.Conv2D(8, 3, name="conv"), *stack, *head])
+    scale = np.array([1e4, *[1] * 7], np.float32)
+    kernel, bias = depthwise.get_weights()
+    depthwise.set_weights([kernel * scale.reshape(-1, 1), bias])
+    images, network = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), np.uint8), freeze(model, (8, 8, 1))
+    path = write(network, tmp_path, "onnx", images, "depthwise")
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    (plain,) = onnxruntime.InferenceSession(str(path), options).run(None, {"image": images.astype(np.float32)})
+    optimized = open_exported(path).run(images)
+    assert np.abs(optimized - plain).max() < 0.02 * np.abs(plain).max()
 
 
 def test_tflite_leaves_exactly_the_named_layers_in_float(

@@ -46,7 +46,7 @@ def quantize_int4(model: Any, network: Network, calibration: Images | None, conv
     if not dense:
         raise ExportError("ONNX int4: the model has no dense layer, and only these get 4 bits; export --precision int8")
     mixed = calibration is not None and any(node.op_type in _CONVOLUTIONS for node in model.graph.node)
-    result = int8.quantize(dense if mixed else int8.layers)
+    result = int8.quantize(dense if mixed else int8.layers, guarded=False)
     _split_gemms(result.graph)
     result = _pack(result)
     size, limit = result.ByteSize(), int8.quantize().ByteSize()

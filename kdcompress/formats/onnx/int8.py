@@ -16,6 +16,7 @@ from kdcompress.leftovers import temporary_folder
 
 _PASS_NAMES = "Reshape Transpose Squeeze Unsqueeze Flatten MaxPool Relu Clip Pad Slice Split Gather Identity Expand"
 _PASSES = frozenset(_PASS_NAMES.split())
+_PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 class OnnxInt8(MixedInt8):
@@ -36,7 +37,7 @@ class OnnxInt8(MixedInt8):
         self._groups = group_by_layer(map(self._operator, self._model.graph.node), network)
         self.layers = tuple(self._groups)
 
-    def quantize(self, float_layers: Collection[str] = ()) -> Any:
+    def quantize(self, float_layers: Collection[str] = (), guarded: bool = True) -> Any:
         """Quantise all but some layers: int8 weights per channel, uint8 activations.
 
         Weights use 7 bits of their range: the AVX2 and AVX-512 kernels of CPUs without VNNI add pairs of products in 16
@@ -44,6 +45,7 @@ class OnnxInt8(MixedInt8):
 
         Args:
             float_layers: Names among `layers`.
+            guarded: Whether onnxruntime is kept from quantising float layers itself.
 
         Returns:
             The quantised ModelProto.
@@ -61,6 +63,8 @@ class OnnxInt8(MixedInt8):
         quantizer.quantize_model()
         result = quantizer.model.model
         _keep_logits_float(result.graph)
+        if guarded:
+            _keep_weights_float(result.graph)
         return result
 
     def dense_layers(self) -> list[str]:
@@ -140,3 +144,29 @@ def _keep_logits_float(graph: Any) -> None:
     for node in graph.node:
         for side in (node.input, node.output):
             side[:] = [OUTPUT if name == source else name for name in side]
+
+
+def _keep_weights_float(graph: Any) -> None:
+    """Put an operator that changes nothing behind each product with float weights between quantised tensors.
+
+    onnxruntime quantises the float weights of such nodes itself when it opens a file (its optimizer
+    WeightBiasQuantization), with one scale for all channels, which ruins depthwise convolutions. It looks for a
+    QuantizeLinear behind the node, and removes Relu, Clip and multiplications by 1 in between, but no Max.
+    """
+    import onnx
+
+    producers = {name: node for node in graph.node for name in node.output}
+    weights, lowest = {weight.name for weight in graph.initializer}, "lowest_float"
+    for node in [node for node in graph.node if node.op_type in _PRODUCTS]:
+        source = producers.get(node.input[0])
+        quantized = source is not None and source.op_type == "DequantizeLinear"
+        if not quantized or node.input[1] not in weights or node.output[0] == OUTPUT:
+            continue
+        name, product = node.output[0], f"{node.output[0]}_product"
+        node.output[0] = product
+        unchanged = onnx.helper.make_node("Max", [product, lowest], [name], f"{node.name}/Max")
+        graph.node.insert(list(graph.node).index(node) + 1, unchanged)
+        if lowest not in weights:
+            value = np.array(np.finfo(np.float32).min, np.float32)
+            graph.initializer.append(onnx.numpy_helper.from_array(value, lowest))
+            weights.add(lowest)
