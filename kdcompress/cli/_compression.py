@@ -45,7 +45,7 @@ def print_compression(result: dict[str, Any], terminal: Terminal) -> None:
     for entry in result["shipped"]:
         quality = entry["metrics"] and entry["metrics"].get("accuracy")
         accuracy = "" if quality is None else f", accuracy {100 * quality:.2f} %"
-        terminal.result(f"{'file':<18} {entry['path']}: {entry['bytes']:,} bytes{accuracy}")
+        terminal.result(f"{'file':<18} {result['run']}/{entry['path']}: {entry['bytes']:,} bytes{accuracy}")
     if {"prune", "cluster"} & set(result["steps"]):
         terminal.result(f"{'note':<18} {_NO_SPEED}")
     terminal.result(f"{'student':<18} {result['run']}  ({result['seconds']:.0f} s)")

@@ -110,9 +110,10 @@ class CompressionPipeline(Pipeline):
     def _earlier_steps(self) -> dict[str, dict[str, Any]]:
         """Read what was done to the student that is compressed."""
         start = self.section.start
-        if start in (STUDENT, BASELINE):
+        if start == BASELINE or (start == STUDENT and not self.parent.has_file(COMPRESSION)):
             return {}
-        folder = student_folder(self.parent, start)
+        # The student of a run is a compressed one where the folder is a copy of that of RUN:NAME
+        folder = self.parent if start == STUDENT else student_folder(self.parent, start)
         document = read_checked(folder / COMPRESSION, remedy(COMPRESSION, folder.path))
         return {name: dict(facts) for name, facts in document["steps"].items()}
 

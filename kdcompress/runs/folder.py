@@ -18,8 +18,8 @@ from kdcompress.errors import RunError
 from kdcompress.files import read_json, write_text
 from kdcompress.leftovers import is_partial, remove_path
 from kdcompress.runs.artefacts import run_files
-from kdcompress.runs.manifest import MADE_BY, MANIFEST, minor_version
-from kdcompress.runs.names import CARD, HISTORY, LOCK, LOG, METRICS, RECIPE, is_student
+from kdcompress.runs.manifest import MADE_BY, minor_version
+from kdcompress.runs.names import CARD, HISTORY, LOCK, LOG, MANIFEST, METRICS, RECIPE, is_student
 from kdcompress.runs.recorded import RecordedFiles
 
 

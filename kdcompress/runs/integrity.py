@@ -6,8 +6,7 @@ from pathlib import Path
 
 from kdcompress.config.recipe import Recipe, read_resolved_recipe
 from kdcompress.runs.folder import RunFolder
-from kdcompress.runs.manifest import MANIFEST
-from kdcompress.runs.names import RECIPE
+from kdcompress.runs.names import MANIFEST, RECIPE
 
 
 def check_integrity(path: Path) -> None:

@@ -11,10 +11,10 @@ from kdcompress._version import __version__
 from kdcompress.errors import RunError
 from kdcompress.files import read_json
 from kdcompress.paths import safe_join
+from kdcompress.runs.names import MANIFEST
 
 SCHEMA = 1
 MADE_BY = f"kdcompress {__version__}"
-MANIFEST = "manifest.json"
 _REMEDY = "--fresh starts the run anew"
 _MAX_CLASSES = 1_000_000
 

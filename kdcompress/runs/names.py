@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+MANIFEST = "manifest.json"
 RECIPE = "recipe.toml"
 LOCK = ".lock"
 LOG = "run.log"
@@ -67,7 +68,9 @@ def source_of(folder: Path) -> str:
 def is_student(folder: Path) -> bool:
     """Return whether a run folder is that of a compressed student, inside the run of the first one.
 
+    A folder that merely lies in one called `students`, such as a run of the user's own naming, is none.
+
     Args:
         folder: The folder.
     """
-    return folder.parent.name == STUDENTS
+    return folder.parent.name == STUDENTS and (folder.parent.parent / MANIFEST).is_file()

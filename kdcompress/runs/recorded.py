@@ -10,8 +10,8 @@ from kdcompress.digests import cached_sha256, sha256_of
 from kdcompress.errors import RunError
 from kdcompress.files import write_json
 from kdcompress.paths import safe_join
-from kdcompress.runs.manifest import MANIFEST, empty_manifest, read_manifest
-from kdcompress.runs.names import CARD, remedy
+from kdcompress.runs.manifest import empty_manifest, read_manifest
+from kdcompress.runs.names import CARD, MANIFEST, remedy
 
 
 class RecordedFiles:

@@ -10,7 +10,7 @@ from kdcompress.config.references import check_file_name
 from kdcompress.errors import RecipeError, RunError, UsageError
 from kdcompress.registry import did_you_mean
 from kdcompress.runs.folder import RunFolder
-from kdcompress.runs.names import RECIPE, STUDENTS
+from kdcompress.runs.names import COMPRESSION, RECIPE, STUDENTS
 
 STUDENT, BASELINE = "student", "baseline"
 RESERVED = (STUDENT, BASELINE, "teacher")
@@ -55,6 +55,13 @@ def student_names(run: RunFolder) -> list[str]:
     return [name for name in names if RunFolder(folder / name).is_finished()]
 
 
+def _expand(source: str | Path) -> Path:
+    try:
+        return Path(source).expanduser()
+    except RuntimeError:  # no such user: a path that does not exist
+        return Path(source)
+
+
 def split_source(source: str | Path) -> tuple[RunFolder, str] | None:
     """Split RUN:NAME.
 
@@ -64,7 +71,7 @@ def split_source(source: str | Path) -> tuple[RunFolder, str] | None:
     Returns:
         (the run, name of one of its students); None if the source is a path, or something else.
     """
-    path = Path(source).expanduser()
+    path = _expand(source)
     if path.exists():
         return None
     before, colon, name = str(path).rpartition(":")
@@ -86,7 +93,7 @@ def find_student(source: str | Path) -> Path:
     """
     split = split_source(source)
     if split is None:
-        return Path(source).expanduser()
+        return _expand(source)
     run, name = split
     if name == STUDENT:
         return run.path
@@ -114,10 +121,10 @@ def judged_student(source: str | Path) -> Path:
         RunError: The compression has not finished.
     """
     path = find_student(source)
-    if split_source(source) is not None or not path.is_dir() or path.parent.name == STUDENTS:
+    if split_source(source) is not None or not path.is_dir():
         return path
     run = RunFolder(path)
-    if not run.is_run() or not run.is_finished():
+    if not run.is_run() or not run.is_finished() or COMPRESSION in run.manifest()["files"]:
         return path
     try:
         section = read_resolved_recipe(run / RECIPE).compress

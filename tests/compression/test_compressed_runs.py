@@ -244,6 +244,29 @@ def test_students_that_are_not_there_are_told(compressed: Path, tmp_path: Path) 
         kdcompress.compress(tmp_path / "begun", channels=0.5)
 
 
+def test_a_copy_of_its_folder_is_a_run_that_remembers_its_steps(compressed: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(compressed / "students" / NAME, tmp_path / "copy"))
+    document = json.loads((copy / "compress.json").read_text())
+    assert kdcompress.verify(copy)["student"]["params"] == document["after"]["params"]
+    again = kdcompress.compress(copy, prune=0.5, epochs=1)
+    assert list(again["steps"]) == ["channels", "prune"]
+    pruned = Path(shutil.copytree(copy / "students" / "prune-0.5", tmp_path / "pruned"))
+    with pytest.raises(RecipeError, match="channels after prune"):
+        kdcompress.compress(pruned, channels=0.5)
+
+
+def test_a_run_in_a_folder_named_students_is_a_run(compressed: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(compressed, tmp_path / "students" / "alice"))
+    plan = kdcompress.api.plan_compression(run, {"channels": 0.25})
+    assert plan["run"] == str(run / "students" / "channels-0.25")
+    assert kdcompress.api.plan_compression(run / "students" / NAME, {"prune": 0.5})["start"] == NAME
+
+
+def test_an_unknown_home_folder_is_a_path_that_does_not_exist() -> None:
+    with pytest.raises(UsageError, match="does not exist"):
+        kdcompress.compress("~nobody-of-this-name", channels=0.5)
+
+
 def test_the_command_line(finished: Path) -> None:
     planned = cli("compress", finished, "--channels", "0.5", "--dry-run")
     assert planned.exit_code == 0 and "50 % of the channels are removed" in planned.stdout
