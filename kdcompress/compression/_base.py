@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,13 +14,12 @@ import numpy as np
 from kdcompress.config.compress import CompressSection
 from kdcompress.data import Samples
 from kdcompress.digests import json_digest
-from kdcompress.errors import RunError
-from kdcompress.files import read_json, write_json
 from kdcompress.methods import Method
 from kdcompress.models import model_digest
 from kdcompress.pipeline.experiment import Experiment
 from kdcompress.pipeline.student import StudentFactory
 from kdcompress.progress import Progress
+from kdcompress.sealed import read_sealed, write_sealed
 from kdcompress.teachers import Targets
 from kdcompress.training.checkpoints import Row
 from kdcompress.training.feed import Feed
@@ -28,6 +28,8 @@ from kdcompress.training.phase import Phase
 
 if TYPE_CHECKING:
     from kdcompress.config.training import TrainingSection
+
+_ONCE = "values"
 
 
 @dataclass(frozen=True)
@@ -148,19 +150,20 @@ class Tuning:
         train_phase(phase, model, self.feed, self.val, self.progress, lambda rows: self.on_history(name, rows))
 
     def once(self, name: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return JSON values that are computed once, and read when a killed compression goes on.
+        """Return JSON values that are computed once, and read when a killed compression goes on; a damaged file is not.
 
         Args:
             name: Name of the file, as for `phase`.
             compute: Computes the values.
         """
         path = self.checkpoints / f"{name}.json"
-        try:
-            return read_json(path, RunError, "--fresh starts anew")
-        except FileNotFoundError:
-            values = compute()
-            write_json(path, values)
-            return values
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            kept = read_sealed(path, [_ONCE]).get(_ONCE)
+            if isinstance(kept, dict):
+                return kept
+        values = compute()
+        write_sealed(path, {_ONCE: values})
+        return values
 
 
 def _seed_random_layers(model: Any, seed: int) -> None:

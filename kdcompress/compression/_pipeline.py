@@ -18,6 +18,7 @@ from kdcompress.models import load_weights, model_digest, save_model, seed_every
 from kdcompress.pipeline.distillation import Pipeline, PipelineResult
 from kdcompress.pipeline.labelling import compute_training_targets
 from kdcompress.pipeline.reopening import open_model
+from kdcompress.pipeline.validation import check_compressible
 from kdcompress.plugins import needs_trust
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import read_checked
@@ -121,8 +122,14 @@ class CompressionPipeline(Pipeline):
         """Open the student to compress, with the head that the method trains.
 
         Raises:
+            ModelError: It is a subclassed model.
             RecipeError: A step would undo what was done to it before.
         """
+        model = self._open_start()
+        check_compressible(self.recipe, model)
+        return model
+
+    def _open_start(self) -> Any:
         for step in self.section.steps:
             check_order(step, Compressed(None, facts=self._earlier_steps()))
         start, shape = self.section.start, self.dataset.input_shape

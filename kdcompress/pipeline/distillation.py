@@ -24,7 +24,7 @@ from kdcompress.pipeline.experiment import Experiment, Reporter
 from kdcompress.pipeline.labelling import compute_training_targets, prepare_teachers
 from kdcompress.pipeline.saved_teachers import read_saved_teachers, save_teachers
 from kdcompress.pipeline.student import StudentFactory
-from kdcompress.pipeline.validation import validate_training_config
+from kdcompress.pipeline.validation import check_compression_start, validate_training_config
 from kdcompress.progress import Progress
 from kdcompress.runs import artefacts
 from kdcompress.runs.folder import RunFolder
@@ -95,6 +95,7 @@ class Pipeline:
 
     def execute(self) -> PipelineResult:
         """Execute all steps that have not been completed by an earlier call."""
+        check_compression_start(self.recipe)
         self._record_data()
         self._use_determinism()
         if self.method.needs_targets and not self.method.weighs_targets(self.recipe.training.total_epochs):

@@ -12,7 +12,7 @@ from kdcompress.pipeline.data import RecipeData
 from kdcompress.pipeline.experiment import Experiment
 from kdcompress.pipeline.opening import open_single_teacher
 from kdcompress.pipeline.student import StudentFactory
-from kdcompress.pipeline.validation import validate_training_config
+from kdcompress.pipeline.validation import check_compression_start, validate_training_config
 from kdcompress.pipeline.zoo import ZooTeacher
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
@@ -61,6 +61,7 @@ def plan_run(recipe: Recipe, run: RunFolder, progress: Progress) -> RunPlan:
     if data.dataset.notice:
         progress.warn(data.dataset.notice)
     validate_training_config(experiment)
+    check_compression_start(recipe)
     sections, needs_targets = recipe.teacher.teachers, experiment.method.needs_targets
     teachers = [_open_untrained(experiment, section, progress) for section in sections]
     student = StudentFactory(experiment).build(experiment.method)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from kdcompress.config.recipe import Recipe
-from kdcompress.errors import RecipeError
+from kdcompress.errors import ModelError, RecipeError
 from kdcompress.methods import Method
 from kdcompress.pipeline.data import RecipeData
 from kdcompress.pipeline.experiment import Experiment
@@ -46,6 +48,44 @@ def _check_targets(recipe: Recipe, method: Method) -> None:
     if recipe.unlabelled and method.needs_labels:
         raise RecipeError(
             f"method {recipe.method.name} needs a label for every image: take another method, or leave `unlabelled` out"
+        )
+
+
+def check_compressible(recipe: Recipe, model: Any) -> None:
+    """Check that the student of a recipe can be compressed, if the recipe asks for it.
+
+    Args:
+        recipe: The recipe.
+        model: Its student as a Keras model.
+
+    Raises:
+        ModelError: It is a subclassed model.
+    """
+    graph = getattr(model, "_functional", None) or model
+    if recipe.compress is not None and not hasattr(graph, "_nodes_by_depth"):
+        raise ModelError(
+            f"compress takes functional and Sequential students, and {recipe.student.model} is a "
+            f"{type(model).__name__}, whose layers have no known order; build it from keras.Input and layers, or leave "
+            "compress out"
+        )
+
+
+def check_compression_start(recipe: Recipe) -> None:
+    """Check that a recipe compresses a student that it trains.
+
+    Args:
+        recipe: The recipe of a run, not that of a compressed student.
+
+    Raises:
+        RecipeError: It names another student as the start.
+    """
+    if recipe.compress is None:
+        return
+    starts = ("student", "baseline") if recipe.baseline else ("student",)
+    if recipe.compress.start not in starts:
+        raise RecipeError(
+            f"compress.start must be one of the students that the recipe trains, {' or '.join(starts)}, got "
+            f"{recipe.compress.start!r}; leave it out, or compress the finished run: `kdcompress compress RUN:NAME`"
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.compression import Tuning, compress
+from kdcompress.config.recipe import Recipe
 from kdcompress.errors import RecipeError
 from kdcompress.methods import Method
 from kdcompress.models import Forward, load_saved_model, load_weights
@@ -51,13 +52,13 @@ class TrialCompression:
             (the compressed model, its metrics on validation, the checkpoints, which may be deleted).
 
         Raises:
-            RecipeError: The section names another student of a run as its start.
+            RecipeError: The recipe has no section `compress`.
         """
         from kdcompress.training.callbacks import Validator
 
         section = self.experiment.recipe.compress
-        if section is None or section.start != "student":
-            raise RecipeError("compress.start names a student of a run; a sweep compresses its own: leave it out")
+        if section is None:
+            raise RecipeError("the recipe of this trial has no section compress")
         costs = count_params_and_flops(self.ensemble.teachers)
         tuning = Tuning(
             self.experiment, section, self.method, self.targets, costs, self.folder, self.progress,
@@ -69,6 +70,22 @@ class TrialCompression:
         row = Validator(lambda: final(val.images), val.labels).metrics()
         files = [path for path in self.folder.iterdir() if CHECKPOINTS.files.fullmatch(path.name)]
         return compressed.model, row, files
+
+
+def check_sweep_start(recipe: Recipe) -> None:
+    """Check, before anything is trained, that the students of a sweep are those to compress.
+
+    Args:
+        recipe: The recipe of the sweep.
+
+    Raises:
+        RecipeError: The section `compress` names another student of a run as its start.
+    """
+    if recipe.compress is not None and recipe.compress.start != "student":
+        raise RecipeError(
+            f"compress.start names another student of a run, {recipe.compress.start!r}; a sweep compresses those that "
+            "it trains: --set compress.start=student"
+        )
 
 
 def open_student(students: StudentFactory, method: Method, role: Method, path: Path) -> Any:

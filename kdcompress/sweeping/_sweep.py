@@ -28,6 +28,7 @@ from kdcompress.progress import Progress
 from kdcompress.runs.documents import write_document
 from kdcompress.runs.schemas import SweepResult
 from kdcompress.sweeping._choice import choose_and_test
+from kdcompress.sweeping._compression import check_sweep_start
 from kdcompress.sweeping._events import from_line
 from kdcompress.sweeping._space import TUNED, Space
 from kdcompress.sweeping._study import Study
@@ -84,6 +85,7 @@ def run_sweep(request: SweepRequest, progress: Progress) -> SweepResult:
     if request.jobs < 1:
         raise UsageError(f"--jobs must be >= 1, got {request.jobs}")
     check_observers(request.observers)
+    check_sweep_start(request.base)
     resumed, recipe = _claim(request), request.base.to_dict()
     work, observers = partial(_run, request), request.observers
     return observe_run(work, request.folder, recipe, resumed, observers, progress, SweepFinished)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,8 +21,9 @@ from typer.testing import CliRunner
 
 import kdcompress
 from kdcompress.cli._app import app
+from kdcompress.compression import Tuning
 from kdcompress.data import Dataset
-from kdcompress.errors import KDCompressError, RecipeError, RunError, UsageError
+from kdcompress.errors import KDCompressError, ModelError, RecipeError, RunError, UsageError
 from kdcompress.models import Forward, load_saved_model
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
@@ -260,6 +263,37 @@ def test_a_run_in_a_folder_named_students_is_a_run(compressed: Path, tmp_path: P
     plan = kdcompress.api.plan_compression(run, {"channels": 0.25})
     assert plan["run"] == str(run / "students" / "channels-0.25")
     assert kdcompress.api.plan_compression(run / "students" / NAME, {"prune": 0.5})["start"] == NAME
+
+
+def test_a_student_that_is_not_finished_is_said_to_be_so(compressed: Path) -> None:
+    shutil.copytree(compressed / "students" / NAME, compressed / "students" / "begun")
+    manifest = json.loads((compressed / "students" / "begun" / "manifest.json").read_text())
+    del manifest["files"]["metrics.json"]
+    (compressed / "students" / "begun" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RunError, match=r"compression to .*begun has not finished"):
+        kdcompress.verify(f"{compressed}:begun")
+
+
+def test_a_recipe_is_refused_before_its_training(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(RecipeError, match=r"compress\.start must be .*student or baseline, got 'prune-0.5'"):
+        distill(run, settings={"compress.channels": 0.5, "compress.start": "prune-0.5"})
+    with pytest.raises(ModelError, match="functional and Sequential students, and tiny_models:subclassed is a Subcl"):
+        distill(run, settings={"compress.channels": 0.5, "student.model": "tiny_models:subclassed"})
+    assert not run.exists()
+    with pytest.raises(RecipeError, match=r"--set compress\.start=student"):
+        kdcompress.sweep(
+            "mnist-demo", settings={**TINY, "compress.prune": 0.5, "compress.start": "baseline"}, seeds=2, out=run
+        )
+    assert not run.exists()
+
+
+def test_what_is_computed_once_is_computed_again_where_its_file_is_damaged(tmp_path: Path) -> None:
+    once = functools.partial(Tuning.once, SimpleNamespace(checkpoints=tmp_path), "channels")
+    assert once(lambda: {"share": 0.5}) == once(lambda: {"share": 0.1}) == {"share": 0.5}
+    for damaged in ('{"share": 0.3}', "[]", "{", '{"values": 3}'):
+        (tmp_path / "channels.json").write_text(damaged)
+        assert once(lambda: {"share": 0.1}) == {"share": 0.1}
 
 
 def test_an_unknown_home_folder_is_a_path_that_does_not_exist() -> None:
