@@ -118,6 +118,10 @@ class CompressionPipeline(Pipeline):
         document = read_checked(folder / COMPRESSION, remedy(COMPRESSION, folder.path))
         return {name: dict(facts) for name, facts in document["steps"].items()}
 
+    @property
+    def _start_name(self) -> str:
+        return str(self.parent.path) if self.section.start == STUDENT else self.section.start
+
     def open_start(self) -> Any:
         """Open the student to compress, with the head that the method trains.
 
@@ -130,15 +134,16 @@ class CompressionPipeline(Pipeline):
         return model
 
     def _open_start(self) -> Any:
+        earlier = self._earlier_steps()
         for step in self.section.steps:
-            check_order(step, Compressed(None, facts=self._earlier_steps()))
+            check_order(step, Compressed(None, facts=earlier))
         start, shape = self.section.start, self.dataset.input_shape
+        if earlier and not self.method.plain:
+            raise UsageError(
+                f"a student of method {self.recipe.method.name} is compressed from the first one, since its subclass "
+                f"outputs are not saved: give the options of {self._start_name} in this command, too"
+            )
         if start not in (STUDENT, BASELINE):
-            if not self.method.plain:
-                raise UsageError(
-                    f"a student of method {self.recipe.method.name} is compressed from the first one, since its "
-                    f"subclass outputs are not saved: give the options of {start} in this command, too"
-                )
             return open_model(RunFolder(find_student(f"{self.parent.path}:{start}")), STUDENT)
         if self.method.plain:
             return open_model(self.parent, start)
