@@ -98,26 +98,21 @@ def find_student(source: str | Path) -> Path:
     run, name = split
     if name == STUDENT:
         return run.path
-    names = student_names(run)
-    if name not in names:
-        _check_begun(run, name)
-        choices = ", ".join([STUDENT, *names])
-        raise UsageError(
-            f"run {run.path} has no student {name[:100]!r}{did_you_mean(name, names)}; it has {choices} "
-            "(`kdcompress compress` makes others)"
-        )
-    return student_folder(run, name).path
-
-
-def _check_begun(run: RunFolder, name: str) -> None:
-    """Raise RunError if a run has a student of this name whose compression has not ended."""
     with contextlib.suppress(UsageError):  # no name of a student
         folder = student_folder(run, name)
+        if folder.is_finished():  # asked of it alone: a damaged one does not keep the others from being used
+            return folder.path
         if folder.path.is_dir() and folder.is_run():
             raise RunError(
                 f"the compression to {folder.path} has not finished: give its `kdcompress compress` (or "
                 "`distill`) command again, or --fresh makes it anew"
             )
+    names = student_names(run)
+    choices = ", ".join([STUDENT, *names])
+    raise UsageError(
+        f"run {run.path} has no student {name[:100]!r}{did_you_mean(name, names)}; it has {choices} "
+        "(`kdcompress compress` makes others)"
+    )
 
 
 def judged_student(source: str | Path) -> Path:

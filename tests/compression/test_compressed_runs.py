@@ -301,6 +301,14 @@ def test_an_unknown_home_folder_is_a_path_that_does_not_exist() -> None:
         kdcompress.compress("~nobody-of-this-name", channels=0.5)
 
 
+def test_a_damaged_student_does_not_keep_the_others_from_being_used(compressed: Path) -> None:
+    shutil.copytree(compressed / "students" / NAME, compressed / "students" / "other")
+    (compressed / "students" / "other" / "manifest.json").write_text("{")
+    assert cli("verify", f"{compressed}:{NAME}", "--files").exit_code == 0
+    with pytest.raises(RunError, match=r"students.other.manifest\.json is damaged"):
+        kdcompress.report(compressed)
+
+
 def test_the_command_line(finished: Path) -> None:
     planned = cli("compress", finished, "--channels", "0.5", "--dry-run")
     assert planned.exit_code == 0 and "50 % of the channels are removed" in planned.stdout
