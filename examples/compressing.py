@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
@@ -16,7 +16,7 @@ from tabling import grid, interval_text, processor
 from kdcompress._version import __version__
 from kdcompress.sweeping._gain import mean_interval, paired_gain
 
-ONNX, TFLITE = "onnx", "tflite"
+KINDS = {"onnx": "ONNX", "tflite": "TFLite"}
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,73 @@ class Measured:
     flops: int
 
 
-def measure(run: Any, variant: Variant, kind: str, data_dir: Path | None, progress: Any) -> Measured:
+@dataclass(frozen=True)
+class Study:
+    """What is compressed, and how often: a recipe, its settings by seed, and the rows of the table.
+
+    Attributes:
+        recipe: Name of the recipe.
+        settings: Returns the settings of a seed.
+        seeds: The seeds.
+        variants: The rows; the first is the student as it is.
+        metric: Name of the metric in what is printed.
+        work: Where everything made lies.
+    """
+
+    recipe: str
+    settings: Callable[[int], dict[str, Any]]
+    seeds: range
+    variants: Sequence[Variant]
+    metric: str
+    work: Path
+
+
+Found = dict[tuple[str, str, bool], list[Measured]]
+"""What was measured, seed by seed: by variant, kind of file, and whether there was a teacher."""
+
+
+def collect(study: Study, progress: Any) -> tuple[Found, list[Any]]:
+    """Distil and compress every seed, with the teacher and without; what is there is not made again.
+
+    Returns:
+        (the measurements, the runs with a teacher).
+    """
+    import kdcompress
+
+    found: Found = {}
+    runs = []
+    for seed in study.seeds:
+        for taught in (True, False):
+            run = kdcompress.distill(
+                study.recipe,
+                out=study.work / f"{'taught' if taught else 'alone'}-s{seed}",
+                seed=seed,
+                baseline=False,
+                method=None if taught else "none",
+                settings=study.settings(seed),
+                progress=progress,
+            )
+            runs += [run] if taught else []
+            for variant in study.variants:
+                for kind in KINDS:
+                    one = measure(run.path, variant, kind, progress)
+                    found.setdefault((variant.name, kind, taught), []).append(one)
+                    shown = f"{variant.name}, {kind}: {study.metric} {100 * one.metric:.2f} %"
+                    print(f"{run.path.name}: {shown}", flush=True)
+    return found, runs
+
+
+def measure(run: Path, variant: Variant, kind: str, progress: Any) -> Measured:
     """Compress a run's student as a row says, export it, and measure the file."""
     import kdcompress
 
-    source, folder = str(run), Path(run)
+    source, folder = str(run), run
     if variant.options:
-        result = kdcompress.compress(run, **variant.options, data_dir=data_dir, progress=progress)
+        result = kdcompress.compress(run, **variant.options, progress=progress)
         folder, source = Path(result["run"]), f"{run}:{result['name']}"
     path = folder / "exports" / f"student-{variant.precision}.{kind}"
     if not path.exists():
-        kdcompress.export(source, (kind,), (variant.precision,), data_dir=data_dir, progress=progress)
+        kdcompress.export(source, (kind,), (variant.precision,), progress=progress)
     listed = json.loads((folder / "exports" / "exports.json").read_text())["artefacts"]
     metrics = next(e["metrics"] for e in listed if (e["format"], e["precision"]) == (kind, variant.precision))
     content = path.read_bytes()
@@ -57,36 +113,26 @@ def measure(run: Any, variant: Variant, kind: str, data_dir: Path | None, progre
     return Measured(metric, len(content), len(gzip.compress(content, 9)), costs["flops"])
 
 
-def table(
-    variants: Sequence[Variant],
-    kinds: Sequence[str],
-    found: Mapping[tuple[str, str, bool], Sequence[Measured]],
-    metric: str,
-) -> str:
+def table(study: Study, found: Found) -> str:
     """The table in Markdown: one row for each variant and kind of file, its metric with the teacher and without."""
-    first = {kind: found[variants[0].name, kind, True][0] for kind in kinds}
     rows = []
-    for variant in variants:
-        for kind in kinds:
-            taught, alone = found[variant.name, kind, True], found[variant.name, kind, False]
+    for variant in study.variants:
+        for kind, title in KINDS.items():
+            base = found[study.variants[0].name, kind, True][0]
+            taught, alone = (found[variant.name, kind, has_teacher] for has_teacher in (True, False))
             values = [[one.metric for one in seeds] for seeds in (taught, alone)]
-            gain = paired_gain(*values)
-            base = first[kind]
-            rows.append(
-                [
-                    variant.name,
-                    {ONNX: "ONNX", TFLITE: "TFLite"}[kind],
-                    *(interval_text(mean_interval(seeds)) for seeds in values),
-                    _points(gain),
-                    f"{mean(one.size for one in taught) / base.size:.3f}",
-                    f"{mean(one.zipped for one in taught) / base.zipped:.3f}",
-                    f"{mean(one.zipped for one in taught) / base.size:.3f}",
-                    f"{mean(one.flops for one in taught) / base.flops:.2f}",
-                ]
+            ratios = (
+                mean(one.size for one in taught) / base.size,
+                mean(one.zipped for one in taught) / base.zipped,
+                mean(one.zipped for one in taught) / base.size,
+                mean(one.flops for one in taught) / base.flops,
             )
+            intervals = [interval_text(mean_interval(seeds)) for seeds in values]
+            numbers = [f"{ratio:.3f}" for ratio in ratios]
+            rows.append([variant.name, title, *intervals, _points(paired_gain(*values)), *numbers])
     head = [
-        "", "file", f"{metric} with the teacher, % (95 %)", "without", "gain, points (95 %)", "bytes", "gzip / gzip",
-        "gzip / bytes", "FLOPs",
+        "", "file", f"{study.metric} with the teacher, % (95 %)", "without", "gain, points (95 %)", "bytes",
+        "gzip / gzip", "gzip / bytes", "FLOPs",
     ]  # fmt: skip
     return grid(head, rows)
 
@@ -97,14 +143,14 @@ def _points(gain: dict[str, Any]) -> str:
     return f"{100 * gain['mean']:+.2f} ({100 * gain['low']:+.2f} to {100 * gain['high']:+.2f})"
 
 
-def drops(variants: Sequence[Variant], kind: str, found: Mapping[tuple[str, str, bool], Sequence[Measured]]) -> str:
-    """What each row loses against the first, seed by seed, as a list in Markdown."""
-    base = [one.metric for one in found[variants[0].name, kind, True]]
-    lines = []
-    for variant in variants[1:]:
-        gain = paired_gain([one.metric for one in found[variant.name, kind, True]], base)
-        lines.append(f"- {variant.name}: {_points(gain)} points")
-    return "\n".join(lines)
+def drops(study: Study, found: Found) -> str:
+    """What each row loses against the first, as ONNX and with the teacher, seed by seed, as a list in Markdown."""
+
+    def metrics(variant: Variant) -> list[float]:
+        return [one.metric for one in found[variant.name, "onnx", True]]
+
+    first, *others = study.variants
+    return "\n".join(f"- {one.name}: {_points(paired_gain(metrics(one), metrics(first)))} points" for one in others)
 
 
 def made_by(command: str, data: Mapping[str, Any], seeds: int, seconds: float) -> str:

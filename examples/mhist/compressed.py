@@ -13,9 +13,10 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from compressing import ONNX, TFLITE, Measured, Variant, drops, made_by, measure, table
+from compressing import Study, Variant, collect, drops, made_by, table
 from tables import EBHI, listener, weights
 from tabling import counting, seconds_of
 
@@ -36,43 +37,26 @@ def main() -> None:
     seeds = range(parser.parse_args().seeds)
     work = EBHI.work / "compressed"
     os.environ.setdefault("KDCOMPRESS_CACHE_DIR", str(EBHI.work / "cache"))
-    import kdcompress
 
-    found: dict[tuple[str, str, bool], list[Measured]] = {}
-    teachers = []
+    def settings(seed: int) -> dict[str, Any]:
+        return {**weights(), **EBHI.settings, "teacher.seed": seed}
+
+    study = Study(EBHI.recipe, settings, seeds, VARIANTS, "AUC", work)
     with counting(work):
-        for seed in seeds:
-            for taught in (True, False):
-                method = {} if taught else {"method": "none"}
-                out = work / f"{'taught' if taught else 'alone'}-s{seed}"
-                settings = {**weights(), **EBHI.settings, "teacher.seed": seed}
-                run = kdcompress.distill(
-                    EBHI.recipe,
-                    out=out,
-                    seed=seed,
-                    baseline=False,
-                    settings=settings,
-                    progress=listener(),
-                    **method,
-                )
-                for variant in VARIANTS:
-                    for kind in (ONNX, TFLITE):
-                        one = measure(run.path, variant, kind, None, listener())
-                        found.setdefault((variant.name, kind, taught), []).append(one)
-                        print(f"{out.name}: {variant.name}, {kind}: AUC {100 * one.metric:.2f} %", flush=True)
-            teachers.append(f"{100 * run.result['teacher']['metrics']['auc']:.2f} %")
+        found, runs = collect(study, listener())
+    teachers = [f"{100 * run.result['teacher']['metrics']['auc']:.2f} %" for run in runs]
     text = f"""# EBHI-Seg at 96 px: MobileNetV2, compressed further
 
-{made_by("compressed.py", run.result["dataset"], len(seeds), seconds_of(work))}
+{made_by("compressed.py", runs[0].result["dataset"], len(seeds), seconds_of(work))}
 The AUC of the teachers, a ResNet50V2 for each seed: {", ".join(teachers)}.
 
-{table(VARIANTS, (ONNX, TFLITE), found, "AUC")}
+{table(study, found)}
 
 Bytes, gzip and FLOPs are ratios to the float32 file of the student.
 
 What each loses against the float32 student, seed by seed (ONNX, with the teacher):
 
-{drops(VARIANTS, ONNX, found)}
+{drops(study, found)}
 """
     results = HERE / "COMPRESSED.md" if len(seeds) > 1 else work / "COMPRESSED.md"
     results.write_text(text, encoding="utf-8")

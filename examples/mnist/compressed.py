@@ -12,10 +12,10 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from compressing import ONNX, TFLITE, Measured, Variant, drops, made_by, measure, table
+from compressing import Study, Variant, collect, drops, made_by, table
+from tables import listener
 from tabling import counting, seconds_of
 
 HERE = Path(__file__).resolve().parent
@@ -31,17 +31,6 @@ VARIANTS = (
 )
 
 
-def listener() -> Any:
-    """Says what takes minutes, and nothing of single epochs."""
-    from kdcompress.progress import Progress
-
-    class Short(Progress):
-        def note(self, text: str) -> None:
-            print(f"    {text}", flush=True)
-
-    return Short()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="embedded digits, minutes")
@@ -49,34 +38,23 @@ def main() -> None:
     work = HERE / ("work-quick" if quick else "work") / "compressed"
     os.environ.setdefault("KDCOMPRESS_CACHE_DIR", str(work.parent / "cache"))
     recipe, seeds = ("mnist-demo", range(2)) if quick else ("mnist", range(3))
-    import kdcompress
-
-    found: dict[tuple[str, str, bool], list[Measured]] = {}
+    study = Study(recipe, lambda seed: {}, seeds, VARIANTS, "accuracy", work)
     with counting(work):
-        for seed in seeds:
-            for taught in (True, False):
-                method = {} if taught else {"method": "none"}
-                out = work / f"{'taught' if taught else 'alone'}-s{seed}"
-                run = kdcompress.distill(recipe, out=out, seed=seed, baseline=False, progress=listener(), **method)
-                for variant in VARIANTS:
-                    for kind in (ONNX, TFLITE):
-                        one = measure(run.path, variant, kind, None, listener())
-                        found.setdefault((variant.name, kind, taught), []).append(one)
-                        print(f"{out.name}: {variant.name}, {kind}: {100 * one.metric:.2f} %", flush=True)
-    teacher = run.result["teacher"]["metrics"]["accuracy"]
+        found, runs = collect(study, listener())
+    teacher = runs[0].result["teacher"]["metrics"]["accuracy"]
     text = f"""# MNIST: the student, compressed further
 
-{made_by(f"compressed.py{' --quick' if quick else ''}", run.result["dataset"], len(seeds), seconds_of(work))}
+{made_by(f"compressed.py{' --quick' if quick else ''}", runs[0].result["dataset"], len(seeds), seconds_of(work))}
 The teacher's accuracy is {100 * teacher:.2f} %.
 
-{table(VARIANTS, (ONNX, TFLITE), found, "accuracy")}
+{table(study, found)}
 
 Bytes, gzip and FLOPs are ratios to the float32 file of the student; "gzip / bytes" is the file after gzip against the
 float32 file as it is.
 
 What each loses against the float32 student, seed by seed (ONNX, with the teacher):
 
-{drops(VARIANTS, ONNX, found)}
+{drops(study, found)}
 """
     results = work / "COMPRESSED.md" if quick else HERE / "COMPRESSED.md"
     results.write_text(text, encoding="utf-8")

@@ -7,27 +7,27 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from kdcompress.config.compress import CompressSection
+from kdcompress.config.training import TrainingSection
 from kdcompress.data import Samples
 from kdcompress.digests import json_digest
 from kdcompress.methods import Method
 from kdcompress.models import model_digest
+from kdcompress.pipeline.ensemble import TeacherEnsemble
 from kdcompress.pipeline.experiment import Experiment
 from kdcompress.pipeline.student import StudentFactory
 from kdcompress.progress import Progress
+from kdcompress.quantization import Quantization
 from kdcompress.sealed import read_sealed, write_sealed
 from kdcompress.teachers import Targets
 from kdcompress.training.checkpoints import Row
 from kdcompress.training.feed import Feed
 from kdcompress.training.fitting import train_phase
 from kdcompress.training.phase import Phase
-
-if TYPE_CHECKING:
-    from kdcompress.config.training import TrainingSection
 
 _ONCE = "values"
 
@@ -43,10 +43,12 @@ class Compressed:
     """
 
     model: Any
-    quantization: Any = None
+    quantization: Quantization | None = None
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def after(self, step: str, model: Any, facts: dict[str, Any], quantization: Any = None) -> Compressed:
+    def after(
+        self, step: str, model: Any, facts: dict[str, Any], quantization: Quantization | None = None
+    ) -> Compressed:
         """Return the student after a step.
 
         Args:
@@ -85,7 +87,7 @@ class Tuning:
     checkpoints: Path
     progress: Progress
     on_history: Callable[[str, list[Row]], None] = lambda name, rows: None
-    ensemble: Any = None
+    ensemble: TeacherEnsemble | None = None
 
     @property
     def feed(self) -> Feed:

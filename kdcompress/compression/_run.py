@@ -62,9 +62,7 @@ def compression_recipe(
     return change_run_recipe(read_run_recipe(run), changes)
 
 
-def compress_run(
-    run: RunFolder, recipe: Recipe, name: str, fresh: bool, progress: Progress, ship: bool = True
-) -> Compression:
+def compress_run(run: RunFolder, recipe: Recipe, name: str, fresh: bool, progress: Progress) -> Compression:
     """Compress the student of a run into a folder of its own, or return the finished one.
 
     Args:
@@ -73,7 +71,6 @@ def compress_run(
         name: Name of the compressed student.
         fresh: Whether an earlier student of this name is deleted first.
         progress: Receives notes, warnings and progress.
-        ship: Whether a student with trained integers is exported.
 
     Returns:
         What was done, and what the student costs and does.
@@ -91,7 +88,7 @@ def compress_run(
         if folder.has_file(METRICS):
             return _finished(folder, recipe, progress)
         try:
-            work = functools.partial(_execute, run, folder, recipe, ship)
+            work = functools.partial(_execute, run, folder, recipe)
             return observe_run(
                 work, folder.path, recipe.to_dict(), not begun_now, tuple(recipe.observers.values()), progress
             )
@@ -112,14 +109,14 @@ def _finished(folder: RunFolder, recipe: Recipe, progress: Progress) -> Compress
     return Compression.of({"run": str(folder.path), **document})
 
 
-def _execute(run: RunFolder, folder: RunFolder, recipe: Recipe, ship: bool, progress: Progress) -> Compression:
+def _execute(run: RunFolder, folder: RunFolder, recipe: Recipe, progress: Progress) -> Compression:
     start, earlier = time.perf_counter(), folder.manifest().get("seconds", 0.0)
     folder.on_commit = lambda name: progress.emit(ArtefactWritten(path=folder / name, name=name))
     folder.update_manifest(command=sys.argv, seed=recipe.seed, recipe=recipe.digest, versions=versions())
     pipeline = CompressionPipeline(recipe, run, folder, progress)
     try:
         result = pipeline.execute_compression()
-        shipped = _ship(folder, recipe, result.compressed, progress) if ship else []
+        shipped = _ship(folder, recipe, result.compressed, progress)
     finally:
         seconds = round(earlier + time.perf_counter() - start, 3)
         folder.update_manifest(seconds=seconds)

@@ -309,6 +309,17 @@ def test_a_damaged_student_does_not_keep_the_others_from_being_used(compressed: 
         kdcompress.report(compressed)
 
 
+def test_what_a_students_document_says_is_checked_before_a_step_reads_it(compressed: Path) -> None:
+    student = RunFolder(compressed / "students" / NAME)
+    document = json.loads((student / "compress.json").read_text())
+    for clusters in ("__import__('os')", 1, None, 2.5):
+        document["steps"]["cluster"] = {"clusters": clusters}
+        (student / "compress.json").write_text(json.dumps(document))
+        student.commit("compress.json")
+        with pytest.raises(RunError, match=r"compress\.json is damaged .*clusters must be a whole number >= 2"):
+            kdcompress.compress(f"{compressed}:{NAME}", qat="native", epochs=1)
+
+
 def test_the_command_line(finished: Path) -> None:
     planned = cli("compress", finished, "--channels", "0.5", "--dry-run")
     assert planned.exit_code == 0 and "50 % of the channels are removed" in planned.stdout

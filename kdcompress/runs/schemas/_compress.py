@@ -65,6 +65,12 @@ class Compression(Kept):
     seconds: float
     warnings: list[str]
 
+    def _check(self) -> None:
+        if (facts := self.steps.get("cluster")) is not None:  # which a later step reads
+            clusters = facts.get("clusters")
+            if not isinstance(clusters, int) or clusters < 2:
+                raise ValueError(f"steps.cluster.clusters must be a whole number >= 2, got {brief(clusters)}")
+
     def _parts(self) -> list[str]:
         key = "auc" if self.after.metrics.get("auc") is not None else "accuracy"
         values = f"{brief(self.before.metrics.get(key))} -> {brief(self.after.metrics.get(key))}"
