@@ -26,6 +26,7 @@ from kdcompress.pipeline.labelling import compute_training_targets, prepare_teac
 from kdcompress.pipeline.student import StudentFactory
 from kdcompress.pipeline.validation import check_auc_available
 from kdcompress.progress import Progress
+from kdcompress.runs.students import BASELINE
 from kdcompress.sweeping._compression import TrialCompression, open_student
 from kdcompress.sweeping._events import Quiet, Trial
 from kdcompress.sweeping._results import STUDENT, delete_result, load_result, save_result
@@ -35,8 +36,6 @@ from kdcompress.training.features import delete_features
 from kdcompress.training.fitting import train_phase
 from kdcompress.training.phase import FEATURES_FOLDER
 from kdcompress.training.supervision import finalise
-
-BASELINE = "baseline"
 
 
 @dataclass
