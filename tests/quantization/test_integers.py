@@ -244,6 +244,26 @@ def test_layers_without_a_counterpart_are_named_and_compute_in_float(name: str, 
     assert difference.max() < 8 * network.quantization.activations["logits"].scale
 
 
+def test_onnxruntime_does_not_quantize_a_float_layer_of_a_trained_student(tmp_path: Path) -> None:
+    """Its optimizer would, with one scale for all channels, of which one is 10,000 times larger here."""
+    image, x = scaled()
+    x = layers.Conv2D(6, 3, activation="relu", name="conv")(x)
+    x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(6, 3, dilation_rate=2, name="dilated")(x)))
+    model = randomize(keras.Model(image, layers.Dense(4, name="logits")(layers.Flatten()(x))))
+    kernel, bias = model.get_layer("dilated").get_weights()
+    model.get_layer("dilated").set_weights([kernel * np.array([1e4, *[1] * 5], np.float32), bias])
+    plain, quantization = finish_rounding(start_rounding(align_pixels(fold(model)), IMAGES))
+    network = freeze(plain, SHAPE, quantization=quantization)
+    assert quantization.float_layers == ["dilated"]
+    path = write(network, "onnx", tmp_path)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    feed = {"image": IMAGES.astype(np.float32)}
+    (expected,) = onnxruntime.InferenceSession(str(path), options).run(None, feed)
+    step = quantization.activations["logits"].scale
+    assert np.abs(make_format("onnx").open(path).run(IMAGES) - expected).max() < 2 * step
+
+
 def test_a_channel_of_zeros_keeps_its_bias(tmp_path: Path) -> None:
     model = dense()
     kernel, _ = model.layers[3].get_weights()

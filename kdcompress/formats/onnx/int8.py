@@ -64,7 +64,7 @@ class OnnxInt8(MixedInt8):
         result = quantizer.model.model
         _keep_logits_float(result.graph)
         if guarded:
-            _keep_weights_float(result.graph)
+            keep_weights_float(result.graph)
         return result
 
     def dense_layers(self) -> list[str]:
@@ -146,12 +146,15 @@ def _keep_logits_float(graph: Any) -> None:
             side[:] = [OUTPUT if name == source else name for name in side]
 
 
-def _keep_weights_float(graph: Any) -> None:
+def keep_weights_float(graph: Any) -> None:
     """Put an operator that changes nothing behind each product with float weights between quantised tensors.
 
     onnxruntime quantises the float weights of such nodes itself when it opens a file (its optimizer
     WeightBiasQuantization), with one scale for all channels, which ruins depthwise convolutions. It looks for a
     QuantizeLinear behind the node, and removes Relu, Clip and multiplications by 1 in between, but no Max.
+
+    Args:
+        graph: GraphProto with quantised activations, changed in place.
     """
     import onnx
 

@@ -18,7 +18,7 @@ from kdcompress.exporting._network import INPUT, OUTPUT, Network
 from kdcompress.formats.onnx.einsum import limited_search
 from kdcompress.formats.onnx.handlers import custom_handlers, custom_rewriters
 from kdcompress.formats.onnx.int4 import quantize_int4
-from kdcompress.formats.onnx.int8 import OnnxInt8
+from kdcompress.formats.onnx.int8 import OnnxInt8, keep_weights_float
 from kdcompress.formats.onnx.integers import read_kernels, store_integers
 from kdcompress.formats.onnx.model import open_session, run_with_timeout
 from kdcompress.formats.onnx.quantize import halve_weights
@@ -53,6 +53,7 @@ class Onnx(Format):
         if trained is not None and network.quantization is not None:
             store_integers(model, network.quantization, network.layer_name)
             check_kernels(read_kernels(model), trained, "ONNX")
+            keep_weights_float(model.graph)
         elif precision == FP16:
             halve_weights(model)
         elif precision == INT4:
