@@ -8,14 +8,16 @@ import importlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kdcompress.errors import RecipeError, one_line
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 FAMILIES = ("keras", "keras_hub")  # prefixes of zoo models of other libraries, keras:NAME, which are no modules
-EntryPoints: TypeAlias = Mapping[str, EntryPoint]
+EntryPoints: TypeAlias = "Mapping[str, EntryPoint]"
 
 
 @functools.cache

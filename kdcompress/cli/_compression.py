@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from kdcompress.cli._terminal import Terminal
-from kdcompress.metrics.classification import METRIC_NAMES
 
 _COSTS = (("parameters", "params"), ("FLOPs", "flops"), ("bytes of weights", "weight_bytes"), ("  gzip", "gzip_bytes"))
 _NO_SPEED = "zeros and equal values make files smaller by gzip, not faster: no CPU runtime skips them (--channels does)"
@@ -27,6 +26,8 @@ def print_compression(result: dict[str, Any], terminal: Terminal) -> None:
         result: Its result.
         terminal: The terminal.
     """
+    from kdcompress.metrics.classification import METRIC_NAMES
+
     before, after = result["before"], result["after"]
     terminal.result(f"{'':<18} {'before':>14} {'after':>14} {'after / before':>15}")
     for title, key in _COSTS:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from kdcompress.cli._printable import printable_json
-from kdcompress.runs.schemas import Failure, Kept
+
+if TYPE_CHECKING:
+    from kdcompress.runs.schemas import Kept
 
 
 class _State:
@@ -40,5 +43,7 @@ def print_failure(kind: str, message: str) -> None:
         message: What went wrong, as stderr says it.
     """
     if not _State.printed:
+        from kdcompress.runs.schemas import Failure
+
         failure = Failure.of({"error": {"kind": kind, "message": message}})
         print(format_document(failure, sys.stdout.encoding or "utf-8"), flush=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kdcompress.progress import Progress
+if TYPE_CHECKING:
+    from kdcompress.progress import Progress
 
 _ALLOWED = "\t\u200c\u200d"  # tabs, and the joiners that some languages need
 # Unicode categories: control characters, format characters such as bidirectional marks, surrogates (bytes of file names

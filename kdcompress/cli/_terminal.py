@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
@@ -30,11 +30,11 @@ from kdcompress.events import (
 )
 from kdcompress.formatting import epoch_metrics, losses
 from kdcompress.progress import Progress
-from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import LOG
-from kdcompress.runs.schemas import Kept
-from kdcompress.runs.students import judged_student
 from kdcompress.streams import open_sink, redirected
+
+if TYPE_CHECKING:
+    from kdcompress.runs.schemas import Kept
 
 OBSERVER = "An experiment tracker (`kdcompress list observers`), or package.module:Class; repeatable."
 TRUST = "Let code run that came with the run or the model file, if you trust who made it."
@@ -151,6 +151,9 @@ def log_of(source: Path) -> Path | None:
     Returns:
         Path of the log; None if the source is not a run, or the log is not writable.
     """
+    from kdcompress.runs.folder import RunFolder
+    from kdcompress.runs.students import judged_student
+
     with contextlib.suppress(KDCompressError):  # which the command itself reports
         source = judged_student(source)
     run = RunFolder(source)

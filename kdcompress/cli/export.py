@@ -7,7 +7,6 @@ from typing import Any
 
 import typer
 
-from kdcompress.cli._explanation import print_explanation
 from kdcompress.cli._terminal import TRUST, Terminal, log_of, parse_shape, working
 from kdcompress.errors import UsageError
 
@@ -71,6 +70,7 @@ def export(
       kdcompress export model.keras --precision int8 --calibration photos/
     """
     from kdcompress import api
+    from kdcompress.cli._explanation import print_explanation
 
     shape = parse_shape(input_shape)
     with working(log_of(source)) as terminal:

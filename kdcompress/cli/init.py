@@ -7,7 +7,6 @@ from pathlib import Path
 import typer
 
 from kdcompress.errors import UsageError
-from kdcompress.files import write_text
 
 
 def init(
@@ -15,6 +14,7 @@ def init(
 ) -> None:
     """Write a commented recipe to start from."""
     from kdcompress.config.reading import PRESETS
+    from kdcompress.files import write_text
 
     if out.exists():
         raise UsageError(f"{out} exists already; choose another --out")

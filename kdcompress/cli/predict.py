@@ -11,7 +11,6 @@ import typer
 from kdcompress.cli._printable import warn_names_not_utf8
 from kdcompress.cli._terminal import TRUST, working
 from kdcompress.errors import DataError
-from kdcompress.runs.schemas import Predictions
 
 
 def predict(
@@ -30,6 +29,7 @@ def predict(
     kdcompress predict runs/demo/student.keras photos/ --csv predictions.csv
     """
     from kdcompress import api, prediction
+    from kdcompress.runs.schemas import Predictions
 
     with working() as terminal:
         rows, refused = api.predict_files(model, images, trust_code, terminal.progress)
