@@ -6,18 +6,19 @@ import ast
 import functools
 import importlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from kdcompress.errors import RecipeError, one_line
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+    EntryPoints = Mapping[str, EntryPoint]
+
 FAMILIES = ("keras", "keras_hub")  # prefixes of zoo models of other libraries, keras:NAME, which are no modules
-EntryPoints: TypeAlias = "Mapping[str, EntryPoint]"
 
 
 @functools.cache
@@ -33,10 +34,8 @@ def entry_points(group: str) -> EntryPoints:
     Raises:
         RecipeError: Two packages use the same name.
     """
-    from importlib import metadata
-
     points: dict[str, EntryPoint] = {}
-    for point in metadata.entry_points(group=group):
+    for point in _installed(group):
         first = points.setdefault(point.name, point)
         if first.value != point.value:
             raise RecipeError(
@@ -44,6 +43,15 @@ def entry_points(group: str) -> EntryPoints:
                 "uninstall one of them"
             )
     return points
+
+
+def _installed(group: str) -> Iterable[EntryPoint]:
+    from importlib import metadata
+
+    try:
+        return metadata.entry_points(group=group)
+    except TypeError:  # Python 3.9, on a device
+        return metadata.entry_points().get(group, ())
 
 
 def origin(point: EntryPoint) -> str:

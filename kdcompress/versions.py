@@ -14,9 +14,17 @@ def versions(*packages: str) -> dict[str, str]:
         *packages: Further installed packages.
 
     Returns:
-        Version by package.
+        Version by package; packages that are not installed, as on a device, are left out.
     """
-    from importlib.metadata import version
-
     names = ("tensorflow", "keras", "numpy", "scikit-learn", *packages)
-    return {"kdcompress": __version__, "python": sys.version.split()[0], **{name: version(name) for name in names}}
+    installed = {name: version for name in names if (version := _version(name)) is not None}
+    return {"kdcompress": __version__, "python": sys.version.split()[0], **installed}
+
+
+def _version(package: str) -> str | None:
+    from importlib import metadata
+
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

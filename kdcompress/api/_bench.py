@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kdcompress.api._source import Run, resolve_source
 from kdcompress.errors import RunError, UsageError
@@ -17,6 +17,7 @@ from kdcompress.trust import trusting_code
 
 if TYPE_CHECKING:
     from kdcompress.benchmarking._request import BenchRequest
+    from kdcompress.benchmarking._subjects import Lineup
 
 
 @for_notebooks
@@ -79,25 +80,33 @@ def bench(
     files = [path for path in targets if isinstance(path, Path)]
     if not files or len(files) < len(targets):
         raise UsageError(f"bench takes one run, or model files, got {', '.join(map(str, sources)) or 'nothing'}")
-    from kdcompress.benchmarking._bench import measure
     from kdcompress.benchmarking._lineup import of_files
 
-    return Benchmark.of(measure(of_files(files, request), request, listener))
+    return Benchmark.of(_measure(of_files(files, request), request, listener))
 
 
 def _bench_run(run: RunFolder, request: BenchRequest, data_dir: Path | None, progress: Progress) -> Benchmark:
-    from kdcompress.benchmarking._bench import measure
     from kdcompress.benchmarking._lineup import RESULT
     from kdcompress.benchmarking._run_lineup import of_run
 
     with run.lock():
-        result = measure(of_run(run, request, data_dir, progress), request, progress)
+        result = _measure(of_run(run, request, data_dir, progress), request, progress)
         if result["interrupted"] and _is_complete(run / RESULT):
             progress.note(f"{run / RESULT} keeps its earlier result, which is whole")
         else:
             write_document(run / RESULT, result)
             run.commit(RESULT)
     return Benchmark.of({"run": str(run.path), **result})
+
+
+def _measure(lineup: Lineup, request: BenchRequest, progress: Progress) -> dict[str, Any]:
+    from kdcompress.benchmarking._bench import measure
+
+    if request.end_to_end is not None:
+        from kdcompress.benchmarking._end_to_end import find_files
+
+        lineup.files = find_files(request.end_to_end, lineup.subjects, progress)
+    return measure(lineup, request, progress)
 
 
 def _is_complete(path: Path) -> bool:

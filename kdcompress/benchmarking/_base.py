@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,22 @@ from kdcompress.errors import MissingExtraError, UsageError
 
 Images = NDArray[np.generic]
 Shape = tuple[int, ...]
+
+
+class Reporter(Protocol):
+    """What a benchmark reports to: `kdcompress.progress.Progress`, or the console of a device."""
+
+    def note(self, text: str) -> None:
+        """Report a note for the user, in one line."""
+
+    def begin(self, phase: str, total: int) -> None:
+        """Report that a phase of so many steps starts."""
+
+    def step(self, done: int, parts: Mapping[str, float]) -> None:
+        """Report how many steps of the phase are done."""
+
+    def end(self) -> None:
+        """Report that the phase ended, complete or not."""
 
 
 @dataclass(frozen=True)

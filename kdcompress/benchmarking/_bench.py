@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kdcompress.benchmarking import make_runtime
-from kdcompress.benchmarking._base import Images
+from kdcompress.benchmarking._base import Images, Reporter
+from kdcompress.benchmarking._cores import cores
 from kdcompress.benchmarking._fresh import measure_fresh
-from kdcompress.benchmarking._lineup import Group, Lineup, Subject, batches
-from kdcompress.benchmarking._machine import LoadMonitor, describe_machine, load_warning
-from kdcompress.benchmarking._request import BenchRequest, cores
-from kdcompress.benchmarking._result import Measured, comparisons, gates, model_entry, slower_int8, unsettled_warning
+from kdcompress.benchmarking._heat import HeatMonitor, heat_warning
+from kdcompress.benchmarking._load import LoadMonitor, load_warning
+from kdcompress.benchmarking._machine import describe_machine
+from kdcompress.benchmarking._request import BenchRequest
+from kdcompress.benchmarking._result import (
+    Measured,
+    comparisons,
+    drift_warning,
+    gates,
+    model_entry,
+    slower_int8,
+    unsettled_warning,
+)
 from kdcompress.benchmarking._statistics import BLOCK, CONFIDENCE, RESAMPLES
-from kdcompress.benchmarking._timing import Call, Contender, Plan, take_turns
-from kdcompress.data import find_images, read_image
+from kdcompress.benchmarking._subjects import Group, Lineup, Subject, batches
+from kdcompress.benchmarking._timing import Contender, Plan, take_turns
 from kdcompress.errors import UsageError
-from kdcompress.progress import Progress
+
+_ROUNDS_PER_SAMPLE = 5  # of the temperature
 
 
-def measure(lineup: Lineup, request: BenchRequest, progress: Progress) -> dict[str, Any]:
+def measure(lineup: Lineup, request: BenchRequest, progress: Reporter) -> dict[str, Any]:
     """Time all models of a line-up.
 
     Args:
@@ -37,25 +44,32 @@ def measure(lineup: Lineup, request: BenchRequest, progress: Progress) -> dict[s
         any, and `interrupted`.
 
     Raises:
-        UsageError: A gate is set for a single model, or --end-to-end for models that do not take images.
+        UsageError: A gate is set for a single model.
         ModelError: A model cannot be run.
         DataError: Image files cannot be read.
     """
     start = time.perf_counter()
     _check(lineup, request)
-    runtimes = sorted({subject.runtime for group in lineup.groups for subject in group.subjects})
+    runtimes = sorted({subject.runtime for subject in lineup.subjects})
     machine = describe_machine([make_runtime(name).package for name in runtimes])
-    work, load, interrupted = _Work(request, progress), LoadMonitor(), False
+    load, heat, interrupted = LoadMonitor(), HeatMonitor(), False
+    work = _Work(request, progress, heat)
     try:
-        work.time(lineup.groups)
+        work.time(lineup)
     except KeyboardInterrupt:
         interrupted = True
         if not work.finished:
             raise
-    machine["load"] = load.summary()
+    machine.update(load=load.summary(), heat=heat.summary())
     pairs = comparisons(work.finished)
     verdicts = gates(pairs, work.finished, request.max_slowdown)
-    warnings = [load_warning(machine["load"]), unsettled_warning(work.finished), _threads_warning(request)]
+    warnings = [
+        load_warning(machine["load"]),
+        heat_warning(machine["heat"]),
+        drift_warning(work.finished),
+        unsettled_warning(work.finished),
+        _threads_warning(request),
+    ]
     return {
         "machine": machine,
         "settings": {**_settings(request), "inputs": lineup.inputs, "runtimes": _runtime_settings(runtimes)},
@@ -77,20 +91,19 @@ class _Work:
     """Measurements so far."""
 
     request: BenchRequest
-    progress: Progress
+    progress: Reporter
+    heat: HeatMonitor
 
     def __post_init__(self) -> None:
         self.measured: list[Measured] = []
         self.plan = Plan.of(self.request.duration_s)
-        folder = self.request.end_to_end
-        self.files = find_images([folder], self.progress) if folder else []
 
     @property
     def finished(self) -> list[Measured]:
         """Models that had at least one turn."""
         return [measured for measured in self.measured if measured.inference.turns]
 
-    def time(self, groups: Sequence[Group]) -> None:
+    def time(self, lineup: Lineup) -> None:
         """Time all models at all settings; completed measurements are in `measured` at any moment.
 
         All settings have a turn in every round, so that each is distributed over the whole benchmark: the speed of a
@@ -98,7 +111,7 @@ class _Work:
         """
         cases = [
             (group, subject, *setting)
-            for group in groups
+            for group in lineup.groups
             for setting in self.request.settings
             for subject in group.subjects
         ]
@@ -106,9 +119,11 @@ class _Work:
         for case in cases:
             self.measured.append(self._measure(*case))
         self._take_turns("timing", [measured.inference for measured in self.measured])
-        if self.files:
+        if lineup.files:
+            from kdcompress.benchmarking._end_to_end import make_contender
+
             for measured in self.measured:
-                measured.end_to_end = _end_to_end(measured, self.files)
+                measured.end_to_end = make_contender(measured, lineup.files)
             self._take_turns("from files", [m.end_to_end for m in self.measured if m.end_to_end])
 
     def _measure(self, group: Group, subject: Subject, threads: int, batch_size: int) -> Measured:
@@ -122,24 +137,21 @@ class _Work:
     def _take_turns(self, phase: str, contenders: list[Contender]) -> None:
         self.progress.begin(phase, total=self.plan.rounds)
         try:
-            take_turns(contenders, self.plan, lambda done: self.progress.step(done, {}))
+            take_turns(contenders, self.plan, self._on_round)
         finally:
             self.progress.end()
 
+    def _on_round(self, done: int) -> None:
+        self.progress.step(done, {})
+        if done % _ROUNDS_PER_SAMPLE == 0:
+            self.heat.sample()
+
 
 def _check(lineup: Lineup, request: BenchRequest) -> None:
-    subjects = [subject for group in lineup.groups for subject in group.subjects]
     # The only student of a run whose teacher cannot be timed fails the gate, as several do
-    single = len(subjects) == 1 and all(group.reference for group in lineup.groups)
+    single = len(lineup.subjects) == 1 and all(group.reference for group in lineup.groups)
     if request.max_slowdown is not None and single:
         raise UsageError("--max-slowdown compares two models: name another file, the reference first, or a run")
-    for subject in subjects:
-        shape = subject.image_shape
-        if request.end_to_end and (len(shape) != 3 or shape[-1] not in (1, 3, 4)):
-            sizes = ", ".join(map(str, shape))
-            raise UsageError(
-                f"--end-to-end needs models of images (H, W, C), C 1, 3 or 4; {subject.path} takes {sizes}"
-            )
 
 
 def plural(n: int, word: str) -> str:
@@ -158,30 +170,6 @@ def plural(n: int, word: str) -> str:
 def _inference(subject: Subject, threads: int, batch: Images) -> Any:
     runtime = make_runtime(subject.runtime)
     return lambda: runtime.open(subject.path, threads, batch.shape).invoke
-
-
-def _end_to_end(measured: Measured, files: list[Any]) -> Contender:
-    """Time reading, decoding and scaling of image files, conversion to the model's input, and inference."""
-    subject, shape = measured.subject, measured.batch.shape
-    runtime = make_runtime(subject.runtime)
-
-    def open_model() -> Call:
-        session = runtime.open(subject.path, measured.threads, shape)
-        size, settings = _image_size(subject), subject.image_settings
-
-        def call(paths: list[Path]) -> Any:
-            images = np.stack([read_image(path, size, settings) for path in paths])
-            return session.invoke(session.prepare(subject.prepare(images)))
-
-        return call
-
-    indices = [batch.tolist() for batch in batches(np.arange(len(files)), measured.batch_size)]
-    return Contender(open_model, [[files[i] for i in batch] for batch in indices])
-
-
-def _image_size(subject: Subject) -> tuple[int, int, int]:
-    height, width, channels = subject.image_shape  # `_check` has ensured three dimensions
-    return height, width, channels
 
 
 def _settings(request: BenchRequest) -> dict[str, Any]:

@@ -1,10 +1,9 @@
-"""Line-up of a benchmark: which models are compared, and on which images."""
+"""Line-up of model files: which are compared, and on which images."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,97 +13,17 @@ from kdcompress import registry
 from kdcompress.benchmarking import make_runtime, runtimes_for
 from kdcompress.benchmarking._base import Images, Shape
 from kdcompress.benchmarking._request import BenchRequest
+from kdcompress.benchmarking._subjects import Group, Lineup, Subject, count_images
 from kdcompress.config.images import DEFAULT_IMAGE_SETTINGS, ImageSettings
 from kdcompress.errors import ModelError, UsageError
 from kdcompress.exporting import find_format, open_exported
 from kdcompress.models import check_image_size
 from kdcompress.runs.integrity import check_integrity
-from kdcompress.teachers import InputAdapter
+from kdcompress.verification.sizes import model_bytes
 
 RESULT = "bench.json"
 _MAX_VALUES = 1 << 29  # of all random images together
-_MIN_IMAGES = 64  # which calls cycle through
 _SEED = 0
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A model file to time.
-
-    Attributes:
-        name: Name in results.
-        path: The file.
-        shown_path: Its path in results.
-        runtime: Name of the runtime.
-        precision: Precision, if known.
-        images: Images as the file takes them, (n, ...).
-        adapter: Converts raw pixels to such images, for a teacher that does not do so itself.
-        image_settings: How image files are converted to raw pixels.
-    """
-
-    name: str
-    path: Path
-    shown_path: str
-    runtime: str
-    precision: str | None
-    images: Images
-    adapter: InputAdapter | None = None
-    image_settings: ImageSettings = DEFAULT_IMAGE_SETTINGS
-
-    @property
-    def image_shape(self) -> Shape:
-        """Shape of the raw images to read for it."""
-        return self.adapter.input_shape if self.adapter else self.images.shape[1:]
-
-    def prepare(self, pixels: Images) -> Images:
-        """Convert raw pixels, (n, *image_shape), to images as the file takes them."""
-        return self.adapter.prepare(pixels) if self.adapter else pixels
-
-    @property
-    def model(self) -> str:
-        """Name without the precision at its end, which is the same for all precisions of a model."""
-        return self.name.removesuffix(f"-{self.precision}")
-
-    @property
-    def label(self) -> str:
-        """Name for messages."""
-        return f"{self.model} {self.precision}" if self.precision else self.name
-
-
-@dataclass
-class Group:
-    """Models that take turns.
-
-    Attributes:
-        reference: Model that the others are compared with; None if it cannot be timed.
-        others: The other models.
-        across: Models on other runtimes, where the reference cannot be timed; gates are for these only if there are no
-            others.
-    """
-
-    reference: Subject | None
-    others: list[Subject]
-    across: list[Subject] = field(default_factory=list)
-
-    @property
-    def subjects(self) -> list[Subject]:
-        """All models, the reference first."""
-        return [*([self.reference] if self.reference else []), *self.others, *self.across]
-
-
-@dataclass
-class Lineup:
-    """All groups of a benchmark.
-
-    Attributes:
-        groups: Groups, timed together.
-        inputs: Description of the images.
-        skipped: What is not timed, and why.
-    """
-
-    groups: list[Group]
-    inputs: str
-    skipped: list[str] = field(default_factory=list)
 
 
 def of_files(paths: Sequence[Path], request: BenchRequest) -> Lineup:
@@ -133,7 +52,16 @@ def of_files(paths: Sequence[Path], request: BenchRequest) -> Lineup:
             images = _random_images(shape, min(count_images(request), _max_images(shape, request)))
             settings = _image_settings(path, request)
             subjects.append(
-                Subject(name, path, str(path), runtime, signature.precision, images, image_settings=settings)
+                Subject(
+                    name,
+                    path,
+                    str(path),
+                    runtime,
+                    signature.precision,
+                    images,
+                    model_bytes(path),
+                    image_settings=settings,
+                )
             )
     check_runtimes_used(request, [subject.runtime for subject in subjects])
     inputs = f"{count_images(request)} random images, pixels 0 to 255 (no run is given)"
@@ -154,26 +82,6 @@ def check_runtimes_used(request: BenchRequest, runtimes: Collection[str]) -> Non
         if name not in runtimes:
             suffixes = ", ".join(make_runtime(name).suffixes)
             raise UsageError(f"--runtime {name} runs {suffixes} files, and none is to be timed; leave it out")
-
-
-def count_images(request: BenchRequest) -> int:
-    """Return how many images a benchmark uses: at least 64, and at least two of its largest batches."""
-    return max(_MIN_IMAGES, 2 * max(request.batch_sizes))
-
-
-def batches(images: Images, batch_size: int) -> list[Images]:
-    """Split images into at least two batches of equal size; the last is filled from the start.
-
-    Args:
-        images: (n, ...).
-        batch_size: Images per batch.
-
-    Returns:
-        The batches.
-    """
-    n = max(2, -(-len(images) // batch_size))
-    index = np.arange(n * batch_size) % len(images)
-    return [images[rows] for rows in np.split(index, n)]
 
 
 def _max_images(shape: Shape, request: BenchRequest) -> int:

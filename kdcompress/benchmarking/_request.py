@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from kdcompress import registry
+from kdcompress.benchmarking._cores import cores
 from kdcompress.errors import UsageError
 
 DURATION_S = 1.0
@@ -84,14 +84,6 @@ def make_bench_request(
         Path(end_to_end) if end_to_end else None,
         tuple(registry.check("runtimes", name) for name in dict.fromkeys(runtimes)),
     )
-
-
-def cores() -> int:
-    """Count the physical cores that this process may use; logical cores if the physical ones are unknown."""
-    import psutil
-
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(allowed, psutil.cpu_count(logical=False) or allowed)
 
 
 def _counts(option: str, values: Iterable[int]) -> tuple[int, ...]:

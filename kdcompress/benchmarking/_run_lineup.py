@@ -8,9 +8,10 @@ from typing import Any
 
 from kdcompress.benchmarking import make_runtime, runtimes_for
 from kdcompress.benchmarking._base import Images
-from kdcompress.benchmarking._lineup import RESULT, Group, Lineup, Subject, check_runtimes_used, count_images
+from kdcompress.benchmarking._lineup import RESULT, check_runtimes_used
 from kdcompress.benchmarking._request import BenchRequest
 from kdcompress.benchmarking._run_teacher import RunTeacher
+from kdcompress.benchmarking._subjects import Group, Lineup, Subject, count_images
 from kdcompress.data import Dataset
 from kdcompress.digests import content_digest
 from kdcompress.errors import RunError, UsageError
@@ -23,6 +24,7 @@ from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.integrity import read_run_recipe
 from kdcompress.runs.names import EXPORTS
+from kdcompress.verification.sizes import model_bytes
 
 
 def of_run(run: RunFolder, request: BenchRequest, data_dir: Path | None, progress: Progress) -> Lineup:
@@ -70,7 +72,8 @@ def of_run(run: RunFolder, request: BenchRequest, data_dir: Path | None, progres
 def _student(run: RunFolder, entry: dict[str, Any], images: Images, dataset: Dataset) -> Subject:
     runtime, precision = entry["runtime"], entry["precision"]
     path, settings = run / entry["path"], dataset.image_settings
-    return Subject("student", path, entry["path"], runtime, precision, images, image_settings=settings)
+    size = model_bytes(path)
+    return Subject("student", path, entry["path"], runtime, precision, images, size, image_settings=settings)
 
 
 def _precision_order(entry: dict[str, Any]) -> tuple[int, str]:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from kdcompress import registry
 from kdcompress.benchmarking import make_runtime, runtimes_for
-from kdcompress.benchmarking._lineup import Group, Subject
 from kdcompress.benchmarking._request import BenchRequest
+from kdcompress.benchmarking._subjects import Group, Subject
 from kdcompress.data import Dataset
 from kdcompress.errors import MissingExtraError, UsageError
 from kdcompress.exporting import make_format
 from kdcompress.exporting._teacher import TeacherFile, TeacherFiles
+from kdcompress.verification.sizes import model_bytes
 
 
 class RunTeacher:
@@ -89,7 +90,8 @@ class RunTeacher:
             return None, str(exc)
         images = self._teachers.images(self._dataset, self._rows)
         path = str(file.path)
-        return Subject("teacher", file.path, path, runtime, file.precision, images, adapter, settings), None
+        size = model_bytes(file.path)
+        return Subject("teacher", file.path, path, runtime, file.precision, images, size, adapter, settings), None
 
     def _elsewhere(self) -> Subject | None:
         """Create the teacher's entry on a runtime that no student runs on, unless the user has chosen runtimes."""

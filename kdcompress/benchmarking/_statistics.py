@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from kdcompress.benchmarking._t_distribution import t_quantile
 
 CONFIDENCE = 0.95
 RESAMPLES = 5000
@@ -99,7 +102,5 @@ def ratio(numerator: Sequence[Times], denominator: Sequence[Times]) -> Ratio:
 
 def _tail(blocks: int) -> float:
     """Compute the fraction of resamples on either side of the interval."""
-    from scipy.stats import norm, t
-
-    quantile = math.sqrt(blocks / (blocks - 1)) * t.ppf((1 + CONFIDENCE) / 2, blocks - 1)
-    return float(norm.cdf(-quantile))
+    quantile = math.sqrt(blocks / (blocks - 1)) * t_quantile(CONFIDENCE, blocks - 1)
+    return NormalDist().cdf(-quantile)

@@ -17,9 +17,9 @@ from PIL import Image
 
 import kdcompress
 from kdcompress import cache
-from kdcompress.benchmarking import _bench, _result, make_runtime
-from kdcompress.benchmarking._lineup import batches
+from kdcompress.benchmarking import _bench, _end_to_end, _result, make_runtime
 from kdcompress.benchmarking._request import make_bench_request
+from kdcompress.benchmarking._subjects import batches
 from kdcompress.config.recipe import read_resolved_recipe
 from kdcompress.errors import MissingExtraError, ModelError, RunError, UsageError
 from kdcompress.exporting import _parity
@@ -239,8 +239,8 @@ def test_image_files_are_read_as_the_data_and_the_teacher_take_them(
         read.add((shape, json.dumps(settings.record, sort_keys=True)))
         return read_it(path, shape, settings)
 
-    read_it = _bench.read_image
-    monkeypatch.setattr(_bench, "read_image", read_image)
+    read_it = _end_to_end.read_image
+    monkeypatch.setattr(_end_to_end, "read_image", read_image)
     photos, rng = tmp_path / "photos", np.random.default_rng(0)
     for name in [f"{part}/{label}/{index}.png" for part in ("train", "test") for label in "ab" for index in range(8)]:
         (photos / name).parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from kdcompress.benchmarking._machine import describe_machine, instruction_sets, load_warning, others_share
+from kdcompress.benchmarking._load import load_warning, others_share
+from kdcompress.benchmarking._machine import describe_machine, instruction_sets
 
 
 def test_the_machine_is_described() -> None:

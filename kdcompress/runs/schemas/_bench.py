@@ -134,21 +134,35 @@ class Load(Result):
     load_1min: float | None = None
 
 
+class Heat(Result):
+    """Temperatures in °C and frequencies before and after, and what slowed the CPU down; None for what is not told."""
+
+    before_c: float | None = None
+    after_c: float | None = None
+    max_c: float | None = None
+    frequency_before_mhz: float | None = None
+    frequency_after_mhz: float | None = None
+    throttled: list[str] | None = None
+
+
 class Machine(Result):
     """Where times were taken; None for what cannot be read. Memory is in 10^6 bytes."""
 
     cpu: str | None = None
+    board: str | None = None
     arch: str | None = None
     physical_cores: Count | None = None
     logical_cores: Count | None = None
     usable_cores: Count | None = None
     instruction_sets: dict[str, bool] = made(dict)
     governor: str | None = None
+    max_frequency_mhz: float | None = None
     memory_mb: float | None = None
     memory_available_mb: float | None = None
     os: str | None = None
     versions: dict[str, str] = made(dict)
     load: Load = made(Load)
+    heat: Heat = made(Heat)
 
 
 class Benchmark(Kept):
