@@ -1,26 +1,55 @@
-"""Measurements in a fresh process: the time to load a model, its first inference, and its peak memory."""
+"""Fresh processes: whether a runtime starts, the time to load a model, its first inference, and its peak memory."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
 from kdcompress import processes
-from kdcompress.benchmarking._base import Images
+from kdcompress.benchmarking._base import Images, Runtime
 from kdcompress.errors import ModelError
 
 _CALLS = 5  # after the first, until the runtime has allocated its memory
 _MB = 1e6
 TIMEOUT_S = 600.0  # a file may contain an endless loop
+_STARTED = b"started"  # the child's first line, once the runtime is imported
+_CAUSES = {
+    "SIGILL": "its wheel most likely needs CPU instructions that this CPU lacks",
+    "SIGKILL": "the memory was most likely not enough",
+}
+_OTHER_CAUSE = "its wheel may not be made for this CPU or system"
+_CAUSE_OF_FILE = "the file may be damaged, or its wheel not made for this CPU or system"
+_GUIDE = 'see "When a runtime does not start" in guides/raspberry-pi.md of the documentation'
+
+
+@functools.cache
+def check_starts(runtime: str) -> None:
+    """Check that a runtime can be imported, in a process of its own, since an import may end its process.
+
+    Args:
+        runtime: Name of the runtime.
+
+    Raises:
+        ModelError: It cannot; the message has the error or the signal, and its likely cause.
+    """
+    from kdcompress.benchmarking import make_runtime
+
+    if make_runtime(runtime).module in sys.modules:
+        return
+    code, lines, messages = _run_child({"runtime": runtime}, b"", f"the import of {runtime}")
+    if code != 0:
+        raise ModelError(_failure("", runtime, code, lines, messages))
 
 
 def measure_fresh(runtime: str, path: Path, threads: int, images: Images) -> dict[str, float]:
@@ -43,21 +72,39 @@ def measure_fresh(runtime: str, path: Path, threads: int, images: Images) -> dic
     pixels = io.BytesIO()
     np.save(pixels, images, allow_pickle=False)
     job = {"runtime": runtime, "path": str(path.resolve()), "threads": threads}
+    code, lines, messages = _run_child(job, pixels.getvalue(), f"{path} in {runtime}")
+    if code != 0 or len(lines) < 2:
+        raise ModelError(_failure(str(path), runtime, code, lines, messages))
+    measurements: dict[str, float] = json.loads(lines[-1])
+    return measurements
+
+
+def _run_child(job: dict[str, Any], content: bytes, subject: str) -> tuple[int, list[bytes], str]:
+    """Run a job, and return the exit code, the lines of the result, and the last line of other output."""
     child = processes.start_module(__name__, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         with contextlib.suppress(BrokenPipeError):  # it has ended already; its output says why
-            processes.send_job(child, job, pixels.getvalue())
+            processes.send_job(child, job, content)
         result, messages = _communicate(child)
     except subprocess.TimeoutExpired as exc:
-        raise ModelError(f"{path} did not end within {TIMEOUT_S:g} s in {runtime}, in a fresh process") from exc
+        raise ModelError(f"{subject} did not end within {TIMEOUT_S:g} s, in a fresh process") from exc
     finally:
         child.kill()
         child.wait()
-    if child.returncode != 0 or not result:
-        last = (messages.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-        raise ModelError(f"{path} cannot be run by {runtime} in a fresh process (exit {child.returncode}): {last}")
-    measurements: dict[str, float] = json.loads(result)
-    return measurements
+    last = (messages.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+    return child.returncode, result.splitlines(), last
+
+
+def _failure(path: str, runtime: str, code: int, lines: list[bytes], last: str) -> str:
+    """Describe why a child failed: by a signal or an error, while it imported the runtime or ran the model."""
+    started = _STARTED in lines
+    subject = f"{path} cannot be run by {runtime}" if started else f"{runtime} does not start"
+    name = next((member.name for member in signal.Signals if member == -code), None)
+    if name is None:
+        return f"{subject} in a fresh process (exit {code}): {last}{'' if started else f'; {_GUIDE}'}"
+    moment = "running the model" if started else "importing it"
+    cause = _CAUSES.get(name, _CAUSE_OF_FILE if started else _OTHER_CAUSE)
+    return f"{subject}: {moment} ended a fresh process by {name} ({signal.strsignal(-code)}); {cause}: {_GUIDE}"
 
 
 def _communicate(child: Any) -> tuple[bytes, bytes]:
@@ -69,11 +116,19 @@ def _communicate(child: Any) -> tuple[bytes, bytes]:
     return output
 
 
-def _measure(job: dict[str, Any], images: Images) -> dict[str, float]:
+def _measure(job: dict[str, Any], content: bytes, result: TextIO) -> None:
+    """Write a line when the runtime is imported, and one with the measurements if there is a model."""
     from kdcompress.benchmarking import make_runtime
 
     runtime = make_runtime(job["runtime"])
     runtime.load()
+    result.write(f"{_STARTED.decode()}\n")
+    result.flush()  # the model may end this process
+    if "path" in job:
+        result.write(json.dumps(_measure_model(runtime, job, np.load(io.BytesIO(content), allow_pickle=False))))
+
+
+def _measure_model(runtime: Runtime, job: dict[str, Any], images: Images) -> dict[str, float]:
     before = _peak_bytes()
     start = time.perf_counter_ns()
     session = runtime.open(Path(job["path"]), job["threads"], images.shape)
@@ -111,6 +166,5 @@ def _peak_bytes() -> int:
 if __name__ == "__main__":
     _result = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # runtimes write to file descriptor 1 directly
-    _job, _pixels = processes.receive_job()
-    _result.write(json.dumps(_measure(_job, np.load(io.BytesIO(_pixels), allow_pickle=False))))
+    _measure(*processes.receive_job(), _result)
     _result.close()

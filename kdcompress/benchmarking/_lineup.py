@@ -12,6 +12,7 @@ import numpy as np
 from kdcompress import registry
 from kdcompress.benchmarking import make_runtime, runtimes_for
 from kdcompress.benchmarking._base import Images, Shape
+from kdcompress.benchmarking._fresh import check_starts
 from kdcompress.benchmarking._request import BenchRequest
 from kdcompress.benchmarking._subjects import Group, Lineup, Subject, count_images
 from kdcompress.config.images import DEFAULT_IMAGE_SETTINGS, ImageSettings
@@ -38,7 +39,7 @@ def of_files(paths: Sequence[Path], request: BenchRequest) -> Lineup:
 
     Raises:
         UsageError: No runtime runs a file, a chosen runtime runs none, or the shape of the images is incomplete.
-        ModelError: A runtime cannot open a file.
+        ModelError: A runtime does not start, or cannot open a file.
         MissingExtraError: A runtime is not installed.
     """
     subjects = []
@@ -110,6 +111,7 @@ def _runtimes_of(path: Path, request: BenchRequest) -> list[str]:
         _refuse(path, request)
     for runtime in runtimes:
         make_runtime(runtime).require()
+        check_starts(runtime)
     check_integrity(path)
     return runtimes
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from kdcompress.benchmarking import make_runtime, runtimes_for
 from kdcompress.benchmarking._base import Images
+from kdcompress.benchmarking._fresh import check_starts
 from kdcompress.benchmarking._lineup import RESULT, check_runtimes_used
 from kdcompress.benchmarking._request import BenchRequest
 from kdcompress.benchmarking._run_teacher import RunTeacher
@@ -43,6 +44,7 @@ def of_run(run: RunFolder, request: BenchRequest, data_dir: Path | None, progres
         RunError: There are no exports, or one of them is missing or was modified.
         UsageError: A chosen runtime runs none of the files.
         MissingExtraError: A runtime is not installed.
+        ModelError: A runtime does not start.
         DataError: The data set cannot be loaded.
     """
     if request.input_shape is not None:
@@ -53,6 +55,7 @@ def of_run(run: RunFolder, request: BenchRequest, data_dir: Path | None, progres
     check_runtimes_used(request, runtimes)
     for runtime in runtimes:
         make_runtime(runtime).require()
+        check_starts(runtime)
     dataset = open_data(run, read_run_recipe(run), data_dir, progress)
     rows = evenly_spaced_indices(len(dataset.test), count_images(request))
     images = dataset.test.images[rows]
