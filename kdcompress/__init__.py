@@ -7,11 +7,25 @@ from typing import TYPE_CHECKING, Any
 from kdcompress._version import __version__
 
 if TYPE_CHECKING:
-    from kdcompress.api import Run, bench, compress, distill, explain, export, predict, report, suggest, sweep, verify
+    from kdcompress.api import (
+        Run,
+        bench,
+        bundle,
+        compress,
+        distill,
+        explain,
+        export,
+        predict,
+        report,
+        suggest,
+        sweep,
+        verify,
+    )
     from kdcompress.config.recipe import Recipe
     from kdcompress.errors import KDCompressError
     from kdcompress.runs.schemas import (
         Benchmark,
+        Bundle,
         Compression,
         Explanation,
         Export,
@@ -27,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Benchmark",
+    "Bundle",
     "Compression",
     "Explanation",
     "Export",
@@ -43,6 +58,7 @@ __all__ = [
     "Verification",
     "__version__",
     "bench",
+    "bundle",
     "compress",
     "distill",
     "explain",
@@ -55,10 +71,22 @@ __all__ = [
 ]
 
 _RESULTS = (
-    "Benchmark", "Compression", "Explanation", "Export", "FilesCheck", "ModelCosts", "Prediction", "Report",
+    "Benchmark", "Bundle", "Compression", "Explanation", "Export", "FilesCheck", "ModelCosts", "Prediction", "Report",
     "RunResult", "Suggestions", "SweepResult", "Verification",
 )  # fmt: skip
-_VERBS = ("bench", "compress", "distill", "explain", "export", "predict", "report", "suggest", "sweep", "verify")
+_VERBS = (
+    "bench",
+    "bundle",
+    "compress",
+    "distill",
+    "explain",
+    "export",
+    "predict",
+    "report",
+    "suggest",
+    "sweep",
+    "verify",
+)
 _HOME = {
     **dict.fromkeys(("Run", *_VERBS), "kdcompress.api"),
     **dict.fromkeys(_RESULTS, "kdcompress.runs.schemas"),

@@ -88,6 +88,18 @@ def choices(registry: str) -> list[str]:
     return sorted({*REGISTRIES[registry].files(), *_added(registry)})
 
 
+def built_in(registry: str) -> dict[str, str]:
+    """List the built-in entries of a registry whose classes are in modules.
+
+    Args:
+        registry: Name of the registry.
+
+    Returns:
+        Module by name, sorted.
+    """
+    return {name: _module_name(path) for name, path in REGISTRIES[registry].files().items()}
+
+
 def family_choices(registry: str) -> list[str]:
     """List the names of the entries in families.
 
@@ -215,7 +227,11 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
 
 def _import_file(path: Path) -> Any:
-    return importlib.import_module(".".join(("kdcompress", *path.relative_to(_ROOT).with_suffix("").parts)))
+    return importlib.import_module(_module_name(path))
+
+
+def _module_name(path: Path) -> str:
+    return ".".join(("kdcompress", *path.relative_to(_ROOT).with_suffix("").parts))
 
 
 def _families(registry: str) -> dict[str, Path]:

@@ -21,6 +21,8 @@ LAYERS = (
     ("prediction", "reporting", "suggesting", "intake"),
     ("sweeping",),
     ("compression",),
+    ("bundling",),
+    ("device",),
     ("formats",),  # found by the registry, but for what opens and runs a kind of file
     ("benchmarking",),
     ("exporting",),

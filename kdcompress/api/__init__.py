@@ -1,6 +1,7 @@
 """The functions of the Python interface, which connect the packages below them."""
 
 from kdcompress.api._bench import bench
+from kdcompress.api._bundle import bundle
 from kdcompress.api._compress import compress, plan_compression
 from kdcompress.api._distill import distill, distill_resolved, plan
 from kdcompress.api._export import explain, export
@@ -15,6 +16,7 @@ from kdcompress.api._verify import verify, verify_files
 __all__ = [
     "Run",
     "bench",
+    "bundle",
     "compress",
     "default_out",
     "default_sweep",

@@ -78,7 +78,8 @@ class Signature:
         if input_shape is None and None in declared:
             raise UsageError(f"{path} takes images of {text}: name the sizes with --input-shape, such as 224,224,3")
         shape = input_shape or tuple(size for size in declared if size is not None)
-        fits = len(shape) == len(declared) and all(a in (None, b) for a, b in zip(declared, shape, strict=True))
+        pairs = zip(declared, shape)  # noqa: B905 (as Python 3.9 has it, on devices)
+        fits = len(shape) == len(declared) and all(a in (None, b) for a, b in pairs)
         if not fits:
             raise UsageError(f"{path} takes images of {text}, got --input-shape {','.join(map(str, shape))}")
         return shape

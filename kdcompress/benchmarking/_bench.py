@@ -63,10 +63,11 @@ def measure(lineup: Lineup, request: BenchRequest, progress: Reporter) -> dict[s
     machine.update(load=load.summary(), heat=heat.summary())
     pairs = comparisons(work.finished)
     verdicts = gates(pairs, work.finished, request.max_slowdown)
+    loaded = load_warning(machine["load"])
     warnings = [
-        load_warning(machine["load"]),
+        loaded,
         heat_warning(machine["heat"]),
-        drift_warning(work.finished),
+        None if loaded else drift_warning(work.finished),
         unsettled_warning(work.finished),
         _threads_warning(request),
     ]

@@ -51,7 +51,7 @@ def others_share(begin: Seconds, end: Seconds) -> float:
     Returns:
         A fraction.
     """
-    total, idle, own = (after - before for before, after in zip(begin, end))  # noqa: B905 (Python 3.9 on devices)
+    total, idle, own = (after - before for before, after in zip(begin, end))  # noqa: B905 (as Python 3.9 has it, on devices)
     return max(0.0, total - idle - own) / total if total > 0 else 0.0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,15 @@ from kdcompress.runs.names import EXPORTS
 from kdcompress.verification.sizes import model_bytes
 
 
-def of_run(run: RunFolder, request: BenchRequest, data_dir: Path | None, progress: Progress) -> Lineup:
+def of_run(
+    run: RunFolder,
+    request: BenchRequest,
+    data_dir: Path | None,
+    progress: Progress,
+    *,
+    n_images: int | None = None,
+    precisions: Collection[str] = (),
+) -> Lineup:
     """Line up the teacher and all exported students of a run, by runtime, on images of its test split.
 
     Args:
@@ -36,6 +45,8 @@ def of_run(run: RunFolder, request: BenchRequest, data_dir: Path | None, progres
         request: Options.
         data_dir: Folder of the data set, if it has moved.
         progress: Receives notes.
+        n_images: Number of test images; by default what the batch sizes need.
+        precisions: Precisions of the exports; by default all.
 
     Returns:
         The line-up.
@@ -50,14 +61,14 @@ def of_run(run: RunFolder, request: BenchRequest, data_dir: Path | None, progres
     if request.input_shape is not None:
         raise UsageError("a run's models are timed at its data's size; --input-shape is for model files")
     run.check_all(but=RESULT)
-    entries, skipped = _exports(run, request)
+    entries, skipped = _exports(run, request, precisions)
     runtimes = list(dict.fromkeys(entry["runtime"] for entry in entries))
     check_runtimes_used(request, runtimes)
     for runtime in runtimes:
         make_runtime(runtime).require()
         check_starts(runtime)
     dataset = open_data(run, read_run_recipe(run), data_dir, progress)
-    rows = evenly_spaced_indices(len(dataset.test), count_images(request))
+    rows = evenly_spaced_indices(len(dataset.test), n_images or count_images(request))
     images = dataset.test.images[rows]
     provide = functools.partial(export_teacher, run, dataset, progress=progress)
     formats = sorted({entry["format"] for entry in entries})
@@ -84,7 +95,9 @@ def _precision_order(entry: dict[str, Any]) -> tuple[int, str]:
     return PRECISIONS.index(precision) if precision in PRECISIONS else len(PRECISIONS), precision
 
 
-def _exports(run: RunFolder, request: BenchRequest) -> tuple[list[dict[str, Any]], list[str]]:
+def _exports(
+    run: RunFolder, request: BenchRequest, precisions: Collection[str]
+) -> tuple[list[dict[str, Any]], list[str]]:
     """Select the exports to time, once for each of their runtimes, and describe those that are skipped."""
     document = read_list(run / EXPORTS, run.path)
     if not document.get("artefacts"):
@@ -93,7 +106,11 @@ def _exports(run: RunFolder, request: BenchRequest) -> tuple[list[dict[str, Any]
         raise RunError(f"the exports of run {run.path} are of another student; give `kdcompress export` again")
     timed: list[dict[str, Any]] = []
     skipped: list[str] = []
-    for entry in document["artefacts"]:
+    chosen = [entry for entry in document["artefacts"] if not precisions or entry["precision"] in precisions]
+    if not chosen:
+        there = ", ".join(dict.fromkeys(entry["precision"] for entry in document["artefacts"]))
+        raise RunError(f"run {run.path} has no export in {' or '.join(precisions)}, it has {there}")
+    for entry in chosen:
         path = run / entry["path"]
         runtimes = runtimes_for(path, request.runtimes)
         if not entry["passed"]:

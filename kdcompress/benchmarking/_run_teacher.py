@@ -8,7 +8,7 @@ from pathlib import Path
 from kdcompress import registry
 from kdcompress.benchmarking import make_runtime, runtimes_for
 from kdcompress.benchmarking._request import BenchRequest
-from kdcompress.benchmarking._subjects import Group, Subject
+from kdcompress.benchmarking._subjects import Group, Subject, pair_across_runtimes
 from kdcompress.data import Dataset
 from kdcompress.errors import MissingExtraError, UsageError
 from kdcompress.exporting import make_format
@@ -60,20 +60,10 @@ class RunTeacher:
         Returns:
             The groups, and where the teacher is not timed, and why.
         """
-        alone = [group for group in groups if group.reference is None]
-        paired = [group for group in groups if group.reference is not None]
-        if alone and not paired and (elsewhere := self._elsewhere()):
-            paired = [Group(elsewhere, [])]
-        outcome = "have no speedup"
-        if alone and paired:
-            paired[0].across += [student for group in alone for student in group.others]
-            reference = paired[0].reference
-            outcome = f"are compared with it on {reference.runtime if reference else ''}, across runtimes"
-        skipped = [
-            f"the teacher on {runtime}: {problem}; students there {outcome}"
-            for runtime, problem in self._problems.items()
-        ]
-        return paired or alone, skipped
+        elsewhere = None
+        if all(group.reference is None for group in groups):
+            elsewhere = self._elsewhere()
+        return pair_across_runtimes(groups, self._problems, elsewhere)
 
     def _subject(self, file: TeacherFile, runtime: str) -> tuple[Subject | None, str | None]:
         if file.path is None or file.reasons:

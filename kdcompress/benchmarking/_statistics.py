@@ -87,7 +87,7 @@ def ratio(numerator: Sequence[Times], denominator: Sequence[Times]) -> Ratio:
     Returns:
         The ratio with its 95 % interval.
     """
-    log_ratios = np.log([np.median(a) / np.median(b) for a, b in zip(numerator, denominator, strict=False)])
+    log_ratios = np.log([np.median(a) / np.median(b) for a, b in zip(numerator, denominator)])  # noqa: B905 (as Python 3.9 has it, on devices)
     value, n = float(np.exp(log_ratios.mean())), len(log_ratios)
     if n < MIN_ROUNDS:
         return Ratio(value, None, None)

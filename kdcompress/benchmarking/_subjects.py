@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,3 +126,31 @@ def batches(images: Images, batch_size: int) -> list[Images]:
     n = max(2, -(-len(images) // batch_size))
     index = np.arange(n * batch_size) % len(images)
     return [images[rows] for rows in np.split(index, n)]
+
+
+def pair_across_runtimes(
+    groups: Sequence[Group], problems: Mapping[str, str], elsewhere: Subject | None = None
+) -> tuple[list[Group], list[str]]:
+    """Compare students on runtimes without the teacher with the teacher on another runtime, if there is one.
+
+    Args:
+        groups: Groups by runtime.
+        problems: Why the teacher cannot be timed, by runtime.
+        elsewhere: The teacher on a runtime that no student runs on, if no group has a reference.
+
+    Returns:
+        The groups, and where the teacher is not timed, and why.
+    """
+    alone = [group for group in groups if group.reference is None]
+    paired = [group for group in groups if group.reference is not None]
+    if alone and not paired and elsewhere:
+        paired = [Group(elsewhere, [])]
+    outcome = "have no speedup"
+    if alone and paired:
+        paired[0].across += [student for group in alone for student in group.others]
+        reference = paired[0].reference
+        outcome = f"are compared with it on {reference.runtime if reference else ''}, across runtimes"
+    skipped = [
+        f"the teacher on {runtime}: {problem}; students there {outcome}" for runtime, problem in problems.items()
+    ]
+    return paired or alone, skipped

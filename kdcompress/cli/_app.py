@@ -14,6 +14,7 @@ from kdcompress._version import __version__
 from kdcompress.cli import (
     _documents,
     bench,
+    bundle,
     cache,
     compress,
     data,
@@ -135,6 +136,7 @@ app.command("compress", cls=compress.CompressCommand)(compress.compress)
 app.command("verify")(verify.verify)
 app.command("export")(export.export)
 app.command("bench")(bench.bench)
+app.command("bundle")(bundle.bundle)
 app.command("report")(report.report)
 app.command("suggest")(suggest.suggest)
 app.command("sweep")(sweep.sweep)

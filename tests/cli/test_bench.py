@@ -12,7 +12,7 @@ import pytest
 from benchmarking.onnx_files import dense
 from typer.testing import CliRunner
 
-from kdcompress.benchmarking import _bench
+from kdcompress.benchmarking import _bench, _table
 from kdcompress.cli import bench as command
 from kdcompress.cli._app import app
 
@@ -105,7 +105,7 @@ def test_ctrl_c_shows_what_was_finished_and_exits_130(pair: tuple[Path, Path], m
     ],
 )
 def test_sentences(change: dict[str, Any], words: str) -> None:
-    assert words in command._sentence({**PAIR, **change})
+    assert words in _table._sentence({**PAIR, **change})
 
 
 def test_a_teacher_that_could_not_be_timed_is_a_warning() -> None:
@@ -123,11 +123,11 @@ def test_a_teacher_that_could_not_be_timed_is_a_warning() -> None:
 def test_int8_that_is_slower_is_a_sentence() -> None:
     slow = {"name": "student", "runtime": "onnxruntime", "threads": 1, "batch_size": 1, "slowdown": 1.5}
     operators = [{"operator": "Conv", "share": 0.75}, {"operator": "QuantizeLinear", "share": 0.25}]
-    assert command._slow({**slow, "reasons": ["it is small"], "operators": operators}) == (
+    assert _table._slow({**slow, "reasons": ["it is small"], "operators": operators}) == (
         "student int8 on onnxruntime, 1 thread, batch 1 takes 1.5 times as long as fp32; likely because it is small; "
         "its time: Conv 75 %, QuantizeLinear 25 %"
     )
-    assert "its time" not in command._slow({**slow, "reasons": ["it is small"], "operators": None})
+    assert "its time" not in _table._slow({**slow, "reasons": ["it is small"], "operators": None})
 
 
 @pytest.mark.parametrize(

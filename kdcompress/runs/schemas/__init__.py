@@ -1,6 +1,7 @@
 """The types of the JSON documents that commands print and leave: results, validation and published schemas in one."""
 
 from kdcompress.runs.schemas._bench import Benchmark
+from kdcompress.runs.schemas._bundle import Bundle
 from kdcompress.runs.schemas._compress import Compression, CompressionPlan
 from kdcompress.runs.schemas._distill import Plan, RunResult
 from kdcompress.runs.schemas._explain import ExplainedFormat, Explanation, decibels
@@ -18,6 +19,7 @@ __all__ = [
     "PRINTED",
     "SCHEMA_VERSION",
     "Benchmark",
+    "Bundle",
     "Compression",
     "CompressionPlan",
     "ExplainedFormat",
@@ -63,6 +65,7 @@ PRINTED: dict[str, type[Kept]] = {
     "export": Export,
     "export-explain": Explanation,
     "bench": Benchmark,
+    "bundle": Bundle,
     "report": Report,
     "sweep": SweepResult,
     "predict": Predictions,
