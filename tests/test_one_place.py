@@ -11,16 +11,16 @@ import pytest
 ROOT = Path(__file__).parent.parent / "kdcompress"
 # A call, or an import -> the only modules that may make it
 PLACES = {
-    "rmtree": {"files.py", "leftovers.py"},
+    "rmtree": {"files.py", "leftovers.py", "device/start.py"},
     "removedirs": set[str](),
     "Popen": {"processes.py"},
     "check_output": set[str](),
     "system": set[str](),
     "eval": {"formats/torch/export.py"},  # of a module, which switches Dropout off
     "exec": set[str](),
-    "extractall": set[str](),
+    "extractall": {"device/start.py"},  # of the archive whose code runs already
     "TemporaryDirectory": set[str](),
-    "mkdtemp": {"leftovers.py"},
+    "mkdtemp": {"leftovers.py", "device/start.py"},
     "InferenceSession": {"formats/onnx/model.py", "formats/onnx/runtimes/onnxruntime.py", "formats/onnx/shapes.py"},
     "load_weights": {
         "models/_loading.py", "pipeline/reopening.py", "pipeline/opening.py", "pipeline/distillation.py",
@@ -31,7 +31,7 @@ PLACES = {
     "ProcessPoolExecutor": set[str](),
     "print": {
         "cli/_app.py", "cli/_documents.py", "cli/_terminal.py", "cli/cache.py", "cli/init.py", "cli/list.py",
-        "sweeping/_worker.py", "data/synthetic/_base.py",
+        "sweeping/_worker.py", "data/synthetic/_base.py", "device/runner.py",
     },
 }  # fmt: skip
 ATTRIBUTES = {
@@ -40,9 +40,9 @@ ATTRIBUTES = {
     "json.loads": {
         "files.py", "sealed.py", "processes.py", "formats/keras/config_check.py", "metadata.py",
         "benchmarking/_fresh.py", "formats/onnx/runtimes/onnxruntime.py", "sweeping/_events.py",
-        "formats/torch/archive.py", "formats/torch/graph_check.py",
+        "formats/torch/archive.py", "formats/torch/graph_check.py", "device/contents.py",
     },
-    "np.load": {"training/features.py", "teachers/_targets.py", "benchmarking/_fresh.py"},
+    "np.load": {"training/features.py", "teachers/_targets.py", "benchmarking/_fresh.py", "device/contents.py"},
 }  # fmt: skip
 MODULES = ("pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle", "multiprocessing")
 

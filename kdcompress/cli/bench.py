@@ -7,7 +7,6 @@ from typing import Any
 
 import typer
 
-from kdcompress.benchmarking._table import failed_gate, result_lines
 from kdcompress.cli._terminal import TRUST, Terminal, log_of, parse_shape, working
 from kdcompress.errors import UsageError
 
@@ -71,8 +70,7 @@ def bench(
         if as_json:
             terminal.json(result)
         else:
-            for line in result_lines(result):
-                terminal.result(line)
+            _print_result(result, terminal)
         _print_messages(result, terminal)
     if result["interrupted"]:
         raise typer.Exit(130)
@@ -94,7 +92,16 @@ def _counts(option: str, text: str | None) -> list[int] | None:
         raise UsageError(f"{option} takes whole numbers such as 1,4, got {text!r}") from None
 
 
+def _print_result(result: dict[str, Any], terminal: Terminal) -> None:
+    from kdcompress.benchmarking._table import result_lines
+
+    for line in result_lines(result):
+        terminal.result(line)
+
+
 def _print_messages(result: dict[str, Any], terminal: Terminal) -> None:
+    from kdcompress.benchmarking._table import failed_gate
+
     for skipped in result["skipped"]:
         # Without its teacher a student has no speedup, which is what most come for
         emit = terminal.progress.warn if skipped.endswith("have no speedup") else terminal.progress.note
