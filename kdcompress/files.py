@@ -202,13 +202,30 @@ def read_json(path: Path, error: type[KDCompressError], remedy: str) -> dict[str
         FileNotFoundError: If the file does not exist.
         KDCompressError: As `error`, if it is not a JSON object, nested too deeply, or refused by `read_text`.
     """
-    text = read_text(path, error, remedy)
+    return parse_json(read_text(path, error, remedy), str(path), error, remedy)
+
+
+def parse_json(text: str, name: str, error: type[KDCompressError], remedy: str) -> dict[str, Any]:
+    """Parse a JSON object.
+
+    Args:
+        text: The text.
+        name: Where it is from, for the message.
+        error: Exception to raise.
+        remedy: What to do about a damaged document, for the message.
+
+    Returns:
+        The object.
+
+    Raises:
+        KDCompressError: As `error`, if it is not a JSON object, or nested too deeply.
+    """
     try:
         value = json.loads(text, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as exc:
-        raise error(f"{path} is damaged ({str(exc).splitlines()[0]}); {remedy}") from exc
+        raise error(f"{name} is damaged ({str(exc).splitlines()[0]}); {remedy}") from exc
     if not isinstance(value, dict):
-        raise error(f"{path} is damaged (it must hold an object, got {type(value).__name__}); {remedy}")
+        raise error(f"{name} is damaged (it must hold an object, got {type(value).__name__}); {remedy}")
     return value
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from kdcompress.notebook import for_notebooks
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import read_checked, write_document
 from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.machines import read_machines
 from kdcompress.runs.schemas import Benchmark
 from kdcompress.trust import trusting_code
 
@@ -30,6 +31,8 @@ def bench(
     input_shape: tuple[int, ...] | None = None,
     end_to_end: str | Path | None = None,
     runtimes: Iterable[str] = (),
+    import_file: str | Path | None = None,
+    machine: str | None = None,
     data_dir: str | Path | None = None,
     trust_code: bool = False,
     progress: Progress | None = None,
@@ -49,13 +52,16 @@ def bench(
         end_to_end: Folder of images, to measure the time from image file to prediction, too.
         runtimes: Names of runtimes (`kdcompress list runtimes`), or package.module:Class of Runtime subclasses; every
             file is timed on each that runs it. The usual one of each kind of file by default.
+        import_file: Result of a bundle (`kdcompress bundle`) on another machine, which is kept in the run beside its
+            own; nothing is measured.
+        machine: Name of that machine; by default that of the file.
         data_dir: Folder of the run's data, if they have been moved.
         trust_code: Whether code that comes with the run or the files may be executed.
         progress: Listener of progress, notes and warnings.
 
     Returns:
-        The times, as `kdcompress bench --json` prints them. Those of a run are saved as bench.json. `passed` tells
-        whether the gate is passed.
+        The times, as `kdcompress bench --json` prints them. Those of a run are saved as bench.json, and `machines` has
+        those of its other machines. `passed` tells whether the gate, and parity on another machine, is passed.
 
     Raises:
         UsageError: An argument is out of range, or the sources are neither one run nor files.
@@ -74,6 +80,10 @@ def bench(
     )
     listener = progress or Progress()
     targets = [resolve_source(source) for source in sources]
+    if import_file is not None:
+        return _import(targets, Path(import_file), machine, max_slowdown)
+    if machine is not None:
+        raise UsageError("--machine names the machine of --import; `bench` itself measures this one")
     if len(targets) == 1 and isinstance(targets[0], RunFolder):
         with trusting_code(trust_code):
             return _bench_run(targets[0], request, Path(data_dir) if data_dir else None, listener)
@@ -96,7 +106,23 @@ def _bench_run(run: RunFolder, request: BenchRequest, data_dir: Path | None, pro
         else:
             write_document(run / RESULT, result)
             run.commit(RESULT)
-    return Benchmark.of({"run": str(run.path), **result})
+    return _beside_others(run, result)
+
+
+def _import(targets: Sequence[object], path: Path, machine: str | None, max_slowdown: float | None) -> Benchmark:
+    from kdcompress.bundling import import_result
+
+    if len(targets) != 1 or not isinstance(targets[0], RunFolder):
+        raise UsageError("--import puts the result of a bundle into its run: name that run, and nothing else")
+    if max_slowdown is not None:
+        raise UsageError("--import measures nothing; `kdcompress verify RUN --max-slowdown R --machine NAME` judges it")
+    with targets[0].lock():
+        return _beside_others(targets[0], import_result(targets[0], path, machine))
+
+
+def _beside_others(run: RunFolder, result: Mapping[str, Any]) -> Benchmark:
+    """A benchmark of a run with those of the run's other machines."""
+    return Benchmark.of({**result, "run": str(run.path), "machines": read_machines(run).current})
 
 
 def _measure(lineup: Lineup, request: BenchRequest, progress: Progress) -> dict[str, Any]:

@@ -27,6 +27,8 @@ def verify(
     max_metric_drop: float | None = ...,
     min_accuracy: float | None = ...,
     min_gain: float | None = ...,
+    max_slowdown: float | None = ...,
+    machine: str | None = ...,
     trust_code: bool = ...,
     progress: Progress | None = ...,
 ) -> Verification: ...
@@ -43,6 +45,8 @@ def verify(
     max_metric_drop: float | None = ...,
     min_accuracy: float | None = ...,
     min_gain: float | None = ...,
+    max_slowdown: float | None = ...,
+    machine: str | None = ...,
     trust_code: bool = ...,
     progress: Progress | None = ...,
 ) -> Verification | ModelCosts: ...
@@ -59,6 +63,8 @@ def verify(
     max_metric_drop: float | None = None,
     min_accuracy: float | None = None,
     min_gain: float | None = None,
+    max_slowdown: float | None = None,
+    machine: str | None = None,
     trust_code: bool = False,
     progress: Progress | None = None,
 ) -> Verification | ModelCosts:
@@ -73,6 +79,9 @@ def verify(
         max_metric_drop: Gate: maximum drop of the metric, a fraction from -1 to 1; 0.01 is one point.
         min_accuracy: Gate: accuracy of the student on test, a fraction from 0 to 1.
         min_gain: Gate: metric of the student minus that of the baseline, a fraction from -1 to 1.
+        max_slowdown: Gate: student time / teacher time as `bench` measured them, above 0; fails where the whole 95 %
+            interval lies above it, or where a file does not compute on the machine what it should.
+        machine: Machine whose times `max_slowdown` judges; by default the one on which `bench` itself ran.
         trust_code: Whether code that comes with the run or the file may be executed.
         progress: Listener of progress, notes and warnings.
 
@@ -86,17 +95,21 @@ def verify(
         ModelError: A model cannot be opened or counted.
     """
     from kdcompress.verification.gates import Gates
+    from kdcompress.verification.machines import SlowdownLimit
 
     gates = Gates(max_params_ratio, max_flops_ratio, max_bytes_ratio, max_metric_drop, min_accuracy, min_gain)
+    slowdown = SlowdownLimit.of(max_slowdown, machine)
     target, listener = resolve_source(source), progress or Progress()
     from kdcompress.verification.verdict import verify_loaded, verify_model, verify_run
 
+    if slowdown is not None and not isinstance(target, RunFolder):
+        raise UsageError("--max-slowdown compares a student with its teacher: name a run, not a model")
     if isinstance(target, InMemory):
         return ModelCosts.of(verify_loaded(target.model, target.name, input_shape, gates))
     with trusting_code(trust_code):
         if isinstance(target, Path):
             return ModelCosts.of(verify_model(target, input_shape, gates))
-        result = Verification.of(verify_run(target, input_shape, gates, listener))
+        result = Verification.of(verify_run(target, input_shape, gates, listener, slowdown))
     _save(target, result, listener)
     return result
 

@@ -36,19 +36,25 @@ def result_lines(result: Mapping[str, Any]) -> list[str]:
 
 def _time_lines(models: Sequence[Mapping[str, Any]]) -> list[str]:
     lines: list[str] = []
-    width = max(len(_name(model)) for model in models)
+    width = max((len(_name(model)) for model in models), default=0)
     setting = None
     for model in models:
         if (model_setting := _setting(model)) != setting:
             head = "".join(f"{title:>{size}}" for title, _, size, _ in _COLUMNS)
             lines += [*([""] if setting is not None else []), model_setting, f"{'':<{width}}{head}  file MB"]
             setting = model_setting
-        values = "".join(f"{form.format(model[key]):>{size}}" for _, key, size, form in _COLUMNS)
-        lines.append(f"{_name(model):<{width}}{values}  {model['bytes'] / 1e6:7.3f}")
+        values = "".join(_cell(model[key], form, size) for _, key, size, form in _COLUMNS)
+        megabytes = model["bytes"] / 1e6 if model["bytes"] is not None else None
+        lines.append(f"{_name(model):<{width}}{values}  {_cell(megabytes, '{:.3f}', 7)}")
         if files := model["end_to_end"]:
-            times = "".join(f"{form.format(files[key]):>{size}}" for _, key, size, form in _COLUMNS[:5])
+            times = "".join(_cell(files[key], form, size) for _, key, size, form in _COLUMNS[:5])
             lines.append(f"{'  from file':<{width}}{times}")
     return lines
+
+
+def _cell(value: float | None, form: str, size: int) -> str:
+    """A figure; a result from elsewhere may lack one."""
+    return f"{'-' if value is None else form.format(value):>{size}}"
 
 
 def _verdict(gate: Mapping[str, Any]) -> str:
@@ -80,10 +86,14 @@ def _conditions(result: Mapping[str, Any]) -> str:
         ", ".join(name for name, supported in machine["instruction_sets"].items() if supported) or "no known extension"
     )
     name = ", ".join(filter(None, (machine["board"], machine["cpu"]))) or "unknown CPU"
-    return (
-        f"{name}, {machine['usable_cores']} cores, {sets}; inputs: {settings['inputs']}; "
-        f"{settings['rounds']} turns of {settings['turn_ms']:.0f} ms each; {result['seconds']:.0f} s"
-    )
+    parts = [f"{name}, {machine['usable_cores'] or '?'} cores, {sets}"]
+    if "inputs" in settings:
+        parts.append(f"inputs: {settings['inputs']}")
+    if isinstance(settings.get("turn_ms"), (int, float)):
+        parts.append(f"{settings.get('rounds')} turns of {settings['turn_ms']:.0f} ms each")
+    if result["seconds"] is not None:
+        parts.append(f"{result['seconds']:.0f} s")
+    return "; ".join(parts)
 
 
 def _name(model: Mapping[str, Any]) -> str:

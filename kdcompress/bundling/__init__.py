@@ -2,5 +2,6 @@
 
 from kdcompress.bundling._bundle import make_bundle
 from kdcompress.bundling._request import BundleRequest, make_bundle_request
+from kdcompress.bundling._result import import_result, keep_result
 
-__all__ = ["BundleRequest", "make_bundle", "make_bundle_request"]
+__all__ = ["BundleRequest", "import_result", "keep_result", "make_bundle", "make_bundle_request"]

@@ -32,6 +32,10 @@ def bench(
     runtime: list[str] = typer.Option(
         [], help="Time every file on this runtime (`kdcompress list runtimes`, or package.module:Class); repeatable."
     ),
+    import_file: Path = typer.Option(
+        None, "--import", metavar="NAME.json", help="Measure nothing: keep what a bundle measured on machine NAME."
+    ),
+    machine: str = typer.Option(None, metavar="NAME", help="The machine's name. [default: that of the file]"),
     data_dir: Path = typer.Option(None, help="Where the run's data lies now, if it was moved."),
     trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),
     as_json: bool = typer.Option(False, "--json", help="The result as one JSON document on stdout."),
@@ -42,12 +46,14 @@ def bench(
     teacher time / student time and has a 95 % interval; where that covers 1, the two cannot be told apart. Loading, the
     first inference and the peak of memory are measured in a process of each model's own. Of a run: its teacher (fp32)
     and all its exports, on test images. Of files: all against the first, on random images. Exit code 3 if the gate
-    fails. Ctrl-C shows what was finished.
+    fails. Ctrl-C shows what was finished. Other machines are measured with `kdcompress bundle`, and shown beside this
+    one.
 
     \b
     kdcompress bench runs/demo
     kdcompress bench runs/demo --threads 1,4 --batch-size 1,32 --duration 10 --max-slowdown 0.5
     kdcompress bench big.onnx small.onnx small.tflite --input-shape 224,224,3
+    kdcompress bench runs/demo --import pi.json
     kdcompress bench small.onnx --runtime onnxruntime --runtime your_package.runtimes:Yours
     """
     from kdcompress import api
@@ -63,6 +69,8 @@ def bench(
             input_shape=shape,
             end_to_end=end_to_end,
             runtimes=runtime,
+            import_file=import_file,
+            machine=machine,
             data_dir=data_dir,
             trust_code=trust_code,
             progress=terminal.progress,
@@ -94,9 +102,12 @@ def _counts(option: str, text: str | None) -> list[int] | None:
 
 def _print_result(result: dict[str, Any], terminal: Terminal) -> None:
     from kdcompress.benchmarking._table import result_lines
+    from kdcompress.cli._machines import show_machines
+    from kdcompress.verification.machines import machine_rows
 
     for line in result_lines(result):
         terminal.result(line)
+    show_machines(machine_rows(None, result["machines"]), terminal)
 
 
 def _print_messages(result: dict[str, Any], terminal: Terminal) -> None:
@@ -111,5 +122,8 @@ def _print_messages(result: dict[str, Any], terminal: Terminal) -> None:
     for gate in result["gates"]:
         if not gate["passed"]:
             terminal.failure(failed_gate(gate))
+    for entry in result["parity"]:
+        if not entry["passed"]:
+            terminal.failure(f"parity of {entry['path']} fails on that machine: {'; '.join(entry['reasons'])}")
     if result["interrupted"]:
         terminal.failure("interrupted; this is what was finished, the same command starts anew")

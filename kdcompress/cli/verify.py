@@ -9,6 +9,7 @@ import typer
 
 from kdcompress.cli._metrics import Columns, show_metrics
 from kdcompress.cli._terminal import TRUST, Terminal, log_of, parse_shape, working
+from kdcompress.formatting import digits, ms
 from kdcompress.verification.gates import format_limit
 from kdcompress.verification.origin import synthetic_notice
 
@@ -25,6 +26,12 @@ def verify(
     max_metric_drop: float = typer.Option(None, help="Gate: what the metric may lose; a fraction, 0.01 is one point."),
     min_accuracy: float = typer.Option(None, help="Gate: the student's accuracy on test; a fraction, 0.95 is 95 %."),
     min_gain: float = typer.Option(None, help="Gate: what the metric gains from the teacher; a fraction."),
+    max_slowdown: float = typer.Option(
+        None, metavar="R", help="Gate: student time / teacher time, as `bench` measured them."
+    ),
+    machine: str = typer.Option(
+        None, metavar="NAME", help="Whose times --max-slowdown judges. [default: of the machine that `bench` ran on]"
+    ),
     files: bool = typer.Option(False, "--files", help="Check the bytes of all files of a run, and nothing else."),
     layers: bool = typer.Option(False, "--layers", help="Show every layer, not only the heaviest."),
     trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),
@@ -55,9 +62,17 @@ def verify(
         "max_metric_drop": max_metric_drop,
         "min_accuracy": min_accuracy,
         "min_gain": min_gain,
+        "max_slowdown": max_slowdown,
     }
     with working(log_of(source)) as terminal:
-        result = api.verify(source, input_shape=shape, trust_code=trust_code, progress=terminal.progress, **limits)
+        result = api.verify(
+            source,
+            input_shape=shape,
+            machine=machine,
+            trust_code=trust_code,
+            progress=terminal.progress,
+            **limits,
+        )
         if as_json:
             terminal.json(result)
         elif "model" in result:
@@ -101,7 +116,11 @@ def _print_failures(result: dict[str, Any], terminal: Terminal) -> None:
         if not gate["passed"]:
             value = "not measurable" if gate["value"] is None else f"{gate['value']:.4g}"
             word = "required" if gate["name"].startswith("min_") else "allowed"
-            terminal.failure(f"gate {gate['name']} fails: {value}, {_limit(gate)} {word}")
+            terminal.failure(f"gate {gate['name']} fails{_where(gate)}: {value}, {_limit(gate)} {word}")
+
+
+def _where(gate: dict[str, Any]) -> str:
+    return f" on machine {gate['machine']}, {gate['model']}" if gate.get("machine") else ""
 
 
 def _limit(gate: dict[str, Any]) -> str:
@@ -147,9 +166,15 @@ def _print_run(result: dict[str, Any], all_layers: bool, terminal: Terminal) -> 
     for gate in result["gates"]:
         value = "not measurable" if gate["value"] is None else f"{gate['value']:.4g}"
         verdict = "passed" if gate["passed"] else "FAILED"
-        terminal.result(f"gate {gate['name']:<17} {value} of {_limit(gate)}: {verdict}")
+        terminal.result(f"gate {gate['name']:<17} {value} of {_limit(gate)}{_where(gate)}: {verdict}")
     if "latency" in result["ratios"]:
         terminal.result(f"median latency, as `bench` measured it: {_times(result['ratios']['latency'])} the teacher's")
+    for row in result["machines"]:
+        faster = f", {digits(row['speedup'])} times as fast as the teacher" if row["speedup"] else ""
+        wrong = "" if row["parity"] is not False else "; it does NOT compute there what it computes here"
+        terminal.result(
+            f"on {row['machine']} ({row['hardware']}), {row['model']}: {ms(row['p50_ms'])} ms{faster}{wrong}"
+        )
     terminal.result(_summary(result))
 
 

@@ -11,7 +11,7 @@ from kdcompress.reporting import _headline
 from kdcompress.reporting._page import lead, warnings_of
 from kdcompress.reporting._parts import Table
 from kdcompress.reporting._run_data import RunData
-from kdcompress.reporting.sections import agreement, parity, per_class
+from kdcompress.reporting.sections import agreement, machines, parity, per_class
 from kdcompress.verification.origin import synthetic_notice
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _environment() -> Environment:
 def _tables(run: RunData) -> list[Table]:
     if not run.test_metrics:
         return []
-    sections = (per_class.section(run), agreement.section(run), parity.section(run))
+    sections = (per_class.section(run), agreement.section(run), parity.section(run), machines.section(run))
     return [_headline.table(run), *(table for section in sections if section for table in section.tables)]
 
 

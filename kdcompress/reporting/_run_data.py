@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ from kdcompress.metrics.softmax import softmax
 from kdcompress.pipeline.subclass_outputs import SubclassOutputs, read_subclass_outputs
 from kdcompress.runs.documents import read_checked
 from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.machines import Machines, read_machines
 from kdcompress.runs.names import COMPRESSION, EXPLANATION, EXPORTS, HISTORY, RECIPE, TEST_OUTPUTS, remedy
 from kdcompress.runs.outputs import (
     Disagreements,
@@ -56,6 +57,7 @@ class RunData:
         compression: `compress.json`, of the folder of a compressed student.
         explanation: `explain.json`.
         students: The finished compressed students of the run.
+        machines: Benchmarks of other machines.
     """
 
     folder: str
@@ -74,6 +76,7 @@ class RunData:
     compression: dict[str, Any] | None = None
     explanation: dict[str, Any] | None = None
     students: tuple[RunData, ...] = ()
+    machines: Machines = field(default_factory=Machines)
 
     @property
     def name(self) -> str:
@@ -179,6 +182,7 @@ def load_run_data(run: RunFolder) -> RunData:
         verified=_document(run, "verify.json"),
         exports=_exports(run),
         bench=_document(run, "bench.json"),
+        machines=read_machines(run),
         outputs=read_test_outputs(run) if run.has_file(TEST_OUTPUTS) else None,
         validation=read_validation_outputs(run),
         disagreements=read_disagreements(run),

@@ -18,6 +18,7 @@ from typing import Any
 from kdcompress import registry
 from kdcompress.errors import RecipeError
 from kdcompress.leftovers import PARTIAL
+from kdcompress.runs.names import MACHINES
 
 _PARTIAL = rf"([^/]+/)*{re.escape(PARTIAL)}[^/]*(/.*)?"
 _DIGEST = r"[0-9a-f]{32,64}"
@@ -126,9 +127,10 @@ def _run_patterns() -> tuple[str, str]:
         r"outputs/(test|val|disagreements|subclasses)\.npz",
         rf"checkpoints/{_CHECKPOINT}|checkpoints/features/[0-9a-f]{{32}}\.(npy|json)",
         r"checkpoints/features\.lock",
+        rf"{MACHINES}/[A-Za-z0-9][A-Za-z0-9._-]*\.json",
     )
     folders = (
-        r"outputs|exports|checkpoints|checkpoints/features",
+        rf"outputs|exports|checkpoints|checkpoints/features|{MACHINES}",
         rf"{teacher}\.saved_model(/.*)?",  # a copy of the user's model, whose folders may have any name
         export_folders,
     )

@@ -15,6 +15,7 @@ CHECKPOINTS = "checkpoints"
 OUTPUTS = "outputs"
 EXPORTS = "exports"
 STUDENTS = "students"
+MACHINES = "machines"  # benchmarks of other machines, MACHINES/NAME.json
 COMPRESSION = "compress.json"
 QUANTIZATION = "quantization.json"
 EXPLANATION = "explain.json"
@@ -50,6 +51,8 @@ def remedy(name: str, folder: Path) -> str:
         return f"`kdcompress compress {folder.parent.parent}` with its options and --fresh makes it anew"
     if command is None:
         return "`kdcompress distill --fresh` makes the run anew"
+    if first == MACHINES:
+        return f"`kdcompress bench {source} --import {rest}` puts it there again, or delete it"
     options = " --explain" if name == EXPLANATION else ""
     if command == "export" and (made := _EXPORT.match(rest)):
         options = f" --format {made['suffix'].replace('_', '-')} --precision {made['precision']}"

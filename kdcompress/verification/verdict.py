@@ -17,18 +17,19 @@ from kdcompress.progress import Progress
 from kdcompress.runs.documents import read_checked
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.integrity import read_run_recipe
+from kdcompress.runs.machines import read_machines
 from kdcompress.runs.names import remedy
 from kdcompress.runs.outputs import read_classes, read_test_outputs, read_validation_outputs
 from kdcompress.teachers import OutputSpec, teacher_of_model
 from kdcompress.verification.costs import cost_of_file, cost_of_model
 from kdcompress.verification.gates import Gates
 from kdcompress.verification.latency import latency_ratio
+from kdcompress.verification.machines import BENCH, SlowdownLimit, machine_rows
 from kdcompress.verification.outputs import measure_outputs
 from kdcompress.verification.sizes import model_bytes, saved_bytes
 from kdcompress.verification.teachers import cost_of_teachers
 
 RESULT = "verify.json"
-BENCH = "bench.json"
 Shape = tuple[int, int, int]
 
 
@@ -92,7 +93,9 @@ def _reject_gates(gates: Gates) -> None:
         raise UsageError(f"{', '.join(gates.enabled)} compares a student with its teacher: name a run, not a model")
 
 
-def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress: Progress) -> dict[str, Any]:
+def verify_run(
+    run: RunFolder, input_shape: Shape | None, gates: Gates, progress: Progress, slowdown: SlowdownLimit | None = None
+) -> dict[str, Any]:
     """Compute the costs, ratios and test metrics of a run's teacher and student, and evaluate the gates.
 
     Args:
@@ -100,6 +103,7 @@ def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress
         input_shape: (H, W, C) for the student; by default that of the run.
         gates: Limits.
         progress: Receives notes.
+        slowdown: Limit on the latency on one machine.
 
     Returns:
         The document that `kdcompress verify RUN --json` prints.
@@ -109,6 +113,7 @@ def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress
         ModelError: A model cannot be opened or traced.
     """
     run.check_all(but=RESULT)
+    latency_gates = slowdown.evaluate(run) if slowdown else []  # first, since it may have nothing to judge
     outputs, classes = read_test_outputs(run), read_classes(run)
     measures, comparison = measure_outputs(outputs, read_validation_outputs(run), classes)
     progress.note("counting the teacher ...")
@@ -125,10 +130,15 @@ def verify_run(run: RunFolder, input_shape: Shape | None, gates: Gates, progress
     drop = _difference(result, metric, "teacher", "student")
     gain = _difference(result, metric, "student", "baseline") if "baseline" in result else None
     verdicts = gates.evaluate(ratios, drop, result["student"]["metrics"]["accuracy"], gain)
+    verdicts += latency_gates
     if (latency := _latency(run)) is not None:
         ratios["latency"] = latency
+    machines = read_machines(run)
+    for name, reason in machines.outdated.items():
+        progress.warn(f"machine {name} is left out: it was measured with other files than the run has now ({reason})")
     return {
         **result,
+        "machines": [row.to_dict() for row in machine_rows(None, machines.current)],
         "ratios": ratios,
         "flops_ratio_from": basis,
         "metric": metric,

@@ -25,6 +25,7 @@ __all__ = [
     "ExplainedFormat",
     "Explanation",
     "Export",
+    "ExportList",
     "Failure",
     "FilesCheck",
     "Kept",

@@ -165,8 +165,50 @@ class Machine(Result):
     heat: Heat = made(Heat)
 
 
+class BundledFile(Result):
+    """A model file of a bundle, by its path in the run, and its SHA-256."""
+
+    name: str
+    path: str
+    sha256: str
+
+
+class BundleSource(Result):
+    """The bundle with which another machine was measured: of which run, and of which files."""
+
+    kdcompress: str = ""
+    run: str = ""
+    student_digest: str
+    files: list[BundledFile]
+
+
+class MachineParity(Result):
+    """Whether a file gives the outputs on another machine that it gave where its bundle was made.
+
+    Attributes:
+        n: The number of images.
+        max_abs_diff: The largest difference of outputs; None where they are not finite, or of another shape.
+        largest_logit: The largest |output| where the bundle was made.
+        top1_agreement: The fraction of images of the same class.
+        identical: Whether all outputs are equal bit for bit.
+        reasons: Why it did not pass.
+    """
+
+    name: str
+    path: str = ""
+    runtime: str
+    precision: str | None
+    n: Count
+    max_abs_diff: float | None
+    largest_logit: float | None
+    top1_agreement: float
+    identical: bool
+    passed: bool
+    reasons: list[str] = made(list)
+
+
 class Benchmark(Kept):
-    """What `bench` measured, of a run kept as bench.json.
+    """What `bench` measured, of a run kept as bench.json, and of other machines as machines/NAME.json.
 
     Attributes:
         run: The run folder; None of files, and in the file itself.
@@ -181,6 +223,9 @@ class Benchmark(Kept):
         warnings: What to know before a figure is quoted.
         interrupted: Whether it was broken off; it tells of what was finished then.
         seconds: How long it took.
+        bundle: The bundle that was measured, of another machine.
+        parity: Whether each file computes there what it computes where the bundle was made.
+        machines: The benchmarks of other machines, of a run; None in the file itself.
     """
 
     run: str | None = None
@@ -195,6 +240,9 @@ class Benchmark(Kept):
     warnings: list[str] = made(list)
     interrupted: bool = False
     seconds: float | None = None
+    bundle: BundleSource | None = None
+    parity: list[MachineParity] = made(list)
+    machines: dict[str, Any] = made(dict)
 
     def _parts(self) -> list[str]:
         speedups = [one.speedup for one in self.comparisons]

@@ -99,12 +99,19 @@ class Costs(Result):
 
 
 class Gate(Result):
-    """A limit, the value that was held against it (None where it could not be measured), and whether it was kept."""
+    """A limit, the value that was held against it (None where it could not be measured), and whether it was kept.
+
+    Attributes:
+        machine: The machine that the value is of, of a limit on the latency.
+        model: The file and setting there.
+    """
 
     name: str
     limit: float
     value: float | None
     passed: bool
+    machine: str | None = None
+    model: str | None = None
 
 
 class Ratios(Result):

@@ -85,6 +85,11 @@ class Result(dict[str, Any]):
         """A plain, deep copy: dictionaries and lists all the way down, as --json prints it."""
         return {key: _plain(value) for key, value in self.items()}
 
+    def completed(self) -> Self:
+        """A copy in which every key is there, missing ones with their defaults, in nested results, too."""
+        keys = {_key(name): getattr(self, name) for name in _keys(type(self))}
+        return type(self)({key: _completed(value) for key, value in {**keys, **self}.items()})
+
     def _check(self) -> None:
         """Raise ValueError where values that are sound alone do not fit each other."""
 
@@ -186,6 +191,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(one) for key, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _completed(value: Any) -> Any:
+    if isinstance(value, Result):
+        return value.completed()
+    return [_completed(one) for one in value] if isinstance(value, list) else value
 
 
 def _is_plain(value: Any) -> bool:

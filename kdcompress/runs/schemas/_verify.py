@@ -27,6 +27,28 @@ class SubclassesUsed(Result):
     student: SubclassUse
 
 
+class MachineLatency(Result):
+    """A student's file on another machine, with the fewest threads that were timed and one image a call.
+
+    Attributes:
+        hardware: The machine's board and CPU.
+        p50_ms: The median time of a call; `teacher_p50_ms` is the teacher's there.
+        speedup: Teacher time / student time, with its 95 % interval.
+        parity: Whether the file computes there what it computes where its bundle was made.
+    """
+
+    machine: str
+    hardware: str
+    model: str
+    threads: Count
+    p50_ms: float
+    teacher_p50_ms: float | None = None
+    speedup: float | None = None
+    speedup_low: float | None = None
+    speedup_high: float | None = None
+    parity: bool | None = None
+
+
 class Verification(Kept):
     """What `verify` found of a run, kept as verify.json.
 
@@ -45,6 +67,7 @@ class Verification(Kept):
         subclasses: How they use subclasses, of a run that has them.
         at_chance: Which of student and baseline are not shown to be better than a constant answer.
         gates: The limits that were asked for.
+        machines: The times of students' files on other machines.
         passed: Whether all of them were kept.
     """
 
@@ -62,6 +85,7 @@ class Verification(Kept):
     subclasses: SubclassesUsed | None = None
     at_chance: list[str] = made(list)
     gates: list[Gate] = made(list)
+    machines: list[MachineLatency] = made(list)
     passed: bool = True
 
     def _parts(self) -> list[str]:

@@ -1,0 +1,260 @@
+"""A run's benchmarks on several machines side by side, with parity, and limits on the latency on one of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kdcompress.errors import RunError, UsageError
+from kdcompress.formatting import MISSING, digits, ms
+from kdcompress.runs.documents import read_checked
+from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.machines import read_machine
+from kdcompress.runs.names import remedy, source_of
+from kdcompress.runs.schemas import Benchmark
+
+BENCH = "bench.json"
+LOCAL = "local"  # the machine on which `bench` itself ran
+
+
+@dataclass(frozen=True)
+class MachineRow:
+    """A student's file on a machine, with the fewest threads and one image a call.
+
+    Attributes:
+        machine: Name of the machine.
+        hardware: Its board and CPU, as far as they are known.
+        name: Name of the model.
+        runtime: Runtime.
+        precision: Precision, if known.
+        threads: Number of threads.
+        p50_ms: Median time of a call.
+        teacher_p50_ms: That of the teacher, if it was timed there.
+        speedup: Teacher time / student time, with its 95 % interval; None without the teacher.
+        parity: Result of the parity check there; None where there was none.
+    """
+
+    machine: str
+    hardware: str
+    name: str
+    runtime: str
+    precision: str | None
+    threads: int
+    p50_ms: float
+    teacher_p50_ms: float | None
+    speedup: tuple[float, float | None, float | None] | None
+    parity: Mapping[str, Any] | None
+
+    @property
+    def label(self) -> str:
+        """Model, precision and runtime."""
+        precision = f" {self.precision}" if self.precision else ""
+        return f"{self.name}{precision} on {self.runtime}"
+
+    @property
+    def speedup_text(self) -> str:
+        """The speedup with its interval."""
+        if self.speedup is None:
+            return MISSING
+        value, low, high = self.speedup
+        return digits(value) if low is None or high is None else f"{digits(value)} ({digits(low)} to {digits(high)})"
+
+    @property
+    def parity_text(self) -> str:
+        """The outcome of the parity check in a few words."""
+        if self.parity is None:
+            return MISSING
+        if not self.parity["passed"]:
+            return f"FAILED: {'; '.join(self.parity['reasons'])}"
+        if self.parity["identical"]:
+            return "equal bit for bit"
+        worst, largest = self.parity["max_abs_diff"], self.parity["largest_logit"]
+        return f"within {100 * worst / largest:.2g} %" if worst is not None and largest else "passed"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return an entry of `machines` in `verify.json`."""
+        value, low, high = self.speedup or (None, None, None)
+        return {
+            "machine": self.machine,
+            "hardware": self.hardware,
+            "model": self.label,
+            "threads": self.threads,
+            "p50_ms": self.p50_ms,
+            "teacher_p50_ms": self.teacher_p50_ms,
+            "speedup": value,
+            "speedup_low": low,
+            "speedup_high": high,
+            "parity": None if self.parity is None else self.parity["passed"],
+        }
+
+    @property
+    def cells(self) -> list[str]:
+        """Cells of a table with the titles `HEAD`."""
+        return [
+            self.machine, self.hardware, self.label, str(self.threads), ms(self.p50_ms), ms(self.teacher_p50_ms),
+            self.speedup_text, self.parity_text,
+        ]  # fmt: skip
+
+
+HEAD = ("machine", "hardware", "model", "threads", "median ms", "teacher ms", "speedup (95 %)", "parity there")
+
+
+def machine_rows(local: Mapping[str, Any] | None, machines: Mapping[str, Mapping[str, Any]]) -> list[MachineRow]:
+    """Put the benchmarks of a run's machines side by side.
+
+    Args:
+        local: `bench.json`, if there is one.
+        machines: Benchmarks of other machines by name.
+
+    Returns:
+        Rows of all students' files, the local machine first; each with the fewest threads and one image a call.
+    """
+    benchmarks = {**({LOCAL: local} if local else {}), **machines}
+    return [row for name, document in benchmarks.items() for row in _rows(name, Benchmark.of(document).completed())]
+
+
+def hardware(machine: Mapping[str, Any]) -> str:
+    """Name the hardware of a machine.
+
+    Args:
+        machine: `machine` of a benchmark.
+
+    Returns:
+        Board and CPU, or the architecture where neither is known.
+    """
+    names = dict.fromkeys(filter(None, (machine.get("board"), machine.get("cpu"))))
+    return ", ".join(names) or machine.get("arch") or "unknown"
+
+
+@dataclass(frozen=True)
+class SlowdownLimit:
+    """A limit of student time / teacher time on one machine.
+
+    Attributes:
+        limit: The limit, > 0.
+        machine: Name of the machine; None for the one on which `bench` itself ran.
+    """
+
+    limit: float
+    machine: str | None
+
+    @classmethod
+    def of(cls, limit: float | None, machine: str | None) -> SlowdownLimit | None:
+        """Validate the options.
+
+        Args:
+            limit: --max-slowdown.
+            machine: --machine.
+
+        Returns:
+            The limit; None if none is set.
+
+        Raises:
+            UsageError: The limit is out of range, or a machine is named without a limit.
+        """
+        if limit is None:
+            if machine is not None:
+                raise UsageError("--machine names the machine of --max-slowdown, which is not given")
+            return None
+        if not (limit > 0 and math.isfinite(limit)):
+            raise UsageError(f"--max-slowdown must be a number above 0 (student time / teacher time), got {limit}")
+        return cls(limit, machine)
+
+    def evaluate(self, run: RunFolder) -> list[dict[str, Any]]:
+        """Hold the times of a run's benchmark against the limit.
+
+        Args:
+            run: Folder of the run.
+
+        Returns:
+            Result of `slowdown_gates`.
+
+        Raises:
+            RunError: The machine was not measured, or with other files than the run has now.
+        """
+        if self.machine is not None:
+            return slowdown_gates(read_machine(run, self.machine), self.limit, self.machine)
+        if not run.has_file(BENCH):
+            raise RunError(f"--max-slowdown needs times; `kdcompress bench {source_of(run.path)}` measures them")
+        return slowdown_gates(read_checked(run / BENCH, remedy(BENCH, run.path)), self.limit, LOCAL)
+
+
+def slowdown_gates(benchmark: Mapping[str, Any], limit: float, machine: str) -> list[dict[str, Any]]:
+    """Hold the times of a benchmark against a limit of student time / teacher time.
+
+    As in a benchmark, a gate fails if the whole 95 % interval lies above the limit, or if there is none. It fails, too,
+    for a file that does not compute on that machine what it should.
+
+    Args:
+        benchmark: Benchmark of the machine.
+        limit: Limit, > 0.
+        machine: Name of the machine.
+
+    Returns:
+        `name`, `limit`, `value`, `passed`, `machine` and `model` for each comparison.
+
+    Raises:
+        RunError: The benchmark compares nothing.
+    """
+    benchmark = Benchmark.of(benchmark).completed()
+    pairs = [pair for pair in benchmark.comparisons if not pair.across_runtimes] or benchmark.comparisons
+    if not pairs:
+        raise RunError(f"--max-slowdown needs the teacher's times, and on machine {machine} it was not timed")
+    return [_gate(pair, benchmark.parity, limit, machine) for pair in pairs]
+
+
+def _gate(pair: Mapping[str, Any], parity: Sequence[Mapping[str, Any]], limit: float, machine: str) -> dict[str, Any]:
+    low = 1 / pair["speedup_high"] if pair["speedup_high"] else None
+    checked = _parity_of(parity, pair["student"], pair["runtime"], pair["precision"])
+    wrong = checked is not None and not checked["passed"]
+    precision = f" {pair['precision']}" if pair["precision"] else ""
+    threads = f"{pair['threads']} thread{'' if pair['threads'] == 1 else 's'}"
+    return {
+        "name": "max_slowdown",
+        "limit": limit,
+        "value": 1 / pair["speedup"],
+        "passed": low is not None and low <= limit and not wrong,
+        "machine": machine,
+        "model": f"{pair['student']}{precision} on {pair['runtime']}, {threads}, batch {pair['batch_size']}",
+    }
+
+
+def _rows(name: str, benchmark: Mapping[str, Any]) -> list[MachineRow]:
+    models = [model for model in benchmark["models"] if model["batch_size"] == 1]
+    fewest = min((model["threads"] for model in models), default=1)
+    models = [model for model in models if model["threads"] == fewest]
+    teachers = {model["runtime"]: model["p50_ms"] for model in models if model["name"] == "teacher"}
+    return [
+        MachineRow(
+            name,
+            hardware(benchmark["machine"]),
+            model["name"],
+            model["runtime"],
+            model["precision"],
+            fewest,
+            model["p50_ms"],
+            teachers.get(model["runtime"]),
+            _speedup(benchmark, model),
+            _parity_of(benchmark["parity"], model["name"], model["runtime"], model["precision"]),
+        )
+        for model in models
+        if model["name"] != "teacher"
+    ]
+
+
+def _speedup(benchmark: Mapping[str, Any], model: Mapping[str, Any]) -> tuple[float, float | None, float | None] | None:
+    keys = ("runtime", "precision", "threads", "batch_size")
+    for pair in benchmark["comparisons"]:
+        same = pair["student"] == model["name"] and all(pair[key] == model[key] for key in keys)
+        if same and not pair["across_runtimes"]:
+            return pair["speedup"], pair["speedup_low"], pair["speedup_high"]
+    return None
+
+
+def _parity_of(
+    parity: Sequence[Mapping[str, Any]], name: str, runtime: str, precision: str | None
+) -> Mapping[str, Any] | None:
+    key = (name, runtime, precision)
+    return next((entry for entry in parity if (entry["name"], entry["runtime"], entry["precision"]) == key), None)
