@@ -19,7 +19,8 @@ BLOCKED = (
 )  # fmt: skip
 MODULES = (
     "kdcompress.formats.onnx.model", "kdcompress.formats.onnx.runtimes.onnxruntime", "kdcompress.formats.tflite.model",
-    "kdcompress.formats.tflite.runtimes.litert", "kdcompress.benchmarking._timing",
+    "kdcompress.formats.tflite.runtimes.litert", "kdcompress.formats.onnx.runtimes.openvino",
+    "kdcompress.benchmarking._timing",
     "kdcompress.benchmarking._statistics",
 )  # fmt: skip
 PROGRAM = """
@@ -48,9 +49,15 @@ print(json.dumps([list(outputs.shape), signature.precision, ours]))
 
 @pytest.mark.parametrize(
     ("runtime", "file"),
-    [("onnx.runtimes.onnxruntime", "student-fp32.onnx"), ("tflite.runtimes.litert", "student-int8.tflite")],
+    [
+        ("onnx.runtimes.onnxruntime", "student-fp32.onnx"),
+        ("onnx.runtimes.openvino", "student-int8.onnx"),
+        ("tflite.runtimes.litert", "student-int8.tflite"),
+    ],
 )
 def test_a_file_runs_where_nothing_but_its_runtime_is_installed(runtime: str, file: str) -> None:
+    if runtime.endswith("openvino"):
+        pytest.importorskip("openvino", reason="OpenVINO is not installed (the extra `openvino`)")
     job = [BLOCKED, MODULES, f"kdcompress.formats.{runtime}", str(RUN / "exports" / file)]
     command = [sys.executable, "-c", PROGRAM, json.dumps(job)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT)

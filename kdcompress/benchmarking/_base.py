@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.errors import MissingExtraError, UsageError
+from kdcompress.errors import MissingExtraError, ModelError, UsageError
 
 Images = NDArray[np.generic]
 Shape = tuple[int, ...]
@@ -59,6 +59,31 @@ class Signature:
 
     sizes: tuple[int | None, ...]
     precision: str | None
+
+    @classmethod
+    def of_inputs(
+        cls, path: Path, inputs: Sequence[tuple[str, Sequence[int | None]]], precision: str | None
+    ) -> Signature:
+        """Create a signature from the inputs of a file.
+
+        Args:
+            path: The file, for errors.
+            inputs: Name and shape of each, with the batch; None for open dimensions, no dimensions for unknown rank.
+            precision: Precision, if the file records it.
+
+        Returns:
+            The signature.
+
+        Raises:
+            ModelError: There is not exactly one input, or it is no batch of images.
+        """
+        if len(inputs) != 1:
+            names = ", ".join(f"{name} {list(sizes)}" for name, sizes in inputs)
+            raise ModelError(f"{path} takes {len(inputs)} inputs ({names}); bench times models that take one image")
+        ((name, sizes),) = inputs
+        if len(sizes) < 2:
+            raise ModelError(f"{path} takes {name} of unknown rank; bench needs a batch of images")
+        return cls(tuple(sizes), precision)
 
     def image_shape(self, path: Path, input_shape: Shape | None) -> Shape:
         """Determine the shape of an image.

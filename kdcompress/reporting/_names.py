@@ -18,7 +18,7 @@ _KINDS = {
     ".saved_model": ("SavedModel", "saved-model"),
     ".pt2": ("PyTorch", "pt2"),
 }
-_RUNTIMES = {"onnxruntime": "ONNX Runtime", "litert": "LiteRT"}
+_RUNTIMES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "litert": "LiteRT"}
 
 
 def model_name(model: str) -> str:

@@ -146,7 +146,7 @@ def test_teachers(check: Callable[[Any], None], name: str, suffix: str, model_fi
     check(TeacherCase(registry.load("teachers", name), model_file, small.take(np.arange(10)), classes))
 
 
-RUNTIMES = {"onnxruntime": ".onnx", "litert": ".tflite", "torch": ".pt2"}
+RUNTIMES = {"onnxruntime": ".onnx", "openvino": ".onnx", "litert": ".tflite", "torch": ".pt2"}
 
 
 def test_every_runtime_is_here() -> None:
@@ -156,6 +156,8 @@ def test_every_runtime_is_here() -> None:
 @every(RUNTIME_CHECKS)
 @pytest.mark.parametrize(("name", "suffix"), RUNTIMES.items())
 def test_runtimes(check: Callable[[Any], None], name: str, suffix: str, model_file: Path) -> None:
+    if name == "openvino":
+        pytest.importorskip("openvino", reason="OpenVINO is not installed (the extra `openvino`)")
     check(RuntimeCase(registry.load("runtimes", name), model_file))
 
 

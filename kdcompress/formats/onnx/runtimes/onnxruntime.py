@@ -40,14 +40,8 @@ class OnnxRuntime(Runtime):
     def signature(self, path: Path) -> Signature:
         """Read the input shape, and the precision from the metadata."""
         session = _session(path, 1)
-        inputs = session.get_inputs()
-        if len(inputs) != 1:
-            names = ", ".join(f"{value.name} {value.shape}" for value in inputs)
-            raise ModelError(f"{path} takes {len(inputs)} inputs ({names}); bench times models that take one image")
-        sizes = tuple(size if isinstance(size, int) and size > 0 else None for size in inputs[0].shape)
-        if len(sizes) < 2:
-            raise ModelError(f"{path} takes {inputs[0].name} of unknown rank; bench needs a batch of images")
-        return Signature(sizes, session.get_modelmeta().custom_metadata_map.get("precision"))
+        inputs = [(value.name, [_size(size) for size in value.shape]) for value in session.get_inputs()]
+        return Signature.of_inputs(path, inputs, session.get_modelmeta().custom_metadata_map.get("precision"))
 
     def open(self, path: Path, threads: int, shape: Shape) -> RuntimeSession:
         """Open a session; pixels are converted to the input type of the file."""
@@ -68,6 +62,11 @@ class OnnxRuntime(Runtime):
                 durations[event["args"]["op_name"]] += event["dur"]
         total = max(sum(durations.values()), 1)
         return {name: duration / total for name, duration in durations.most_common()}
+
+
+def _size(size: Any) -> int | None:
+    """Return a dimension; None for one that is open, which has a name."""
+    return size if isinstance(size, int) and size > 0 else None
 
 
 def _session(path: Path, threads: int, profile: str | None = None) -> Any:

@@ -26,14 +26,9 @@ class LiteRT(Runtime):
 
     def signature(self, path: Path) -> Signature:
         """Read the input shape, and the precision from the metadata."""
-        inputs = _interpreter(path, 1).get_input_details()
-        if len(inputs) != 1:
-            names = ", ".join(f"{value['name']} {value['shape_signature'].tolist()}" for value in inputs)
-            raise ModelError(f"{path} takes {len(inputs)} inputs ({names}); bench times models that take one image")
-        sizes = tuple(int(size) if size > 0 else None for size in inputs[0]["shape_signature"])
-        if len(sizes) < 2:
-            raise ModelError(f"{path} takes {inputs[0]['name']} of unknown rank; bench needs a batch of images")
-        return Signature(sizes, read_metadata(path).get("precision"))
+        details = _interpreter(path, 1).get_input_details()
+        inputs = [(value["name"], [_size(size) for size in value["shape_signature"]]) for value in details]
+        return Signature.of_inputs(path, inputs, read_metadata(path).get("precision"))
 
     def open(self, path: Path, threads: int, shape: Shape) -> RuntimeSession:
         """Open an interpreter; a call sets the input, runs, and reads the output, as onnxruntime's does."""
@@ -56,6 +51,11 @@ class LiteRT(Runtime):
 
     def operators(self, path: Path, threads: int, images: Images) -> None:
         """Return None, since LiteRT's interpreter has no profiler in Python."""
+
+
+def _size(size: Any) -> int | None:
+    """Return a dimension; None for one that is open, which is negative."""
+    return int(size) if size > 0 else None
 
 
 def _interpreter(path: Path, threads: int) -> Any:
