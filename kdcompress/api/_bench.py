@@ -13,12 +13,15 @@ from kdcompress.progress import Progress
 from kdcompress.runs.documents import read_checked, write_document
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.machines import read_machines
+from kdcompress.runs.names import remedy
 from kdcompress.runs.schemas import Benchmark
 from kdcompress.trust import trusting_code
 
 if TYPE_CHECKING:
     from kdcompress.benchmarking._request import BenchRequest
     from kdcompress.benchmarking._subjects import Lineup
+
+_NOTHING: dict[str, Any] = {"machine": {}, "models": [], "comparisons": []}
 
 
 @for_notebooks
@@ -33,6 +36,7 @@ def bench(
     runtimes: Iterable[str] = (),
     import_file: str | Path | None = None,
     machine: str | None = None,
+    forget: str | None = None,
     data_dir: str | Path | None = None,
     trust_code: bool = False,
     progress: Progress | None = None,
@@ -55,6 +59,7 @@ def bench(
         import_file: Result of a bundle (`kdcompress bundle`) on another machine, which is kept in the run beside its
             own; nothing is measured.
         machine: Name of that machine; by default that of the file.
+        forget: Name of another machine whose result is dropped from the run; nothing is measured.
         data_dir: Folder of the run's data, if they have been moved.
         trust_code: Whether code that comes with the run or the files may be executed.
         progress: Listener of progress, notes and warnings.
@@ -82,6 +87,8 @@ def bench(
     targets = [resolve_source(source) for source in sources]
     if import_file is not None:
         return _import(targets, Path(import_file), machine, max_slowdown)
+    if forget is not None:
+        return _forget(targets, forget)
     if machine is not None:
         raise UsageError("--machine names the machine of --import; `bench` itself measures this one")
     if len(targets) == 1 and isinstance(targets[0], RunFolder):
@@ -118,6 +125,19 @@ def _import(targets: Sequence[object], path: Path, machine: str | None, max_slow
         raise UsageError("--import measures nothing; `kdcompress verify RUN --max-slowdown R --machine NAME` judges it")
     with targets[0].lock():
         return _beside_others(targets[0], import_result(targets[0], path, machine))
+
+
+def _forget(targets: Sequence[object], machine: str) -> Benchmark:
+    from kdcompress.benchmarking._lineup import RESULT
+    from kdcompress.runs.machines import forget
+
+    if len(targets) != 1 or not isinstance(targets[0], RunFolder):
+        raise UsageError("--forget drops a machine's result from its run: name that run, and nothing else")
+    run = targets[0]
+    with run.lock():
+        forget(run, machine)
+    local = read_checked(run / RESULT, remedy(RESULT, run.path)) if run.has_file(RESULT) else _NOTHING
+    return _beside_others(run, Benchmark.of(local).completed())
 
 
 def _beside_others(run: RunFolder, result: Mapping[str, Any]) -> Benchmark:

@@ -36,6 +36,7 @@ def bench(
         None, "--import", metavar="NAME.json", help="Measure nothing: keep what a bundle measured on machine NAME."
     ),
     machine: str = typer.Option(None, metavar="NAME", help="The machine's name. [default: that of the file]"),
+    forget: str = typer.Option(None, metavar="NAME", help="Measure nothing: drop what machine NAME measured."),
     data_dir: Path = typer.Option(None, help="Where the run's data lies now, if it was moved."),
     trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),
     as_json: bool = typer.Option(False, "--json", help="The result as one JSON document on stdout."),
@@ -58,6 +59,9 @@ def bench(
     """
     from kdcompress import api
 
+    if forget is not None:
+        _forget(sources, forget, as_json)
+        return
     shape, counts, sizes = parse_shape(input_shape), _counts("--threads", threads), _counts("--batch-size", batch_size)
     with working(log_of(sources[0]) if len(sources) == 1 else None) as terminal:
         result = api.bench(
@@ -84,6 +88,17 @@ def bench(
         raise typer.Exit(130)
     if not result["passed"]:
         raise typer.Exit(3)
+
+
+def _forget(sources: list[Path], machine: str, as_json: bool) -> None:
+    from kdcompress import api
+
+    with working() as terminal:
+        result = api.bench(*sources, forget=machine)
+        if as_json:
+            terminal.json(result)
+        else:
+            terminal.result(f"machine {machine} is forgotten; left: {', '.join(result['machines']) or 'none'}")
 
 
 def _counts(option: str, text: str | None) -> list[int] | None:

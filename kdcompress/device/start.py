@@ -4,6 +4,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 _PYTHON = (3, 9)
@@ -36,7 +37,7 @@ def _run(archive: Path, folder: Path) -> int:
     try:
         with zipfile.ZipFile(str(archive)) as bundle:
             bundle.extractall(str(folder))
-    except zipfile.BadZipFile as exc:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as exc:
         return _fail(f"{archive} is damaged ({exc}); copy it again")
     except OSError as exc:
         remedy = "free some space, or name another folder with TMPDIR"

@@ -82,6 +82,25 @@ def keep_result(run: RunFolder, content: Mapping[str, object], machine: str, ori
     return kept
 
 
+def forget(run: RunFolder, machine: str) -> None:
+    """Drop the benchmark of another machine.
+
+    Args:
+        run: Folder of the run; the caller holds its lock.
+        machine: Name of the machine.
+
+    Raises:
+        UsageError: The run has none of this name.
+    """
+    names = machine_names(run)
+    if machine not in names:
+        raise UsageError(
+            f"run {run.path} has no benchmark of a machine {machine!r}, only of {', '.join(names) or 'none'}"
+        )
+    (run / MACHINES / f"{machine}.json").unlink(missing_ok=True)
+    run.drop_missing(MACHINES)
+
+
 def machine_names(run: RunFolder) -> list[str]:
     """List the other machines that a run has benchmarks of.
 

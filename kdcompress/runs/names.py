@@ -47,12 +47,13 @@ def remedy(name: str, folder: Path) -> str:
     """
     first, _, rest = name.partition("/")
     command, source = _COMMANDS.get(first), source_of(folder)
+    if first == MACHINES:
+        machine = Path(rest).stem
+        return f"`kdcompress bench {source} --forget {machine}` drops it, --import {rest} puts it there again"
     if command is None and is_student(folder):
         return f"`kdcompress compress {folder.parent.parent}` with its options and --fresh makes it anew"
     if command is None:
         return "`kdcompress distill --fresh` makes the run anew"
-    if first == MACHINES:
-        return f"`kdcompress bench {source} --import {rest}` puts it there again, or delete it"
     options = " --explain" if name == EXPLANATION else ""
     if command == "export" and (made := _EXPORT.match(rest)):
         options = f" --format {made['suffix'].replace('_', '-')} --precision {made['precision']}"
