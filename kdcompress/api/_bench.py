@@ -99,7 +99,7 @@ def bench(
         raise UsageError(f"bench takes one run, or model files, got {', '.join(map(str, sources)) or 'nothing'}")
     from kdcompress.benchmarking._lineup import of_files
 
-    return Benchmark.of(_measure(of_files(files, request), request, listener))
+    return Benchmark.of(_measure(of_files(files, request), request, listener)).completed()
 
 
 def _bench_run(run: RunFolder, request: BenchRequest, data_dir: Path | None, progress: Progress) -> Benchmark:
@@ -142,7 +142,7 @@ def _forget(targets: Sequence[object], machine: str) -> Benchmark:
 
 def _beside_others(run: RunFolder, result: Mapping[str, Any]) -> Benchmark:
     """A benchmark of a run with those of the run's other machines."""
-    return Benchmark.of({**result, "run": str(run.path), "machines": read_machines(run).current})
+    return Benchmark.of({**result, "run": str(run.path), "machines": read_machines(run).current}).completed()
 
 
 def _measure(lineup: Lineup, request: BenchRequest, progress: Progress) -> dict[str, Any]:
