@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kdcompress.cli._terminal import Terminal
 from kdcompress.verification.machines import HEAD, MachineRow
 
-_WORDS = 3  # leading columns, and the last one; the others hold numbers
+_WORDS = 2  # leading columns, and the last one; the others hold numbers
 
 
 def show_machines(rows: Sequence[MachineRow], terminal: Terminal) -> None:
@@ -28,3 +28,5 @@ def show_machines(rows: Sequence[MachineRow], terminal: Terminal) -> None:
             for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
         ]
         terminal.result("  ".join(padded).rstrip())
+    for name, hardware in {row.machine: row.hardware for row in rows}.items():
+        terminal.result(f"{name} is {hardware}")

@@ -13,7 +13,7 @@ from kdcompress.runs.documents import read_checked
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.machines import read_machine
 from kdcompress.runs.names import remedy, source_of
-from kdcompress.runs.schemas import Benchmark
+from kdcompress.runs.schemas import Benchmark, Machine
 
 BENCH = "bench.json"
 LOCAL = "local"  # the machine on which `bench` itself ran
@@ -93,12 +93,12 @@ class MachineRow:
     def cells(self) -> list[str]:
         """Cells of a table with the titles `HEAD`."""
         return [
-            self.machine, self.hardware, self.label, str(self.threads), ms(self.p50_ms), ms(self.teacher_p50_ms),
+            self.machine, self.label, str(self.threads), ms(self.p50_ms), ms(self.teacher_p50_ms),
             self.speedup_text, self.parity_text,
         ]  # fmt: skip
 
 
-HEAD = ("machine", "hardware", "model", "threads", "median ms", "teacher ms", "speedup (95 %)", "parity there")
+HEAD = ("machine", "model", "threads", "median ms", "teacher ms", "speedup (95 %)", "parity there")
 
 
 def machine_rows(local: Mapping[str, Any] | None, machines: Mapping[str, Mapping[str, Any]]) -> list[MachineRow]:
@@ -113,6 +113,33 @@ def machine_rows(local: Mapping[str, Any] | None, machines: Mapping[str, Mapping
     """
     benchmarks = {**({LOCAL: local} if local else {}), **machines}
     return [row for name, document in benchmarks.items() for row in _rows(name, Benchmark.of(document).completed())]
+
+
+_NOT_THERE = ("kdcompress", "tensorflow", "keras", "scikit-learn")  # what does not run a file
+FACTS = ("name", "hardware", "system", "versions", "°C before, highest")
+
+
+def facts(local: Mapping[str, Any] | None, machines: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """Describe the machines of a run.
+
+    Args:
+        local: `bench.json`, if there is one.
+        machines: Benchmarks of other machines by name.
+
+    Returns:
+        Cells of a table with the titles `FACTS`, one row for each machine.
+    """
+    benchmarks = {**({LOCAL: local} if local else {}), **machines}
+    return [_facts(name, Benchmark.of(document).completed().machine) for name, document in benchmarks.items()]
+
+
+def _facts(name: str, machine: Machine) -> list[str]:
+    versions = [f"{package} {version}" for package, version in machine.versions.items() if package not in _NOT_THERE]
+    before, highest = (
+        None if value is None else f"{value:.0f}" for value in (machine.heat.before_c, machine.heat.max_c)
+    )
+    heat = f"{before}, {highest}" if before and highest else MISSING
+    return [name, hardware(machine), machine.os or MISSING, ", ".join(versions) or MISSING, heat]
 
 
 def hardware(machine: Mapping[str, Any]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kdcompress.formatting import join_names, truncate
 from kdcompress.reporting._parts import Section, Table
 from kdcompress.reporting._run_data import RunData
-from kdcompress.verification.machines import HEAD, LOCAL, machine_rows
+from kdcompress.verification.machines import FACTS, HEAD, LOCAL, facts, machine_rows
 
-_WIDEST = 60  # characters of a cell
-_NAMES = 3  # leading columns of words
+_WIDEST = 90  # characters of a cell
 
 
 def section(run: RunData) -> Section | None:
@@ -22,11 +23,18 @@ def section(run: RunData) -> Section | None:
 
 
 def _tables(run: RunData) -> list[Table]:
-    rows = machine_rows(run.bench, run.machines.current)
+    rows = [row.cells for row in machine_rows(run.bench, run.machines.current)]
     if not rows:
         return []
-    cells = [[truncate(cell, _WIDEST) for cell in row.cells] for row in rows]
-    return [Table("The students' files, one image a call", HEAD, cells, names=_NAMES)]
+    machines = facts(run.bench, run.machines.current)
+    return [
+        Table("The students' files, one image a call", HEAD, _short(rows), names=2),
+        Table("The machines", FACTS, _short(machines), names=4),
+    ]
+
+
+def _short(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    return [[truncate(cell, _WIDEST) for cell in row] for row in rows]
 
 
 def _text(run: RunData) -> list[str]:

@@ -1,6 +1,6 @@
 """The types of the JSON documents that commands print and leave: results, validation and published schemas in one."""
 
-from kdcompress.runs.schemas._bench import Benchmark
+from kdcompress.runs.schemas._bench import Benchmark, Machine
 from kdcompress.runs.schemas._bundle import Bundle
 from kdcompress.runs.schemas._compress import Compression, CompressionPlan
 from kdcompress.runs.schemas._distill import Plan, RunResult
@@ -29,6 +29,7 @@ __all__ = [
     "Failure",
     "FilesCheck",
     "Kept",
+    "Machine",
     "ModelCosts",
     "Plan",
     "Prediction",
