@@ -100,5 +100,8 @@ def __getattr__(name: str) -> Any:
     if name in _HOME:
         import importlib
 
-        return getattr(importlib.import_module(_HOME[name]), name)
+        from kdcompress.missing import naming_packages
+
+        with naming_packages(f"kdcompress.{name}"):
+            return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"module 'kdcompress' has no attribute {name!r}")

@@ -16,10 +16,11 @@ from kdcompress.config.recipe import read_resolved_recipe
 from kdcompress.data import MODES, read_image, resize_images
 from kdcompress.data.array_pixels import check_pixels
 from kdcompress.data.scaled import scale_images
-from kdcompress.errors import DataError, ModelError
-from kdcompress.exporting import ExportedModel, find_format, open_exported
+from kdcompress.errors import DataError, MissingExtraError, ModelError
+from kdcompress.exporting import PRECISIONS, ExportedModel, find_format, make_format, open_exported
 from kdcompress.files import valid_utf8, write_text
 from kdcompress.metrics.softmax import softmax
+from kdcompress.missing import WHOLE, is_installed, missing_package, remedy_for
 from kdcompress.models import (
     Forward,
     check_image_size,
@@ -28,29 +29,32 @@ from kdcompress.models import (
     load_saved_model,
     prepare_classifier,
 )
-from kdcompress.pipeline.reopening import open_model as open_run_model
 from kdcompress.progress import Progress
+from kdcompress.registry import choices
 from kdcompress.runs.folder import RunFolder
-from kdcompress.runs.names import RECIPE
+from kdcompress.runs.names import EXPORTS, RECIPE, source_of
 from kdcompress.runs.students import judged_student
 from kdcompress.teachers import are_probabilities, inspect_outputs, with_both_classes
 
 _BATCH = 64
+_KERAS = ("keras", "tensorflow")  # and its backend
 _PROBES, _SEED = 32, 0
 
 
-def open_model(source: Any) -> ExportedModel:
+def open_model(source: Any, progress: Progress | None = None) -> ExportedModel:
     """Open a model for prediction.
 
     Args:
-        source: Path of a `.keras` file, of a run (whose student is opened), or of an exported file; or a Keras model in
-            memory.
+        source: Path of a `.keras` file, of a run (whose student is opened; where Keras is not installed, an export of
+            it), or of an exported file; or a Keras model in memory.
+        progress: Hears which export stands for a student.
 
     Returns:
         The model.
 
     Raises:
         ModelError: It is none of these, or the model does not take images of one fixed size.
+        MissingExtraError: Keras is not installed, and the run has no export that a runtime here opens.
     """
     if not isinstance(source, str | Path):
         check_keras_model(source)
@@ -68,8 +72,39 @@ def open_model(source: Any) -> ExportedModel:
     if path.is_dir():
         if not RunFolder(path).is_run():
             raise ModelError(f"{path} is a folder, but neither a run nor a SavedModel; name a model file or a run")
-        return _from_keras(open_run_model(RunFolder(path), "student"), RunFolder(path))
+        return _open_student(RunFolder(path), progress or Progress())
     return _from_keras(load_saved_model(path), RunFolder(path.parent))
+
+
+def _open_student(run: RunFolder, progress: Progress) -> ExportedModel:
+    """Open the student of a run, or the export that is nearest to it where Keras is not installed."""
+    if all(map(is_installed, _KERAS)):
+        from kdcompress.pipeline.reopening import open_model
+
+        return _from_keras(open_model(run, "student"), run)
+    exports = _exports(run)
+    if not exports:
+        raise MissingExtraError(
+            f"run {run.path} has no exports, and its student.keras needs {remedy_for('keras')}; or make exports where "
+            f"Keras is: kdcompress export {source_of(run.path)}"
+        )
+    errors = []
+    for path in exports:
+        try:
+            model = open_exported(path)
+        except ImportError as exc:
+            errors.append(missing_package(exc, f"{path} stands for student.keras here, and") or exc)
+            continue
+        progress.note(f"Keras is not installed here: {path} stands for student.keras")
+        return model
+    raise min(errors, key=lambda error: str(error).endswith(WHOLE))  # a runtime is smaller than TensorFlow
+
+
+def _exports(run: RunFolder) -> list[Path]:
+    """The exports of a run's student, those that are nearest to it first."""
+    suffixes = [make_format(name).suffix for name in choices("formats")]
+    paths = [run / f"{EXPORTS}/student-{precision}{suffix}" for precision in PRECISIONS for suffix in suffixes]
+    return [path for path in paths if path.exists()]
 
 
 def _from_keras(model: Any, run: RunFolder | None = None) -> ExportedModel:

@@ -16,6 +16,7 @@ from typing import Any
 
 from kdcompress import plugins
 from kdcompress.errors import RecipeError
+from kdcompress.missing import is_installed
 from kdcompress.plugins import is_reference
 
 _ROOT = Path(__file__).parent
@@ -36,6 +37,8 @@ class Registry:
         listed: Whether users select an entry by its name.
         families: Glob below the package of modules with further entries, named PREFIX:NAME; the prefix is the name of
             the module.
+        needs: Package that the use of any entry needs, by the name to import it by; empty if there is none.
+        named_module: Whether the class of an entry names a package that it needs itself, as `module`.
     """
 
     pattern: str
@@ -45,6 +48,8 @@ class Registry:
     dashed: bool = False
     listed: bool = True
     families: str = ""
+    needs: str = ""
+    named_module: bool = False
 
     def files(self) -> dict[str, Path]:
         """List the files of the built-in entries by name, sorted."""
@@ -57,18 +62,37 @@ class Registry:
         return dict(sorted(files.items()))
 
 
+_TRAINING = "tensorflow"
 # By the name on the command line; other packages add entries by the entry points kdcompress.NAME
 REGISTRIES = {
-    "recipes": Registry("config/presets/*.toml", "recipe"),
+    "recipes": Registry("config/presets/*.toml", "recipe", needs=_TRAINING),
     "models": Registry(
-        "models/*.py", "model", "MODEL", "kdcompress.models:Architecture", families="models/families/*.py"
+        "models/*.py",
+        "model",
+        "MODEL",
+        "kdcompress.models:Architecture",
+        families="models/families/*.py",
+        needs=_TRAINING,
     ),
-    "methods": Registry("methods/*.py", "method", "METHOD", "kdcompress.methods:Method"),
+    "methods": Registry("methods/*.py", "method", "METHOD", "kdcompress.methods:Method", needs=_TRAINING),
     "datasets": Registry("data/sources/*.py", "dataset", "DATASET", "kdcompress.data.base:DatasetSource", dashed=True),
-    "teachers": Registry("formats/*/teacher.py", "kind of teacher", "TEACHER", "kdcompress.teachers:Teacher"),
-    "formats": Registry("formats/*/writer.py", "format", "FORMAT", "kdcompress.exporting:Format", dashed=True),
-    "runtimes": Registry("formats/*/runtimes/*.py", "runtime", "RUNTIME", "kdcompress.benchmarking:Runtime"),
-    "observers": Registry("observers/*.py", "observer", "OBSERVER", "kdcompress.observers:Observer"),
+    "teachers": Registry(
+        "formats/*/teacher.py",
+        "kind of teacher",
+        "TEACHER",
+        "kdcompress.teachers:Teacher",
+        needs=_TRAINING,
+        named_module=True,
+    ),
+    "formats": Registry(
+        "formats/*/writer.py", "format", "FORMAT", "kdcompress.exporting:Format", dashed=True, needs=_TRAINING
+    ),
+    "runtimes": Registry(
+        "formats/*/runtimes/*.py", "runtime", "RUNTIME", "kdcompress.benchmarking:Runtime", named_module=True
+    ),
+    "observers": Registry(
+        "observers/*.py", "observer", "OBSERVER", "kdcompress.observers:Observer", needs=_TRAINING, named_module=True
+    ),
     "costs": Registry(
         "formats/*/costs.py", "kind of model file", "COSTS", "kdcompress.verification.costs:FileCosts", listed=False
     ),
@@ -159,6 +183,22 @@ def origin(registry: str, name: str) -> str:
     """
     built_in = name in REGISTRIES[registry].files() or _family_of(registry, name) is not None
     return "" if built_in else plugins.origin(_added(registry)[name])
+
+
+def missing(registry: str, name: str) -> str | None:
+    """Find a package that an entry needs and that is not installed, without importing any.
+
+    Args:
+        registry: Name of the registry.
+        name: Name of the entry.
+
+    Returns:
+        The name to import it by; None if there is none. What an entry of another package needs came with that.
+    """
+    kind, needed = REGISTRIES[registry], []
+    if kind.named_module and name in kind.files():
+        needed.append(load(registry, name).module)
+    return next((module for module in (*needed, kind.needs) if module and not is_installed(module)), None)
 
 
 def check(registry: str, name: str) -> str:

@@ -41,7 +41,7 @@ LAYERS = (
     ("batches", "metadata", "registry", "files", "digests", "progress", "metrics", "npz", "versions", "differences"),
     ("formatting",),
     ("events",),
-    ("paths", "plugins", "trust", "processes", "leftovers", "npy", "streams"),
+    ("paths", "plugins", "trust", "processes", "leftovers", "missing", "npy", "streams"),
     ("errors", "_version"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdcompress.api._source import Run, resolve_source
+from kdcompress.api._verb import verb
 from kdcompress.errors import RunError, UsageError
-from kdcompress.notebook import for_notebooks
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import read_checked, write_document
 from kdcompress.runs.folder import RunFolder
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _NOTHING: dict[str, Any] = {"machine": {}, "models": [], "comparisons": []}
 
 
-@for_notebooks
+@verb
 def bench(
     *sources: str | Path | Run,
     threads: Iterable[int] | None = None,

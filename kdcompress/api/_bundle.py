@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kdcompress.api._source import Run, resolve_source
+from kdcompress.api._verb import verb
 from kdcompress.errors import UsageError
-from kdcompress.notebook import for_notebooks
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.schemas import Bundle
@@ -17,7 +17,7 @@ from kdcompress.trust import trusting_code
 _SUFFIX = ".pyz"
 
 
-@for_notebooks
+@verb
 def bundle(
     source: str | Path | Run,
     *,

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.api._source import Run, resolve_source
+from kdcompress.api._verb import verb
 from kdcompress.config.compress import CompressSection
 from kdcompress.config.settings import build_section
 from kdcompress.errors import DataError, UsageError
-from kdcompress.notebook import for_notebooks
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import is_student
@@ -18,7 +18,7 @@ from kdcompress.runs.students import BASELINE, STUDENT, find_student, split_sour
 from kdcompress.trust import trusting_code
 
 
-@for_notebooks
+@verb
 def compress(
     source: str | Path | Run,
     *,

@@ -12,13 +12,13 @@ from typing import Any
 
 from kdcompress.api._recipe import default_out, naming_data, recipe_of, split_observers
 from kdcompress.api._source import Run
+from kdcompress.api._verb import verb
 from kdcompress.config.checks import check_files
 from kdcompress.config.recipe import Recipe
 from kdcompress.data import load_data
 from kdcompress.errors import KDCompressError
 from kdcompress.events import ArtefactWritten
 from kdcompress.files import write_json
-from kdcompress.notebook import for_notebooks
 from kdcompress.observers import Observer, check_observers, observe_run
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import read_checked
@@ -29,7 +29,7 @@ from kdcompress.trust import trusting_code
 from kdcompress.versions import versions
 
 
-@for_notebooks
+@verb
 def distill(
     recipe: str | Path | Mapping[str, Any] | Recipe | None = None,
     *,

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdcompress.api._source import InMemory, Run, resolve_source
+from kdcompress.api._verb import verb
 from kdcompress.errors import DataError, UsageError
-from kdcompress.notebook import for_notebooks
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.schemas import Explanation, Export
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kdcompress.exporting._request import ExportRequest
 
 
-@for_notebooks
+@verb
 def export(
     source: str | Path | Run | Any,
     formats: str | Iterable[str] = ("onnx", "tflite"),
@@ -108,7 +108,7 @@ def export(
         return Export.of(export_run(target, request, data, listener))
 
 
-@for_notebooks
+@verb
 def explain(
     source: str | Path | Run,
     formats: str | Iterable[str] = ("onnx", "tflite"),

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.api._source import Run
+from kdcompress.api._verb import verb
 from kdcompress.errors import DataError, UsageError
-from kdcompress.notebook import for_notebooks
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.schemas import Prediction, PredictionList
@@ -19,7 +19,7 @@ from kdcompress.runs.students import judged_student
 from kdcompress.trust import trusting_code
 
 
-@for_notebooks
+@verb
 def predict(
     model: str | Path | Run | Any,
     images: str | Path | Iterable[str | Path] | NDArray[Any],
@@ -86,6 +86,6 @@ def predict_files(
     from kdcompress.data import find_images
 
     with trusting_code(trust_code):
-        opened = prediction.open_model(model)
+        opened = prediction.open_model(model, progress)
         rows, refused = prediction.predict(opened, find_images(images, progress))
     return PredictionList(Prediction.of(row) for row in rows), refused

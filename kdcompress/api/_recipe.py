@@ -14,7 +14,6 @@ from kdcompress.config.reading import read_values
 from kdcompress.config.recipe import Recipe, resolve
 from kdcompress.config.settings import format_value
 from kdcompress.errors import DataError, UsageError
-from kdcompress.intake import take_in
 from kdcompress.observers import Observer
 from kdcompress.plugins import is_reference, needs_trust
 from kdcompress.progress import Progress
@@ -128,6 +127,8 @@ def _with_data(
     """The values of a recipe whose data are those in memory; of a recipe of their own by default."""
     prefix = "data."
     own = {key.removeprefix(prefix): value for key, value in settings.items() if key.startswith(prefix)}
+    from kdcompress.intake import take_in
+
     intake = take_in(data, classes, own, progress)
     if recipe is None:
         values: dict[str, Any] = {"name": f"data-{intake.folder.name[:8]}", "teacher": {}, "student": {}}

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from kdcompress.api._source import Run, resolve_source
+from kdcompress.api._verb import verb
 from kdcompress.errors import UsageError
-from kdcompress.notebook import for_notebooks
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.schemas import Report
 
 
-@for_notebooks
+@verb
 def report(*sources: str | Path | Run, out: str | Path | None = None, progress: Progress | None = None) -> Report:
     """Write report.html and MODEL_CARD.md of a run; of several runs, comparison.html; of a sweep, its report.html.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.errors import UsageError
+from kdcompress.missing import naming_packages
 from kdcompress.notebook import quiet_libraries
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.schemas import RunResult
@@ -46,7 +47,7 @@ class Run:
         """
         from kdcompress.pipeline.reopening import open_model
 
-        with quiet_libraries(), trusting_code(trust_code):
+        with naming_packages("the student"), quiet_libraries(), trusting_code(trust_code):
             return open_model(RunFolder(self.path), "student")
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.api._recipe import default_out, naming_data, recipe_of
+from kdcompress.api._verb import verb
 from kdcompress.config.recipe import Recipe
-from kdcompress.notebook import for_notebooks
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.schemas import Suggestions
@@ -17,7 +17,7 @@ from kdcompress.trust import trusting_code
 DEFAULT_MAX_FLOPS_RATIO = 0.1  # if no limit is set
 
 
-@for_notebooks
+@verb
 def suggest(
     recipe: str | Path | Mapping[str, Any] | Recipe | None = None,
     *,

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.api._recipe import naming_data, recipe_of, split_observers
+from kdcompress.api._verb import verb
 from kdcompress.config.recipe import Recipe
-from kdcompress.notebook import for_notebooks
 from kdcompress.observers import Observer
 from kdcompress.progress import Progress
 from kdcompress.runs.schemas import SweepResult
 from kdcompress.trust import trusting_code
 
 
-@for_notebooks
+@verb
 def sweep(
     recipe: str | Path | Mapping[str, Any] | Recipe | None = None,
     *,

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, overload
 
 from kdcompress.api._source import InMemory, Run, resolve_source
+from kdcompress.api._verb import verb
 from kdcompress.errors import UsageError
-from kdcompress.notebook import for_notebooks
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import write_document
 from kdcompress.runs.folder import RunFolder
@@ -52,7 +52,7 @@ def verify(
 ) -> Verification | ModelCosts: ...
 
 
-@for_notebooks
+@verb
 def verify(
     source: str | Path | Run | Any,
     *,

@@ -9,8 +9,14 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code. `--debug` at any position enables tracebacks."""
-    from kdcompress.cli._app import app, debug
+    from kdcompress.missing import missing_package
 
+    try:
+        from kdcompress.cli._app import app, debug
+    except ImportError as exc:
+        if error := missing_package(exc, "the command line"):
+            sys.exit(f"kdcompress: {error}")
+        raise
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a console of cp1252 or ASCII has no letter for most names
             stream.reconfigure(errors="backslashreplace")

@@ -30,6 +30,7 @@ from kdcompress.cli import (
 )
 from kdcompress.cli._printable import printable
 from kdcompress.errors import KDCompressError
+from kdcompress.missing import missing_package
 
 _OS_RULES = {
     errno.ENOSPC: "no space left on the disk; free some, then run the same command again",
@@ -68,7 +69,8 @@ class _Group(typer.core.TyperGroup):
         try:
             return super().invoke(ctx)
         except KDCompressError as exc:
-            self._fail(str(exc), exc.exit_code, exc, exc.kind)
+            told = missing_package(exc, str(ctx.invoked_subcommand)) or exc
+            self._fail(str(told), told.exit_code, exc, told.kind)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
@@ -86,6 +88,8 @@ class _Group(typer.core.TyperGroup):
             if type(exc).__module__.split(".")[0] in ("typer", "click"):
                 self._document_usage(exc)
                 raise  # wrong usage and exits are handled by typer
+            if error := missing_package(exc, str(ctx.invoked_subcommand)):
+                self._fail(str(error), error.exit_code, exc, error.kind)
             self._fail(f"unexpected {type(exc).__name__}: {exc}; --debug shows where", 1, exc, "unexpected")
 
     def _fail(self, text: str, code: int, exc: BaseException, kind: str) -> None:

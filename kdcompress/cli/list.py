@@ -6,6 +6,7 @@ import typer
 
 from kdcompress import registry
 from kdcompress.errors import UsageError
+from kdcompress.missing import remedy_for
 
 
 def list_choices(
@@ -22,4 +23,6 @@ def list_choices(
         width = max(14, *map(len, names))
         for name in names:
             origin = registry.origin(kind, name)
-            print(f"  {name:<{width}} {registry.describe(kind, name)}{f'  ({origin})' if origin else ''}")
+            missing = registry.missing(kind, name)
+            notes = "; ".join(filter(None, (origin, f"needs {remedy_for(missing)}" if missing else "")))
+            print(f"  {name:<{width}} {registry.describe(kind, name)}{f'  ({notes})' if notes else ''}")

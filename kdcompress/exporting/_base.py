@@ -6,13 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.config.images import DEFAULT_IMAGE_SETTINGS, ImageSettings
-from kdcompress.exporting._network import Network
+
+if TYPE_CHECKING:
+    from kdcompress.exporting._network import Network
 
 Images = NDArray[np.generic]
 Logits = NDArray[np.float32]

@@ -80,10 +80,10 @@ def load_saved_model(path: Path) -> Any:
         ModelError: If the file is missing or damaged, contains only weights, or refers to code.
         RunError: If it belongs to a run whose manifest records another checksum.
     """
-    import keras
-
     if not path.is_file():
         raise ModelError(f"model file {path} does not exist")
+    import keras
+
     check_regular_file(path, ModelError)
     if path.suffix == ".keras" and not zipfile.is_zipfile(path):
         raise ModelError(f"{path} cannot be loaded as a Keras model: it is truncated, damaged or no .keras file")

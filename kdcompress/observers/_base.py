@@ -19,6 +19,8 @@ class Observer(Choice, Listener):
     """
 
     SECTION: ClassVar[str] = "observers"
+    module: ClassVar[str] = ""
+    """A package that it needs, by the name to import it by."""
 
     def check(self) -> None:
         """Check that the observer can work, before anything is trained.

@@ -7,7 +7,7 @@ import math
 import re
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, PrivateAttr
 
@@ -27,6 +27,8 @@ class MLflow(Observer):
     (MLFLOW_TRACKING_URI), for a run keeps its recipe.
     """
 
+    module: ClassVar[str] = "mlflow"
+
     experiment: str = Field("kdcompress", min_length=1, max_length=500, description="the experiment's name")
     tracking_uri: str | None = Field(None, min_length=1, description="where MLflow keeps runs; its own default")
     log_artifacts: bool = Field(False, description="also keep student.keras and metrics.json in MLflow")
@@ -39,7 +41,7 @@ class MLflow(Observer):
 
     def check(self) -> None:
         """Check that MLflow is installed."""
-        require_package("mlflow", "observer mlflow", "mlflow")
+        require_package(self.module, "observer mlflow", "mlflow")
 
     def on_run_started(self, event: RunStarted) -> None:
         """Begin a run of MLflow with the recipe as its parameters, or continue the one of this run."""

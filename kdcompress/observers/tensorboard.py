@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, PrivateAttr
 
@@ -24,6 +24,8 @@ class TensorBoard(Observer):
     all runs together. A resumed run continues its curves; one that is made anew in its folder replaces them.
     """
 
+    module: ClassVar[str] = "tensorboard"
+
     log_dir: str | None = Field(None, min_length=1, description="the folder of all runs' event files")
 
     _folder: Path = Path()
@@ -32,7 +34,7 @@ class TensorBoard(Observer):
 
     def check(self) -> None:
         """Check that TensorBoard is installed."""
-        require_package("tensorboard", "observer tensorboard", "tensorboard")
+        require_package(self.module, "observer tensorboard", "tensorboard")
 
     def on_run_started(self, event: RunStarted) -> None:
         """Write the recipe as text."""

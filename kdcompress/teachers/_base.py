@@ -34,6 +34,8 @@ class Teacher(LogitsConversion, ABC):
 
     suffixes: ClassVar[tuple[str, ...]] = ()
     """Suffixes of the files of this kind."""
+    module: ClassVar[str] = ""
+    """The package that runs them, by the name to import it by."""
     traceable: ClassVar[bool] = False
     """Whether TensorFlow runs the model, so that `network` can be traced and exported."""
     copy_suffix: ClassVar[str | None] = None

@@ -26,6 +26,7 @@ class KerasTeacher(Teacher):
     """Runs a Keras model in inference mode; its weights and batch normalization statistics are never changed."""
 
     suffixes = (".keras", ".h5", ".hdf5")
+    module = "keras"
     traceable = True
     copy_suffix = ".keras"
 

@@ -1,14 +1,18 @@
-"""External weight files of ONNX models; requires the onnx package."""
+"""External weight files of ONNX models; listing those that there are requires the onnx package."""
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from kdcompress.digests import content_digest, json_digest, sha256_of
-from kdcompress.errors import ModelError, one_line
+from kdcompress.errors import MissingExtraError, ModelError, one_line
+from kdcompress.missing import is_installed
 from kdcompress.paths import check_regular_file, safe_join
+
+_LOCATION = b"\x0a\x08location"  # the key of an entry of TensorProto.external_data, in protobuf's encoding
 
 
 def external_files(path: Path) -> list[Path]:
@@ -22,7 +26,10 @@ def external_files(path: Path) -> list[Path]:
 
     Raises:
         ModelError: The file cannot be loaded, or names a file outside its folder.
+        MissingExtraError: The onnx package is not installed, and the file seems to name others.
     """
+    if not is_installed("onnx"):
+        return _no_files(path)
     names = [
         entry.value
         for tensor in external_tensors(load_onnx(path))
@@ -30,6 +37,18 @@ def external_files(path: Path) -> list[Path]:
         if entry.key == "location"
     ]
     return [safe_join(path.parent, name, str(path), ModelError) for name in dict.fromkeys(names)]
+
+
+def _no_files(path: Path) -> list[Path]:
+    """Return no files for a model that names none, which its bytes tell where the onnx package is not installed."""
+    check_regular_file(path, ModelError)
+    with path.open("rb") as file:
+        if path.stat().st_size and mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ).find(_LOCATION) >= 0:
+            raise MissingExtraError(
+                f"{path} seems to keep weights in files beside it, and listing them needs onnx, which is not "
+                "installed: pip install onnx"
+            )
+    return []
 
 
 def load_onnx(path: Path) -> Any:

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from kdcompress.errors import ModelError, one_line
+from kdcompress.errors import MissingExtraError, ModelError, one_line
 from kdcompress.paths import check_regular_file
 
 TIMEOUT_S = 600.0  # for one batch: no network takes as long, but a file may contain an endless loop
@@ -81,7 +81,7 @@ def _check_external_files(path: Path) -> None:
         from kdcompress.formats.onnx.external import external_files
 
         missing = [file for file in external_files(path) if not file.is_file()]
-    except (ImportError, ModelError):
+    except (MissingExtraError, ModelError):
         return  # the onnx package is not installed, or the file is damaged, which the caller reports
     if missing:
         raise ModelError(f"{path} keeps weights in {missing[0].name}, which is not in its folder; put it there")

@@ -36,6 +36,7 @@ class OnnxTeacher(Teacher):
     """Runs an ONNX file on the CPU, with its external data files."""
 
     suffixes = (".onnx",)
+    module = "onnxruntime"
     copy_suffix = ".onnx"
 
     def __init__(

@@ -31,6 +31,7 @@ from kdcompress.teachers import (
 class SavedModelTeacher(Teacher):
     """Runs the signature `serving_default` of a SavedModel, or its only one."""
 
+    module = "tensorflow"
     traceable = True
     copy_suffix = ".saved_model"
 

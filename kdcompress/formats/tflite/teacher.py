@@ -31,6 +31,7 @@ class TFLiteTeacher(Teacher):
     """Runs a TFLite file on the CPU; inputs and outputs of a quantized file are converted from and to real numbers."""
 
     suffixes = (".tflite",)
+    module = "ai_edge_litert"
     copy_suffix = ".tflite"
 
     def __init__(

@@ -27,6 +27,7 @@ class TorchTeacher(Teacher):
     """Runs a torch.nn.Module on the CPU in evaluation mode; its input is NCHW unless the recipe says nhwc."""
 
     suffixes = (".pt2",)
+    module = "torch"
     copy_suffix = ".pt2"
 
     def __init__(self, path: Path, program: Program, adapter: InputAdapter, description: str, digest: str) -> None:

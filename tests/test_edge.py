@@ -1,0 +1,277 @@
+"""On a device kdcompress works without TensorFlow and the like, and names what a command lacks there.
+
+The environment of a device has what pip would install from `docs/requirements-edge.txt` and a runtime. It is made of
+links to the packages that are installed here; `make exhaustive` has pip make it, too, as a user does.
+"""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from built_wheel import build_wheel
+from packaging.requirements import Requirement
+from PIL import Image
+
+import kdcompress
+from kdcompress import registry
+from kdcompress.missing import BROUGHT_BY, package_of
+
+ROOT = Path(__file__).parent.parent
+RUN = ROOT / "tests" / "data" / "run-0.1"
+REQUIREMENTS = ROOT / "docs" / "requirements-edge.txt"
+ABSENT = ("tensorflow", "keras", "tf_keras", "tf2onnx", "sklearn", "scipy", "onnx", "matplotlib", "pandas", "optuna")
+MAX_MB = 215
+UNREACHABLE = r"No matching distribution|Could not find a version|ConnectionError|ConnectTimeout|NewConnection|Retry\("
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def requirements() -> list[str]:
+    lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def packages_of(names: list[str]) -> dict[str, metadata.Distribution]:
+    """The packages that pip would install for some, with all that they need in turn."""
+    waiting, found = [Requirement(name) for name in names], dict[str, metadata.Distribution]()
+    while waiting:
+        required = waiting.pop()
+        name = re.sub(r"[-_.]+", "-", required.name).lower()
+        if name not in found and (required.marker is None or required.marker.evaluate({"extra": ""})):
+            found[name] = metadata.distribution(name)
+            waiting += map(Requirement, found[name].requires or ())
+    return found
+
+
+def bare(folder: Path) -> Path:
+    """An environment without packages; returns its folder of packages."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    return site
+
+
+def linked(folder: Path, runtime: str) -> Path:
+    """An environment with links to the packages of a device."""
+    site = bare(folder)
+    for package in packages_of([*requirements(), runtime]).values():
+        entries = {file.parts[0] for file in package.files or () if file.parts[0] not in ("..", "__pycache__")}
+        for entry in entries:
+            if not (site / entry).exists():  # several packages may have modules in one folder
+                (site / entry).symlink_to(Path(str(package.locate_file(entry))))
+    (site / "kdcompress").symlink_to(ROOT / "kdcompress")
+    return folder / "bin" / "python"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Python of a device that pip sets up by the commands of the guide, for which it must reach the packages."""
+    folder = tmp_path_factory.mktemp("installed")
+    bare(folder / "venv")
+    python = folder / "venv" / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    (folder / "wheel").mkdir()
+    subprocess.run([*pip, "--no-deps", str(build_wheel(folder / "wheel"))], check=True, timeout=120)
+    done = subprocess.run([*pip, "-r", str(REQUIREMENTS), "onnxruntime"], capture_output=True, text=True, timeout=600)
+    if done.returncode and re.search(UNREACHABLE, done.stderr):
+        pytest.skip(f"pip reaches no packages: {done.stderr.strip().splitlines()[-1]}")
+    assert done.returncode == 0, done.stderr
+    return python
+
+
+@pytest.fixture(scope="module", params=["linked", pytest.param("installed", marks=pytest.mark.exhaustive)])
+def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Python of a device with onnxruntime."""
+    if request.param == "linked":
+        return linked(tmp_path_factory.mktemp("device") / "venv", "onnxruntime")
+    found: Path = request.getfixturevalue("installed")
+    return found
+
+
+@pytest.fixture(scope="module")
+def litert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Python of a device with LiteRT."""
+    return linked(tmp_path_factory.mktemp("device") / "venv", "ai-edge-litert")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    """Runs Python in a folder with a copy of a finished run and images."""
+    shutil.copytree(RUN, tmp_path / "run")
+    (tmp_path / "images").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "images" / "digit.png")
+
+    def call(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "COLUMNS": "200"}
+        command = [str(python), "-I", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path, env=environment)
+
+    yield call
+
+
+def succeed(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_requirements_of_a_device_are_those_of_the_whole() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    whole = config["options"]["install_requires"].split("\n")
+    assert set(requirements()) <= set(whole)
+    assert requirements() == sorted(requirements())
+
+
+def test_every_requirement_has_a_command_that_brings_it() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    alone = {Requirement(line).name for line in requirements()} | {"onnxruntime", "ai-edge-litert"}
+    groups = {"kdcompress": config["options"]["install_requires"]}
+    extras = config["options.extras_require"]
+    groups |= {f'"kdcompress[{name}]"': extras[name] for name in extras if name not in ("docs", "dev")}
+    known = {package_of(module): brought for module, brought in BROUGHT_BY.items()}
+    for brought, lines in groups.items():
+        for name in (Requirement(line).name for line in lines.split("\n") if line):
+            # A runtime is an extra, too, which on a device would bring TensorFlow
+            right = {name} if name in alone else {brought} if brought == "kdcompress" else {brought, name}
+            assert known[name.lower().replace("_", "-")] in right, name
+
+
+def test_the_device_has_no_other_packages(python: Path, run: Run) -> None:
+    code = f"import importlib.util as u, json; print(json.dumps([n for n in {ABSENT!r} if u.find_spec(n)]))"
+    assert json.loads(succeed(run(python, "-c", code))) == []
+
+
+@pytest.mark.exhaustive
+def test_the_device_needs_little_space(installed: Path) -> None:
+    (site,) = installed.parent.parent.glob("lib/python*/site-packages")
+    assert sum(file.stat().st_size for file in site.rglob("*") if file.is_file()) < MAX_MB * 1e6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["--help"], "distill"),
+        (["list", "runtimes"], "needs ai-edge-litert: pip install ai-edge-litert"),
+        (["list", "models"], "needs tensorflow: pip install kdcompress"),
+        (["list", "teachers"], 'needs torch: pip install "kdcompress[torch]"'),
+        (["list"], "observers:"),
+        (["verify", "run", "--files"], "26 of 26 files are as run run wrote them"),
+        (["predict", "run/exports/student-int8.onnx", "images"], "images/digit.png\t"),
+        (["predict", "run", "images", "--json"], '"image": "images/digit.png"'),
+        (["bench", "run/exports/student-fp32.onnx", "run/exports/student-int8.onnx", "--duration", "0.1",
+          "--threads", "1", "--end-to-end", "images"], "from file to answer"),
+        (["cache"], "0 entries"),
+        (["init"], "recipe.toml written"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_what_works_on_a_device(python: Path, run: Run, arguments: list[str], shown: str) -> None:
+    assert shown in succeed(run(python, "-m", "kdcompress", *arguments))
+
+
+@pytest.mark.parametrize("kind", registry.LISTED)
+def test_every_kind_is_listed_on_a_device(python: Path, run: Run, kind: str) -> None:
+    lines = succeed(run(python, "-m", "kdcompress", "list", kind)).splitlines()
+    assert {line.split()[0] for line in lines} == {*registry.choices(kind), *registry.family_choices(kind)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "brought_by"),
+    [
+        (["verify", "run"], "kdcompress"),
+        (["verify", "run/exports/student-fp32.onnx"], "kdcompress"),
+        (["export", "run"], "kdcompress"),
+        (["export", "run", "--explain"], "kdcompress"),
+        (["report", "run"], "kdcompress"),
+        (["compress", "run", "--prune", "0.5"], r"'kdcompress\[examples\]', or name a folder .*"),
+        (["distill", "{recipe}", "--out", "other"], "kdcompress"),
+        (["sweep", "{recipe}", "--out", "other"], "kdcompress"),
+        (["suggest", "{recipe}"], "kdcompress"),
+        (["predict", "run/student.keras", "images"], "kdcompress"),
+        (["predict", "run/exports/student-fp32.saved_model", "images"], "kdcompress"),
+        (["predict", "run/exports/student-fp32.tflite", "images"], "ai-edge-litert"),
+        (["bench", "run/exports/student-fp32.tflite"], "ai-edge-litert"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_what_a_command_lacks_is_named(
+    python: Path, run: Run, tmp_path: Path, arguments: list[str], brought_by: str
+) -> None:
+    write_recipe(tmp_path)
+    filled = [argument.format(recipe="recipe.toml") for argument in arguments]
+    done = run(python, "-m", "kdcompress", *filled, "--json")
+    assert done.returncode == 1
+    error = json.loads(done.stdout)["error"]
+    assert error["kind"] == "missing_extra"
+    assert re.fullmatch(rf"[^\n]*\bneed[^\n]*: pip install {brought_by}", error["message"]), error
+    assert done.stderr.splitlines()[-1] == f"kdcompress: {error['message']}"
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "other").exists()
+
+
+def write_recipe(folder: Path) -> None:
+    """A recipe on images of two classes, each in a folder."""
+    rng = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for label in ("a", "b"):
+            place = folder / "data" / part / label
+            place.mkdir(parents=True)
+            for index in range(12):
+                Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(place / f"{index}.png")
+    text = '[data]\nname = "folder"\ndir = "data"\n[teacher]\nmodel = "tiny_cnn"\n[student]\nmodel = "mnist_mlp"\n'
+    (folder / "recipe.toml").write_text(text, encoding="utf-8")
+
+
+def test_functions_say_what_they_lack(python: Path, run: Run, tmp_path: Path) -> None:
+    write_recipe(tmp_path)
+    code = (
+        "import kdcompress\n"
+        "print(kdcompress.predict('run', 'images')[0]['class'])\n"
+        "print(kdcompress.bench('run/exports/student-fp32.onnx', duration=0.1)['passed'])\n"
+        "for name in sorted({*kdcompress._VERBS} - {'predict', 'bench', 'compress'}):\n"
+        "    source = 'recipe.toml' if name in ('distill', 'suggest', 'sweep') else 'run'\n"
+        "    try:\n"
+        "        getattr(kdcompress, name)(source)\n"
+        "    except kdcompress.KDCompressError as exc:\n"
+        "        print(name, type(exc).__name__, exc)\n"
+    )
+    label, passed, *errors = succeed(run(python, "-c", code)).splitlines()
+    assert label.isdecimal()
+    assert passed == "True"
+    assert len(errors) == len(kdcompress._VERBS) - 3
+    for error in errors:
+        assert re.fullmatch(r"\w+ MissingExtraError [^\n]*: pip install (kdcompress|ai-edge-litert)", error), error
+
+
+def test_a_run_is_predicted_by_what_the_runtime_opens(litert: Path, run: Run, tmp_path: Path) -> None:
+    done = run(litert, "-m", "kdcompress", "predict", "run", "images")
+    assert succeed(done).startswith("images/digit.png\t")
+    assert done.stderr == "Keras is not installed here: run/exports/student-fp32.tflite stands for student.keras\n"
+    for file in (tmp_path / "run" / "exports").glob("*.tflite"):
+        file.unlink()
+    done = run(litert, "-m", "kdcompress", "predict", "run", "images")
+    assert done.returncode == 1
+    assert "student-fp32.onnx stands for student.keras here, and needs onnxruntime, which" in done.stderr
+    shutil.rmtree(tmp_path / "run" / "exports")
+    done = run(litert, "-m", "kdcompress", "predict", "run", "images")
+    assert done.returncode == 1
+    assert "run run has no exports, and its student.keras needs keras: pip install kdcompress; or" in done.stderr
+
+
+def test_a_command_line_that_does_not_start_says_why(run: Run, tmp_path: Path) -> None:
+    site = bare(tmp_path / "venv")
+    (site / "kdcompress").symlink_to(ROOT / "kdcompress")
+    done = run(tmp_path / "venv" / "bin" / "python", "-m", "kdcompress", "--help")
+    assert done.returncode == 1
+    assert done.stderr == "kdcompress: the command line needs typer, which is not installed: pip install typer\n"
