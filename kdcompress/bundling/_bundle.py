@@ -28,6 +28,7 @@ from kdcompress.files import write_atomically
 from kdcompress.models import external_files
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.names import source_of
 from kdcompress.versions import versions
 
 _SHEBANG = b"#!/usr/bin/env python3\n"
@@ -127,7 +128,7 @@ def make_bundle(
             {"name": file.name, "path": file.shown_path, "precision": file.precision, "bytes": file.size_bytes}
             for file in parts.files
         ],
-        "skipped": lineup.skipped,
+        "skipped": [*lineup.skipped, *_missing(run, request, parts)],
     }
 
 
@@ -139,6 +140,16 @@ def _collect(lineup: Lineup, request: BundleRequest) -> _Parts:
         seen.add(subject.path)
         parts.add(replace(subject, images=np.ascontiguousarray(subject.images)))
     return parts
+
+
+def _missing(run: RunFolder, request: BundleRequest, parts: _Parts) -> list[str]:
+    there = {file.precision for file in parts.files if file.name != "teacher"}
+    return [
+        f"{precision}: the run has no such export; `kdcompress export {source_of(run.path)} --precision {precision}` "
+        "makes it, and `kdcompress bundle` then takes it"
+        for precision in request.precisions
+        if precision not in there
+    ]
 
 
 def _write(path: Path, contents: Contents, parts: _Parts) -> None:

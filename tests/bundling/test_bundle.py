@@ -193,6 +193,12 @@ def test_a_bundle_that_cannot_be_made(
     assert not (bundled / "run.pyz").exists()
 
 
+def test_a_precision_that_is_not_there_is_told(bundled: Path) -> None:
+    document = kdcompress.bundle(bundled / "run", out=bundled / "pi.pyz", images=8, precisions=["int8", "int4"])
+    assert {file["precision"] for file in document["files"] if file["name"] == "student"} == {"int8"}
+    assert "--precision int4` makes it" in document["skipped"][-1]
+
+
 def test_a_model_file_is_no_run(bundled: Path) -> None:
     with pytest.raises(UsageError, match="is made of a run with exports"):
         kdcompress.bundle(bundled / "run" / "student.keras")
