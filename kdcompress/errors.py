@@ -9,6 +9,7 @@ KDCompressError            any error that kdcompress raises on purpose (exit 1)
  ├── TrainingError         training that cannot continue
  ├── RunError              a run folder that cannot be used
  ├── ExportError           a model that a format cannot express
+ ├── DeviceError           a device that cannot be reached, or cannot do what it is asked
  └── MissingExtraError     an optional package is not installed
 """
 
@@ -98,6 +99,12 @@ class ExportError(KDCompressError):
     """A model cannot be expressed in a format."""
 
     kind = "export"
+
+
+class DeviceError(KDCompressError):
+    """A device cannot be reached, or cannot do what it is asked."""
+
+    kind = "device"
 
 
 class MissingExtraError(KDCompressError):

@@ -37,6 +37,22 @@ def start_module(module: str, *arguments: str, environment: Mapping[str, str] | 
     return subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdin=subprocess.PIPE, **pipes)
 
 
+def start_program(command: Sequence[str]) -> Any:
+    """Start a program of the system, with pipes to its standard input, output and errors.
+
+    Args:
+        command: The program and its arguments; no shell reads them.
+
+    Returns:
+        The subprocess.Popen object.
+
+    Raises:
+        FileNotFoundError: There is no such program.
+    """
+    pipe = subprocess.PIPE
+    return subprocess.Popen(list(command), stdin=pipe, stdout=pipe, stderr=pipe)
+
+
 def _module_path() -> list[str]:
     """Return sys.path without the current folder (unless PYTHONPATH names it) and with the folder of kdcompress."""
     here = os.path.realpath(Path.cwd())

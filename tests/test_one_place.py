@@ -11,9 +11,9 @@ import pytest
 ROOT = Path(__file__).parent.parent / "kdcompress"
 # A call, or an import -> the only modules that may make it
 PLACES = {
-    "rmtree": {"files.py", "leftovers.py", "device/start.py"},
+    "rmtree": {"files.py", "leftovers.py", "device/start.py", "device/remote/run.py", "device/remote/end.py"},
     "removedirs": set[str](),
-    "Popen": {"processes.py"},
+    "Popen": {"processes.py", "device/remote/run.py"},
     "check_output": set[str](),
     "system": set[str](),
     "eval": {"formats/torch/export.py"},  # of a module, which switches Dropout off
@@ -40,7 +40,8 @@ ATTRIBUTES = {
     "json.loads": {
         "files.py", "sealed.py", "processes.py", "formats/keras/config_check.py", "metadata.py",
         "benchmarking/_fresh.py", "formats/onnx/runtimes/onnxruntime.py", "sweeping/_events.py",
-        "formats/torch/archive.py", "formats/torch/graph_check.py", "device/contents.py",
+        "formats/torch/archive.py", "formats/torch/graph_check.py", "device/contents.py", "device/remote/place.py",
+        "device/remote/end.py",
     },
     "np.load": {"training/features.py", "teachers/_targets.py", "benchmarking/_fresh.py", "device/contents.py"},
 }  # fmt: skip

@@ -20,6 +20,7 @@ from kdcompress.trust import trusting_code
 if TYPE_CHECKING:
     from kdcompress.benchmarking._request import BenchRequest
     from kdcompress.benchmarking._subjects import Lineup
+    from kdcompress.bundling import RemoteRequest
 
 _NOTHING: dict[str, Any] = {"machine": {}, "models": [], "comparisons": []}
 
@@ -27,13 +28,16 @@ _NOTHING: dict[str, Any] = {"machine": {}, "models": [], "comparisons": []}
 @verb
 def bench(
     *sources: str | Path | Run,
-    threads: Iterable[int] | None = None,
+    threads: Iterable[int | str] | None = None,
     batch_sizes: Iterable[int] = (1,),
     duration: float = 1.0,
     max_slowdown: float | None = None,
     input_shape: tuple[int, ...] | None = None,
     end_to_end: str | Path | None = None,
     runtimes: Iterable[str] = (),
+    on: str | None = None,
+    setup: bool = False,
+    keep: bool = False,
     import_file: str | Path | None = None,
     machine: str | None = None,
     forget: str | None = None,
@@ -48,7 +52,7 @@ def bench(
 
     Args:
         *sources: One run, or .onnx and .tflite files.
-        threads: Numbers of threads; one and all cores by default.
+        threads: Numbers of threads, "all" for one a core; one and all by default.
         batch_sizes: Numbers of images per call.
         duration: Time in seconds for each model and setting, above 0 and at most 3600.
         max_slowdown: Gate: student time / teacher time, above 0; fails where the whole 95 % interval lies above it.
@@ -56,9 +60,13 @@ def bench(
         end_to_end: Folder of images, to measure the time from image file to prediction, too.
         runtimes: Names of runtimes (`kdcompress list runtimes`), or package.module:Class of Runtime subclasses; every
             file is timed on each that runs it. The usual one of each kind of file by default.
+        on: ssh://[USER@]HOST[:PORT] of a device that measures a run's exports by a bundle of them; the result is kept
+            in the run beside its own. A call that broke off goes on when it is made again.
+        setup: Whether a virtual environment with NumPy and the runtimes is made on that device.
+        keep: Whether bundle and environment stay there for the next call.
         import_file: Result of a bundle (`kdcompress bundle`) on another machine, which is kept in the run beside its
             own; nothing is measured.
-        machine: Name of that machine; by default that of the file.
+        machine: Name of that machine; by default that of the file, or the host of `on`.
         forget: Name of another machine whose result is dropped from the run; nothing is measured.
         data_dir: Folder of the run's data, if they have been moved.
         trust_code: Whether code that comes with the run or the files may be executed.
@@ -74,26 +82,31 @@ def bench(
     """
     from kdcompress.benchmarking._request import make_bench_request
 
-    request = make_bench_request(
-        threads,
-        batch_sizes,
-        duration=duration,
-        max_slowdown=max_slowdown,
-        input_shape=input_shape,
-        end_to_end=end_to_end,
-        runtimes=runtimes,
-    )
-    listener = progress or Progress()
+    listener, folder = progress or Progress(), Path(data_dir) if data_dir else None
     targets = [resolve_source(source) for source in sources]
+    timing: dict[str, Any] = {
+        "threads": threads, "batch_sizes": batch_sizes, "duration": duration, "max_slowdown": max_slowdown,
+        "runtimes": runtimes,
+    }  # fmt: skip
+    if on is not None:
+        from kdcompress.bundling import make_remote_request
+
+        remote = make_remote_request(on, machine, setup=setup, keep=keep, **timing)
+        _refuse_beside_on(input_shape=input_shape, end_to_end=end_to_end, import_=import_file, forget=forget)
+        with trusting_code(trust_code):
+            return _bench_on(targets, remote, folder, listener)
+    if setup or keep:
+        raise UsageError(f"--{'setup' if setup else 'keep'} is for the device of --on ssh://[USER@]HOST[:PORT]")
+    request = make_bench_request(**timing, input_shape=input_shape, end_to_end=end_to_end)
     if import_file is not None:
         return _import(targets, Path(import_file), machine, max_slowdown)
     if forget is not None:
         return _forget(targets, forget)
     if machine is not None:
-        raise UsageError("--machine names the machine of --import; `bench` itself measures this one")
+        raise UsageError("--machine names the machine of --on or --import; `bench` itself measures this one")
     if len(targets) == 1 and isinstance(targets[0], RunFolder):
         with trusting_code(trust_code):
-            return _bench_run(targets[0], request, Path(data_dir) if data_dir else None, listener)
+            return _bench_run(targets[0], request, folder, listener)
     files = [path for path in targets if isinstance(path, Path)]
     if not files or len(files) < len(targets):
         raise UsageError(f"bench takes one run, or model files, got {', '.join(map(str, sources)) or 'nothing'}")
@@ -114,6 +127,23 @@ def _bench_run(run: RunFolder, request: BenchRequest, data_dir: Path | None, pro
             write_document(run / RESULT, result)
             run.commit(RESULT)
     return _beside_others(run, result)
+
+
+def _refuse_beside_on(**options: object) -> None:
+    for name, value in options.items():
+        if value is not None:
+            option = f"--{name.strip('_').replace('_', '-')}"
+            raise UsageError(f"{option} does not go with --on, which times a run's exports on its own test images")
+
+
+def _bench_on(
+    targets: Sequence[object], request: RemoteRequest, data_dir: Path | None, progress: Progress
+) -> Benchmark:
+    from kdcompress.bundling import bench_on_device
+
+    if len(targets) != 1 or not isinstance(targets[0], RunFolder):
+        raise UsageError("--on measures the exports of a run: name that run, and nothing else")
+    return _beside_others(targets[0], bench_on_device(targets[0], request, data_dir, progress))
 
 
 def _import(targets: Sequence[object], path: Path, machine: str | None, max_slowdown: float | None) -> Benchmark:

@@ -6,12 +6,14 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kdcompress import registry
 from kdcompress.benchmarking._cores import cores
 from kdcompress.errors import UsageError
 
 DURATION_S = 1.0
+ALL = "all"  # as a number of threads: one a core
 _MAX_DURATION_S = 3600.0
 
 
@@ -44,7 +46,7 @@ class BenchRequest:
 
 
 def make_bench_request(
-    threads: Iterable[int] | None = None,
+    threads: Iterable[int | str] | None = None,
     batch_sizes: Iterable[int] = (1,),
     *,
     duration: float = DURATION_S,
@@ -56,7 +58,7 @@ def make_bench_request(
     """Validate the options of a benchmark.
 
     Args:
-        threads: Numbers of threads, >= 1; by default 1 and the number of cores.
+        threads: Numbers of threads, >= 1, or `all` for one a core; by default 1 and all.
         batch_sizes: Batch sizes, >= 1.
         duration: Seconds of counted calls for each model and setting, in (0, 3600].
         max_slowdown: Limit of student time / teacher time, > 0; None sets no limit.
@@ -76,7 +78,7 @@ def make_bench_request(
     if max_slowdown is not None and not (max_slowdown > 0 and math.isfinite(max_slowdown)):
         raise UsageError(f"--max-slowdown must be a number above 0 (student time / teacher time), got {max_slowdown}")
     return BenchRequest(
-        _counts("--threads", (1, cores()) if threads is None else threads),
+        _counts("--threads", [cores() if n == ALL else n for n in ((1, ALL) if threads is None else threads)]),
         _counts("--batch-size", batch_sizes),
         float(duration),
         max_slowdown,
@@ -86,11 +88,34 @@ def make_bench_request(
     )
 
 
-def _counts(option: str, values: Iterable[int]) -> tuple[int, ...]:
-    counts = tuple(dict.fromkeys(values))
-    for count in counts:
+def parse_counts(option: str, text: str) -> list[Any]:
+    """Parse a list of numbers.
+
+    Args:
+        option: Option that takes them, for errors.
+        text: Whole numbers and `all`, with commas between.
+
+    Returns:
+        The numbers; `all` stays, since another machine may have other cores.
+
+    Raises:
+        UsageError: The text has another form.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    try:
+        return [part if part == ALL else int(part) for part in parts]
+    except ValueError:
+        raise UsageError(f"{option} takes whole numbers such as 1,4, got {text!r}") from None
+
+
+def _counts(option: str, values: Iterable[int | str]) -> tuple[int, ...]:
+    counts = []
+    for count in dict.fromkeys(values):
+        if isinstance(count, str):
+            raise UsageError(f"{option} takes whole numbers such as 1,4, got {count!r}")
         if count < 1:
             raise UsageError(f"{option} must be >= 1, got {count}")
+        counts.append(count)
     if not counts:
         raise UsageError(f"{option} must name a number, got none")
-    return counts
+    return tuple(counts)

@@ -8,9 +8,6 @@ from typing import Any
 import typer
 
 from kdcompress.cli._terminal import TRUST, Terminal, log_of, parse_shape, working
-from kdcompress.errors import UsageError
-
-_ALL = "all"
 
 
 def bench(
@@ -32,10 +29,15 @@ def bench(
     runtime: list[str] = typer.Option(
         [], help="Time every file on this runtime (`kdcompress list runtimes`, or package.module:Class); repeatable."
     ),
+    on: str = typer.Option(
+        None, metavar="ssh://[USER@]HOST[:PORT]", help="Time the run's exports on this device, through ssh."
+    ),
+    setup: bool = typer.Option(False, "--setup", help="Make an environment with NumPy and the runtimes there first."),
+    keep: bool = typer.Option(False, "--keep", help="Leave the bundle and that environment there for the next time."),
     import_file: Path = typer.Option(
         None, "--import", metavar="NAME.json", help="Measure nothing: keep what a bundle measured on machine NAME."
     ),
-    machine: str = typer.Option(None, metavar="NAME", help="The machine's name. [default: that of the file]"),
+    machine: str = typer.Option(None, metavar="NAME", help="The machine's name. [default: that of the file, or HOST]"),
     forget: str = typer.Option(None, metavar="NAME", help="Measure nothing: drop what machine NAME measured."),
     data_dir: Path = typer.Option(None, help="Where the run's data lies now, if it was moved."),
     trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),
@@ -47,13 +49,14 @@ def bench(
     teacher time / student time and has a 95 % interval; where that covers 1, the two cannot be told apart. Loading, the
     first inference and the peak of memory are measured in a process of each model's own. Of a run: its teacher (fp32)
     and all its exports, on test images. Of files: all against the first, on random images. Exit code 3 if the gate
-    fails. Ctrl-C shows what was finished. Other machines are measured with `kdcompress bundle`, and shown beside this
-    one.
+    fails. Ctrl-C shows what was finished. Other machines are measured with --on, or `kdcompress bundle`, and shown
+    beside this one.
 
     \b
     kdcompress bench runs/demo
     kdcompress bench runs/demo --threads 1,4 --batch-size 1,32 --duration 10 --max-slowdown 0.5
     kdcompress bench big.onnx small.onnx small.tflite --input-shape 224,224,3
+    kdcompress bench runs/demo --on ssh://pi@raspberrypi.local --setup
     kdcompress bench runs/demo --import pi.json
     kdcompress bench small.onnx --runtime onnxruntime --runtime your_package.runtimes:Yours
     """
@@ -62,17 +65,22 @@ def bench(
     if forget is not None:
         _forget(sources, forget, as_json)
         return
-    shape, counts, sizes = parse_shape(input_shape), _counts("--threads", threads), _counts("--batch-size", batch_size)
+    from kdcompress.benchmarking._request import parse_counts
+
+    shape, sizes = parse_shape(input_shape), parse_counts("--batch-size", batch_size)
     with working(log_of(sources[0]) if len(sources) == 1 else None) as terminal:
         result = api.bench(
             *sources,
-            threads=counts,
-            batch_sizes=sizes or (),
+            threads=parse_counts("--threads", threads) if threads is not None else None,
+            batch_sizes=sizes,
             duration=duration,
             max_slowdown=max_slowdown,
             input_shape=shape,
             end_to_end=end_to_end,
             runtimes=runtime,
+            on=on,
+            setup=setup,
+            keep=keep,
             import_file=import_file,
             machine=machine,
             data_dir=data_dir,
@@ -99,20 +107,6 @@ def _forget(sources: list[Path], machine: str, as_json: bool) -> None:
             terminal.json(result)
         else:
             terminal.result(f"machine {machine} is forgotten; left: {', '.join(result['machines']) or 'none'}")
-
-
-def _counts(option: str, text: str | None) -> list[int] | None:
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    if option == "--threads" and _ALL in parts:
-        from kdcompress.benchmarking._cores import cores
-
-        parts = [str(cores()) if part == _ALL else part for part in parts]
-    try:
-        return [int(part) for part in parts]
-    except ValueError:
-        raise UsageError(f"{option} takes whole numbers such as 1,4, got {text!r}") from None
 
 
 def _print_result(result: dict[str, Any], terminal: Terminal) -> None:

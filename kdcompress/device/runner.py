@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.benchmarking._bench import measure
-from kdcompress.benchmarking._request import DURATION_S, make_bench_request
+from kdcompress.benchmarking._request import DURATION_S, make_bench_request, parse_counts
 from kdcompress.benchmarking._table import failed_gate, result_lines
 from kdcompress.device.console import Console
 from kdcompress.device.contents import read_contents
@@ -62,7 +62,7 @@ def _parser(archive: str) -> argparse.ArgumentParser:
         description="Check that the files in this bundle compute the same on this machine, and time them in turns.",
     )
     parser.add_argument("--out", default=f"{Path(archive).stem}.json", metavar="FILE", help="the result (%(default)s)")
-    parser.add_argument("--threads", metavar="N,..", help="threads (1 and one a core)")
+    parser.add_argument("--threads", metavar="N,..", help="threads, all for one a core (1,all)")
     parser.add_argument("--batch-size", default="1", metavar="N,..", help="images a call (%(default)s)")
     parser.add_argument(
         "--duration", type=float, default=DURATION_S, metavar="S", help="seconds that each file is timed (%(default)s)"
@@ -74,8 +74,8 @@ def _parser(archive: str) -> argparse.ArgumentParser:
 
 def _benchmark(options: argparse.Namespace, folder: Path, console: Console) -> dict[str, Any]:
     request = make_bench_request(
-        _counts("--threads", options.threads) if options.threads else None,
-        _counts("--batch-size", options.batch_size),
+        parse_counts("--threads", options.threads) if options.threads else None,
+        parse_counts("--batch-size", options.batch_size),
         duration=options.duration,
         max_slowdown=options.max_slowdown,
         runtimes=options.runtime,
@@ -93,13 +93,6 @@ def _benchmark(options: argparse.Namespace, folder: Path, console: Console) -> d
     result = measure(lineup, request, console)
     passed = result["passed"] and all(entry["passed"] for entry in parity)
     return {**result, "bundle": contents.summary, "parity": parity, "passed": passed}
-
-
-def _counts(option: str, text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise UsageError(f"{option} takes whole numbers such as 1,4, got {text!r}") from None
 
 
 def _parity_lines(parity: Sequence[dict[str, Any]]) -> list[str]:

@@ -9,8 +9,8 @@ class Problem(Result):
     """What went wrong.
 
     Attributes:
-        kind: usage, recipe, data, model, targets, training, run, export, missing_extra or failed: the class of the
-            error; system: of the operating system; interrupted; unexpected: a fault of kdcompress.
+        kind: usage, recipe, data, model, targets, training, run, export, device, missing_extra or failed: the class of
+            the error; system: of the operating system; interrupted; unexpected: a fault of kdcompress.
         message: One line, as stderr says it.
     """
 
