@@ -3,6 +3,7 @@ with their parent."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -74,6 +75,36 @@ def send_job(process: Any, job: Mapping[str, Any], content: bytes = b"") -> None
     for message in (json.dumps(job).encode(), content):
         process.stdin.write(len(message).to_bytes(_SIZE, "big") + message)
     process.stdin.flush()
+
+
+def run_job(module: str, job: Mapping[str, Any], content: bytes = b"", *, timeout_s: float) -> tuple[int, bytes, str]:
+    """Run a job in a child process, to its end.
+
+    Args:
+        module: Name of the module, which calls `receive_job`.
+        job: The job, as JSON values.
+        content: Bytes that belong to it.
+        timeout_s: Seconds after which the child is killed.
+
+    Returns:
+        The exit code, negative for a signal; the standard output; and the last line of the standard error.
+
+    Raises:
+        subprocess.TimeoutExpired: It did not end in time.
+    """
+    child = start_module(module, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        with contextlib.suppress(BrokenPipeError):  # it has ended already; its output says why
+            send_job(child, job, content)
+        stdin, child.stdin = child.stdin, None  # stays open, since the child ends when it is closed
+        result, messages = child.communicate(timeout=timeout_s)
+        with contextlib.suppress(BrokenPipeError):
+            stdin.close()
+    finally:
+        child.kill()
+        child.wait()
+    last = (messages.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+    return child.returncode, result, last
 
 
 def read_lines(children: Sequence[Any]) -> Iterator[str]:

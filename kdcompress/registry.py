@@ -88,7 +88,12 @@ REGISTRIES = {
         "formats/*/writer.py", "format", "FORMAT", "kdcompress.exporting:Format", dashed=True, needs=_TRAINING
     ),
     "runtimes": Registry(
-        "formats/*/runtimes/*.py", "runtime", "RUNTIME", "kdcompress.benchmarking:Runtime", named_module=True
+        "formats/*/runtimes/*.py",
+        "runtime",
+        "RUNTIME",
+        "kdcompress.benchmarking:Runtime",
+        dashed=True,
+        named_module=True,
     ),
     "observers": Registry(
         "observers/*.py", "observer", "OBSERVER", "kdcompress.observers:Observer", needs=_TRAINING, named_module=True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import io
 import json
@@ -81,18 +80,11 @@ def measure_fresh(runtime: str, path: Path, threads: int, images: Images) -> dic
 
 def _run_child(job: dict[str, Any], content: bytes, subject: str) -> tuple[int, list[bytes], str]:
     """Run a job, and return the exit code, the lines of the result, and the last line of other output."""
-    child = processes.start_module(__name__, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        with contextlib.suppress(BrokenPipeError):  # it has ended already; its output says why
-            processes.send_job(child, job, content)
-        result, messages = _communicate(child)
+        code, result, last = processes.run_job(__name__, job, content, timeout_s=TIMEOUT_S)
     except subprocess.TimeoutExpired as exc:
         raise ModelError(f"{subject} did not end within {TIMEOUT_S:g} s, in a fresh process") from exc
-    finally:
-        child.kill()
-        child.wait()
-    last = (messages.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-    return child.returncode, result.splitlines(), last
+    return code, result.splitlines(), last
 
 
 def _failure(path: str, runtime: str, code: int, lines: list[bytes], last: str) -> str:
@@ -105,15 +97,6 @@ def _failure(path: str, runtime: str, code: int, lines: list[bytes], last: str) 
     moment = "running the model" if started else "importing it"
     cause = _CAUSES.get(name, _CAUSE_OF_FILE if started else _OTHER_CAUSE)
     return f"{subject}: {moment} ended a fresh process by {name} ({signal.strsignal(-code)}); {cause}: {_GUIDE}"
-
-
-def _communicate(child: Any) -> tuple[bytes, bytes]:
-    """Read the output of a child while its standard input stays open, since it ends when that is closed."""
-    stdin, child.stdin = child.stdin, None
-    output: tuple[bytes, bytes] = child.communicate(timeout=TIMEOUT_S)
-    with contextlib.suppress(BrokenPipeError):
-        stdin.close()
-    return output
 
 
 def _measure(job: dict[str, Any], content: bytes, result: TextIO) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import platform
+import re
 from typing import Any
 
 _SMALL_MS = 0.1  # below this, overhead and conversions take as long as computation
 _NOTABLE = 0.1  # fraction of the time
-_CONVERSIONS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
-# Operators with an integer version in onnxruntime; under these names they compute in float
-_FLOAT = ("Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "Add", "Mul", "AveragePool")
+# By the names of onnxruntime, and of XNNPACK in LiteRT, such as "Convert (NC, F32, QS8)"
+_CONVERSIONS = re.compile(r"(Dynamic)?QuantizeLinear|DequantizeLinear|Convert \(.*")
+# Operators with an integer version: under these names they compute in float
+_FLOAT = re.compile(r"(Fused)?(Conv|Gemm|MatMul)|Add|Mul|AveragePool|(Convolution|Fully Connected) \(N\w+, F32\).*")
 _MAX_LISTED = 5
 
 
@@ -29,10 +31,10 @@ def likely_reasons(p50_ms: float, instruction_sets: dict[str, bool], operators: 
         missing = "NEON dot product" if platform.machine() in ("arm64", "aarch64") else "VNNI"
         reasons.append(f"the CPU has no {missing}, the instructions that make int8 fast")
     shares = operators or {}
-    conversions = sum(shares.get(name, 0.0) for name in _CONVERSIONS)
+    conversions = sum(share for name, share in shares.items() if _CONVERSIONS.fullmatch(name))
     if conversions > _NOTABLE:
         reasons.append(f"{100 * conversions:.0f} % of the time goes into conversions from and to int8 (QDQ not fused)")
-    in_float = {name: shares[name] for name in _FLOAT if shares.get(name, 0.0) > _NOTABLE}
+    in_float = {name: share for name, share in shares.items() if share > _NOTABLE and _FLOAT.fullmatch(name)}
     if in_float:
         reasons.append(f"{', '.join(in_float)} compute in float, {100 * sum(in_float.values()):.0f} % of the time")
     if p50_ms < _SMALL_MS:

@@ -291,8 +291,7 @@ def test_int8_that_is_slower_is_said_with_its_operators(exported: Path, monkeypa
     result = kdcompress.bench(exported, **QUICK)
     by_runtime = {slow["runtime"]: slow for slow in result["slower_than_fp32"]}
     assert by_runtime["onnxruntime"]["slowdown"] == 2
-    assert by_runtime["onnxruntime"]["operators"][0]["share"] > 0
-    assert by_runtime["litert"]["operators"] is None
+    assert all(slow["operators"][0]["share"] > 0 for slow in by_runtime.values())
     assert all(slow["reasons"] for slow in by_runtime.values())
 
 
@@ -335,9 +334,7 @@ def test_models_that_cannot_be_timed(tmp_path: Path, exported: Path, monkeypatch
     refused(UsageError, r"only batches of 1, got --batch-size 4", single, batch_sizes=[4])
     refused(UsageError, r"one run, or model files", exported, single)
     refused(UsageError, r"student.keras; `kdcompress export` makes them", exported / "student.keras")
-    left_out = (
-        r"--runtime litert leaves out .*single.onnx, which onnxruntime would run; leave the file or the option out"
-    )
+    left_out = r"--runtime litert leaves out .*single.onnx, which onnxruntime and openvino would run; leave the file or"
     refused(UsageError, left_out, single, runtimes=["litert"])
     refused(UsageError, r"not for|is for model files", exported, input_shape=(28, 28, 1))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

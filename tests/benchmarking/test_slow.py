@@ -20,6 +20,10 @@ def test_each_reason_is_given_where_it_applies_and_only_there() -> None:
     assert converting.startswith("50 % of the time goes into conversions")
     (floating,) = likely_reasons(5.0, NEW, {"QLinearConv": 0.3, "Conv": 0.45, "Gemm": 0.2, "Add": 0.05})
     assert floating == "Conv, Gemm compute in float, 65 % of the time"
+    names = {"Convolution (NHWC, F32) IGEMM": 0.5, "Convolution (NHWC, QC8) IGEMM": 0.3, "Convert (NC, F32, QS8)": 0.2}
+    converting, floating = likely_reasons(5.0, NEW, names)  # of LiteRT
+    assert converting.startswith("20 % of the time goes into conversions")
+    assert floating == "Convolution (NHWC, F32) IGEMM compute in float, 50 % of the time"
     (small,) = likely_reasons(0.03, NEW, None)
     assert "0.030 ms" in small
     (nothing,) = likely_reasons(5.0, NEW, {"QLinearConv": 1.0})

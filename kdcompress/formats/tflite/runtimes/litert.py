@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kdcompress.benchmarking._base import Images, Runtime, RuntimeSession, Shape, Signature
 from kdcompress.errors import ModelError, one_line
-from kdcompress.formats.tflite.model import read_metadata
+from kdcompress.formats.tflite.model import quantize, read_metadata
+from kdcompress.formats.tflite.profiler import operator_shares
 from kdcompress.paths import check_regular_file
 
 
@@ -47,10 +46,31 @@ class LiteRT(Runtime):
             interpreter.invoke()
             return interpreter.get_tensor(output)
 
-        return RuntimeSession(_preparation(image), invoke)
+        return RuntimeSession(functools.partial(_prepare, image), invoke)
 
-    def operators(self, path: Path, threads: int, images: Images) -> None:
-        """Return None, since LiteRT's interpreter has no profiler in Python."""
+    def operators(self, path: Path, threads: int, images: Images) -> dict[str, float] | None:
+        """Measure the operators with the profiler of LiteRT's C library, which has one from version 2.2 on."""
+        return operator_shares(path, threads, prepare_images(path, images))
+
+
+def prepare_images(path: Path, images: Images) -> Images:
+    """Convert pixels to the input type of a file, with its quantization if it has one.
+
+    Args:
+        path: TFLite file.
+        images: Raw pixels, (batch, ...).
+
+    Returns:
+        The same shape.
+
+    Raises:
+        ModelError: The file cannot be opened.
+    """
+    return _prepare(_interpreter(path, 1).get_input_details()[0], images)
+
+
+def _prepare(image: dict[str, Any], images: Images) -> Images:
+    return quantize(images, image["dtype"], image["quantization"])
 
 
 def _size(size: Any) -> int | None:
@@ -66,15 +86,6 @@ def _interpreter(path: Path, threads: int) -> Any:
         return Interpreter(model_path=str(path), num_threads=threads)
     except Exception as exc:
         raise ModelError(f"{path} cannot be opened by LiteRT: {one_line(exc)}") from exc
-
-
-def _preparation(image: dict[str, Any]) -> Callable[[Images], Any]:
-    """Create the conversion of pixels to the input type, with the quantisation of the file if it has one."""
-    dtype, (scale, zero_point) = image["dtype"], image["quantization"]
-    if not scale:
-        return lambda images: images.astype(dtype)
-    limits = np.iinfo(dtype)
-    return lambda images: np.clip(np.round(images / scale) + zero_point, limits.min, limits.max).astype(dtype)
 
 
 RUNTIME = LiteRT
