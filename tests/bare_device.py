@@ -1,34 +1,47 @@
-"""A Python environment that has NumPy and a runtime and nothing else, as a device does."""
+"""Python environments that have what pip would install for some packages and nothing else, as a device does."""
 
 from __future__ import annotations
 
-import importlib.util
-import subprocess
-import sys
+import re
+import venv
+from importlib import metadata
 from pathlib import Path
 
-ONNXRUNTIME = ("onnxruntime", "flatbuffers")
+from packaging.requirements import Requirement
 
 
-def make(folder: Path, *packages: str) -> Path:
-    """An environment with links to some of the packages that are installed here.
+def make(folder: Path, *requirements: str) -> Path:
+    """An environment with links to packages that are installed here.
 
     Args:
         folder: Where it is made.
-        *packages: Names of top-level packages.
+        *requirements: What pip would be asked for; what it needs in turn is linked, too.
 
     Returns:
         Its Python.
     """
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    site = next(folder.glob("lib/python*/site-packages"))
-    for name in packages:
-        spec = importlib.util.find_spec(name)
-        assert spec is not None, f"{name} is not installed"
-        assert spec.origin is not None
-        source = Path(spec.origin).parent
-        (site / name).symlink_to(source, target_is_directory=True)
-        libraries = source.with_name(f"{name}.libs")
-        if libraries.is_dir():
-            (site / libraries.name).symlink_to(libraries, target_is_directory=True)
+    venv.create(folder, with_pip=False, symlinks=True)
+    site = site_of(folder)
+    for package in _with_what_they_need(requirements):
+        entries = {file.parts[0] for file in package.files or () if file.parts[0] not in ("..", "__pycache__")}
+        for entry in entries:
+            if not (site / entry).exists():  # several packages may have modules in one folder
+                (site / entry).symlink_to(Path(str(package.locate_file(entry))))
     return folder / "bin" / "python"
+
+
+def site_of(folder: Path) -> Path:
+    """The folder of the packages of an environment."""
+    (site,) = folder.glob("lib/python*/site-packages")
+    return site
+
+
+def _with_what_they_need(requirements: tuple[str, ...]) -> list[metadata.Distribution]:
+    waiting, found = [Requirement(name) for name in requirements], dict[str, metadata.Distribution]()
+    while waiting:
+        required = waiting.pop()
+        name = re.sub(r"[-_.]+", "-", required.name).lower()
+        if name not in found and (required.marker is None or required.marker.evaluate({"extra": ""})):
+            found[name] = metadata.distribution(name)
+            waiting += map(Requirement, found[name].requires or ())
+    return list(found.values())

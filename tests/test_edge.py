@@ -12,11 +12,10 @@ import re
 import shutil
 import subprocess
 import sys
-import venv
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from pathlib import Path
 
+import bare_device
 import numpy as np
 import pytest
 from built_wheel import build_wheel
@@ -41,43 +40,18 @@ def requirements() -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def packages_of(names: list[str]) -> dict[str, metadata.Distribution]:
-    """The packages that pip would install for some, with all that they need in turn."""
-    waiting, found = [Requirement(name) for name in names], dict[str, metadata.Distribution]()
-    while waiting:
-        required = waiting.pop()
-        name = re.sub(r"[-_.]+", "-", required.name).lower()
-        if name not in found and (required.marker is None or required.marker.evaluate({"extra": ""})):
-            found[name] = metadata.distribution(name)
-            waiting += map(Requirement, found[name].requires or ())
-    return found
-
-
-def bare(folder: Path) -> Path:
-    """An environment without packages; returns its folder of packages."""
-    venv.create(folder, with_pip=False, symlinks=True)
-    (site,) = folder.glob("lib/python*/site-packages")
-    return site
-
-
 def linked(folder: Path, runtime: str) -> Path:
-    """An environment with links to the packages of a device."""
-    site = bare(folder)
-    for package in packages_of([*requirements(), runtime]).values():
-        entries = {file.parts[0] for file in package.files or () if file.parts[0] not in ("..", "__pycache__")}
-        for entry in entries:
-            if not (site / entry).exists():  # several packages may have modules in one folder
-                (site / entry).symlink_to(Path(str(package.locate_file(entry))))
-    (site / "kdcompress").symlink_to(ROOT / "kdcompress")
-    return folder / "bin" / "python"
+    """An environment with links to kdcompress and the packages of a device."""
+    python = bare_device.make(folder, *requirements(), runtime)
+    (bare_device.site_of(folder) / "kdcompress").symlink_to(ROOT / "kdcompress")
+    return python
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Python of a device that pip sets up by the commands of the guide, for which it must reach the packages."""
     folder = tmp_path_factory.mktemp("installed")
-    bare(folder / "venv")
-    python = folder / "venv" / "bin" / "python"
+    python = bare_device.make(folder / "venv")
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
     (folder / "wheel").mkdir()
     subprocess.run([*pip, "--no-deps", str(build_wheel(folder / "wheel"))], check=True, timeout=120)
@@ -154,7 +128,7 @@ def test_the_device_has_no_other_packages(python: Path, run: Run) -> None:
 
 @pytest.mark.exhaustive
 def test_the_device_needs_little_space(installed: Path) -> None:
-    (site,) = installed.parent.parent.glob("lib/python*/site-packages")
+    site = bare_device.site_of(installed.parent.parent)
     assert sum(file.stat().st_size for file in site.rglob("*") if file.is_file()) < MAX_MB * 1e6
 
 
@@ -270,8 +244,8 @@ def test_a_run_is_predicted_by_what_the_runtime_opens(litert: Path, run: Run, tm
 
 
 def test_a_command_line_that_does_not_start_says_why(run: Run, tmp_path: Path) -> None:
-    site = bare(tmp_path / "venv")
-    (site / "kdcompress").symlink_to(ROOT / "kdcompress")
-    done = run(tmp_path / "venv" / "bin" / "python", "-m", "kdcompress", "--help")
+    python = bare_device.make(tmp_path / "venv")
+    (bare_device.site_of(tmp_path / "venv") / "kdcompress").symlink_to(ROOT / "kdcompress")
+    done = run(python, "-m", "kdcompress", "--help")
     assert done.returncode == 1
     assert done.stderr == "kdcompress: the command line needs typer, which is not installed: pip install typer\n"

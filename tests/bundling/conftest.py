@@ -31,7 +31,7 @@ def bundled(_bundled: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Python of a device with NumPy and onnxruntime alone."""
-    return bare_device.make(tmp_path_factory.mktemp("device") / "env", "numpy", *bare_device.ONNXRUNTIME)
+    return bare_device.make(tmp_path_factory.mktemp("device") / "env", "numpy", "onnxruntime")
 
 
 @pytest.fixture(scope="session")

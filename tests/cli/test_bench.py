@@ -114,7 +114,7 @@ def test_a_teacher_that_could_not_be_timed_is_a_warning() -> None:
     errors = io.StringIO()
     reason = "the teacher on onnxruntime: ONNX cannot express it, so students there have no speedup"
     skipped = [reason, "student.saved_model: no runtime is for it"]
-    result = {"skipped": skipped, "warnings": [], "gates": [], "interrupted": False}
+    result = {"skipped": skipped, "warnings": [], "gates": [], "parity": [], "interrupted": False}
     command._print_messages(result, Terminal(io.StringIO(), errors))
     assert f"WARNING: not timed: {reason}" in errors.getvalue()
     assert "WARNING: not timed: student" not in errors.getvalue()
