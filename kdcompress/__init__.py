@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         bench,
         bundle,
         compress,
+        demo,
         distill,
         explain,
         export,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         Benchmark,
         Bundle,
         Compression,
+        Demo,
         Explanation,
         Export,
         FilesCheck,
@@ -43,6 +45,7 @@ __all__ = [
     "Benchmark",
     "Bundle",
     "Compression",
+    "Demo",
     "Explanation",
     "Export",
     "FilesCheck",
@@ -60,6 +63,7 @@ __all__ = [
     "bench",
     "bundle",
     "compress",
+    "demo",
     "distill",
     "explain",
     "export",
@@ -71,13 +75,14 @@ __all__ = [
 ]
 
 _RESULTS = (
-    "Benchmark", "Bundle", "Compression", "Explanation", "Export", "FilesCheck", "ModelCosts", "Prediction", "Report",
-    "RunResult", "Suggestions", "SweepResult", "Verification",
+    "Benchmark", "Bundle", "Compression", "Demo", "Explanation", "Export", "FilesCheck", "ModelCosts", "Prediction",
+    "Report", "RunResult", "Suggestions", "SweepResult", "Verification",
 )  # fmt: skip
 _VERBS = (
     "bench",
     "bundle",
     "compress",
+    "demo",
     "distill",
     "explain",
     "export",

@@ -18,6 +18,7 @@ LAYERS = (
     ("__main__", "testing"),
     ("cli",),
     ("api",),
+    ("demonstration",),
     ("prediction", "reporting", "suggesting", "intake"),
     ("sweeping",),
     ("compression",),

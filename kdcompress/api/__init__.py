@@ -3,6 +3,7 @@
 from kdcompress.api._bench import bench
 from kdcompress.api._bundle import bundle
 from kdcompress.api._compress import compress, plan_compression
+from kdcompress.api._demo import demo
 from kdcompress.api._distill import distill, distill_resolved, plan
 from kdcompress.api._export import explain, export
 from kdcompress.api._predict import predict, predict_files
@@ -20,6 +21,7 @@ __all__ = [
     "compress",
     "default_out",
     "default_sweep",
+    "demo",
     "distill",
     "distill_resolved",
     "explain",

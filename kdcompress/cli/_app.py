@@ -18,6 +18,7 @@ from kdcompress.cli import (
     cache,
     compress,
     data,
+    demo,
     distill,
     export,
     init,
@@ -142,6 +143,7 @@ app.command("export")(export.export)
 app.command("bench")(bench.bench)
 app.command("bundle")(bundle.bundle)
 app.command("report")(report.report)
+app.command("demo")(demo.demo)
 app.command("suggest")(suggest.suggest)
 app.command("sweep")(sweep.sweep)
 app.command("predict")(predict.predict)

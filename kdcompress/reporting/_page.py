@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kdcompress._version import __version__
 from kdcompress.formatting import clean, sentence
@@ -11,6 +11,7 @@ from kdcompress.reporting import _headline
 from kdcompress.reporting._names import members, model_name, shorten_paths, teacher_names
 from kdcompress.reporting._parts import Section
 from kdcompress.reporting._run_data import RunData
+from kdcompress.reporting._templates import template_environment
 from kdcompress.reporting.sections import (
     agreement,
     compression,
@@ -29,9 +30,6 @@ from kdcompress.reporting.sections import (
     tradeoff,
 )
 from kdcompress.verification.origin import synthetic_notice
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 _ORDER = (
     compression.section,
@@ -85,15 +83,7 @@ def render_page(*, sections: list[Section], **parts: Any) -> str:
     Returns:
         One HTML document.
     """
-    return _environment().get_template("report.html.j2").render(sections=sections, version=__version__, **parts)
-
-
-def _environment() -> Environment:
-    """Create the template environment; all values are escaped except the SVG that this package draws."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("kdcompress.reporting", "templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return template_environment().get_template("report.html.j2").render(sections=sections, version=__version__, **parts)
 
 
 def lead(run: RunData) -> str:

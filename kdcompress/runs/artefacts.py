@@ -66,8 +66,7 @@ class Artefacts:
         """
         remaining: list[str] = []
         for name, entry in sorted(self._walk(folder, ""), key=lambda item: item[0] == last):
-            is_ours = self.files.fullmatch(name) or also(name)
-            if is_ours and entry.is_file(follow_symlinks=False):
+            if self._is_ours(name, entry) or (also(name) and entry.is_file(follow_symlinks=False)):
                 Path(entry.path).unlink()
             else:
                 remaining.append(name)
@@ -75,6 +74,20 @@ class Artefacts:
             if not any(path.iterdir()):
                 path.rmdir()
         return remaining
+
+    def others(self, folder: Path) -> list[str]:
+        """Find what `delete` would leave.
+
+        Args:
+            folder: The folder.
+
+        Returns:
+            Relative paths.
+        """
+        return [name for name, entry in self._walk(folder, "") if not self._is_ours(name, entry)]
+
+    def _is_ours(self, name: str, entry: os.DirEntry[str]) -> bool:
+        return self.files.fullmatch(name) is not None and entry.is_file(follow_symlinks=False)
 
     def links(self, folder: Path) -> list[str]:
         """Find links with the name of one of the files or folders.

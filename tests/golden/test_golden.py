@@ -27,8 +27,8 @@ from kdcompress.teachers import OutputSpec, open_teacher, target_key
 
 pytestmark = needs_its_keras
 COMMANDS = (
-    (), ("distill",), ("compress",), ("verify",), ("export",), ("bench",), ("report",), ("sweep",), ("suggest",),
-    ("predict",), ("list",), ("init",),
+    (), ("distill",), ("compress",), ("verify",), ("export",), ("bench",), ("report",), ("demo",), ("sweep",),
+    ("suggest",), ("predict",), ("list",), ("init",),
     ("cache",), ("data",), ("data", "get"), ("data", "check"), ("data", "make-synthetic"),
 )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from kdcompress.runs.schemas._bench import Benchmark, Machine
 from kdcompress.runs.schemas._bundle import Bundle
 from kdcompress.runs.schemas._compress import Compression, CompressionPlan
+from kdcompress.runs.schemas._demo import Demo
 from kdcompress.runs.schemas._distill import Plan, RunResult
 from kdcompress.runs.schemas._explain import ExplainedFormat, Explanation, decibels
 from kdcompress.runs.schemas._export import Export, ExportList
@@ -22,6 +23,7 @@ __all__ = [
     "Bundle",
     "Compression",
     "CompressionPlan",
+    "Demo",
     "ExplainedFormat",
     "Explanation",
     "Export",
@@ -69,6 +71,7 @@ PRINTED: dict[str, type[Kept]] = {
     "bench": Benchmark,
     "bundle": Bundle,
     "report": Report,
+    "demo": Demo,
     "sweep": SweepResult,
     "predict": Predictions,
     "suggest": Suggestions,

@@ -1,0 +1,1 @@
+"""A page that runs the student of a run beside its teacher in the browser."""
