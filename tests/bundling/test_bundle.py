@@ -49,7 +49,7 @@ def test_a_device_without_anything_else_checks_and_times_the_files(measured: Pat
     assert all(entry.identical for entry in result.parity)  # the same runtime on the same CPU
     assert {pair.precision for pair in result.comparisons} == {"fp32", "int8"}
     assert "ai-edge-litert" in " ".join(result.skipped)
-    assert set(result.machine.versions) == {"kdcompress", "python", "onnxruntime"}
+    assert set(result.machine.versions) == {"kdcompress", "python", "numpy", "onnxruntime"}
     assert "parity of student int8 on onnxruntime: the same class on 8 of 8" in (measured / "stdout").read_text()
     assert "--import pi.json" in (measured / "stderr").read_text()
 
