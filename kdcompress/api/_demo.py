@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from kdcompress.api._source import Run, resolve_source
-from kdcompress.errors import DataError, UsageError
-from kdcompress.notebook import for_notebooks
+from kdcompress.api._verb import verb
+from kdcompress.errors import DataError, MissingExtraError, UsageError
+from kdcompress.missing import is_installed, remedy_for
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.schemas import Demo
 from kdcompress.trust import trusting_code
 
 
-@for_notebooks
+@verb
 def demo(
     source: str | Path | Run,
     *,
@@ -49,6 +50,8 @@ def demo(
     from kdcompress.demonstration._out import check_out
     from kdcompress.demonstration._samples import MAX_SAMPLES
 
+    if not is_installed("keras"):  # said before what npm brings
+        raise MissingExtraError(f"demo needs {remedy_for('keras')}")
     if not 0 <= samples <= MAX_SAMPLES:
         raise UsageError(f"--samples must be 0 to {MAX_SAMPLES}, got {samples}")
     run = resolve_source(source)

@@ -127,7 +127,7 @@ def test_a_drawn_digit_is_placed_as_mnist_places_it_and_read(width: int, page: P
             grey = pixels.reshape(28, 28, 4)[..., 0].astype(float)
             rows, columns = np.flatnonzero(grey.any(axis=1)), np.flatnonzero(grey.any(axis=0))
             assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
-            middle = [(grey.sum(axis=axis) * (np.arange(28) + 0.5)).sum() / grey.sum() for axis in (0, 1)]
+            middle = [(grey.sum(axis=axis) * np.arange(28)).sum() / grey.sum() for axis in (0, 1)]
             assert np.abs(np.array(middle) - 14).max() <= 0.5 + 1e-9
             assert answer(tab, "teacher")[0] == digit
             desk = onnxruntime.InferenceSession(page / "models/student-fp32.onnx")

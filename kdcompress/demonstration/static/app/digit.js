@@ -41,12 +41,13 @@ function inked({ data, width, height }) {
   return new Pixels(out, wide, high, 1);
 }
 
+/** The mean column and row by their numbers, of which MNIST's, rounded, are 14 of 0 to 27. */
 function centreOfMass({ data, width }) {
   let [mass, x, y] = [0, 0, 0];
   for (let i = 0; i < data.length; i++) {
     mass += data[i];
-    x += data[i] * ((i % width) + 0.5);
-    y += data[i] * (Math.floor(i / width) + 0.5);
+    x += data[i] * (i % width);
+    y += data[i] * Math.floor(i / width);
   }
   return mass ? [x / mass, y / mass] : [width / 2, data.length / width / 2];
 }

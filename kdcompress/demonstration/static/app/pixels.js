@@ -57,8 +57,14 @@ export function resize(image, width, height, box = [0, 0, image.width, image.hei
   const source = image.channels === 4 ? premultiplied(image) : image;
   const across = filter(image.width, edges[0], edges[2], width);
   const down = filter(image.height, edges[1], edges[3], height);
-  const wide = needed(image.width, width, edges[0], edges[2]) ? resizeRows(source, across, width) : source;
-  const done = needed(image.height, height, edges[1], edges[3]) ? resizeColumns(wide, down, height) : wide;
+  const passes = [
+    needed(image.width, width, edges[0], edges[2]) && ((one) => resizeRows(one, across, width)),
+    needed(image.height, height, edges[1], edges[3]) && ((one) => resizeColumns(one, down, height)),
+  ];
+  // Pillow 13 begins with the height where it shrinks by more than twice as many pixels; rounding shows the order
+  const shrunk = image.height - height;
+  if (shrunk > 0 && shrunk > 2 * (image.width - width)) passes.reverse();
+  const done = passes.reduce((one, pass) => (pass ? pass(one) : one), source);
   return image.channels === 4 ? unpremultiplied(done) : done;
 }
 
@@ -68,7 +74,7 @@ function needed(size, wanted, from, to) {
 
 /** For each pixel of the result its first source pixel and the weights from there on. */
 function filter(size, from, to, wanted) {
-  const scale = (to - from) / wanted;
+  const scale = Math.fround(to - from) / wanted;
   const support = Math.max(scale, 1);
   return Array.from({ length: wanted }, (_, i) => {
     const middle = from + (i + 0.5) * scale;
