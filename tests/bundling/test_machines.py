@@ -158,7 +158,7 @@ def test_keys_that_may_be_missing_are_not_missed(run: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--machine", "pi"], "--machine names the machine of --import"),
+        (["--machine", "pi"], "--machine names the machine of --on or --import"),
         (["--import", "nope.json"], "nope.json does not exist"),
         (["--import", "pi.json", "--machine", "../pi"], "a machine's name has up to 63 letters"),
         (["--import", "pi.json", "--max-slowdown", "1"], "--import measures nothing"),

@@ -135,7 +135,7 @@ def test_int8_that_is_slower_is_a_sentence() -> None:
     [
         (["nowhere"], 2, "nowhere does not exist"),
         (["JUNK.onnx"], 1, "cannot be opened by onnxruntime"),
-        (["JUNK.npy"], 2, "files of a runtime: .tflite (litert), .onnx (onnxruntime)"),
+        (["JUNK.npy"], 2, "files of a runtime: .tflite (litert), .tflite (litert-compiled), .onnx"),
         (["JUNK.onnx", "--threads", "0"], 2, "--threads must be >= 1, got 0"),
         (["JUNK.onnx", "--threads", "two"], 2, "--threads takes whole numbers such as 1,4, got 'two'"),
         (["JUNK.onnx", "--batch-size", "1,0"], 2, "--batch-size must be >= 1, got 0"),
@@ -156,5 +156,5 @@ def test_mistakes_are_one_line(arguments: list[str], code: int, words: str, tmp_
 
 def test_list_shows_the_runtimes() -> None:
     shown = run("list", "runtimes").stdout
-    assert "onnxruntime    onnxruntime on the CPU, for ONNX files." in shown
+    assert "onnxruntime     onnxruntime on the CPU, for ONNX files." in shown
     assert "litert" in shown
