@@ -12,7 +12,8 @@ from kdcompress.benchmarking._subjects import Group, Subject, pair_across_runtim
 from kdcompress.data import Dataset
 from kdcompress.errors import MissingExtraError, UsageError
 from kdcompress.exporting import make_format
-from kdcompress.exporting._teacher import TeacherFile, TeacherFiles
+from kdcompress.exporting._teacher import TeacherFiles
+from kdcompress.exporting._teacher_cache import TeacherFile
 from kdcompress.verification.sizes import model_bytes
 
 
@@ -69,7 +70,7 @@ class RunTeacher:
         if file.path is None or file.reasons:
             problem = "it has no file to time there" if file.path is None else "its export fails parity"
             return None, f"{problem} ({'; '.join(file.reasons)})"
-        adapter, settings = self._teachers.teacher.adapter, self._dataset.image_settings
+        adapter, settings = self._teachers.adapter, self._dataset.image_settings
         if adapter.section.resize is not None:
             settings = settings.model_copy(update={"resize": adapter.section.resize})
         signature = make_runtime(runtime).signature(file.path)
@@ -85,8 +86,7 @@ class RunTeacher:
 
     def _elsewhere(self) -> Subject | None:
         """Create the teacher's entry on a runtime that no student runs on, unless the user has chosen runtimes."""
-        teacher = self._teachers.teacher
-        if self._request.runtimes or self._teachers.is_ensemble or (teacher.path, teacher.model) == (None, None):
+        if self._request.runtimes or self._teachers.is_ensemble or not self._teachers.has_model:
             return None
         for name in registry.choices("formats"):
             runtimes = runtimes_for(Path(f"teacher{make_format(name).suffix}"))

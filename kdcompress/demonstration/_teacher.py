@@ -12,7 +12,8 @@ from kdcompress.data import Dataset, split_dataset
 from kdcompress.data.stores import FileImages
 from kdcompress.demonstration._models import RUNTIME, Logits, PageModel
 from kdcompress.errors import KDCompressError, ModelError
-from kdcompress.exporting._teacher import TeacherFile, export_teachers
+from kdcompress.exporting._teacher import export_teachers
+from kdcompress.exporting._teacher_cache import TeacherFile
 from kdcompress.methods import Classes
 from kdcompress.pipeline.ensemble import TeacherEnsemble
 from kdcompress.pipeline.reopening import reopen_teachers

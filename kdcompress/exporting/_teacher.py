@@ -8,47 +8,33 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from kdcompress.cache import lock_entry
-from kdcompress.data import Dataset
-from kdcompress.digests import content_digest, json_digest
+from kdcompress.config.recipe import Recipe
+from kdcompress.data import Dataset, resize_images
+from kdcompress.digests import json_digest
 from kdcompress.errors import ExportError, ModelError, RunError
 from kdcompress.exporting import make_format
 from kdcompress.exporting._base import FP32, Images
 from kdcompress.exporting._calibration import evenly_spaced_indices
-from kdcompress.exporting._float32 import FLOAT32, find_policy
+from kdcompress.exporting._float32 import FLOAT32
 from kdcompress.exporting._network import freeze
 from kdcompress.exporting._parity import FP32_TOLERANCE, Reference, report_policy
-from kdcompress.exporting._pipeline import Exporter, read_list
+from kdcompress.exporting._pipeline import Exporter
 from kdcompress.exporting._request import make_export_request
+from kdcompress.exporting._teacher_cache import TeacherFile, entry_key, files_of, read_cached, recall, remember
 from kdcompress.pipeline.reopening import reopen_teachers
+from kdcompress.pipeline.saved_teachers import read_saved_teachers
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.integrity import read_run_recipe
-from kdcompress.teachers import Teacher
-from kdcompress.versions import versions
+from kdcompress.teachers import InputAdapter, Teacher
 
 _COMPARED = 200  # test images
-
-
-@dataclass(frozen=True)
-class TeacherFile:
-    """A teacher as a file.
-
-    Attributes:
-        path: The file; None if there is none.
-        precision: Its precision, if known.
-        reasons: Why it failed parity, or why there is no file.
-    """
-
-    path: Path | None
-    precision: str | None = None
-    reasons: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -57,13 +43,15 @@ class TeacherFiles:
 
     Attributes:
         files: File by format.
-        teacher: The teacher, whose preprocessing the files' inputs need.
-        is_ensemble: Whether it is the first of several, which have no files.
+        adapter: The teacher's preprocessing, which the files' inputs need.
+        is_ensemble: Whether it is that of the first of several, which have no files.
+        has_model: Whether there is a model at all.
     """
 
     files: dict[str, TeacherFile]
-    teacher: Teacher
+    adapter: InputAdapter
     is_ensemble: bool = False
+    has_model: bool = True
 
     def images(self, dataset: Dataset, rows: Sequence[int]) -> Images:
         """Prepare test images as inputs of the files, in the teacher's size, scale and layout.
@@ -75,7 +63,9 @@ class TeacherFiles:
         Returns:
             The inputs, one row per image.
         """
-        return self.teacher.adapter.prepare(self.teacher.resize(dataset.test.images)[rows])
+        adapter = self.adapter
+        resized = resize_images(dataset.test.images, adapter.input_shape, adapter.section.resize)
+        return adapter.prepare(resized[rows])
 
 
 def export_teacher(run: RunFolder, dataset: Dataset, formats: Iterable[str], progress: Progress) -> TeacherFiles:
@@ -96,10 +86,28 @@ def export_teacher(run: RunFolder, dataset: Dataset, formats: Iterable[str], pro
     Raises:
         RunError: The run has no teacher yet.
     """
-    ensemble = reopen_teachers(run, read_run_recipe(run))
+    recipe, names = read_run_recipe(run), list(formats)
+    if found := _find_unopened(run, recipe, names, progress):
+        return found
+    ensemble = reopen_teachers(run, recipe)
     if not ensemble.teachers:
         raise RunError(f"run {run.path} has no teacher yet; give its `kdcompress distill` command again to finish it")
-    return export_teachers(ensemble.teachers, dataset, formats, progress)
+    return export_teachers(ensemble.teachers, dataset, names, progress)
+
+
+def _find_unopened(run: RunFolder, recipe: Recipe, formats: Sequence[str], progress: Progress) -> TeacherFiles | None:
+    """Find all files in the cache without opening the teacher; None if that cannot be done."""
+    saved, sections = list(read_saved_teachers(run).values()), recipe.teacher.teachers
+    if not len(saved) == len(sections) == 1:
+        return None
+    (entry,), (section,) = saved, sections
+    with lock_entry("exports", entry_key(entry.digest, entry.input_shape), progress) as folder:
+        cached, known = read_cached(folder), recall(folder, section.preprocessing)
+    if known is None or not set(formats) <= set(cached):
+        return None
+    _tell_policy(f"teacher {section.model}", known.policy, progress)
+    adapter = InputAdapter(entry.input_shape, section.preprocessing, known.nchw)
+    return TeacherFiles(files_of(folder, cached, formats), adapter)
 
 
 def export_teachers(
@@ -119,10 +127,12 @@ def export_teachers(
     (teacher, *more), names = teachers, list(formats)
     if more:
         reason = f"it is an ensemble of {len(teachers)} teachers: there is no single file to time"
-        return TeacherFiles({name: TeacherFile(None, None, [reason]) for name in names}, teacher, is_ensemble=True)
+        nothing = {name: TeacherFile(None, None, [reason]) for name in names}
+        return TeacherFiles(nothing, teacher.adapter, is_ensemble=True)
     if teacher.traceable:
-        return TeacherFiles(_exported(teacher, dataset, names, progress), teacher)
-    return TeacherFiles({name: _original(teacher, name, dataset, progress) for name in names}, teacher)
+        return TeacherFiles(_exported(teacher, dataset, names, progress), teacher.adapter)
+    files = {name: _original(teacher, name, dataset, progress) for name in names}
+    return TeacherFiles(files, teacher.adapter, has_model=(teacher.path, teacher.model) != (None, None))
 
 
 def _original(teacher: Teacher, name: str, dataset: Dataset, progress: Progress) -> TeacherFile:
@@ -168,11 +178,9 @@ def _summary(teacher: Teacher) -> str:
 
 
 def _exported(teacher: Teacher, dataset: Dataset, formats: Sequence[str], progress: Progress) -> dict[str, TeacherFile]:
-    packages = versions("tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
-    key = json_digest([teacher.digest, teacher.adapter.input_shape, packages])
     failures: dict[str, TeacherFile] = {}
-    with lock_entry("exports", key, progress) as folder:
-        entries = _cached(folder)
+    with lock_entry("exports", entry_key(teacher.digest, teacher.adapter.input_shape), progress) as folder:
+        entries = read_cached(folder)
         exporter = functools.cache(lambda: _exporter(teacher, dataset, folder, progress))
         for name in formats:
             if name not in entries:
@@ -180,14 +188,15 @@ def _exported(teacher: Teacher, dataset: Dataset, formats: Sequence[str], progre
                     (entries[name],) = exporter().execute(make_export_request(name, (FP32,)), progress)["artefacts"]
                 except (ExportError, ModelError) as exc:
                     failures[name] = TeacherFile(None, FP32, [str(exc)])
-        if not exporter.cache_info().misses and (policy := find_policy(teacher.model)) != FLOAT32:
-            progress.note(f"{teacher.description} computes in {policy}: timed is its export in float32")
-    files = {
-        name: TeacherFile(folder / entry["path"], entry["precision"], entry["reasons"])
-        for name, entry in entries.items()
-        if name in formats
-    }
-    return files | failures
+        known = remember(folder, teacher)
+        if not exporter.cache_info().misses:
+            _tell_policy(teacher.description, known.policy, progress)
+    return files_of(folder, entries, formats) | failures
+
+
+def _tell_policy(description: str, policy: str, progress: Progress) -> None:
+    if policy != FLOAT32:
+        progress.note(f"{description} computes in {policy}: timed is its export in float32")
 
 
 def _exporter(teacher: Teacher, dataset: Dataset, folder: Path, progress: Progress) -> Exporter:
@@ -208,10 +217,3 @@ def _test_images(teacher: Teacher, dataset: Dataset) -> tuple[Images, list[str]]
     rows = evenly_spaced_indices(len(dataset.test), _COMPARED)
     samples = dataset.test.take(np.asarray(rows, np.int64))
     return teacher.adapter.prepare(teacher.resize(samples.images)[:]), samples.ids.tolist()
-
-
-def _cached(folder: Path) -> dict[str, dict[str, Any]]:
-    """Read the intact entries of the cache that passed, by format; others are tried again."""
-    entries = read_list(folder, folder).get("artefacts", [])
-    present = [entry for entry in entries if entry["passed"] and (folder / entry["path"]).is_file()]
-    return {entry["format"]: entry for entry in present if content_digest(folder / entry["path"]) == entry["sha256"]}

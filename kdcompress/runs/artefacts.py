@@ -188,9 +188,9 @@ CACHE: dict[str, tuple[re.Pattern[str], Callable[[], Artefacts]]] = {
 
 
 def _teacher_files() -> Artefacts:
-    """Return the names of the exports of a teacher, and of the used part of its file."""
+    """Return the names of the exports of a teacher, what is known of it, and of the used part of its file."""
     files, folders = _exports("teacher", "")
-    return Artefacts.of(rf"{files}|teacher-part{_endings('teachers', 'copy_suffix')}", folders)
+    return Artefacts.of(rf"{files}|teacher\.json|teacher-part{_endings('teachers', 'copy_suffix')}", folders)
 
 
 def _exports(stem: str, prefix: str) -> tuple[str, str]:

@@ -16,16 +16,17 @@ from conftest import Recorder
 from PIL import Image
 
 import kdcompress
-from kdcompress import cache
+from kdcompress import cache, sealed
 from kdcompress.benchmarking import _bench, _end_to_end, _result, make_runtime
 from kdcompress.benchmarking._request import make_bench_request
 from kdcompress.benchmarking._subjects import batches
 from kdcompress.config.recipe import read_resolved_recipe
+from kdcompress.data import Dataset
 from kdcompress.errors import MissingExtraError, ModelError, RunError, UsageError
-from kdcompress.exporting import _parity
+from kdcompress.exporting import _parity, _teacher
 from kdcompress.exporting._pipeline import Exporter
 from kdcompress.exporting._teacher import export_teacher
-from kdcompress.pipeline.reopening import open_data
+from kdcompress.pipeline.reopening import open_data, reopen_teachers
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import RECIPE
@@ -62,8 +63,7 @@ def _exported(_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KDCOMPRESS_CACHE_DIR", str(folder / "cache"))
         kdcompress.export(run, ["onnx", "tflite", "saved-model"], ["fp32", "int8"])
-        dataset = open_data(RunFolder(run), read_resolved_recipe(run / RECIPE), None, Progress())
-        export_teacher(RunFolder(run), dataset, ["onnx", "tflite"], Progress())
+        export_teacher(RunFolder(run), open_data_of(run), ["onnx", "tflite"], Progress())
     return folder
 
 
@@ -92,6 +92,61 @@ def one_runtime(exported: Path) -> Path:
     return exported
 
 
+def open_data_of(run: Path) -> Dataset:
+    return open_data(RunFolder(run), read_resolved_recipe(run / RECIPE), None, Progress())
+
+
+def spoil(seal: bool, **changes: object) -> None:
+    """Change what is known of the teacher in the cache."""
+    (path,) = cache.cache_dir("exports").glob("*/teacher.json")
+    known = json.loads(path.read_text())
+    if seal:
+        del known["seal"]
+        sealed.write_sealed(path, {**known, **changes})
+    else:
+        path.write_text(json.dumps({**known, **changes}))
+
+
+def test_a_teacher_whose_exports_are_in_the_cache_is_not_opened(
+    exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, dataset = RunFolder(exported), open_data_of(exported)
+    with monkeypatch.context() as patch:
+        patch.setattr(_teacher, "_find_unopened", lambda *args: None)
+        opened = export_teacher(run, dataset, ["onnx", "tflite"], Progress())
+    monkeypatch.setattr(_teacher, "reopen_teachers", None)
+    unopened = export_teacher(run, dataset, ["onnx", "tflite"], Progress())
+    assert unopened == opened
+    assert np.array_equal(unopened.images(dataset, [0, 7]), opened.images(dataset, [0, 7]))
+
+
+@pytest.mark.parametrize(
+    ("seal", "changes"),
+    [
+        (False, {"policy": "mixed_bfloat16"}),
+        (True, {"preprocessing": {"scale": 2.0}}),
+        (True, {"nchw": "no"}),
+        (True, {"policy": None}),
+    ],
+)
+def test_a_teacher_is_opened_where_what_is_known_is_not_of_it(
+    exported: Path, monkeypatch: pytest.MonkeyPatch, seal: bool, changes: dict[str, object]
+) -> None:
+    spoil(seal, **changes)
+    opened = []
+    monkeypatch.setattr(_teacher, "reopen_teachers", lambda *args: opened.append(args) or reopen_teachers(*args))
+    dataset = open_data_of(exported)
+    for _ in range(2):  # the second time it is known again
+        export_teacher(RunFolder(exported), dataset, ["onnx"], Progress())
+    assert len(opened) == 1
+
+
+def test_the_policy_of_an_unopened_teacher_is_told(exported: Path, recorder: Recorder) -> None:
+    spoil(True, policy="mixed_bfloat16")
+    export_teacher(RunFolder(exported), open_data_of(exported), ["onnx"], recorder)
+    assert [note for note in recorder.notes if "timed is its export in float32" in note]
+
+
 def test_a_run_is_timed_runtime_by_runtime_against_its_teacher(
     exported: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,7 +169,8 @@ def test_a_run_is_timed_runtime_by_runtime_against_its_teacher(
     assert result["passed"]
     run = RunFolder(exported)
     assert run.has_file("bench.json")
-    assert json.loads((exported / "bench.json").read_text()) == {k: v for k, v in result.items() if k != "run"}
+    kept, others = json.loads((exported / "bench.json").read_text()), ("run", "machines", "bundle", "parity")
+    assert kept == {key: value for key, value in result.items() if key not in others}
     assert sum("exporting teacher" in note for note in recorder.notes) == 2
     monkeypatch.setattr(Exporter, "execute", lambda *args: pytest.fail("the teacher lies in the cache"))
     kdcompress.bench(exported, **QUICK, progress=Interrupting(1))

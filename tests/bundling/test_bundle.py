@@ -64,6 +64,16 @@ def test_the_same_content_gives_the_same_bytes(bundled: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_bundle_is_made_without_tensorflow_once_the_teacher_is_in_the_cache(bundled: Path) -> None:
+    code = (
+        "import sys\nsys.modules.update(dict.fromkeys(('tensorflow', 'keras')))  # None: importing it fails\n"
+        f"import kdcompress\nkdcompress.bundle({str(bundled / 'run')!r}, out={str(bundled / 'other.pyz')!r}, images=8)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert (bundled / "other.pyz").read_bytes() == (bundled / "pi.pyz").read_bytes()
+
+
 def test_the_teacher_stays_at_home_where_it_shall(bundled: Path, device: Path) -> None:
     document = kdcompress.bundle(bundled / "run", out=bundled / "pi.pyz", images=8, teacher=False, precisions="fp32")
     assert {(file["name"], file["precision"]) for file in document["files"]} == {("student", "fp32")}
