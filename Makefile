@@ -42,5 +42,11 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# What tests of the demo page need, beside a Chromium; without these they skip
+node_modules/onnxruntime-web: kdcompress/demonstration/_ort_web.py
+	npm install --prefix . --no-save --no-package-lock --ignore-scripts --no-audit --no-fund \
+		onnxruntime-web@$$(sed -n 's/^VERSION = "\(.*\)"/\1/p' $<)
+	touch $@
+
 clean:
-	rm -rf $(VENV) runs docs/site build dist *.egg-info
+	rm -rf $(VENV) node_modules runs docs/site build dist *.egg-info

@@ -10,6 +10,7 @@ from kdcompress.errors import DataError, MissingExtraError, UsageError
 from kdcompress.missing import is_installed, remedy_for
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.names import is_student
 from kdcompress.runs.schemas import Demo
 from kdcompress.trust import trusting_code
 
@@ -29,7 +30,8 @@ def demo(
 
     Args:
         source: A run, or RUN:NAME of a compressed student.
-        out: Folder of the page; by default NAME-demo beside the run. An earlier page is replaced, nothing else is.
+        out: Folder of the page; by default RUN-demo, or RUN-NAME-demo, beside the run. An earlier page is replaced,
+            nothing else is.
         ort_web: Where onnxruntime-web comes from, which runs the models there: the folder of the npm package, or "cdn",
             from which the page loads it; by default ./node_modules/onnxruntime-web.
         samples: Number of test images in the page, 0 to 100.
@@ -59,9 +61,16 @@ def demo(
         raise UsageError(f"demo takes a run, which has test images and figures, and {source} is none")
     if data_dir is not None and not Path(data_dir).is_dir():
         raise DataError(f"data folder {data_dir} does not exist")
-    folder = Path(out) if out is not None else run.path.with_name(f"{run.path.name}-demo")
+    folder = Path(out) if out is not None else _default_out(run.path)
     check_out(folder)
     runtime = find_web_runtime(ort_web, Path.cwd())
     with run.lock(), trusting_code(trust_code):
         data = Path(data_dir) if data_dir is not None else None
         return Demo.of(write_demo(run, folder, runtime, samples, data, progress or Progress()))
+
+
+def _default_out(run: Path) -> Path:
+    if is_student(run):  # whose folder is inside the run
+        whole = run.parent.parent
+        return whole.with_name(f"{whole.name}-{run.name}-demo")
+    return run.with_name(f"{run.name}-demo")

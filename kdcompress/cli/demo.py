@@ -11,7 +11,7 @@ from kdcompress.cli._terminal import TRUST, log_of, working
 
 def demo(
     source: Path = typer.Argument(..., metavar="RUN", help="A run, or RUN:NAME of one of its compressed students."),
-    out: Path = typer.Option(None, help="The folder of the page. [default: NAME-demo beside the run]"),
+    out: Path = typer.Option(None, help="The folder of the page. [default: RUN-demo beside the run]"),
     ort_web: str = typer.Option(
         None,
         metavar="FOLDER|cdn",

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from browser import Browser, Page, serving
 from PIL import Image
 
+import kdcompress
+from kdcompress.demonstration._models import PageModel
 from kdcompress.demonstration._ort_web import ADDRESS, BINARY, MODULE
 
 READY = "document.getElementById('status').hidden"
@@ -25,6 +28,14 @@ def opened(browser: Browser, url: str, **how: Any) -> Page:
     page = browser.page(f"{url}/index.html", **how)
     page.wait(READY)
     return page
+
+
+def compared(tab: Page) -> list[list[str]]:
+    """Have the page compare its logits with the desk's, and read the rows: file, same answers, largest difference."""
+    tab.click("#check button")
+    tab.wait("!document.querySelector('#check .scroll').hidden")
+    rows = "[...document.querySelectorAll('#check tbody tr')]"
+    return list(tab.run(f"{rows}.map(row => [...row.cells].map(cell => cell.textContent))"))
 
 
 def choose(page: Page, way: str) -> None:
@@ -42,11 +53,7 @@ def test_logits_are_those_of_the_desk_and_nothing_scrolls_sideways(
     with serving(page) as url:
         tab = opened(browser, url, width=width, dark=dark)
         choose(tab, "samples")
-        tab.click("#check button")
-        tab.wait("!document.querySelector('#check .scroll').hidden")
-        rows = tab.run(
-            "[...document.querySelectorAll('#check tbody tr')].map(r => [...r.cells].map(c => c.textContent))"
-        )
+        rows = compared(tab)
         assert [row[0] for row in rows] == ["student-fp32", "student-int8", "teacher"]
         for name, same, difference in rows:
             assert same == "12 of 12", name
@@ -227,6 +234,35 @@ def test_a_teacher_that_the_browser_cannot_open_leaves_the_student(
         tab.wait(TIMED)
         assert tab.text("#verdict").startswith("The student says ")
         assert "in this browser, one thread" in tab.text("#speed")
+        tab.close()
+
+
+def test_a_page_without_an_int8_file_offers_none(
+    finished: Path, ort_web: Path, browser: Browser, tmp_path: Path
+) -> None:
+    kdcompress.demo(finished, out=tmp_path / "demo", ort_web=ort_web)  # whose teacher is a Keras model
+    with serving(tmp_path / "demo") as url:
+        tab = opened(browser, url)
+        assert tab.run("document.getElementById('precisions')") is None
+        rows = compared(tab)
+        assert [row[:2] for row in rows] == [["student-fp32", "12 of 12"], ["teacher", "12 of 12"]]
+        assert all(float(row[2]) < 1e-3 for row in rows)
+        assert tab.problems() == []
+        tab.close()
+
+
+def test_weights_beside_the_teachers_file_are_loaded(page: Path, browser: Browser, tmp_path: Path) -> None:
+    changed, name = shutil.copytree(page, tmp_path / "page"), "teacher.onnx.data"
+    model = onnx.load(page / "models/teacher.onnx")
+    onnx.save(model, changed / "models/teacher.onnx", save_as_external_data=True, location=name, size_threshold=0)
+    files = PageModel("teacher", None, changed / "models/teacher.onnx", (28, 28, 1), "squash").files
+    assert files == {one: changed / "models" / one for one in ("teacher.onnx", name)}
+    facts = json.loads((page / "demo.json").read_text())
+    next(one for one in facts["models"] if one["role"] == "teacher")["beside"] = {name: f"models/{name}"}
+    (changed / "demo.json").write_text(json.dumps(facts))
+    with serving(changed) as url:
+        tab = opened(browser, url)
+        assert compared(tab)[-1][:2] == ["teacher", "12 of 12"]
         tab.close()
 
 

@@ -15,6 +15,7 @@ from conftest import Recorder
 from typer.testing import CliRunner
 
 import kdcompress
+from kdcompress.api._demo import _default_out
 from kdcompress.cli._app import app
 from kdcompress.demonstration._out import check_out
 from kdcompress.demonstration._samples import choose_rows
@@ -284,6 +285,11 @@ def test_what_cannot_be_is_said_in_one_line(
     assert done.exit_code in (1, 2)
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_page_lies_beside_the_run_also_of_a_compressed_student(exported: Path) -> None:
+    assert _default_out(exported / "students/slim") == exported.with_name("run-slim-demo")
+    assert _default_out(Path("students/own")) == Path("students/own-demo")  # a run in a folder of that name
 
 
 def test_a_model_file_is_no_run(exported: Path) -> None:

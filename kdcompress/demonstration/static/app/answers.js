@@ -24,6 +24,7 @@ export class Answers {
     this.cards = Object.fromEntries(ROLES.map((role) => [role, document.getElementById(role)]));
     this.verdict = document.getElementById("verdict");
     this.speed = document.getElementById("speed");
+    document.querySelector(".cards").style.setProperty("--rows", Math.min(SHOWN, facts.classes.length));
   }
 
   /** What is known of a model. */

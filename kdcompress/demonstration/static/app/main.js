@@ -32,7 +32,7 @@ async function start() {
   document.getElementById("altered").hidden = !altersPictures();
   document.getElementById("stage").hidden = false;
   status.hidden = true;
-  if (facts.samples.length && facts.ink === null) ask({ sample: facts.samples[0], label: facts.samples[0].label });
+  if (facts.ink === null) document.querySelector(".samples button")?.click();
 }
 
 /** Open both models; the page goes on without a teacher that this browser cannot open. */
@@ -53,12 +53,10 @@ async function loadModels(engine, answers) {
   }
 }
 
-/** Offer the student's int8 file beside the one in float32. */
+/** Offer the student's int8 file beside the one in float32, where the page has both. */
 function offerPrecisions(engine, answers, again) {
   const students = engine.facts.models.filter(({ role }) => role === "student");
-  const group = document.getElementById("precisions");
-  group.hidden = students.length < 2;
-  for (const radio of group.querySelectorAll("input"))
+  for (const radio of document.querySelectorAll("#precisions input"))
     radio.addEventListener("change", () => {
       engine.student = students.find(({ precision }) => precision === radio.value);
       answers.describe(engine.student);
