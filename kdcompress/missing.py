@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from kdcompress.errors import KDCompressError, MissingExtraError, one_line
 
 WHOLE = "pip install kdcompress"
-_GUIDE = "the guide \"On a Raspberry Pi\" has the remedies under 'When a runtime does not start'"
+GUIDE = 'see "When a runtime does not start" in guides/raspberry-pi.md of the documentation'
 # What pip is asked for -> the packages that it brings, by the names to import them by. What is used on a device is
 # brought by itself; the rest of kdcompress comes as a whole
 _BROUGHT_BY = {
@@ -97,7 +97,7 @@ def missing_package(exc: BaseException, subject: str) -> MissingExtraError | Non
     if broken is None or isinstance(exc, KDCompressError):
         return None
     package = package_of(_module(broken))
-    return MissingExtraError(f"{package} is installed, but does not load here ({one_line(broken, 160)}); {_GUIDE}")
+    return MissingExtraError(f"{package} is installed, but does not load here ({one_line(broken, 160)}); {GUIDE}")
 
 
 @contextlib.contextmanager

@@ -19,12 +19,10 @@ import bare_device
 import numpy as np
 import pytest
 from built_wheel import build_wheel
-from packaging.requirements import Requirement
 from PIL import Image
 
 import kdcompress
 from kdcompress import registry
-from kdcompress.missing import BROUGHT_BY, package_of
 
 ROOT = Path(__file__).parent.parent
 RUN = ROOT / "tests" / "data" / "run-0.1"
@@ -104,21 +102,6 @@ def test_the_requirements_of_a_device_are_those_of_the_whole() -> None:
     whole = config["options"]["install_requires"].split("\n")
     assert set(requirements()) <= set(whole)
     assert requirements() == sorted(requirements())
-
-
-def test_every_requirement_has_a_command_that_brings_it() -> None:
-    config = configparser.ConfigParser()
-    config.read(ROOT / "setup.cfg")
-    alone = {Requirement(line).name for line in requirements()} | {"onnxruntime", "ai-edge-litert"}
-    groups = {"kdcompress": config["options"]["install_requires"]}
-    extras = config["options.extras_require"]
-    groups |= {f'"kdcompress[{name}]"': extras[name] for name in extras if name not in ("docs", "dev")}
-    known = {package_of(module): brought for module, brought in BROUGHT_BY.items()}
-    for brought, lines in groups.items():
-        for name in (Requirement(line).name for line in lines.split("\n") if line):
-            # A runtime is an extra, too, which on a device would bring TensorFlow
-            right = {name} if name in alone else {brought} if brought == "kdcompress" else {brought, name}
-            assert known[name.lower().replace("_", "-")] in right, name
 
 
 def test_the_device_has_no_other_packages(python: Path, run: Run) -> None:
@@ -249,3 +232,20 @@ def test_a_command_line_that_does_not_start_says_why(run: Run, tmp_path: Path) -
     done = run(python, "-m", "kdcompress", "--help")
     assert done.returncode == 1
     assert done.stderr == "kdcompress: the command line needs typer, which is not installed: pip install typer\n"
+
+
+def test_a_runtime_that_does_not_load_is_told_with_the_reason(run: Run, tmp_path: Path) -> None:
+    python = bare_device.make(tmp_path / "venv", *requirements())
+    site = bare_device.site_of(tmp_path / "venv")
+    (site / "kdcompress").symlink_to(ROOT / "kdcompress")
+    (site / "onnxruntime").mkdir()
+    reason = "/lib/libm.so.6: version `GLIBC_2.99' not found"
+    (site / "onnxruntime" / "__init__.py").write_text(f'raise ImportError("{reason}", name="onnxruntime.capi")\n')
+    done = run(python, "-m", "kdcompress", "predict", "run/exports/student-fp32.onnx", "images")
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        f"kdcompress: onnxruntime is installed, but does not load here (ImportError: {reason})"
+    )
+    assert done.stderr.count("\n") == 1
+    assert "When a runtime does not start" in done.stderr
+    assert "When a runtime does not start" in (ROOT / "docs/pages/guides/raspberry-pi.md").read_text(encoding="utf-8")

@@ -27,6 +27,7 @@ SHARED = {
     "CONTRIBUTING.md": "project/contributing.md",
     "SECURITY.md": "project/security.md",
     "README.md": "index.md",
+    "docs/requirements-edge.txt": "requirements-edge.txt",
     "examples/mhist/README.md": "examples/mhist.md",
     "examples/mhist/mhist.ipynb": "examples/mhist.ipynb",
     "examples/mhist/RESULTS.md": "examples/mhist-results.md",

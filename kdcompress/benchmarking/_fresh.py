@@ -18,6 +18,7 @@ import numpy as np
 from kdcompress import processes
 from kdcompress.benchmarking._base import Images, Runtime
 from kdcompress.errors import ModelError
+from kdcompress.missing import GUIDE
 
 _CALLS = 5  # after the first, until the runtime has allocated its memory
 _MB = 1e6
@@ -29,7 +30,6 @@ _CAUSES = {
 }
 _OTHER_CAUSE = "its wheel may not be made for this CPU or system"
 _CAUSE_OF_FILE = "the file may be damaged, or its wheel not made for this CPU or system"
-_GUIDE = 'see "When a runtime does not start" in guides/raspberry-pi.md of the documentation'
 
 
 @functools.cache
@@ -93,10 +93,10 @@ def _failure(path: str, runtime: str, code: int, lines: list[bytes], last: str) 
     subject = f"{path} cannot be run by {runtime}" if started else f"{runtime} does not start"
     name = next((member.name for member in signal.Signals if member == -code), None)
     if name is None:
-        return f"{subject} in a fresh process (exit {code}): {last}{'' if started else f'; {_GUIDE}'}"
+        return f"{subject} in a fresh process (exit {code}): {last}{'' if started else f'; {GUIDE}'}"
     moment = "running the model" if started else "importing it"
     cause = _CAUSES.get(name, _CAUSE_OF_FILE if started else _OTHER_CAUSE)
-    return f"{subject}: {moment} ended a fresh process by {name} ({signal.strsignal(-code)}); {cause}: {_GUIDE}"
+    return f"{subject}: {moment} ended a fresh process by {name} ({signal.strsignal(-code)}); {cause}: {GUIDE}"
 
 
 def _measure(job: dict[str, Any], content: bytes, result: TextIO) -> None:
