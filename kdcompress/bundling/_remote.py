@@ -134,6 +134,8 @@ class _Work:
 
     def clean_up(self) -> None:
         """Remove what was put on the device, or leave bundle and environment there."""
+        if not self._request.keep:
+            self._progress.note(f"removing what was put on {self._address} ...")
         try:
             self._ask("finish", keep=self._request.keep, done=True)
         except DeviceError as exc:

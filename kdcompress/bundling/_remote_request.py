@@ -7,9 +7,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from kdcompress import registry
 from kdcompress.benchmarking._request import DURATION_S, BenchRequest, make_bench_request
 from kdcompress.bundling._address import Address, parse_address
 from kdcompress.bundling._request import BundleRequest, make_bundle_request
+from kdcompress.errors import UsageError
+from kdcompress.plugins import is_reference
 from kdcompress.runs.machines import check_name
 
 # Generous: a large teacher on a small CPU takes minutes for its 30 turns
@@ -89,8 +92,11 @@ def make_remote_request(
         RecipeError: There is no runtime of such a name.
     """
     address = parse_address(on)
+    names = tuple(runtimes)
+    if others := [name for name in names if is_reference(name) or registry.origin("runtimes", name)]:
+        raise UsageError(f"--runtime {others[0]} is code of this machine, which a bundle does not carry; leave it out")
     chosen = None if threads is None else tuple(threads)
-    sizes, names = tuple(batch_sizes), tuple(runtimes)
+    sizes = tuple(batch_sizes)
     bench = make_bench_request(chosen, sizes, duration=duration, max_slowdown=max_slowdown, runtimes=names)
     arguments = [
         *([] if chosen is None else ["--threads", ",".join(map(str, chosen))]),

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-import ast
 import fcntl
 import json
 import shutil
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -68,6 +69,10 @@ def end_client() -> None:
             child.kill()
 
 
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
 def wait(found: Callable[[], object]) -> None:
     for _ in range(600):
         if found():
@@ -96,16 +101,17 @@ def test_a_device_is_measured_and_left_as_it_was(bundled: Path, pi: Device) -> N
 
 @needs_ssh
 def test_a_bundle_that_is_there_is_copied_again_if_it_is_damaged(bundled: Path, pi: Device) -> None:
-    measure(bundled / "run", keep=True)
-    bundle = pi.only("*/bundle.pyz")
-    assert sorted(path.name for path in bundle.parent.iterdir()) == ["bundle.pyz", "keep"]
-    content, recorder = bundle.read_bytes(), Recorder()
-    assert zipfile.is_zipfile(bundle)
+    document = kdcompress.bundle(bundled / "run", out=bundled / "all.pyz", precisions="all", runtimes=["onnxruntime"])
+    content = (bundled / "all.pyz").read_bytes()
+    bundle = pi.cache / document["sha256"][:16] / "bundle.pyz"
+    bundle.parent.mkdir(parents=True)
     bundle.write_bytes(content[:-1] + b"X")
+    (bundle.parent / "keep").touch()  # as an earlier call with --keep leaves it
+    recorder = Recorder()
     measure(bundled / "run", progress=recorder)
     assert "copying" in recorder.phases
-    assert bundle.read_bytes() == content  # an earlier call was told to keep it
-    assert len(pi.starts) == 2
+    assert bundle.read_bytes() == content
+    assert sorted(path.name for path in bundle.parent.iterdir()) == ["bundle.pyz", "keep"]
 
 
 @needs_ssh
@@ -227,11 +233,14 @@ def test_setup_makes_an_environment_of_what_can_be_installed(bundled: Path, devi
         result = measure(bundled / "run", setup=True, keep=True, runtimes=())
         assert any("ai-edge-litert is not installed" in reason for reason in result.skipped)
         environment = pi.only("environment")
-        recorder = Recorder()
-        assert measure(bundled / "run", progress=recorder, runtimes=()).passed  # uses what was kept
-        assert not any("install" in note or "environment" in note for note in recorder.notes)
-        assert recorder.phases == ["timing"]  # nothing is copied
+        interrupted = Breaking(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            measure(bundled / "run", progress=interrupted, runtimes=())
+        assert interrupted.phases == ["timing"]  # nothing is copied or installed
+        assert not any("install" in note for note in interrupted.notes)
+        assert interrupted.notes[-1] == "pi: the benchmark goes on there meanwhile"
         assert pi.starts == [str(environment / "bin" / "python")] * 2
+        wait(lambda: list(pi.cache.glob("*/run-*/end.json")))
 
 
 NO_WHEELS = """
@@ -378,6 +387,7 @@ def test_no_address_becomes_an_option_or_a_word_of_a_shell(text: str) -> None:
         ({"end_to_end": "photos"}, "--end-to-end does not go with --on"),
         ({"import_file": "pi.json"}, "--import does not go with --on"),
         ({"machine": "../pi"}, "a machine's name has up to 63 letters"),
+        ({"runtimes": ["own.module:Own"]}, "--runtime own.module:Own is code of this machine"),
         ({"batch_sizes": [0]}, "--batch-size must be >= 1, got 0"),
         ({"duration": 0}, "--duration must be above 0"),
         ({"on": None, "setup": True}, "--setup is for the device of --on"),
@@ -402,6 +412,8 @@ def test_options_go_to_the_device_as_they_are() -> None:
     assert slower.timeout_s(4) > request.timeout_s(4) > 4 * 4 * 60 * 2
 
 
-def test_the_far_end_can_be_read_by_python_3_6() -> None:
-    for path in (Path(_bundle.__file__).parents[1] / "device" / "remote").glob("*.py"):
-        ast.parse(path.read_text(), feature_version=(3, 6))
+def test_the_far_end_runs_on_python_3_6_until_it_has_told_its_version() -> None:
+    folder = Path(_bundle.__file__).parents[1] / "device" / "remote"
+    vermin = [sys.executable, "-c", "from vermin import main; main()", "-t=3.6-", "--no-tips", str(folder)]
+    done = subprocess.run(vermin, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout

@@ -10,7 +10,10 @@ from typing import Any
 
 from kdcompress.device.remote.place import Place, describe, write
 
-_PIP = ("-m", "pip", "install", "--quiet", "--no-cache-dir", "--no-input", "--disable-pip-version-check")
+_PIP = (
+    "-m", "pip", "install", "--quiet", "--no-cache-dir", "--no-input", "--disable-pip-version-check",
+    "--only-binary=:all:",  # a small device would build NumPy for an hour
+)  # fmt: skip
 
 
 class _Failed(Exception):
