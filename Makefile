@@ -9,6 +9,7 @@ $(VENV)/.installed: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[examples,dev]'
+	$(BIN)/python -m pip install --quiet --no-deps pnnx  # which PyTorch would come with, and not be used
 	touch $@
 
 demo: $(VENV)/.installed

@@ -15,6 +15,8 @@ GUIDE = 'see "When a runtime does not start" in guides/raspberry-pi.md of the do
 _BROUGHT_BY = {
     "ai-edge-litert": ("ai_edge_litert",),
     "filelock": ("filelock",),
+    "ncnn": ("ncnn",),
+    "--no-deps pnnx": ("pnnx",),  # its Python part alone needs PyTorch, which pip would bring
     "numpy": ("numpy",),
     "onnxruntime": ("onnxruntime",),
     "openvino": ("openvino",),

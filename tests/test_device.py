@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-RUN = ROOT / "tests" / "data" / "run-0.1"
+DATA = ROOT / "tests" / "data"
 BLOCKED = (
     "tensorflow", "keras", "tf_keras", "tf2onnx", "onnx", "sklearn", "scipy", "pydantic", "typer", "rich", "psutil",
     "cpuinfo", "PIL", "h5py", "filelock", "platformdirs", "optuna", "sqlalchemy", "matplotlib", "jinja2", "tomli_w",
@@ -19,9 +19,9 @@ BLOCKED = (
 )  # fmt: skip
 MODULES = (
     "kdcompress.formats.onnx.model", "kdcompress.formats.onnx.runtimes.onnxruntime", "kdcompress.formats.tflite.model",
-    "kdcompress.formats.tflite.runtimes.litert", "kdcompress.formats.onnx.runtimes.openvino",
-    "kdcompress.benchmarking._timing",
-    "kdcompress.benchmarking._statistics",
+    "kdcompress.formats.tflite.runtimes.litert", "kdcompress.formats.tflite.runtimes.litert_compiled",
+    "kdcompress.formats.onnx.runtimes.openvino", "kdcompress.formats.ncnn.model",
+    "kdcompress.formats.ncnn.runtimes.ncnn", "kdcompress.benchmarking._timing", "kdcompress.benchmarking._statistics",
 )  # fmt: skip
 PROGRAM = """
 import importlib, json, sys
@@ -50,21 +50,24 @@ print(json.dumps([list(outputs.shape), signature.precision, ours]))
 @pytest.mark.parametrize(
     ("runtime", "file"),
     [
-        ("onnx.runtimes.onnxruntime", "student-fp32.onnx"),
-        ("onnx.runtimes.openvino", "student-int8.onnx"),
-        ("tflite.runtimes.litert", "student-int8.tflite"),
+        ("onnx.runtimes.onnxruntime", "run-0.1/exports/student-fp32.onnx"),
+        ("onnx.runtimes.openvino", "run-0.1/exports/student-int8.onnx"),
+        ("tflite.runtimes.litert", "run-0.1/exports/student-int8.tflite"),
+        ("tflite.runtimes.litert_compiled", "run-0.1/exports/student-fp32.tflite"),
+        ("ncnn.runtimes.ncnn", "ncnn/student-fp32.ncnn"),
     ],
 )
 def test_a_file_runs_where_nothing_but_its_runtime_is_installed(runtime: str, file: str) -> None:
-    if runtime.endswith("openvino"):
-        pytest.importorskip("openvino", reason="OpenVINO is not installed (the extra `openvino`)")
-    job = [BLOCKED, MODULES, f"kdcompress.formats.{runtime}", str(RUN / "exports" / file)]
+    for package in ("openvino", "ncnn"):
+        if runtime.endswith(package):
+            pytest.importorskip(package, reason=f"{package} is not installed (the extra of this name)")
+    job = [BLOCKED, MODULES, f"kdcompress.formats.{runtime}", str(DATA / file)]
     command = [sys.executable, "-c", PROGRAM, json.dumps(job)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     shape, precision, ours = json.loads(done.stdout)
     assert shape == [2, 10]
-    assert precision == file.split("-")[1].split(".")[0]
+    assert precision == file.rpartition("-")[2].partition(".")[0]
     for name in ours:
         place = ROOT.joinpath(*name.split("."))
         path = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")

@@ -21,7 +21,10 @@ PLACES = {
     "extractall": {"device/start.py"},  # of the archive whose code runs already
     "TemporaryDirectory": set[str](),
     "mkdtemp": {"leftovers.py", "device/start.py"},
-    "InferenceSession": {"formats/onnx/model.py", "formats/onnx/runtimes/onnxruntime.py", "formats/onnx/shapes.py"},
+    "InferenceSession": {
+        "formats/onnx/model.py", "formats/onnx/runtimes/onnxruntime.py", "formats/onnx/shapes.py",
+        "formats/ncnn/conversion.py",
+    },
     "load_weights": {
         "models/_loading.py", "pipeline/reopening.py", "pipeline/opening.py", "pipeline/distillation.py",
         "sweeping/_compression.py", "compression/_pipeline.py",

@@ -45,7 +45,7 @@ def export(
 
     Args:
         source: A run, or a Keras model: a .keras file, `module:function`, or in memory.
-        formats: onnx, tflite, saved-model, or all of them.
+        formats: onnx, tflite, saved-model, or all of these; or ncnn, which needs its extra.
         precisions: fp32, fp16, int8, dynamic (TFLite only), int4, or all of them; by default fp32, or int8 with
             `float_layers` or `keep_metric`.
         opset: ONNX opset, 13 to 18.

@@ -104,13 +104,20 @@ def resolve_source(source: str | Path | Run | Any, judged: bool = True) -> RunFo
         if ":" in str(source):
             return _call_function(str(source))
         raise UsageError(f"{path} does not exist; name a run folder, a model file, or module:function")
-    if not path.is_dir() or (path / "saved_model.pb").is_file():
+    if not path.is_dir() or (path / "saved_model.pb").is_file() or _is_exported_folder(path):
         return path
     if RunFolder(path).is_run():
         return RunFolder(path)
     runs = sorted(item.name for item in path.iterdir() if item.is_dir() and RunFolder(item).is_or_was_run())
     hint = f"; runs in it: {', '.join(runs)}" if runs else ""
     raise UsageError(f"{path} is neither a run folder nor a model{hint}")
+
+
+def _is_exported_folder(path: Path) -> bool:
+    from kdcompress.exporting import find_format
+
+    found = find_format(path)
+    return found is not None and bool(found.contents)
 
 
 def _call_function(reference: str) -> InMemory:

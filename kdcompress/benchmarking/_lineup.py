@@ -106,7 +106,7 @@ def _image_settings(path: Path, request: BenchRequest) -> ImageSettings:
 
 def _runtimes_of(path: Path, request: BenchRequest) -> list[str]:
     """Select the runtimes of a file, and check that they are installed."""
-    runtimes = runtimes_for(path, request.runtimes) if path.is_file() else []
+    runtimes = runtimes_for(path, request.runtimes) if path.exists() else []
     if not runtimes:
         _refuse(path, request)
     for runtime in runtimes:
@@ -118,7 +118,7 @@ def _runtimes_of(path: Path, request: BenchRequest) -> list[str]:
 
 def _refuse(path: Path, request: BenchRequest) -> NoReturn:
     names = registry.choices("runtimes")
-    if request.runtimes and path.is_file() and (others := runtimes_for(path, names)):
+    if request.runtimes and path.exists() and (others := runtimes_for(path, names)):
         chosen = " ".join(f"--runtime {name}" for name in request.runtimes)
         raise UsageError(
             f"{chosen} leaves out {path}, which {' and '.join(others)} would run; leave the file or the option out, or "

@@ -56,7 +56,8 @@ class _Parts:
         """Add a model file, and run it on its images."""
         number = len(self.files)
         folder = f"models/{number}"
-        self.sources[f"{folder}/{subject.path.name}"] = subject.path
+        for file in [subject.path] if subject.path.is_file() else sorted(subject.path.iterdir()):
+            self.sources[f"{folder}/{file.relative_to(subject.path.parent).as_posix()}"] = file
         if subject.path.suffix == ".onnx":
             for file in external_files(subject.path):
                 self.sources[f"{folder}/{file.relative_to(subject.path.parent).as_posix()}"] = file
@@ -169,7 +170,8 @@ def _write(path: Path, contents: Contents, parts: _Parts) -> None:
 def _code(parts: _Parts) -> dict[str, Path]:
     """Source by path in the bundle, of the runner and of all runtimes that may run the files on a device."""
     built_in, root = registry.built_in("runtimes"), START.parents[2]
-    runtimes = {built_in[name] for path in parts.sources.values() for name in runtimes_for(path, list(built_in))}
+    paths = [Path(file.path) for file in parts.files]
+    runtimes = {built_in[name] for path in paths for name in runtimes_for(path, list(built_in))}
     modules = device_modules(sorted(runtimes)).values()
     return {f"{CODE}/{path.relative_to(root).as_posix()}": path for path in modules}
 

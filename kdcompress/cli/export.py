@@ -16,7 +16,7 @@ def export(
         ..., metavar="RUN|MODEL", help="A run (its student), a .keras file, or module:function."
     ),
     formats: list[str] = typer.Option(
-        ["onnx", "tflite"], "--format", help="onnx, tflite, saved-model or all; repeatable."
+        ["onnx", "tflite"], "--format", help="onnx, tflite, saved-model, all of these, or ncnn; repeatable."
     ),
     precisions: list[str] = typer.Option(
         None, "--precision", help="fp32, fp16, int8, int4, dynamic (TFLite) or all; repeatable. [default: fp32]"

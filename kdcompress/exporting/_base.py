@@ -94,6 +94,10 @@ class Format(ABC):
     precisions: ClassVar[tuple[str, ...]]
     reproducible: ClassVar[bool] = True
     """Whether the same network gives the same bytes."""
+    contents: ClassVar[str] = ""
+    """Pattern of the names of the files in the folder that it writes; empty for a format of single files."""
+    extra: ClassVar[str] = ""
+    """Extra of kdcompress that its writer needs; `--format all` stands for the formats that need none."""
     approximate: ClassVar[tuple[str, ...]] = ()
     """TensorFlow operators that its runtimes compute with other weights."""
 

@@ -23,7 +23,7 @@ from kdcompress.files import gzip_size, move_into_place, scratch_folder, size_of
 from kdcompress.leftovers import is_partial, remove_path
 from kdcompress.paths import safe_join
 from kdcompress.progress import Progress
-from kdcompress.runs.artefacts import SAVED_MODEL, Artefacts, export_files
+from kdcompress.runs.artefacts import Artefacts, export_files, folder_files
 from kdcompress.runs.documents import read_checked
 from kdcompress.runs.schemas import versioned
 from kdcompress.sealed import write_sealed
@@ -154,7 +154,7 @@ class Exporter:
         """Add an entry to the list on disk, replacing one of the same format and precision."""
         others = [listed for listed in self._previous() if _key(listed) != _key(entry)]
         artefacts = sorted([*others, entry], key=_key)
-        packages = versions("tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
+        packages = versions("tf2onnx", "onnx", "onnxruntime", "ai-edge-litert", "pnnx", "ncnn")
         document = {"schema": 1, "student_digest": self.digest, "versions": packages, "artefacts": artefacts}
         write_sealed(self.folder / LIST, versioned(document))
 
@@ -181,7 +181,7 @@ class Exporter:
         return export_files(self.stem)
 
     def _delete(self, path: Path) -> None:
-        """Delete an earlier export; a SavedModel's folder stays if it contains other files."""
+        """Delete an earlier export; a folder stays if it contains other files."""
         if path.is_dir() and not path.is_symlink():
             if not self._empty(path):
                 path.rmdir()
@@ -190,7 +190,7 @@ class Exporter:
 
     @staticmethod
     def _empty(folder: Path) -> list[str]:
-        return SAVED_MODEL.delete(folder)
+        return folder_files(folder.suffix).delete(folder)
 
     def _metadata(self, job: Job) -> dict[str, Any]:
         """Compose the metadata of a file, which must be equal for two exports of the same model."""

@@ -95,7 +95,7 @@ def make_export_request(
     """Validate the options of an export.
 
     Args:
-        formats: Names of formats; "all" for all. A string may list several, separated by commas.
+        formats: Names of formats; "all" for all that need no extra. A string may list several, separated by commas.
         precisions: Names of precisions, likewise; by default fp32, or int8 where an option is for that alone.
         opset: ONNX operator set, 13 to 18.
         input_type: Data type of the input of int8 TFLite files: int8, uint8 or float32.
@@ -127,14 +127,16 @@ def make_export_request(
         raise UsageError(f"--calibration takes a folder of images, and {calibration} is none")
     from kdcompress.exporting import make_format
 
-    writers = {name: make_format(name) for name in _select(_split(formats), registry.choices("formats"), "format")}
+    available = {name: make_format(name) for name in registry.choices("formats")}
+    of_all = [name for name, writer in available.items() if not writer.extra]
+    writers = {name: available[name] for name in _select(_split(formats), available, "format", of_all)}
     floats = tuple(dict.fromkeys(filter(None, _split(float_layers))))
     only_int8 = {"--float": bool(floats), "--keep-metric": keep_metric is not None, "--explain": explain}
     need = next((name for name, is_set in only_int8.items() if is_set), None)
     explicit = _split(precisions if precisions is not None else INT8 if need else FP32)
     selected = _select(explicit, PRECISIONS, "precision")
     for precision in selected:
-        if not any(precision in writer.precisions for writer in writers.values()):
+        if precision in explicit and not any(precision in writer.precisions for writer in writers.values()):
             supported = "; ".join(f"{name} has {', '.join(writer.precisions)}" for name, writer in writers.items())
             raise UsageError(f"precision {precision} is none of the chosen formats': {supported}")
     pairs = [(name, writer, precision) for name, writer in writers.items() for precision in selected]
@@ -174,9 +176,13 @@ def _split(value: str | Iterable[str]) -> list[str]:
     return [name.strip() for text in texts for name in text.split(",")]
 
 
-def _select(names: Iterable[str], available: Iterable[str], option: str) -> list[str]:
+def _select(
+    names: Iterable[str], available: Iterable[str], option: str, of_all: Iterable[str] | None = None
+) -> list[str]:
+    """Check names, and replace "all" by `of_all`, or by all that are available."""
     choices = list(available)
-    selected = dict.fromkeys(choice for name in names for choice in ([name] if name != ALL else choices))
+    every = choices if of_all is None else list(of_all)
+    selected = dict.fromkeys(choice for name in names for choice in ([name] if name != ALL else every))
     for name in selected:
         if name not in choices:
             close = did_you_mean(name, [*choices, ALL])

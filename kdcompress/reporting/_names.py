@@ -16,6 +16,7 @@ _KINDS = {
     ".onnx": ("ONNX", "onnx"),
     ".tflite": ("TFLite", "tflite"),
     ".saved_model": ("SavedModel", "saved-model"),
+    ".ncnn": ("ncnn", "ncnn"),
     ".pt2": ("PyTorch", "pt2"),
 }
 _RUNTIMES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "litert": "LiteRT"}

@@ -20,6 +20,7 @@ from kdcompress.errors import RecipeError
 from kdcompress.leftovers import PARTIAL
 from kdcompress.runs.names import MACHINES
 
+_SAVED_MODEL = ".saved_model"
 _PARTIAL = rf"([^/]+/)*{re.escape(PARTIAL)}[^/]*(/.*)?"
 _DIGEST = r"[0-9a-f]{32,64}"
 # What TensorFlow and `export` write into a SavedModel; kdcompress writes no assets
@@ -162,6 +163,18 @@ def export_files(stem: str) -> Artefacts:
     return Artefacts.of(*_exports(re.escape(stem), ""))
 
 
+def folder_files(suffix: str) -> Artefacts:
+    """Return the names of the files in a folder that `export` writes.
+
+    Args:
+        suffix: Suffix of the folder, such as ".saved_model".
+
+    Returns:
+        Names relative to the folder.
+    """
+    return SAVED_MODEL if suffix == _SAVED_MODEL else Artefacts.of(_flat_folders().get(suffix, r"(?!)"))
+
+
 _FEATURES = r"features/[0-9a-f]{32}\.(npy|json)|features\.lock"
 CHECKPOINTS = Artefacts.of(rf"{_CHECKPOINT}|{_FEATURES}", "features")
 FEATURES = Artefacts.of(r"[0-9a-f]{32}\.(npy|json)")
@@ -198,13 +211,23 @@ def _exports(stem: str, prefix: str) -> tuple[str, str]:
     name = rf"{stem}-{_precisions()}(\.failed)?"
     folder = rf"{prefix}{name}\.saved_model"
     files = rf"{prefix}exports\.json|{prefix}{name}{_endings('formats', 'suffix')}|{folder}/{_IN_SAVED_MODEL}"
-    return files, folder + _DIRS_OF_SAVED_MODEL
+    folders = folder + _DIRS_OF_SAVED_MODEL
+    for suffix, contents in _flat_folders().items():
+        folder = rf"{prefix}{name}{re.escape(suffix)}"
+        files, folders = rf"{files}|{folder}/({contents})", rf"{folders}|{folder}"
+    return files, folders
+
+
+@functools.cache
+def _flat_folders() -> dict[str, str]:
+    """Pattern of the files by the suffix of the folders, of formats whose folders have no folders in them."""
+    return {kind.suffix: kind.contents for kind in _kinds("formats") if kind.contents}
 
 
 @functools.cache
 def _endings(room: str, attribute: str) -> str:
     """Return a pattern of the endings of the files that the choices of a room write; folders are not among them."""
-    endings = {getattr(kind, attribute) for kind in _kinds(room)} - {None, ".saved_model"}
+    endings = {getattr(kind, attribute) for kind in _kinds(room)} - {None, _SAVED_MODEL, *_flat_folders()}
     return f"({'|'.join(re.escape(ending) for ending in sorted(endings))})"
 
 

@@ -11,6 +11,7 @@ import kdcompress
 from kdcompress.benchmarking import make_runtime
 from kdcompress.benchmarking._fresh import check_starts, measure_fresh
 from kdcompress.errors import ModelError
+from kdcompress.missing import GUIDE
 
 IMAGES = np.zeros((1, 8, 8, 1), np.uint8)
 
@@ -53,7 +54,6 @@ class Missing(OnnxRuntime):
     def load(self):
         raise ImportError("GLIBC_2.99 not found")
 """
-GUIDE = 'see "When a runtime does not start" in guides/raspberry-pi.md of the documentation'
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")

@@ -169,7 +169,10 @@ def test_options_that_make_no_sense_are_one_line(
 
 
 def test_what_is_shipped_runs_on_python_3_9_and_imports_numpy_alone() -> None:
-    names = ("onnx.runtimes.onnxruntime", "tflite.runtimes.litert")
+    names = (
+        "onnx.runtimes.onnxruntime", "onnx.runtimes.openvino", "tflite.runtimes.litert",
+        "tflite.runtimes.litert_compiled", "ncnn.runtimes.ncnn",
+    )  # fmt: skip
     modules = device_modules([f"kdcompress.formats.{name}" for name in names])
     assert "kdcompress.benchmarking._timing" in modules
     assert not {"kdcompress.benchmarking._lineup", "kdcompress.config", "kdcompress.api"} & set(modules)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from own_images import pictures
 from kdcompress import registry
 from kdcompress.config.choices import make_choice
 from kdcompress.data import Dataset, Samples
+from kdcompress.exporting import Options, make_format
+from kdcompress.exporting._network import freeze
 from kdcompress.observers import Observer
 from kdcompress.observers.mlflow import MLflow
 from kdcompress.observers.tensorboard import TensorBoard
@@ -102,7 +105,18 @@ def test_models(check: Callable[[Any], None], name: str) -> None:
 @every(FORMAT_CHECKS)
 @names("formats")
 def test_formats(check: Callable[[Any], None], name: str) -> None:
+    require_packages(name)
     check(registry.load("formats", name))
+
+
+# Packages of an extra of the same name; they are looked for, since pnnx itself imports PyTorch
+PACKAGES = {"ncnn": ("ncnn", "pnnx"), "openvino": ("openvino",)}
+
+
+def require_packages(name: str) -> None:
+    for package in PACKAGES.get(name, ()):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed (the extra `{name}`)")
 
 
 @pytest.fixture
@@ -113,6 +127,11 @@ def model_file(suffix: str, tmp_path: Path, network: Any, small: Samples) -> Pat
         return other_models.onnx_file(network, path)
     if suffix == ".tflite":
         return other_models.tflite_file(network, path)
+    if suffix == ".ncnn":
+        require_packages("ncnn")
+        frozen = freeze(other_models.with_scaling(network), (28, 28, 1))
+        make_format("ncnn").write(frozen, path, "fp32", Options(), None, {})
+        return path
     if suffix == ".pt2":
         return torch_models.digits_file(network, path)
     if suffix == ".npz":
@@ -152,6 +171,7 @@ RUNTIMES = {
     "openvino": ".onnx",
     "litert": ".tflite",
     "litert-compiled": ".tflite",
+    "ncnn": ".ncnn",
     "torch": ".pt2",
 }
 
@@ -163,8 +183,7 @@ def test_every_runtime_is_here() -> None:
 @every(RUNTIME_CHECKS)
 @pytest.mark.parametrize(("name", "suffix"), RUNTIMES.items())
 def test_runtimes(check: Callable[[Any], None], name: str, suffix: str, model_file: Path) -> None:
-    if name == "openvino":
-        pytest.importorskip("openvino", reason="OpenVINO is not installed (the extra `openvino`)")
+    require_packages(name)
     # A CompiledModel refuses to change the batch size of what TensorFlow's converter makes of Flatten
     path = EXPORTED if name == "litert-compiled" else model_file
     check(RuntimeCase(registry.load("runtimes", name), path))

@@ -21,7 +21,8 @@ from kdcompress.exporting import Options, find_format, make_format, open_exporte
 from kdcompress.exporting._network import Network, freeze
 from kdcompress.exporting._parity import Reference, check_parity
 
-KINDS = [(name, precision) for name in registry.choices("formats") for precision in make_format(name).precisions]
+FORMATS = [name for name in registry.choices("formats") if not make_format(name).extra]
+KINDS = [(name, precision) for name in FORMATS for precision in make_format(name).precisions]
 METADATA = {"kdcompress": "1", "classes": [str(digit) for digit in range(10)], "input": {"range": [0, 255]}}
 
 

@@ -31,7 +31,7 @@ def test_what_a_format_lacks_is_told_only_if_it_was_named() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"formats": ["onx"]}, "unknown format 'onx' (did you mean 'onnx'?); choices: onnx, saved-model, tflite, all"),
+        ({"formats": ["onx"]}, "unknown format 'onx' (did you mean 'onnx'?); choices: ncnn, onnx, saved"),
         ({"precisions": ["int7"]}, "unknown precision 'int7'"),
         ({"precisions": []}, "name a precision"),
         ({"formats": ["onnx"], "precisions": ["dynamic"]}, "onnx has fp32, fp16, int8"),
