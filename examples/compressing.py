@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime
 import gzip
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -49,6 +50,7 @@ class Study:
         variants: The rows; the first is the student as it is.
         metric: Name of the metric in what is printed.
         work: Where everything made lies.
+        figures: JSON file of what was measured; what it has is neither made nor measured again.
     """
 
     recipe: str
@@ -57,41 +59,72 @@ class Study:
     variants: Sequence[Variant]
     metric: str
     work: Path
+    figures: Path
 
 
 Found = dict[tuple[str, str, bool], list[Measured]]
 """What was measured, seed by seed: by variant, kind of file, and whether there was a teacher."""
 
 
-def collect(study: Study, progress: Any) -> tuple[Found, list[Any]]:
-    """Distil and compress every seed, with the teacher and without; what is there is not made again.
+def collect(study: Study, progress: Any) -> tuple[Found, list[dict[str, Any]]]:
+    """Distil and compress every seed, with the teacher and without; what was measured before is not made again.
 
     Returns:
-        (the measurements, the runs with a teacher).
+        (the measurements, the facts of each seed's run: metrics of its teacher, numbers of images).
     """
-    import kdcompress
-
-    found: Found = {}
-    runs = []
+    known: dict[str, Any] = json.loads(study.figures.read_text()) if study.figures.exists() else {}
     for seed in study.seeds:
         for taught in (True, False):
-            run = kdcompress.distill(
-                study.recipe,
-                out=study.work / f"{'taught' if taught else 'alone'}-s{seed}",
-                seed=seed,
-                baseline=False,
-                method=None if taught else "none",
-                settings=study.settings(seed),
-                progress=progress,
-            )
-            runs += [run] if taught else []
-            for variant in study.variants:
-                for kind in KINDS:
-                    one = measure(run.path, variant, kind, progress)
-                    found.setdefault((variant.name, kind, taught), []).append(one)
-                    shown = f"{variant.name}, {kind}: {study.metric} {100 * one.metric:.2f} %"
-                    print(f"{run.path.name}: {shown}", flush=True)
-    return found, runs
+            name = f"{'taught' if taught else 'alone'}-s{seed}"
+            rows = {f"{variant.name}, {kind}": (variant, kind) for variant in study.variants for kind in KINDS}
+            facts = known.setdefault(name, {"rows": {}, "seconds": 0})
+            missing = {row: what for row, what in rows.items() if row not in facts["rows"]}
+            if not missing:
+                continue
+            start = time.perf_counter()
+            run = _distilled(study, name, seed, taught, progress)
+            facts |= {key: run.result[key] for key in ("teacher", "dataset") if run.result.get(key)}
+            for row, (variant, kind) in missing.items():
+                one = measure(run.path, variant, kind, progress)
+                facts["rows"][row] = asdict(one)
+                now = time.perf_counter()
+                facts["seconds"] += round(now - start)
+                start = now
+                print(f"{name}: {row}: {study.metric} {100 * one.metric:.2f} %", flush=True)
+                _write(study.figures, known)
+    found: Found = {}
+    for variant in study.variants:
+        for kind in KINDS:
+            for taught, who in ((True, "taught"), (False, "alone")):
+                rows_of = [known[f"{who}-s{seed}"]["rows"][f"{variant.name}, {kind}"] for seed in study.seeds]
+                found[variant.name, kind, taught] = [Measured(**row) for row in rows_of]
+    return found, [known[f"taught-s{seed}"] | {"alone": known[f"alone-s{seed}"]} for seed in study.seeds]
+
+
+def seconds_of(facts: Sequence[Mapping[str, Any]]) -> float:
+    """The seconds that all of `facts` took, over every start."""
+    return float(sum(one["seconds"] + one["alone"]["seconds"] for one in facts))
+
+
+def _distilled(study: Study, name: str, seed: int, taught: bool, progress: Any) -> Any:
+    import kdcompress
+
+    return kdcompress.distill(
+        study.recipe,
+        out=study.work / name,
+        seed=seed,
+        baseline=False,
+        method=None if taught else "none",
+        settings=study.settings(seed),
+        progress=progress,
+    )
+
+
+def _write(path: Path, known: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    part.replace(path)
 
 
 def measure(run: Path, variant: Variant, kind: str, progress: Any) -> Measured:

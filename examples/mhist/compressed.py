@@ -3,8 +3,9 @@
     python compressed.py            3 seeds (two hours on 2 cores): COMPRESSED.md here
     python compressed.py --seeds 1  one seed, no intervals
 
-Everything made lies in work-ebhi/, and what is there is not made again: stop it and start it as you like. The data are
-found as `kdcompress data get ebhi-seg` says; ImageNet weights are those in KDCOMPRESS_DATA_DIR/weights, or Keras's own.
+Everything made lies in work-ebhi/, every figure in compressed.json beside COMPRESSED.md, and what is there is not made
+again: stop it and start it as you like. The data are found as `kdcompress data get ebhi-seg` says; ImageNet weights are
+those in KDCOMPRESS_DATA_DIR/weights, or Keras's own.
 """
 
 from __future__ import annotations
@@ -16,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from compressing import Study, Variant, collect, drops, made_by, table
+from compressing import Study, Variant, collect, drops, made_by, seconds_of, table
 from tables import EBHI, listener, weights
-from tabling import counting, seconds_of
 
 HERE = Path(__file__).resolve().parent
 VARIANTS = (
@@ -41,13 +41,12 @@ def main() -> None:
     def settings(seed: int) -> dict[str, Any]:
         return {**weights(), **EBHI.settings, "teacher.seed": seed}
 
-    study = Study(EBHI.recipe, settings, seeds, VARIANTS, "AUC", work)
-    with counting(work):
-        found, runs = collect(study, listener())
-    teachers = [f"{100 * run.result['teacher']['metrics']['auc']:.2f} %" for run in runs]
+    study = Study(EBHI.recipe, settings, seeds, VARIANTS, "AUC", work, HERE / "compressed.json")
+    found, facts = collect(study, listener())
+    teachers = [f"{100 * one['teacher']['metrics']['auc']:.2f} %" for one in facts]
     text = f"""# EBHI-Seg at 96 px: MobileNetV2, compressed further
 
-{made_by("compressed.py", runs[0].result["dataset"], len(seeds), seconds_of(work))}
+{made_by("compressed.py", facts[0]["dataset"], len(seeds), seconds_of(facts))}
 The AUC of the teachers, a ResNet50V2 for each seed: {", ".join(teachers)}.
 
 {table(study, found)}

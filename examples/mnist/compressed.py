@@ -3,7 +3,8 @@
     python compressed.py            the whole MNIST, 3 seeds (an hour and more on 2 cores): COMPRESSED.md here
     python compressed.py --quick    5,000 embedded digits, 2 seeds (minutes)
 
-Everything made lies in work/ (or work-quick/), and what is there is not made again: stop it and start it as you like.
+Everything made lies in work/ (or work-quick/), every figure in compressed.json beside COMPRESSED.md, and what is there
+is not made again: stop it and start it as you like.
 """
 
 from __future__ import annotations
@@ -14,9 +15,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from compressing import Study, Variant, collect, drops, made_by, table
+from compressing import Study, Variant, collect, drops, made_by, seconds_of, table
 from tables import listener
-from tabling import counting, seconds_of
 
 HERE = Path(__file__).resolve().parent
 VARIANTS = (
@@ -34,17 +34,19 @@ VARIANTS = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="embedded digits, minutes")
-    quick = parser.parse_args().quick
+    parser.add_argument("--seeds", type=int, help="number of seeds, each with a teacher of its own: 3, quick 2")
+    arguments = parser.parse_args()
+    quick = arguments.quick
     work = HERE / ("work-quick" if quick else "work") / "compressed"
     os.environ.setdefault("KDCOMPRESS_CACHE_DIR", str(work.parent / "cache"))
-    recipe, seeds = ("mnist-demo", range(2)) if quick else ("mnist", range(3))
-    study = Study(recipe, lambda seed: {}, seeds, VARIANTS, "accuracy", work)
-    with counting(work):
-        found, runs = collect(study, listener())
-    teacher = runs[0].result["teacher"]["metrics"]["accuracy"]
+    recipe, seeds = ("mnist-demo", range(arguments.seeds or 2)) if quick else ("mnist", range(arguments.seeds or 3))
+    folder = work if quick else HERE
+    study = Study(recipe, lambda seed: {}, seeds, VARIANTS, "accuracy", work, folder / "compressed.json")
+    found, facts = collect(study, listener())
+    teacher = facts[0]["teacher"]["metrics"]["accuracy"]
     text = f"""# MNIST: the student, compressed further
 
-{made_by(f"compressed.py{' --quick' if quick else ''}", runs[0].result["dataset"], len(seeds), seconds_of(work))}
+{made_by(f"compressed.py{' --quick' if quick else ''}", facts[0]["dataset"], len(seeds), seconds_of(facts))}
 The teacher's accuracy is {100 * teacher:.2f} %.
 
 {table(study, found)}
@@ -56,7 +58,7 @@ What each loses against the float32 student, seed by seed (ONNX, with the teache
 
 {drops(study, found)}
 """
-    results = work / "COMPRESSED.md" if quick else HERE / "COMPRESSED.md"
+    results = folder / "COMPRESSED.md"
     results.write_text(text, encoding="utf-8")
     print(results)
 
