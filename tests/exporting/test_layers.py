@@ -11,7 +11,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tensorflow as tf
 from layer_zoo import SHAPE, ZOO
 from layer_zoo.refusals import RECURRENT, REFUSALS
 
@@ -46,6 +48,10 @@ def exports(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         model = ZOO[name]()
     except AttributeError as exc:
         pytest.skip(f"this Keras has none: {exc}")
+    try:
+        model(np.zeros((1, *SHAPE), np.float32))
+    except tf.errors.OpError as exc:  # TensorFlow has some kernels only where it takes oneDNN's
+        pytest.skip(f"this processor's TensorFlow has no kernel for it: {type(exc).__name__}")
     try:
         result = api.export(model, FORMATS, ["fp32"], out=folder, input_shape=SHAPE)
     except KDCompressError as exc:
