@@ -10,6 +10,7 @@ KDCompressError            any error that kdcompress raises on purpose (exit 1)
  ├── RunError              a run folder that cannot be used
  ├── ExportError           a model that a format cannot express
  ├── DeviceError           a device that cannot be reached, or cannot do what it is asked
+ ├── ClusterError          a cluster that cannot be used, or lost what it needs
  └── MissingExtraError     an optional package is not installed
 """
 
@@ -105,6 +106,12 @@ class DeviceError(KDCompressError):
     """A device cannot be reached, or cannot do what it is asked."""
 
     kind = "device"
+
+
+class ClusterError(KDCompressError):
+    """A cluster cannot be used, or lost what the work needs."""
+
+    kind = "cluster"
 
 
 class MissingExtraError(KDCompressError):

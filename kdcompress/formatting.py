@@ -156,3 +156,16 @@ def _scaled(value: float, steps: tuple[tuple[float, str], ...], unit: str) -> st
         if abs(value) >= step:
             return f"{digits(value / step)} {prefix}"
     return f"{value:,.0f} {unit}".rstrip()
+
+
+def plural(n: int, word: str) -> str:
+    """Format a count with its noun.
+
+    Args:
+        n: The count.
+        word: Noun in the singular, whose plural ends in s.
+
+    Returns:
+        Text such as "1 thread" or "2 threads".
+    """
+    return f"{n} {word}{'' if n == 1 else 's'}"

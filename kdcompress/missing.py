@@ -32,6 +32,7 @@ _BROUGHT_BY = {
         "cpuinfo", "h5py", "imagehash", "jinja2", "keras", "keras_flops", "matplotlib", "onnx", "optuna", "psutil",
         "regex", "scipy", "sklearn", "sqlalchemy", "tensorflow", "tensorflow_model_optimization", "tf2onnx", "tf_keras",
     ),
+    '"kdcompress[cluster]"': ("ray",),
     '"kdcompress[examples]"': ("mlxtend",),
     '"kdcompress[int4]"': ("ai_edge_quantizer", "onnx_ir"),
     '"kdcompress[mlflow]"': ("alembic", "mlflow"),

@@ -28,6 +28,7 @@ LAYERS = (
     ("benchmarking",),
     ("exporting",),
     ("verification",),
+    ("cluster",),  # the only room that knows Ray
     ("pipeline",),
     ("training",),
     ("methods", "teachers"),
@@ -42,7 +43,7 @@ LAYERS = (
     ("batches", "metadata", "registry", "files", "digests", "progress", "metrics", "npz", "versions", "differences"),
     ("formatting",),
     ("events",),
-    ("paths", "plugins", "trust", "processes", "leftovers", "missing", "npy", "streams"),
+    ("paths", "plugins", "trust", "processes", "leftovers", "missing", "npy", "streams", "threads"),
     ("errors", "_version"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
@@ -65,6 +66,7 @@ HEAVY = (
     "scipy",
     "h5py",
     "imagehash",
+    "ray",
 )
 # Also left to the commands that use them: on a small device each takes a tenth of a second and more
 SLOW = ("numpy", "pydantic", "PIL", "rich", "importlib.metadata")

@@ -12,6 +12,7 @@ from schema_types import describe_type, escape, format_value
 
 from kdcompress import registry
 from kdcompress.config.choices import REGISTRY_OF
+from kdcompress.config.cluster import ClusterSection
 from kdcompress.config.compress import CompressSection
 from kdcompress.config.recipe import Recipe
 from kdcompress.config.sections import (
@@ -38,6 +39,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "training": TrainingSection,
     "training.stages.N": StageSection,
     "compress": CompressSection,
+    "cluster": ClusterSection,
 }
 _LINKED = {
     "superclasses": "names of classes by the name of the new class",

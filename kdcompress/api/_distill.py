@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from kdcompress.api._recipe import default_out, naming_data, recipe_of, split_observers
 from kdcompress.api._source import Run
 from kdcompress.api._verb import verb
+from kdcompress.cache import cache_dir
 from kdcompress.config.checks import check_files
 from kdcompress.config.recipe import Recipe
 from kdcompress.data import load_data
@@ -47,6 +49,8 @@ def distill(
     limit: int | None = None,
     baseline: bool | None = None,
     observers: str | Observer | Iterable[str | Observer] = (),
+    cluster: str | None = None,
+    workers: int | None = None,
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     fresh: bool = False,
@@ -79,6 +83,9 @@ def distill(
         baseline: Whether the student is also trained without the teacher.
         observers: Observers in addition to those of the recipe: names such as "tensorboard", references
             package.module:Class, or objects of `kdcompress.observers.Observer`.
+        cluster: "auto" starts Ray on this machine, HOST:PORT joins a running cluster, whose workers share the work; it
+            is your consent to Ray's messages, which are pickles, between its machines. By default as the recipe says.
+        workers: Number of the cluster's workers, >= 1.
         settings: Values by dotted key of the recipe, such as {"training.batch_size": 64}; they override all others.
         out: Run folder; runs/NAME-DIGEST by default, the same for the same recipe.
         fresh: Whether an existing run is deleted first.
@@ -99,7 +106,7 @@ def distill(
         recipe, data=data, classes=classes, data_dir=data_dir,
         teacher=teacher, student=student, unlabelled=unlabelled, method=method,
         temperature=temperature, alpha=alpha, epochs=epochs, seed=seed, limit=limit, baseline=baseline,
-        observers=names, settings=settings, files=False, progress=listener,
+        observers=names, cluster=cluster, workers=workers, settings=settings, files=False, progress=listener,
     )  # fmt: skip
     folder = Path(out) if out else default_out(resolved)
     with trusting_code(trust_code), naming_data(resolved, data):
@@ -206,6 +213,18 @@ def _finished(run: RunFolder, recipe: Recipe, progress: Progress) -> Run:
     return Run(run.path, RunResult.of({"run": str(run.path), **result}), resumed=True)
 
 
+@contextlib.contextmanager
+def _workers(recipe: Recipe, run: RunFolder, progress: Progress) -> Iterator[None]:
+    """Open the cluster that a recipe asks for, before anything is computed."""
+    if recipe.cluster is None or not recipe.cluster.is_used:
+        yield
+        return
+    from kdcompress.cluster import open_cluster
+
+    with open_cluster(recipe.cluster, [cache_dir(), run.path.resolve()], progress):
+        yield
+
+
 def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> RunResult:
     from kdcompress.pipeline.distillation import Pipeline
     from kdcompress.verification.run_result import describe_run
@@ -216,7 +235,8 @@ def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> RunResult:
     run.update_manifest(command=sys.argv, seed=recipe.seed, recipe=recipe.digest, versions=versions())
     pipeline = Pipeline(recipe, run, progress)
     try:
-        pipeline_result = pipeline.execute()
+        with _workers(recipe, run, progress):
+            pipeline_result = pipeline.execute()
     finally:
         seconds = round(earlier_seconds + time.perf_counter() - start, 3)
         run.update_manifest(seconds=seconds)

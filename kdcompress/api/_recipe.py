@@ -9,6 +9,7 @@ from typing import Any
 
 from kdcompress import registry
 from kdcompress.api._source import reference_of
+from kdcompress.config.cluster import NO_CLUSTER
 from kdcompress.config.observing import observer_overrides
 from kdcompress.config.reading import read_values
 from kdcompress.config.recipe import Recipe, resolve
@@ -40,6 +41,8 @@ def recipe_of(
     limit: int | None = None,
     baseline: bool | None = None,
     observers: Iterable[str] = (),
+    cluster: str | None = None,
+    workers: int | None = None,
     settings: Mapping[str, Any] | None = None,
     files: bool = True,
     progress: Progress | None = None,
@@ -63,6 +66,8 @@ def recipe_of(
         limit: Maximum number of training images.
         baseline: Whether to train the baseline.
         observers: Names of observers, added to those of the recipe.
+        cluster: none, auto, or address of a running cluster.
+        workers: Number of workers of the cluster.
         settings: Further values by dotted key, which override all others.
         files: Whether model files must exist.
         progress: Listener while data are written to the cache.
@@ -96,13 +101,20 @@ def recipe_of(
         "seed": seed,
         "split.limit": limit,
         "baseline": baseline,
+        "cluster.address": cluster,
+        "cluster.workers": workers,
         **observer_overrides(observers),
     }
     overrides = {key: value for key, value in arguments.items() if value is not None}
     own = settings or {}
     if data is not None:  # which the settings of `data` describe already
         own = {key: value for key, value in own.items() if not key.startswith("data.")}
-    return resolve(base, {**overrides, **own}, files, epochs)
+    resolved = resolve(base, {**overrides, **own}, files, epochs)
+    if workers is not None and not (resolved.cluster and resolved.cluster.is_used):
+        raise UsageError(
+            f"workers are those of a cluster, and none is named, got {workers}; --cluster auto starts one here"
+        )
+    return resolved
 
 
 def _of_run(recipe: str | Path) -> str | Path | Recipe:
@@ -118,6 +130,8 @@ def _of_run(recipe: str | Path) -> str | Path | Recipe:
             f"the recipe of {folder} names {code[0]}, a program: "
             f"name the file {folder / RECIPE} if you trust who made it"
         )
+    if found.cluster and found.cluster.is_used:  # only the command itself sends pickles to an address
+        return found.model_copy(update={"cluster": found.cluster.model_copy(update={"address": NO_CLUSTER})})
     return found
 
 

@@ -40,6 +40,8 @@ def sweep(
     limit: int | None = None,
     baseline: bool | None = None,
     observers: str | Observer | Iterable[str | Observer] = (),
+    cluster: str | None = None,
+    workers: int | None = None,
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     trust_code: bool = False,
@@ -80,6 +82,9 @@ def sweep(
         baseline: Whether the student is also trained without the teacher.
         observers: Observers in addition to those of the recipe: names such as "tensorboard", references
             package.module:Class, or objects of `kdcompress.observers.Observer`.
+        cluster: "auto" starts Ray on this machine, HOST:PORT joins a running cluster, whose workers share the work; it
+            is your consent to Ray's messages, which are pickles, between its machines. By default as the recipe says.
+        workers: Number of the cluster's workers, >= 1.
         settings: Values by dotted key of the recipe, such as {"training.batch_size": 64}; they override all others.
         out: Folder of the sweep; sweeps/NAME-DIGEST by default.
         trust_code: Whether code that comes with model files may be executed.
@@ -102,7 +107,7 @@ def sweep(
         recipe, data=data, classes=classes, data_dir=data_dir,
         teacher=teacher, student=student, unlabelled=unlabelled, method=method,
         temperature=temperature, alpha=alpha, epochs=epochs, seed=seed, limit=limit, baseline=baseline,
-        observers=names, settings=settings, progress=listener,
+        observers=names, cluster=cluster, workers=workers, settings=settings, progress=listener,
     )  # fmt: skip
     space = make_space(base, methods, temperatures, alphas, seeds, trials)
     all_observers = (*base.observers.values(), *objects)

@@ -27,6 +27,7 @@ from kdcompress.benchmarking._statistics import BLOCK, CONFIDENCE, RESAMPLES
 from kdcompress.benchmarking._subjects import Group, Lineup, Subject, batches
 from kdcompress.benchmarking._timing import Contender, Plan, take_turns
 from kdcompress.errors import UsageError
+from kdcompress.formatting import plural
 
 _ROUNDS_PER_SAMPLE = 5  # of the temperature
 
@@ -153,19 +154,6 @@ def _check(lineup: Lineup, request: BenchRequest) -> None:
     single = len(lineup.subjects) == 1 and all(group.reference for group in lineup.groups)
     if request.max_slowdown is not None and single:
         raise UsageError("--max-slowdown compares two models: name another file, the reference first, or a run")
-
-
-def plural(n: int, word: str) -> str:
-    """Format a count with its noun.
-
-    Args:
-        n: The count.
-        word: Noun in the singular, whose plural ends in s.
-
-    Returns:
-        Text such as "1 thread" or "2 threads".
-    """
-    return f"{n} {word}{'' if n == 1 else 's'}"
 
 
 def _inference(subject: Subject, threads: int, batch: Images) -> Any:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from kdcompress.runs.schemas import Kept
 
 OBSERVER = "An experiment tracker (`kdcompress list observers`), or package.module:Class; repeatable."
+CLUSTER = "auto starts Ray on this machine, HOST:PORT joins a running cluster; its workers share the work."
+WORKERS = "The cluster's workers. [default: one for every four cores, or for each GPU]"
 TRUST = "Let code run that came with the run or the model file, if you trust who made it."
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from kdcompress.cli._compression import describe_step, print_compression
-from kdcompress.cli._terminal import OBSERVER, TRUST, Terminal, working
+from kdcompress.cli._terminal import CLUSTER, OBSERVER, TRUST, WORKERS, Terminal, working
 from kdcompress.verification.origin import synthetic_notice
 
 _METRIC_NAMES = {"auc": "AUC", "accuracy": "accuracy"}
@@ -32,6 +32,8 @@ def distill(
     seed: int = typer.Option(None, help="The student's initial weights and the order of batches."),
     limit: int = typer.Option(None, help="Train on a stratified N images; test stays whole."),
     observers: list[str] = typer.Option([], "--observer", metavar="NAME", help=OBSERVER),
+    cluster: str = typer.Option(None, metavar="auto|HOST:PORT", help=CLUSTER),
+    workers: int = typer.Option(None, metavar="N", help=WORKERS),
     settings: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Any key of the recipe; repeatable."),
     baseline: bool = typer.Option(None, "--baseline/--no-baseline", help="Also train the student without the teacher."),
     fresh: bool = typer.Option(False, "--fresh", help="Throw away an earlier run in the folder."),
@@ -82,6 +84,8 @@ def distill(
             limit=limit,
             baseline=baseline,
             observers=observers,
+            cluster=cluster,
+            workers=workers,
             settings=dict(parse_setting(text) for text in settings),
             files=False,
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from kdcompress.cli._terminal import OBSERVER, TRUST, Terminal, working
+from kdcompress.cli._terminal import CLUSTER, OBSERVER, TRUST, WORKERS, Terminal, working
 from kdcompress.errors import UsageError
 
 
@@ -27,6 +27,8 @@ def sweep(
     epochs: int = typer.Option(None, help="Epochs of every training, also of a teacher that we train."),
     limit: int = typer.Option(None, help="Train on a stratified N images; test stays whole."),
     observers: list[str] = typer.Option([], "--observer", metavar="NAME", help=OBSERVER),
+    cluster: str = typer.Option(None, metavar="auto|HOST:PORT", help=CLUSTER),
+    workers: int = typer.Option(None, metavar="N", help=WORKERS),
     settings: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Any key of the recipe; repeatable."),
     trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),
     as_json: bool = typer.Option(False, "--json", help="The result as one JSON document on stdout."),
@@ -66,6 +68,8 @@ def sweep(
             epochs=epochs,
             limit=limit,
             observers=observers,
+            cluster=cluster,
+            workers=workers,
             trust_code=trust_code,
             progress=terminal.progress,
             **varied,

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, Val
 from kdcompress import registry
 from kdcompress.config.checks import check_files, check_teachers, resolve_paths
 from kdcompress.config.choices import Choice, choice_class, make_choice
+from kdcompress.config.cluster import ClusterSection
 from kdcompress.config.compress import CompressSection
 from kdcompress.config.limits import MAX_CLASSES
 from kdcompress.config.members import inherit_teacher_settings
@@ -78,6 +79,7 @@ class Recipe(Section):
         method: Distillation method.
         training: Training of the student.
         compress: Compression of the trained student.
+        cluster: Several machines, or processes of this one, that share the work.
         observers: Observers of the run by label.
     """
 
@@ -95,6 +97,7 @@ class Recipe(Section):
     method: Annotated[Method, _FromSettings, _ToSettings] = Field({"name": "hinton"}, validate_default=True)
     training: TrainingSection = TrainingSection()
     compress: CompressSection | None = None
+    cluster: ClusterSection | None = None
     observers: Observers = Field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,6 +113,9 @@ class Recipe(Section):
         """The values that influence the result; without observers, and without paths, which fingerprints stand for."""
         plain = self.to_dict()
         plain.pop("observers", None)
+        workers = plain.pop("cluster", {}).get("train_workers", 1)
+        if workers > 1:  # who labels changes no target, but BatchNorm sees the batches of its own worker
+            plain["cluster"] = {"train_workers": workers}
         for section, keys in path_keys(plain).items():
             if section in plain:
                 plain[section] = {key: value for key, value in plain[section].items() if key not in keys}

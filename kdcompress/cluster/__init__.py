@@ -1,0 +1,8 @@
+"""Work on several machines, or in several processes of this one: the only room that knows Ray."""
+
+from __future__ import annotations
+
+from kdcompress.cluster._nodes import Node
+from kdcompress.cluster._session import Cluster, open_cluster
+
+__all__ = ["Cluster", "Node", "open_cluster"]

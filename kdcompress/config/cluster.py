@@ -1,0 +1,49 @@
+"""The `cluster` section of a recipe."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from kdcompress.config.settings import Section
+
+NO_CLUSTER = "none"
+LOCAL_CLUSTER = "auto"
+_MAX_WORKERS = 10_000
+_MAX_GPUS = 64
+_ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]{1,253}):(\d{1,5})")
+
+
+def _check_address(value: str) -> str:
+    if value in (NO_CLUSTER, LOCAL_CLUSTER):
+        return value
+    match = _ADDRESS.fullmatch(value)
+    if match is None or not 0 < int(match[2]) < 2**16:
+        raise ValueError("must be none, auto, or HOST:PORT of a running cluster, as `ray start --head` prints it")
+    return value
+
+
+class ClusterSection(Section):
+    """Work on several machines, or in several processes of this one, through Ray.
+
+    Nothing here but `train_workers` influences a result.
+
+    Attributes:
+        address: none, auto (Ray is started on this machine), or HOST:PORT of a running cluster.
+        workers: Number of processes that label and run the trials of a sweep; by default one for each GPU with
+            `gpus_per_worker`, otherwise one for every four cores.
+        train_workers: Number of processes that train one student together.
+        gpus_per_worker: GPUs of each worker, which may be a fraction.
+    """
+
+    address: Annotated[str, AfterValidator(_check_address)] = NO_CLUSTER
+    workers: int | None = Field(None, ge=1, le=_MAX_WORKERS)
+    train_workers: int = Field(1, ge=1, le=_MAX_WORKERS)
+    gpus_per_worker: float = Field(0.0, ge=0, le=_MAX_GPUS)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether there is a cluster."""
+        return self.address != NO_CLUSTER
