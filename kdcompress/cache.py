@@ -1,4 +1,4 @@
-"""The user's cache: data, arrays and models passed in memory, indexes, targets, trained zoo teachers, their exports."""
+"""The user's cache: data, copies of remote files, objects in memory, indexes, targets, zoo teachers, exports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kdcompress.files import size_of
 from kdcompress.progress import Progress
 from kdcompress.runs.artefacts import CACHE, Artefacts
 
-KINDS = ("data", "arrays", "index", "models", "teachers", "targets", "exports")
+KINDS = ("data", "remote", "arrays", "index", "models", "teachers", "targets", "exports")
 
 
 def cache_dir(kind: str = "") -> Path:

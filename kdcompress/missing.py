@@ -35,6 +35,7 @@ _BROUGHT_BY = {
     '"kdcompress[cluster]"': ("ray",),
     '"kdcompress[examples]"': ("mlxtend",),
     '"kdcompress[int4]"': ("ai_edge_quantizer", "onnx_ir"),
+    '"kdcompress[remote]"': ("aiohttp", "fsspec", "s3fs"),
     '"kdcompress[mlflow]"': ("alembic", "mlflow"),
     '"kdcompress[tensorboard]"': ("tensorboard",),
     '"kdcompress[torch]"': ("onnxscript", "torch"),

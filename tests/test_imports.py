@@ -36,6 +36,7 @@ LAYERS = (
     ("models",),
     (FILES,),
     ("data",),
+    ("remote",),
     ("cache",),
     ("runs", "observers"),
     ("config",),
@@ -43,7 +44,7 @@ LAYERS = (
     ("batches", "metadata", "registry", "files", "digests", "progress", "metrics", "npz", "versions", "differences"),
     ("formatting",),
     ("events",),
-    ("paths", "plugins", "trust", "processes", "leftovers", "missing", "npy", "streams", "threads"),
+    ("paths", "urls", "plugins", "trust", "processes", "leftovers", "missing", "npy", "streams", "threads"),
     ("errors", "_version"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

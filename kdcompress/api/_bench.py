@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdcompress.api._source import Run, resolve_source
+from kdcompress.api._source import Run, data_folder, resolve_source
 from kdcompress.api._verb import verb
 from kdcompress.errors import RunError, UsageError
 from kdcompress.progress import Progress
@@ -82,7 +82,8 @@ def bench(
     """
     from kdcompress.benchmarking._request import make_bench_request
 
-    listener, folder = progress or Progress(), Path(data_dir) if data_dir else None
+    listener = progress or Progress()
+    folder = data_folder(data_dir, listener)
     timing: dict[str, Any] = {
         "threads": threads, "batch_sizes": batch_sizes, "duration": duration, "max_slowdown": max_slowdown,
         "runtimes": runtimes,

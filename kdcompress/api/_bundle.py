@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from kdcompress.api._source import Run, resolve_source
+from kdcompress.api._source import Run, data_folder, resolve_source
 from kdcompress.api._verb import verb
 from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
@@ -62,7 +62,7 @@ def bundle(
     path = Path(out) if out is not None else Path(f"{run.path.resolve().name}{_SUFFIX}")
     _check_out(path)
     with trusting_code(trust_code), run.lock():
-        result = make_bundle(run, request, path, Path(data_dir) if data_dir else None, progress or Progress())
+        result = make_bundle(run, request, path, data_folder(data_dir, progress), progress or Progress())
     return Bundle.of(result)
 
 

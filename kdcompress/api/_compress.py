@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kdcompress.api._source import Run, resolve_source
+from kdcompress.api._source import Run, data_folder, resolve_source
 from kdcompress.api._verb import verb
 from kdcompress.config.compress import CompressSection
 from kdcompress.config.settings import build_section
-from kdcompress.errors import DataError, UsageError
+from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import is_student
@@ -82,7 +82,7 @@ def compress(
 
     with trusting_code(trust_code):
         run, section = _resolve(source, _options(locals()))
-        recipe = compression_recipe(run, section, seed, _folder(data_dir))
+        recipe = compression_recipe(run, section, seed, data_folder(data_dir, progress))
         return compress_run(run, recipe, name or section.default_name, fresh, progress or Progress())
 
 
@@ -118,7 +118,7 @@ def plan_compression(
 
     with trusting_code(trust_code):
         run, section = _resolve(source, options)
-        recipe = compression_recipe(run, section, seed, _folder(data_dir))
+        recipe = compression_recipe(run, section, seed, data_folder(data_dir, progress))
         return plan(run, recipe, name or section.default_name, progress or Progress())
 
 
@@ -142,9 +142,3 @@ def _resolve(source: str | Path | Run, options: dict[str, Any]) -> tuple[RunFold
         find_student(f"{run.path}:{start}")  # raises for a student that is not there
     values = {key: value for key, value in options.items() if value is not None}
     return run, build_section(CompressSection, {**values, "start": start}, "compress")
-
-
-def _folder(data_dir: str | Path | None) -> Path | None:
-    if data_dir is not None and not Path(data_dir).is_dir():
-        raise DataError(f"data folder {data_dir} does not exist")
-    return Path(data_dir) if data_dir else None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kdcompress.api._source import Run, resolve_source
+from kdcompress.api._source import Run, data_folder, resolve_source
 from kdcompress.api._verb import verb
-from kdcompress.errors import DataError, MissingExtraError, UsageError
+from kdcompress.errors import MissingExtraError, UsageError
 from kdcompress.missing import is_installed, remedy_for
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
@@ -59,13 +59,11 @@ def demo(
     run = resolve_source(source)
     if not isinstance(run, RunFolder):
         raise UsageError(f"demo takes a run, which has test images and figures, and {source} is none")
-    if data_dir is not None and not Path(data_dir).is_dir():
-        raise DataError(f"data folder {data_dir} does not exist")
+    data = data_folder(data_dir, progress)
     folder = Path(out) if out is not None else _default_out(run.path)
     check_out(folder)
     runtime = find_web_runtime(ort_web, Path.cwd())
     with run.lock(), trusting_code(trust_code):
-        data = Path(data_dir) if data_dir is not None else None
         return Demo.of(write_demo(run, folder, runtime, samples, data, progress or Progress()))
 
 

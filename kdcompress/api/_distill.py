@@ -23,11 +23,13 @@ from kdcompress.events import ArtefactWritten
 from kdcompress.files import write_json
 from kdcompress.observers import Observer, check_observers, observe_run
 from kdcompress.progress import Progress
+from kdcompress.remote import local_path
 from kdcompress.runs.documents import read_checked
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import METRICS, MODELS, RECIPE, remedy
 from kdcompress.runs.schemas import Plan, RunResult, versioned
 from kdcompress.trust import trusting_code
+from kdcompress.urls import is_url
 from kdcompress.versions import versions
 
 
@@ -143,7 +145,7 @@ def distill_resolved(
         if fresh:
             run.clear()
         begun_now = run.start_or_resume(recipe)
-        run.check_model_files(recipe, digest_of_model_file)
+        run.check_model_files(_local_files(recipe, run.has_file(METRICS), progress), digest_of_model_file)
         if run.has_file(METRICS):
             return _compress(recipe, _finished(run, recipe, progress), progress)
         try:
@@ -154,6 +156,12 @@ def distill_resolved(
                 run.discard_if_empty()
             raise
         return _compress(recipe, Run(run.path, result), progress)
+
+
+def _local_files(recipe: Recipe, finished: bool, progress: Progress) -> dict[str, Path]:
+    """Return the model files of a recipe; a finished run does not need those at a distance any more."""
+    references = {role: text for role, text in recipe.files.items() if not (finished and is_url(text))}
+    return {role: local_path(text, progress) for role, text in references.items()}
 
 
 def plan(recipe: Recipe, out: Path, progress: Progress) -> Plan:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdcompress.api._source import InMemory, Run, resolve_source
+from kdcompress.api._source import InMemory, Run, data_folder, resolve_source
 from kdcompress.api._verb import verb
-from kdcompress.errors import DataError, UsageError
+from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.schemas import Explanation, Export
@@ -89,7 +89,7 @@ def export(
         keep_metric=keep_metric,
         int4_convolutions=int4_convolutions,
     )
-    listener, data = progress or Progress(), _data_folder(data_dir)
+    listener, data = progress or Progress(), data_folder(data_dir, progress)
     for skipped in request.skipped:
         listener.note(f"{skipped}: the format does not have that precision, skipped")
     target = resolve_source(source)
@@ -156,19 +156,13 @@ def explain(
         calibration_samples=calibration_samples,
         explain=True,
     )
-    data, run = _data_folder(data_dir), resolve_source(source)
+    data, run = data_folder(data_dir, progress), resolve_source(source)
     if not isinstance(run, RunFolder):
         raise UsageError(_NEEDS_RUN.format("--explain", source))
     from kdcompress.exporting._run_explain import explain_run
 
     with run.lock(), trusting_code(trust_code):
         return Explanation.of(explain_run(run, request, data, progress or Progress()))
-
-
-def _data_folder(data_dir: str | Path | None) -> Path | None:
-    if data_dir is not None and not Path(data_dir).is_dir():
-        raise DataError(f"data folder {data_dir} does not exist")
-    return Path(data_dir) if data_dir is not None else None
 
 
 def _export_model(

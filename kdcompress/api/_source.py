@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kdcompress.errors import UsageError
+from kdcompress.errors import DataError, UsageError
 from kdcompress.missing import naming_packages
 from kdcompress.notebook import quiet_libraries
+from kdcompress.progress import Progress
+from kdcompress.remote import local_path
 from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.names import MANIFEST
 from kdcompress.runs.schemas import RunResult
 from kdcompress.runs.students import find_student, judged_student
 from kdcompress.trust import trusting_code
+from kdcompress.urls import is_url, show_url
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,27 @@ class InMemory:
     name: str
 
 
+def data_folder(data_dir: str | Path | None, progress: Progress | None = None) -> Path | None:
+    """Check the folder that data have been moved to.
+
+    Args:
+        data_dir: The folder, or its URL; None if they were not moved.
+        progress: Listener.
+
+    Returns:
+        The folder, or the copy of it.
+
+    Raises:
+        DataError: It does not exist.
+    """
+    if data_dir is None:
+        return None
+    path = local_path(str(data_dir), progress)
+    if not path.exists():
+        raise DataError(f"data folder {data_dir} does not exist")
+    return path
+
+
 def resolve_source(source: str | Path | Run | Any, judged: bool = True) -> RunFolder | Path | InMemory:
     """Resolve the source of a public function.
 
@@ -99,6 +124,8 @@ def resolve_source(source: str | Path | Run | Any, judged: bool = True) -> RunFo
         return RunFolder(judged_student(source.path) if judged else source.path)
     if not isinstance(source, str | Path):
         return InMemory(source, str(getattr(source, "name", "model")))
+    if isinstance(source, str) and is_url(source):
+        return _model_at(source)
     path = judged_student(source) if judged else find_student(source)
     if not path.exists():
         if ":" in str(source):
@@ -111,6 +138,13 @@ def resolve_source(source: str | Path | Run | Any, judged: bool = True) -> RunFo
     runs = sorted(item.name for item in path.iterdir() if item.is_dir() and RunFolder(item).is_or_was_run())
     hint = f"; runs in it: {', '.join(runs)}" if runs else ""
     raise UsageError(f"{path} is neither a run folder nor a model{hint}")
+
+
+def _model_at(url: str) -> Path:
+    path = local_path(url)
+    if (path / MANIFEST).exists():
+        raise UsageError(f"{show_url(url)} is a run, which results are written into: copy it to this machine first")
+    return path
 
 
 def _is_exported_folder(path: Path) -> bool:

@@ -39,7 +39,7 @@ def bench(
     ),
     machine: str = typer.Option(None, metavar="NAME", help="The machine's name. [default: that of the file, or HOST]"),
     forget: str = typer.Option(None, metavar="NAME", help="Measure nothing: drop what machine NAME measured."),
-    data_dir: Path = typer.Option(None, help="Where the run's data lies now, if it was moved."),
+    data_dir: str = typer.Option(None, metavar="DIR|URL", help="Where the run's data lies now, if it was moved."),
     trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),
     as_json: bool = typer.Option(False, "--json", help="The result as one JSON document on stdout."),
 ) -> None:

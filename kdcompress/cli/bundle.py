@@ -21,7 +21,7 @@ def bundle(
     images: int = typer.Option(64, help="How many test images go with them."),
     teacher: bool = typer.Option(True, "--teacher/--no-teacher", help="Whether the teacher goes with them."),
     runtime: list[str] = typer.Option([], help="Only the files of this runtime; repeatable."),
-    data_dir: Path = typer.Option(None, help="Where the run's data lies now, if it was moved."),
+    data_dir: str = typer.Option(None, metavar="DIR|URL", help="Where the run's data lies now, if it was moved."),
     trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),
     as_json: bool = typer.Option(False, "--json", help="The result as one JSON document on stdout."),
 ) -> None:

@@ -57,7 +57,7 @@ def compress(
     learning_rate: float = typer.Option(None, help="Learning rate of the tuning."),
     seed: int = typer.Option(None, help="The order of batches. [default: that of the run]"),
     name: str = typer.Option(None, help="Name of the student. [default: its options, such as channels-0.5-qat]"),
-    data_dir: Path = typer.Option(None, help="The data set's folder, if it has moved."),
+    data_dir: str = typer.Option(None, metavar="DIR|URL", help="The data set's folder, if it has moved."),
     fresh: bool = typer.Option(False, "--fresh", help="Throw away an earlier student of this name."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Say what would happen, and stop."),
     trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),

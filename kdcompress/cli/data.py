@@ -28,7 +28,9 @@ def get(name: str = _NAME) -> None:
 @app.command("check")
 def check(
     source: str = typer.Argument(..., metavar="NAME|RECIPE", help="A data set, or a recipe file, whose [data] counts."),
-    data_dir: Path = typer.Option(None, help="The data set's own folder; nothing else is searched then."),
+    data_dir: str = typer.Option(
+        None, metavar="DIR|URL", help="The data set's own folder; nothing else is searched then."
+    ),
     settings: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Any key of the recipe; repeatable."),
     ids: Path = typer.Option(None, help="Write the id, part and label of every image to this CSV file."),
 ) -> None:

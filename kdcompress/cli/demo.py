@@ -19,7 +19,7 @@ def demo(
         "[default: ./node_modules/onnxruntime-web]",
     ),
     samples: int = typer.Option(12, help="How many test images the page holds, 0 to 100."),
-    data_dir: Path = typer.Option(None, help="Where the run's data lies now, if it was moved."),
+    data_dir: str = typer.Option(None, metavar="DIR|URL", help="Where the run's data lies now, if it was moved."),
     trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),
     as_json: bool = typer.Option(False, "--json", help="What was written, as one JSON document on stdout."),
 ) -> None:

@@ -17,14 +17,18 @@ _METRIC_NAMES = {"auc": "AUC", "accuracy": "accuracy"}
 def distill(
     recipe: str = typer.Argument(..., help="A recipe file or the name of a built-in one (`kdcompress list recipes`)."),
     out: Path = typer.Option(None, help="The run folder. [default: runs/NAME-DIGEST]"),
-    data_dir: Path = typer.Option(None, help="The data set's own folder; nothing else is searched then."),
+    data_dir: str = typer.Option(
+        None, metavar="DIR|URL", help="The data set's own folder; nothing else is searched then."
+    ),
     teacher: list[str] = typer.Option(
         None,
         help="A zoo name, a model file or folder (Keras, ONNX, TFLite, SavedModel, PyTorch's .pt2, transformers, "
         "logits), or module:function, also of a torch.nn.Module; several are averaged.",
     ),
     student: str = typer.Option(None, help="A zoo name, a Keras file, or module:function that returns a model."),
-    unlabelled: Path = typer.Option(None, help="Further images, without labels: the teacher's answers are theirs."),
+    unlabelled: str = typer.Option(
+        None, metavar="DIR|URL", help="Further images, without labels: the teacher's answers are theirs."
+    ),
     method: str = typer.Option(None, help="The distillation method (`kdcompress list methods`)."),
     temperature: float = typer.Option(None, "-T", "--temperature", help="Softens both distributions; > 0."),
     alpha: float = typer.Option(None, help="Weight of the distillation loss, 0 to 1; the labels weigh the rest."),

@@ -47,7 +47,7 @@ def export(
     ),
     input_shape: str = typer.Option(None, metavar="H,W,C", help="For a model that takes images of any size."),
     out: Path = typer.Option(None, help="Where a model's exports go. [default: NAME-exports beside it]"),
-    data_dir: Path = typer.Option(None, help="Where the run's data lies now, if it was moved."),
+    data_dir: str = typer.Option(None, metavar="DIR|URL", help="Where the run's data lies now, if it was moved."),
     trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),
     as_json: bool = typer.Option(False, "--json", help="The result as one JSON document on stdout."),
 ) -> None:

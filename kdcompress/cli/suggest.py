@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -16,7 +15,9 @@ def suggest(
     recipe: str = typer.Argument(..., help="A recipe file or the name of a built-in one (`kdcompress list recipes`)."),
     max_flops_ratio: float = typer.Option(None, help="At most this share of the teacher's FLOPs. [default: 0.1]"),
     max_params_ratio: float = typer.Option(None, help="At most this share of the teacher's parameters."),
-    data_dir: Path = typer.Option(None, help="The data set's own folder; nothing else is searched then."),
+    data_dir: str = typer.Option(
+        None, metavar="DIR|URL", help="The data set's own folder; nothing else is searched then."
+    ),
     teacher: list[str] = typer.Option(None, help="As for distill."),
     settings: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Any key of the recipe; repeatable."),
     trust_code: bool = typer.Option(False, "--trust-code", help=TRUST),

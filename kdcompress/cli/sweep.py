@@ -21,7 +21,9 @@ def sweep(
     jobs: int = typer.Option(1, help="Processes, which divide the cores among them."),
     storage: str = typer.Option(None, metavar="URL", help="An Optuna database URL. [default: a file in the sweep]"),
     out: Path = typer.Option(None, help="The sweep's folder. [default: sweeps/NAME-DIGEST]"),
-    data_dir: Path = typer.Option(None, help="The data set's own folder; nothing else is searched then."),
+    data_dir: str = typer.Option(
+        None, metavar="DIR|URL", help="The data set's own folder; nothing else is searched then."
+    ),
     teacher: list[str] = typer.Option(None, help="As for distill."),
     student: str = typer.Option(None, help="As for distill."),
     epochs: int = typer.Option(None, help="Epochs of every training, also of a teacher that we train."),

@@ -9,6 +9,7 @@ from kdcompress.config.references import check_exists, check_model_reference, to
 from kdcompress.config.sections import ModelSection
 from kdcompress.config.settings import Section
 from kdcompress.errors import RecipeError
+from kdcompress.urls import check_url, is_url
 
 if TYPE_CHECKING:
     from kdcompress.config.recipe import Recipe
@@ -45,7 +46,7 @@ def check_files(recipe: Recipe) -> None:
     sections |= {teacher_key.format(index): teacher for index, teacher in enumerate(recipe.teacher.teachers)}
     for key, section in sections.items():
         check_exists(section.model, f"{key}.model")
-        check_exists(str(section.initialization.weights_file or ""), f"{key}.pretrained")
+        check_exists(section.initialization.weights_file or "", f"{key}.pretrained")
 
 
 def resolve_paths(recipe: Recipe) -> Recipe:
@@ -77,13 +78,14 @@ def _resolve_data_paths(section: S, name: str) -> S:
     paths: dict[str, str] = {}
     for key in getattr(section, "PATHS", ()):
         if (text := getattr(section, key)) is not None:
-            paths[key] = str(to_path(text, f"{name}.{key}").resolve())
+            where = f"{name}.{key}"
+            paths[key] = check_url(text, where, RecipeError) if is_url(text) else str(to_path(text, where).resolve())
     return section.model_copy(update=paths) if paths else section
 
 
 def _resolve_model(section: M, key: str) -> M:
     model = check_model_reference(section.model, f"{key}.model", key.partition(".")[0])
-    if section.pretrained not in initialization.PRETRAINED:
+    if section.pretrained not in initialization.PRETRAINED and not is_url(section.pretrained):
         to_path(section.pretrained, f"{key}.pretrained")
     resolved = section.model_copy(update={"model": model})
     return resolved.model_copy(update={"pretrained": initialization.check_initialization(resolved, key)})

@@ -10,6 +10,7 @@ from typing import Any
 from kdcompress import registry
 from kdcompress.config.settings import format_name, format_value
 from kdcompress.errors import RecipeError
+from kdcompress.urls import check_url, is_url, suffix_in
 
 SETTINGS = ("pretrained", "width")
 PRETRAINED = ("none", "imagenet")  # values of `pretrained` beside the path of a weights file
@@ -21,7 +22,7 @@ class Initialization:
     """Initialization of a zoo model.
 
     Attributes:
-        pretrained: none, imagenet, or the path of a weights file.
+        pretrained: none, imagenet, or the path or URL of a weights file.
         width: Multiplier of the number of filters of every layer.
     """
 
@@ -29,9 +30,9 @@ class Initialization:
     width: float = 1.0
 
     @property
-    def weights_file(self) -> Path | None:
-        """The path of the weights file; None for none and imagenet."""
-        return None if self.pretrained in PRETRAINED else Path(self.pretrained)
+    def weights_file(self) -> str | None:
+        """The path or URL of the weights file; None for none and imagenet."""
+        return None if self.pretrained in PRETRAINED else self.pretrained
 
 
 def initialization_settings(model: str) -> dict[str, Any]:
@@ -97,9 +98,9 @@ def _check_pretrained(text: str, key: str) -> str:
     if text in PRETRAINED:
         return text
     path = Path(text).expanduser()
-    if path.suffix.lower() not in _SUFFIXES:
+    if (suffix_in(text) if is_url(text) else path.suffix.lower()) not in _SUFFIXES:
         raise RecipeError(
             f"{key} must be none, imagenet or a weights file ({', '.join(_SUFFIXES)}), "
             f"got {format_value(text)}{registry.did_you_mean(text, PRETRAINED)}"
         )
-    return str(path.resolve())
+    return check_url(text, key, RecipeError) if is_url(text) else str(path.resolve())

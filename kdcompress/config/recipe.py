@@ -20,7 +20,7 @@ from kdcompress.config.members import inherit_teacher_settings
 from kdcompress.config.observing import Observers
 from kdcompress.config.overrides import apply_override, check_override_used, override_epochs
 from kdcompress.config.reading import naming_file, path_keys, read_values
-from kdcompress.config.references import check_file_name
+from kdcompress.config.references import check_file_name, is_file_reference
 from kdcompress.config.sections import (
     ClassNames,
     ModelSection,
@@ -125,11 +125,11 @@ class Recipe(Section):
         return plain
 
     @property
-    def files(self) -> dict[str, Path]:
-        """The paths of the model and weights files that the recipe names, by role such as teacher-1-weights."""
+    def files(self) -> dict[str, str]:
+        """The paths and URLs of the models and weights that the recipe names, by role such as teacher-1-weights."""
         sections: dict[str, ModelSection] = {"student": self.student}
         sections |= {f"teacher-{number}": teacher for number, teacher in enumerate(self.teacher.teachers, start=1)}
-        models = {role: Path(section.model) for role, section in sections.items() if Path(section.model).is_absolute()}
+        models = {role: section.model for role, section in sections.items() if is_file_reference(section.model)}
         weights = {f"{role}-weights": section.initialization.weights_file for role, section in sections.items()}
         return models | {role: path for role, path in weights.items() if path}
 

@@ -12,6 +12,7 @@ from kdcompress.config import initialization
 from kdcompress.config.settings import MAX_PATH_CHARS, format_name, format_value
 from kdcompress.errors import RecipeError, one_line
 from kdcompress.plugins import is_reference
+from kdcompress.urls import check_url, is_url, suffix_in
 
 _PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin")
 _MAX_NAME_CHARS = 100
@@ -81,10 +82,10 @@ def make_paths_absolute(values: dict[str, Any], folder: Path, paths: Mapping[str
     """
 
     def absolute(text: str, key: str) -> str:
-        return str(to_path(text, key, folder))
+        return text if is_url(text) else str(to_path(text, key, folder))
 
     def model(text: str, key: str) -> str:
-        if is_reference(text) or registry.contains("models", text):
+        if is_url(text) or is_reference(text) or registry.contains("models", text):
             return text
         is_file = Path(text).suffix.lower() in model_suffixes("teacher")
         return absolute(text, key) if is_file or "/" in text or is_folder(folder / text) else text
@@ -140,6 +141,8 @@ def check_model_reference(text: str, key: str, role: str) -> str:
     """
     if registry.contains("models", text):
         return text
+    if is_url(text):
+        return _check_model_url(text, key, role)
     path, suffixes = to_path(text, key), model_suffixes(role)
     suffix = path.suffix.lower()
     if suffix in suffixes or (role == "teacher" and is_folder(path)):
@@ -166,6 +169,14 @@ def check_model_reference(text: str, key: str, role: str) -> str:
     )
 
 
+def _check_model_url(url: str, key: str, role: str) -> str:
+    suffix, suffixes = suffix_in(url), model_suffixes(role)
+    if suffix not in suffixes and not (role == "teacher" and url.endswith("/")):
+        folders = ", or as a folder of a SavedModel or of transformers in /" if role == "teacher" else ""
+        raise RecipeError(f"{key}: {format_value(url)}: the URL of a model ends in {', '.join(suffixes)}{folders}")
+    return check_url(url, key, RecipeError)
+
+
 def _did_you_mean_model(text: str) -> str:
     applications = registry.family_choices("models")
     bare = {name.partition(":")[2].lower(): name for name in applications}
@@ -186,11 +197,20 @@ def _explain_pytorch(suffix: str, role: str) -> str:
     )
 
 
+def is_file_reference(reference: str) -> bool:
+    """Whether a checked model reference is that of a file or folder: an absolute path, or a URL.
+
+    Args:
+        reference: The reference.
+    """
+    return is_url(reference) or Path(reference).is_absolute()
+
+
 def check_exists(reference: str, key: str) -> None:
     """Check that the file or folder of a model reference exists.
 
     Args:
-        reference: An absolute path; any other reference passes.
+        reference: An absolute path; any other reference passes, and URLs do until they are opened.
         key: Dotted key, for messages.
 
     Raises:

@@ -21,6 +21,7 @@ from kdcompress.data.subclasses import merge_classes
 from kdcompress.data.unlabelled import load_unlabelled
 from kdcompress.data.views import apply_transforms, scale_transforms, select_transforms, view_transforms
 from kdcompress.progress import Progress
+from kdcompress.remote import local_path
 
 
 def load_data(recipe: Recipe, progress: Progress, folder: Path | None = None) -> Dataset:
@@ -35,6 +36,8 @@ def load_data(recipe: Recipe, progress: Progress, folder: Path | None = None) ->
         The data set, with classes merged into the recipe's superclasses.
     """
     source = recipe.data.model_copy(update={"dir": str(folder)}) if folder else recipe.data
+    for key in source.PATHS:
+        local_path(getattr(source, key) or "", progress)  # what lies at a distance is copied, and the user sees it
     return merge_classes(source.load(progress), recipe.superclasses)
 
 

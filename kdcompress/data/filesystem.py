@@ -11,6 +11,8 @@ from typing import TypeAlias
 
 from kdcompress.errors import DataError, one_line
 from kdcompress.paths import check_regular_file
+from kdcompress.remote import local_path
+from kdcompress.urls import is_url
 
 # Of Windows, and of the file servers of Synology and QNAP; compared without case
 _SYSTEM_FOLDERS = frozenset(
@@ -37,17 +39,19 @@ OnSkip: TypeAlias = Callable[[Path, SkipReason], None]
 
 
 def expand_user(text: str) -> Path:
-    """Expand `~` in a path of the user's.
+    """Expand `~` in a path of the user's; a URL becomes the path of its copy in the cache.
 
     Args:
-        text: The path.
+        text: The path or URL.
 
     Returns:
         The path.
 
     Raises:
-        DataError: If the home folder is unknown.
+        DataError: If the home folder is unknown, or what the URL leads to cannot be copied.
     """
+    if is_url(text):
+        return local_path(text)
     try:
         return Path(text).expanduser()
     except RuntimeError as exc:

@@ -22,6 +22,7 @@ from kdcompress.data.scaled import scale_images
 from kdcompress.data.stores import FileImages, Images, MappedImages
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
+from kdcompress.remote import local_path
 
 _MAX_LISTED = 3  # images that a warning names
 
@@ -41,6 +42,7 @@ def load_unlabelled(section: UnlabelledSection, dataset: Dataset, progress: Prog
     Raises:
         DataError: If images are missing or damaged.
     """
+    local_path(section.dir, progress)  # of what lies at a distance, the user sees that it is copied
     path = expand_user(section.dir)
     if not exists(path):
         raise DataError(f"unlabelled.dir: {path} does not exist")

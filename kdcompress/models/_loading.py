@@ -17,6 +17,7 @@ from kdcompress.models._probing import prepare_model
 from kdcompress.paths import check_regular_file
 from kdcompress.plugins import is_reference
 from kdcompress.progress import Progress
+from kdcompress.remote import local_path
 from kdcompress.runs.integrity import check_integrity
 from kdcompress.trust import trusts_code
 
@@ -139,7 +140,7 @@ def load_weights(model: Any, path: Path) -> None:
 def _load(reference: str, role: str, input_shape: tuple[int, int, int], outputs: int) -> Any:
     if is_reference(reference):
         return load_from_function(reference, role, input_shape, outputs)
-    return load_saved_model(Path(reference))
+    return load_saved_model(local_path(reference))
 
 
 def _build_zoo_model(
@@ -153,8 +154,8 @@ def _build_zoo_model(
     architecture, subject = registry.load("models", name), f"{role} {name}"
     settings = {"width": initialization.width} if "width" in initialization_settings(name) else {}
     model = architecture.build(input_shape, outputs, **settings)
-    if path := initialization.weights_file:
-        note(load_pretrained(model, path, subject))
+    if file := initialization.weights_file:
+        note(load_pretrained(model, local_path(file), subject))
     elif initialization.pretrained == "imagenet":
         architecture.load_published(model, input_shape, subject, note, **settings)
     return model

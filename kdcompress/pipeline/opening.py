@@ -17,6 +17,7 @@ from kdcompress.pipeline.experiment import Experiment, Reporter
 from kdcompress.pipeline.saved_teachers import read_saved_teachers
 from kdcompress.pipeline.zoo import ZooTeacher
 from kdcompress.plugins import is_reference
+from kdcompress.remote import local_path
 from kdcompress.runs.folder import RunFolder
 from kdcompress.teachers import OutputSpec, Teacher, check_output_count, open_teacher, teacher_of_model
 
@@ -85,7 +86,7 @@ def open_single_teacher(
         )
     copy_is_enough = copy is not None and copy.suffix != ".keras"  # of a model that Keras does not build
     if not is_zoo and (copy_is_enough or not is_reference(section.model)):
-        return open_teacher(copy or Path(section.model), section, spec, description)
+        return open_teacher(copy or local_path(section.model), section, spec, description)
     if is_zoo and section.weights == "train" and not copy and train is not None:
         return teacher_of_model(train(), section, spec, description)
     seed_everything(section.seed)

@@ -19,6 +19,7 @@ from kdcompress.leftovers import is_partial, remove_path
 from kdcompress.methods import Method
 from kdcompress.models import load_model, load_saved_model, model_digest, save_model, seed_everything
 from kdcompress.progress import Progress
+from kdcompress.remote import local_path
 from kdcompress.runs import artefacts
 from kdcompress.sealed import read_sealed, write_sealed
 from kdcompress.teachers import OutputSpec
@@ -149,7 +150,7 @@ def _initialization_key(initialization: Initialization) -> dict[str, Any]:
     if initialization == Initialization():
         return {}
     file = initialization.weights_file
-    return {"start": [content_digest(file) if file else initialization.pretrained, initialization.width]}
+    return {"start": [content_digest(local_path(file)) if file else initialization.pretrained, initialization.width]}
 
 
 def _read_history(folder: Path, key: dict[str, Any], progress: Progress) -> list[Row] | None:

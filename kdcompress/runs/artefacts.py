@@ -186,6 +186,7 @@ _VISIBLE = r"[^/.][^/]*"  # a name that does not start with a dot
 _IMAGES = rf"({_VISIBLE}/)*{_VISIBLE}\.(?i:png|jpe?g|bmp|tiff?|webp|gif)"
 # Pattern of the folder name of each kind of cache entry, and its files
 CACHE: dict[str, tuple[re.Pattern[str], Callable[[], Artefacts]]] = {
+    "remote": (re.compile(_DIGEST), lambda: Artefacts.of(r"copy\.json|files/.*", r"files(/.*)?")),
     "index": (re.compile(_DIGEST), lambda: Artefacts.of(r"(index|checked)\.(npz|json)")),
     "arrays": (re.compile(_DIGEST), lambda: Artefacts.of(r"[a-z_]+\.(npy|part)|table\.csv")),
     "models": (re.compile(_DIGEST), lambda: Artefacts.of(r"model\.(keras|json|pt2)")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -145,17 +145,16 @@ class RunFolder(RecordedFiles):
             )
         return False
 
-    def check_model_files(self, recipe: Recipe, digest: Callable[[Path], str] = content_digest) -> None:
+    def check_model_files(self, files: Mapping[str, Path], digest: Callable[[Path], str] = content_digest) -> None:
         """Record the digests of the recipe's model and weights files, which must not change during a run.
 
         Args:
-            recipe: The resolved recipe.
+            files: The files by role, as in `Recipe.files`.
             digest: Covers everything that a model's outputs depend on, including files beside it.
 
         Raises:
             RunError: If a file was replaced after the run used it.
         """
-        files = recipe.files
         digests = {key: digest(path) for key, path in files.items() if path.exists()}
         manifest = self.manifest()
         recorded = manifest.get("model_files", {})

@@ -26,6 +26,7 @@ from kdcompress.pipeline.labelling import compute_training_targets, prepare_teac
 from kdcompress.pipeline.student import StudentFactory
 from kdcompress.pipeline.validation import check_auc_available
 from kdcompress.progress import Progress
+from kdcompress.remote import local_path
 from kdcompress.runs.students import BASELINE
 from kdcompress.sweeping._compression import TrialCompression, open_student
 from kdcompress.sweeping._events import Quiet, Trial
@@ -67,7 +68,7 @@ class Worker:
     def fingerprint(self) -> str:
         """Digest of what all students share besides their settings: the data, and the models in files."""
         if self._fingerprint is None:
-            files = [digest_of_model_file(path) for path in self.base.files.values()]
+            files = [digest_of_model_file(local_path(file)) for file in self.base.files.values()]
             data = self.data
             self._fingerprint = json_digest([data.split.fingerprint, data.unlabelled_fingerprint, files])
         return self._fingerprint

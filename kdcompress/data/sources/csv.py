@@ -14,6 +14,7 @@ from kdcompress.data.resolving import PathResolver
 from kdcompress.data.rows import check_files_exist, check_unique_names, read_rows, require_name
 from kdcompress.errors import DataError
 from kdcompress.progress import Progress
+from kdcompress.urls import is_url, parent_of
 
 
 class Csv(ImageFiles):
@@ -68,6 +69,8 @@ class Csv(ImageFiles):
     def _table(self) -> Path:
         if self.file is not None:
             path = expand_user(self.file)
+            if is_url(self.file) and self.dir is None:  # its images lie beside it
+                path = expand_user(parent_of(self.file)) / path.name
             if is_folder(path):
                 raise DataError(f"data.file: {path} is a folder; name the file in it")
             if not is_file(path):
