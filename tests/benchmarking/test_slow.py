@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from benchmarking.onnx_files import dense
 from kdcompress.benchmarking import make_runtime
 from kdcompress.benchmarking._machine import instruction_sets
 from kdcompress.benchmarking._slow import likely_reasons, slowest_operators
+from kdcompress.formats.onnx.runtimes.onnxruntime import shares_of_operators
 
 OLD, NEW = instruction_sets(["avx2"]), instruction_sets(["avx2", "avx_vnni"])
 
@@ -38,3 +40,20 @@ def test_onnxruntime_tells_the_operators_that_took_the_time(tmp_path: Path) -> N
     assert sum(found.values()) == pytest.approx(1)
     assert [one["operator"] for one in slowest_operators(found) or []] == list(found)
     assert list(tmp_path.iterdir()) == [path]  # the profile is not left behind
+
+
+def test_a_wait_for_a_busy_core_is_not_time_of_the_operator_that_was_interrupted() -> None:
+    def node(operator: str, index: int, *times: int) -> list[dict[str, Any]]:
+        """Its events in four calls."""
+        args = {"op_name": operator, "node_index": str(index)}
+        return [{"cat": "Node", "name": f"{operator}_kernel_time", "dur": time, "args": args} for time in times]
+
+    session = {"cat": "Session", "name": "model_run", "dur": 10**6, "args": {}}
+    events = [
+        session,
+        *node("Reshape", 0, 1, 9000, 1, 1),
+        *node("Conv", 1, 20, 21, 20, 400),
+        *node("Conv", 2, 8, 8, 9, 9),
+    ]
+    # Of each node the two fastest calls: 2, 40 and 16
+    assert shares_of_operators(events) == {"Conv": pytest.approx(56 / 58), "Reshape": pytest.approx(2 / 58)}
