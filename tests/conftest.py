@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,6 +17,12 @@ from kdcompress.data import Dataset, Samples, make_source
 from kdcompress.progress import Progress
 
 WHOLE = os.environ.get("KDCOMPRESS_DATA_DIR")
+
+
+def pytest_collection_finish() -> None:
+    """Libraries and tests stay until the end: no search for garbage looks at them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -58,10 +65,8 @@ NAMES = {
 }
 
 
-@pytest.fixture
-def digits_dir(tmp_path: Path, digits: Dataset) -> Path:
-    """A folder with 400 and 100 genuine digits as four IDX files."""
-    folder = tmp_path / "digits"
+def write_digits(folder: Path, digits: Dataset) -> Path:
+    """Write 400 and 100 genuine digits as four IDX files into a new folder."""
     folder.mkdir()
     for part, samples in (("train", digits.train), ("test", digits.test)):
         taken = samples.take(np.arange(0, len(samples), 10))
@@ -69,6 +74,12 @@ def digits_dir(tmp_path: Path, digits: Dataset) -> Path:
         (folder / images).write_bytes(idx(taken.images[..., 0]))
         (folder / labels).write_bytes(idx(taken.labels))
     return folder
+
+
+@pytest.fixture
+def digits_dir(tmp_path: Path, digits: Dataset) -> Path:
+    """A folder with 400 and 100 genuine digits as four IDX files."""
+    return write_digits(tmp_path / "digits", digits)
 
 
 @pytest.fixture(scope="session")

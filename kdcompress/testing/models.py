@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -74,6 +75,7 @@ def check_width(kind: type[Architecture]) -> None:
     assert half < whole, f"width 0.5 has {half} parameters, 1.0 has {whole}"
 
 
+@functools.cache
 def _accepted(kind: type[Architecture]) -> list[tuple[int, int, int]]:
     """The shapes that it can be built for; a network may be for large images, or for colours, alone."""
     accepted = []

@@ -11,6 +11,7 @@ import numpy as np
 import other_models
 import pytest
 import torch_models
+from conftest import write_digits
 from mhist_folder import mhist_folder
 from own_images import pictures
 
@@ -64,18 +65,19 @@ def test_methods(check: Callable[[Any], None], settings: dict[str, Any]) -> None
     check(make_choice("method", settings))
 
 
-@pytest.fixture
-def source(name: str, tmp_path: Path, digits: Dataset, digits_dir: Path) -> Any:
-    """A data set of each kind, small."""
-    folder = tmp_path / "data"
+@pytest.fixture(scope="module")
+def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, digits: Dataset) -> Any:
+    """A data set of each kind, small; it is made once for all checks, which only read it."""
+    name, root = request.param, tmp_path_factory.mktemp("source")
+    folder = root / "data"
     if name == "mnist":
-        return make_choice("data", {"name": name, "dir": str(digits_dir)})
+        return make_choice("data", {"name": name, "dir": str(write_digits(root / "digits", digits))})
     if name == "mhist":
-        mhist_folder(tmp_path, size=(224, 224))
-        return make_choice("data", {"name": name, "dir": str(tmp_path)})
+        mhist_folder(root, size=(224, 224))
+        return make_choice("data", {"name": name, "dir": str(root)})
     if name == "arrays":
-        np.savez(tmp_path / "arrays.npz", x=digits.train.images[::13], y=digits.train.labels[::13])
-        return make_choice("data", {"name": name, "dir": str(tmp_path / "arrays.npz")})
+        np.savez(root / "arrays.npz", x=digits.train.images[::13], y=digits.train.labels[::13])
+        return make_choice("data", {"name": name, "dir": str(root / "arrays.npz")})
     if name == "ebhi-seg":
         for kind in ("Normal", "Polyp"):
             images = pictures(folder / kind, 40, ("image",), size=(224, 224))
@@ -91,8 +93,8 @@ def source(name: str, tmp_path: Path, digits: Dataset, digits_dir: Path) -> Any:
 
 
 @every(DATASET_CHECKS)
-@pytest.mark.parametrize("name", DATASETS)
-def test_datasets(check: Callable[[Any], None], name: str, source: Any) -> None:
+@pytest.mark.parametrize("source", DATASETS, indirect=True)
+def test_datasets(check: Callable[[Any], None], source: Any) -> None:
     check(source)
 
 
@@ -119,10 +121,18 @@ def require_packages(name: str) -> None:
             pytest.skip(f"{package} is not installed (the extra `{name}`)")
 
 
-@pytest.fixture
-def model_file(suffix: str, tmp_path: Path, network: Any, small: Samples) -> Path:
-    """One network as a file of each kind."""
-    path = tmp_path / f"model{suffix}"
+def few(digits: Dataset) -> Samples:
+    """Ten digits."""
+    return digits.train.take(np.arange(0, 130, 13))
+
+
+@pytest.fixture(scope="module")
+def model_file(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, network: Any, digits: Dataset
+) -> Path:
+    """One network as a file of each kind, made once for all checks, which only read it."""
+    suffix: str = request.param
+    path = tmp_path_factory.mktemp("model") / f"model{suffix}"
     if suffix == ".onnx":
         return other_models.onnx_file(network, path)
     if suffix == ".tflite":
@@ -135,8 +145,9 @@ def model_file(suffix: str, tmp_path: Path, network: Any, small: Samples) -> Pat
     if suffix == ".pt2":
         return torch_models.digits_file(network, path)
     if suffix == ".npz":
-        logits = network.predict(small.images[:10] / 255.0, verbose=0).astype(np.float32)
-        np.savez(path, logits=logits, ids=small.ids[:10])
+        ten = few(digits)
+        logits = network.predict(ten.images / 255.0, verbose=0).astype(np.float32)
+        np.savez(path, logits=logits, ids=ten.ids)
     elif suffix:
         network.save(path)
     else:
@@ -159,10 +170,10 @@ def test_every_kind_of_teacher_is_here() -> None:
 
 
 @every(TEACHER_CHECKS)
-@pytest.mark.parametrize(("name", "suffix"), KINDS_OF_TEACHERS.items())
-def test_teachers(check: Callable[[Any], None], name: str, suffix: str, model_file: Path, small: Samples) -> None:
+@pytest.mark.parametrize(("name", "model_file"), KINDS_OF_TEACHERS.items(), indirect=["model_file"])
+def test_teachers(check: Callable[[Any], None], name: str, model_file: Path, digits: Dataset) -> None:
     classes = tuple("0123456789")
-    check(TeacherCase(registry.load("teachers", name), model_file, small.take(np.arange(10)), classes))
+    check(TeacherCase(registry.load("teachers", name), model_file, few(digits), classes))
 
 
 EXPORTED = Path(__file__).parents[1] / "data" / "run-0.1" / "exports" / "student-fp32.tflite"
@@ -181,8 +192,8 @@ def test_every_runtime_is_here() -> None:
 
 
 @every(RUNTIME_CHECKS)
-@pytest.mark.parametrize(("name", "suffix"), RUNTIMES.items())
-def test_runtimes(check: Callable[[Any], None], name: str, suffix: str, model_file: Path) -> None:
+@pytest.mark.parametrize(("name", "model_file"), RUNTIMES.items(), indirect=["model_file"])
+def test_runtimes(check: Callable[[Any], None], name: str, model_file: Path) -> None:
     require_packages(name)
     # A CompiledModel refuses to change the batch size of what TensorFlow's converter makes of Flatten
     path = EXPORTED if name == "litert-compiled" else model_file

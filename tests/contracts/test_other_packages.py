@@ -7,11 +7,23 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tomli_w
+from trust.worker import Outcome, Worker
+
+from kdcompress import registry
+from kdcompress.testing import (
+    DATASET_CHECKS,
+    METHOD_CHECKS,
+    MODEL_CHECKS,
+    OBSERVER_CHECKS,
+    RUNTIME_CHECKS,
+    RuntimeCase,
+)
 
 SAMPLE = Path(__file__).parents[1] / "sample_package"
 RECIPE: dict[str, Any] = {
@@ -22,19 +34,20 @@ RECIPE: dict[str, Any] = {
     "method": {"name": "mse", "alpha": 0.8},
     "training": {"epochs": 4, "batch_size": 20},
 }
-CONTRACTS = """
-import sys
-from kdcompress.testing import (
-    DATASET_CHECKS, METHOD_CHECKS, MODEL_CHECKS, OBSERVER_CHECKS, RUNTIME_CHECKS, RuntimeCase,
-)
-from pathlib import Path
-from kdcompress import registry
-for check in METHOD_CHECKS: check(registry.load("methods", "mse")(alpha=0.5))
-for check in DATASET_CHECKS: check(registry.load("datasets", "stripes")(count=40))
-for check in MODEL_CHECKS: check(registry.load("models", "tiny"))
-for check in OBSERVER_CHECKS: check(registry.load("observers", "lines")(file="contract.txt"))
-for check in RUNTIME_CHECKS: check(RuntimeCase(registry.load("runtimes", "reference"), Path(sys.argv[1])))
-"""
+
+
+def check_contracts(model: str) -> None:
+    """Everything of the package keeps its contract; `model` is an ONNX file. For a process that has the package."""
+    subjects: list[tuple[tuple[Any, ...], Any]] = [
+        (METHOD_CHECKS, registry.load("methods", "mse")(alpha=0.5)),
+        (DATASET_CHECKS, registry.load("datasets", "stripes")(count=40)),
+        (MODEL_CHECKS, registry.load("models", "tiny")),
+        (OBSERVER_CHECKS, registry.load("observers", "lines")(file="contract.txt")),
+        (RUNTIME_CHECKS, RuntimeCase(registry.load("runtimes", "reference"), Path(model))),
+    ]
+    for checks, subject in subjects:
+        for check in checks:
+            check(subject)
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +64,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(installed: Path, tmp_path: Path) -> Any:
     """kdcompress in an environment with the package, in a folder of its own."""
 
-    def run(*arguments: str, exit_code: int = 0, code: str | None = None) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
         places = os.pathsep.join([str(installed), *filter(None, sys.path)])
         environment = {**os.environ, "PYTHONPATH": places, "COLUMNS": "200"}
-        program = ["-c", code] if code else ["-m", "kdcompress"]
         done = subprocess.run(
-            [sys.executable, *program, *arguments],
+            [sys.executable, "-m", "kdcompress", *arguments],
             env=environment,
             cwd=tmp_path,
             capture_output=True,
@@ -65,6 +77,26 @@ def command(installed: Path, tmp_path: Path) -> Any:
             check=False,
         )
         assert done.returncode == exit_code, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def worker(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """As `forks`, with the package."""
+    with Worker(tmp_path_factory.mktemp("worker"), [installed]) as one:
+        yield one
+
+
+@pytest.fixture
+def forked(worker: Worker, tmp_path: Path) -> Any:
+    """As `command`, for what needs TensorFlow."""
+
+    def run(*arguments: str, exit_code: int = 0) -> Outcome:
+        environment = {"KDCOMPRESS_CACHE_DIR": os.environ["KDCOMPRESS_CACHE_DIR"], "COLUMNS": "200"}
+        done = worker.run(arguments, tmp_path, environment, seconds=600, megabytes=8000)
+        assert done.exit == exit_code, done.err
         return done
 
     return run
@@ -90,51 +122,53 @@ def test_list_says_where_a_choice_comes_from(command: Any) -> None:
 
 
 @pytest.mark.slow
-def test_what_a_package_adds_works_from_the_command_line(command: Any, tmp_path: Path) -> None:
+def test_what_a_package_adds_works_from_the_command_line(forked: Any, worker: Worker, tmp_path: Path) -> None:
     write_recipe(tmp_path / "recipe.toml")
-    result = json.loads(command("distill", "recipe.toml", "--out", "run", "--observer", "lines", "--json").stdout)
+    result = json.loads(forked("distill", "recipe.toml", "--out", "run", "--observer", "lines", "--json").out)
     events = (tmp_path / "events.txt").read_text().splitlines()
     assert (events[0].strip(), events[-1].strip()) == ("RunStarted", "RunFinished")
     assert [line for line in events if line.startswith("EpochEnded")][-1] == "EpochEnded 4"
     assert result["dataset"]["name"] == "stripes"
     assert result["student"]["metrics"]["accuracy"] > 0.8
     assert 'name = "mse"' in (tmp_path / "run" / "recipe.toml").read_text()
-    command("verify", "run")
-    command("export", "run", "--format", "onnx")
+    forked("verify", "run")
+    forked("export", "run", "--format", "onnx")
     bench = ("bench", "run", "--duration", "0.1", "--threads", "1", "--json")
-    timed = json.loads(command(*bench, "--runtime", "onnxruntime", "--runtime", "reference").stdout)
+    timed = json.loads(forked(*bench, "--runtime", "onnxruntime", "--runtime", "reference").out)
     assert {model["runtime"] for model in timed["models"]} == {"onnxruntime", "reference"}
     assert {model["name"] for model in timed["models"]} == {"teacher", "student"}
     assert len(timed["comparisons"]) == 2
-    assert json.loads(command(*bench).stdout)["models"][0]["runtime"] == "onnxruntime"
-    command("report", "run")
+    assert json.loads(forked(*bench).out)["models"][0]["runtime"] == "onnxruntime"
+    forked("report", "run")
     files = json.loads(
-        command(
+        forked(
             "bench", "run/exports/student-fp32.onnx", "--duration", "0.1", "--threads", "1", "--json",
             "--runtime", "kdcompress_sample.runtime:OnnxReference",
-        ).stdout
+        ).out
     )  # fmt: skip
     assert files["models"][0]["runtime"] == "kdcompress_sample.runtime:OnnxReference"
-    command("run/exports/student-fp32.onnx", code=CONTRACTS)
+    model = str(tmp_path / "run/exports/student-fp32.onnx")
+    done = worker.call("contracts.test_other_packages:check_contracts", model, cwd=tmp_path)
+    assert done.exit == 0 and not done.broken, done.err
 
 
 @pytest.mark.slow
-def test_code_that_a_run_s_recipe_names_needs_the_user_s_word(command: Any, tmp_path: Path) -> None:
+def test_code_that_a_run_s_recipe_names_needs_the_user_s_word(forked: Any, tmp_path: Path) -> None:
     shutil.copy(SAMPLE / "src" / "kdcompress_sample" / "method.py", tmp_path / "mine.py")
     with (tmp_path / "mine.py").open("a") as module:
         module.write("\nopen('imported', 'a').close()\n")
     write_recipe(tmp_path / "recipe.toml", method={"name": "mine:LogitsMSE"})
-    command("distill", "recipe.toml", "--out", "run")  # a recipe that the user gives needs none
+    forked("distill", "recipe.toml", "--out", "run")  # a recipe that the user gives needs none
     (tmp_path / "imported").unlink()
     recipe = tmp_path / "run" / "recipe.toml"
     assert 'name = "mine:LogitsMSE"' in recipe.read_text()
     for arguments in (("export", "run", "--format", "onnx"), ("report", "run")):
-        command(*arguments)
-    refused = command("verify", "run", exit_code=1)  # the method says how many outputs the teacher has
-    assert "the run's recipe names mine:LogitsMSE, code that runs only if you say so" in refused.stderr
-    assert "add --trust-code" in refused.stderr
+        forked(*arguments)
+    refused = forked("verify", "run", exit_code=1)  # the method says how many outputs the teacher has
+    assert "the run's recipe names mine:LogitsMSE, code that runs only if you say so" in refused.err
+    assert "add --trust-code" in refused.err
     assert not (tmp_path / "imported").exists()
-    command("verify", "run", "--trust-code")
+    forked("verify", "run", "--trust-code")
     assert (tmp_path / "imported").exists()
 
 

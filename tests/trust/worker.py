@@ -48,10 +48,13 @@ class WorkerError(RuntimeError):
 
 
 class Worker:
-    """A process that forks commands; `folder` takes what they print. Close it, or use it in a `with`."""
+    """A process that forks commands; `folder` takes what they print. Close it, or use it in a `with`.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    `places` are folders with more packages, which are found before others.
+    """
+
+    def __init__(self, folder: Path, places: Sequence[Path] = ()) -> None:
+        self.folder, self._places = folder, places
         folder.mkdir(parents=True, exist_ok=True)
         self._process: subprocess.Popen[str] | None = None
         self._own = 0.0
@@ -130,7 +133,8 @@ class Worker:
     def _started(self) -> subprocess.Popen[str]:
         if self._process is None or self._process.poll() is not None:
             command = [sys.executable, str(Path(__file__).with_name("zygote.py"))]
-            environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+            paths = [*map(str, self._places), *filter(None, [os.environ.get("PYTHONPATH")])]
+            environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(paths)}
             log = (self.folder / "worker.log").open("ab")
             self._process = subprocess.Popen(
                 command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
