@@ -65,12 +65,12 @@ def read_tflite(path: Path, sizes: set[int]) -> list[list[int]]:
 @pytest.mark.parametrize(
     ("build", "steps", "engine"),
     [
-        (tiny_models.plain_mlp, (), "tfmot"),
         (tiny_models.plain_mlp, ("prune", "cluster"), "tfmot"),
-        (tiny_models.plain_mlp, ("prune", "cluster"), "native"),
-        (once, ("prune",), "tfmot"),
-        (once, ("cluster",), "tfmot"),
         (once, ("prune", "cluster"), "native"),
+        pytest.param(tiny_models.plain_mlp, (), "tfmot", marks=pytest.mark.exhaustive),
+        pytest.param(tiny_models.plain_mlp, ("prune", "cluster"), "native", marks=pytest.mark.exhaustive),
+        pytest.param(once, ("prune",), "tfmot", marks=pytest.mark.exhaustive),
+        pytest.param(once, ("cluster",), "tfmot", marks=pytest.mark.exhaustive),
     ],
 )
 def test_zeros_and_clusters_are_in_the_integers_of_the_files(
