@@ -25,6 +25,7 @@ from kdcompress.bundling._address import parse_address
 from kdcompress.bundling._remote_request import RemoteRequest, make_remote_request
 from kdcompress.cli._app import app
 from kdcompress.errors import DeviceError, RunError, UsageError
+from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.schemas import Benchmark
 
 SKIP = ssh_server.skip_reason()
@@ -56,6 +57,17 @@ def pi(tmp_path: Path, device: Path) -> Iterator[Device]:
     ssh_server.write_python(tmp_path / "pi" / "bin", device)
     with ssh_server.serving(tmp_path / "pi", {}) as one:
         yield one
+
+
+@pytest.fixture
+def lean(bundled: Path) -> Path:
+    """The same with exports in float32 alone: a device times two files instead of four, and starts each afresh."""
+    path = bundled / "run" / "exports" / "exports.json"
+    listed = json.loads(path.read_text())
+    listed["artefacts"] = [entry for entry in listed["artefacts"] if entry["precision"] == "fp32"]
+    path.write_text(json.dumps(listed))
+    RunFolder(bundled / "run").commit("exports/exports.json")
+    return bundled
 
 
 def measure(run: Path, on: str = "ssh://pi", progress: Recorder | None = None, **options: Any) -> Benchmark:
@@ -100,24 +112,24 @@ def test_a_device_is_measured_and_left_as_it_was(bundled: Path, pi: Device) -> N
 
 
 @needs_ssh
-def test_a_bundle_that_is_there_is_copied_again_if_it_is_damaged(bundled: Path, pi: Device) -> None:
-    document = kdcompress.bundle(bundled / "run", out=bundled / "all.pyz", precisions="all", runtimes=["onnxruntime"])
-    content = (bundled / "all.pyz").read_bytes()
+def test_a_bundle_that_is_there_is_copied_again_if_it_is_damaged(lean: Path, pi: Device) -> None:
+    document = kdcompress.bundle(lean / "run", out=lean / "all.pyz", precisions="all", runtimes=["onnxruntime"])
+    content = (lean / "all.pyz").read_bytes()
     bundle = pi.cache / document["sha256"][:16] / "bundle.pyz"
     bundle.parent.mkdir(parents=True)
     bundle.write_bytes(content[:-1] + b"X")
     (bundle.parent / "keep").touch()  # as an earlier call with --keep leaves it
     recorder = Recorder()
-    measure(bundled / "run", progress=recorder)
+    measure(lean / "run", progress=recorder)
     assert "copying" in recorder.phases
     assert bundle.read_bytes() == content
     assert sorted(path.name for path in bundle.parent.iterdir()) == ["bundle.pyz", "keep"]
 
 
 @needs_ssh
-def test_a_connection_that_breaks_while_copying_leaves_nothing_there(bundled: Path, pi: Device) -> None:
+def test_a_connection_that_breaks_while_copying_leaves_nothing_there(lean: Path, pi: Device) -> None:
     with pytest.raises(DeviceError, match=r"the connection to cut broke \(.*\); give the same command again$"):
-        measure(bundled / "run", "ssh://cut")
+        measure(lean / "run", "ssh://cut")
     wait(lambda: not pi.cache.exists())
     assert pi.starts == []
     assert not (pi.home / ".cache").exists()
@@ -125,8 +137,8 @@ def test_a_connection_that_breaks_while_copying_leaves_nothing_there(bundled: Pa
 
 @needs_ssh
 @pytest.mark.parametrize("side", ["client", "server"])
-def test_a_benchmark_goes_on_without_its_connection(bundled: Path, pi: Device, side: str) -> None:
-    run = bundled / "run"
+def test_a_benchmark_goes_on_without_its_connection(lean: Path, pi: Device, side: str) -> None:
+    run = lean / "run"
     progress = Breaking(end_client if side == "client" else pi.end_sessions)
     with pytest.raises(DeviceError, match=r"to pi broke \(.*\); give the same command again; the benchmark goes on"):
         measure(run, progress=progress, duration=0.2)
@@ -151,7 +163,7 @@ def test_a_benchmark_goes_on_without_its_connection(bundled: Path, pi: Device, s
 
 
 @needs_ssh
-def test_a_benchmark_that_was_ended_there_is_started_anew(bundled: Path, pi: Device) -> None:
+def test_a_benchmark_that_was_ended_there_is_started_anew(lean: Path, pi: Device) -> None:
     def restart() -> None:
         for process in psutil.process_iter(["cmdline"]):
             if str(pi.cache) in " ".join(process.info["cmdline"] or []):
@@ -161,48 +173,48 @@ def test_a_benchmark_that_was_ended_there_is_started_anew(bundled: Path, pi: Dev
                 process.kill()
 
     with pytest.raises(DeviceError, match=r"was ended from outside, after 'timing \d+/30'; .* then give the same"):
-        measure(bundled / "run", progress=Breaking(restart))
-    assert measure(bundled / "run").passed
+        measure(lean / "run", progress=Breaking(restart))
+    assert measure(lean / "run").passed
     assert len(pi.starts) == 2
     assert not (pi.home / ".cache").exists()
 
 
 @needs_ssh
 def test_a_benchmark_that_takes_too_long_is_ended_there(
-    bundled: Path, pi: Device, monkeypatch: pytest.MonkeyPatch
+    lean: Path, pi: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(RemoteRequest, "timeout_s", lambda self, files: 3)
     with pytest.raises(DeviceError, match=r"did not end in time and was stopped, after .*; ask for less with"):
-        measure(bundled / "run", duration=60)
+        measure(lean / "run", duration=60)
     assert not list(pi.cache.glob("*/run-*"))
     assert not [one for one in psutil.process_iter(["cmdline"]) if str(pi.cache) in str(one.info["cmdline"])]
 
 
 @needs_ssh
 def test_a_file_that_computes_something_else_there_is_kept_and_told(
-    bundled: Path, pi: Device, monkeypatch: pytest.MonkeyPatch
+    lean: Path, pi: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outputs_of = _bundle.outputs_of
     monkeypatch.setattr(_bundle, "outputs_of", lambda *where: outputs_of(*where) * 1.01)
     options = ["--on", "ssh://pi", "--duration", "0.02", "--threads", "1", "--runtime", "onnxruntime", "--json"]
-    done = CliRunner().invoke(app, ["bench", str(bundled / "run"), *options])
+    done = CliRunner().invoke(app, ["bench", str(lean / "run"), *options])
     assert done.exit_code == 3, done.output
     document = json.loads(done.stdout)
     assert not document["passed"]
     assert [entry["passed"] for entry in document["parity"]][:2] == [False, False]
     assert "parity of exports/student-fp32.onnx fails on that machine" in done.stderr
-    kept = json.loads((bundled / "run" / "machines" / "pi.json").read_text())
+    kept = json.loads((lean / "run" / "machines" / "pi.json").read_text())
     assert kept["parity"] == document["parity"]
     assert not (pi.home / ".cache").exists()
 
 
 @needs_ssh
-def test_a_device_measures_one_thing_at_a_time(bundled: Path, pi: Device) -> None:
+def test_a_device_measures_one_thing_at_a_time(lean: Path, pi: Device) -> None:
     pi.cache.mkdir(parents=True)
     with (pi.cache / "busy").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(DeviceError, match="pi is busy with another benchmark; wait until it has ended"):
-            measure(bundled / "run")
+            measure(lean / "run")
     assert pi.starts == []
 
 
@@ -218,7 +230,7 @@ def wheel(folder: Path, name: str, site: Path) -> None:
 
 
 @needs_ssh
-def test_setup_makes_an_environment_of_what_can_be_installed(bundled: Path, device: Path, tmp_path: Path) -> None:
+def test_setup_makes_an_environment_of_what_can_be_installed(lean: Path, device: Path, tmp_path: Path) -> None:
     bare, wheels = bare_device.make(tmp_path / "bare"), tmp_path / "wheels"
     wheels.mkdir()
     for name in ("numpy", "onnxruntime"):
@@ -228,14 +240,14 @@ def test_setup_makes_an_environment_of_what_can_be_installed(bundled: Path, devi
         with pytest.raises(
             DeviceError, match="pi has no numpy; --setup makes an environment there that has numpy, onnx"
         ):
-            measure(bundled / "run")
+            measure(lean / "run")
         assert not (pi.home / ".cache").exists()
-        result = measure(bundled / "run", setup=True, keep=True, runtimes=())
+        result = measure(lean / "run", setup=True, keep=True, runtimes=())
         assert any("ai-edge-litert is not installed" in reason for reason in result.skipped)
         environment = pi.only("environment")
         interrupted = Breaking(interrupt)
         with pytest.raises(KeyboardInterrupt):
-            measure(bundled / "run", progress=interrupted, runtimes=())
+            measure(lean / "run", progress=interrupted, runtimes=())
         assert interrupted.phases == ["timing"]  # nothing is copied or installed
         assert not any("install" in note for note in interrupted.notes)
         assert interrupted.notes[-1] == "pi: the benchmark goes on there meanwhile"
@@ -266,14 +278,12 @@ python.chmod(0o755)
         ),
     ],
 )
-def test_setup_that_fails_says_why_and_leaves_no_half_of_it(
-    bundled: Path, tmp_path: Path, venv: str, words: str
-) -> None:
+def test_setup_that_fails_says_why_and_leaves_no_half_of_it(lean: Path, tmp_path: Path, venv: str, words: str) -> None:
     ssh_server.write_python(tmp_path / "pi" / "bin", bare_device.make(tmp_path / "bare"))
     with ssh_server.serving(tmp_path / "pi", {}) as pi:
         (tmp_path / "pi" / "modules" / "venv.py").write_text(venv)
         with pytest.raises(DeviceError, match=words):
-            measure(bundled / "run", setup=True)
+            measure(lean / "run", setup=True)
         assert sorted(path.suffix for path in pi.cache.glob("*/*")) == [".pyz"]
         assert not (pi.cache / "environment").exists()
 
@@ -292,20 +302,20 @@ OLD = 'exec {python} -c "import sys; sys.version_info = (3, 7, 3); $2"'
     ],
 )
 def test_a_device_that_cannot_take_a_bundle_says_so(
-    bundled: Path, device: Path, tmp_path: Path, before: str, words: str
+    lean: Path, device: Path, tmp_path: Path, before: str, words: str
 ) -> None:
     ssh_server.write_python(tmp_path / "pi" / "bin", device, before.format(python=device))
     with ssh_server.serving(tmp_path / "pi", {}) as pi, pytest.raises(DeviceError, match=words) as caught:
-        measure(bundled / "run")
+        measure(lean / "run")
     assert "\n" not in str(caught.value)
     assert not (pi.home / ".cache").exists()
 
 
 @needs_ssh
-def test_a_bundle_that_does_not_fit_is_not_sent(bundled: Path, pi: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bundle_that_does_not_fit_is_not_sent(lean: Path, pi: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_remote, "_SPARE_BYTES", 1 << 60)
     with pytest.raises(DeviceError, match=r"pi has no space for the bundle: .* are free for .* are needed; free some"):
-        measure(bundled / "run")
+        measure(lean / "run")
     assert not (pi.home / ".cache").exists()
 
 
@@ -338,18 +348,18 @@ def lose_key(pi: Device) -> None:
     ],
 )
 def test_what_ssh_says_is_told_with_what_helps(
-    bundled: Path, pi: Device, spoil: Callable[[Device], object], words: str
+    lean: Path, pi: Device, spoil: Callable[[Device], object], words: str
 ) -> None:
     spoil(pi)
     with pytest.raises(DeviceError, match=rf"pi cannot be reached by ssh: .*{words}") as caught:
-        measure(bundled / "run")
+        measure(lean / "run")
     assert "\n" not in str(caught.value)
 
 
-def test_without_ssh_there_is_one_line(bundled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KDCOMPRESS_SSH", str(bundled / "ssh"))
+def test_without_ssh_there_is_one_line(lean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KDCOMPRESS_SSH", str(lean / "ssh"))
     with pytest.raises(DeviceError, match=r"ssh cannot be started .* install OpenSSH's client .*in KDCOMPRESS_SSH"):
-        measure(bundled / "run")
+        measure(lean / "run")
 
 
 @pytest.mark.parametrize(
@@ -394,10 +404,10 @@ def test_no_address_becomes_an_option_or_a_word_of_a_shell(text: str) -> None:
         ({"on": None, "machine": "pi"}, "--machine names the machine of --on or --import"),
     ],
 )
-def test_options_that_make_no_sense(bundled: Path, options: Mapping[str, Any], words: str) -> None:
+def test_options_that_make_no_sense(lean: Path, options: Mapping[str, Any], words: str) -> None:
     settings = {"on": "ssh://pi", **options}
     with pytest.raises(UsageError, match=words):
-        kdcompress.bench(bundled / "run", **settings)
+        kdcompress.bench(lean / "run", **settings)
 
 
 def test_options_go_to_the_device_as_they_are() -> None:
