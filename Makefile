@@ -26,7 +26,7 @@ test: $(VENV)/.installed lint
 coverage: $(VENV)/.installed
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal --cov --cov-report=term:skip-covered
 
-# A quarter of an hour: every layer and every network of keras.applications, of which `make test` has a part.
+# What `make test` has a part of: every layer, network of keras.applications, policy, hostile file, form of outputs.
 exhaustive: $(VENV)/.installed
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal -m exhaustive
 

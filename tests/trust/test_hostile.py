@@ -1,4 +1,8 @@
-"""Every hostile kind through its most telling command; `torture.py` takes them through all."""
+"""Hostile kinds through their most telling commands.
+
+`make test` has the first kind of each family for each command, and a quarter of the others; `make exhaustive` has all
+of them, and `torture.py` takes them through all commands.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +22,25 @@ KINDS = all_kinds()
 FUSED = [name for name, kind in KINDS.items() if kind.fuse]
 
 
+def covering() -> set[str]:
+    """The first kind of each family for each command, and every fourth of all."""
+    first: dict[tuple[str, str], str] = {}
+    for name, kind in KINDS.items():
+        first.setdefault((kind.family, kind.commands[0]), name)
+    return {*first.values(), *list(KINDS)[::4]}
+
+
+COVERING = covering()
+CHOSEN = [name if name in COVERING else pytest.param(name, marks=pytest.mark.exhaustive) for name in KINDS]
+
+
 @pytest.fixture(scope="session")
 def same_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One for all kinds: what is dear to make is made once, and holds its own absolute path."""
     return tmp_path_factory.mktemp("hostile")
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", CHOSEN)
 def test_a_hostile_file_does_nothing_and_is_told_in_one_line(name: str, worker: Worker, same_folder: Path) -> None:
     kind = KINDS[name]
     for case in run_kind(worker, kind, same_folder, kind.commands[:1]):
