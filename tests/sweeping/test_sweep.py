@@ -30,7 +30,8 @@ from kdcompress.sweeping._space import Setting, make_space
 
 pytestmark = pytest.mark.slow
 
-TINY: dict[str, Any] = {"student.model": "tiny_models:student", "data.source": "embedded", "training.batch_size": 50}
+# A trial of a student of one layer is traced in half the time, and all that is told of a trial is told of it
+TINY: dict[str, Any] = {"student.model": "tiny_models:plain", "data.source": "embedded", "training.batch_size": 50}
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +64,17 @@ def swept(_swept: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What `command` comes to where nothing interrupts it."""
+def _whole(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KDCOMPRESS_CACHE_DIR", str(folder / "cache"))
-        return sweep(folder / "sweep", teacher, temperatures=[1, 4])
+        return folder / "sweep", sweep(folder / "sweep", teacher, temperatures=[1, 4])
+
+
+@pytest.fixture
+def whole(_whole: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
+    """What `command` comes to where nothing interrupts it."""
+    return _whole[1]
 
 
 def table(result: dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -205,6 +211,7 @@ def test_jobs_share_the_trials(teacher: Path, forks: Worker, tmp_path: Path) -> 
     assert "ended early" not in finished.err
 
 
+@pytest.mark.exhaustive
 def test_several_processes_share_one_sweep(teacher: Path, whole: dict[str, Any], tmp_path: Path) -> None:
     processes = [
         subprocess.Popen(
@@ -279,7 +286,8 @@ def test_the_space_of_a_recipe_is_its_own_setting() -> None:
     ]  # fmt: skip
 
 
-def test_the_command_line(teacher: Path, tmp_path: Path) -> None:
+def test_the_command_line(teacher: Path, _whole: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    shutil.copytree(_whole[0], tmp_path / "sweep")  # tried already: what is told is told again
     arguments = command(tmp_path / "sweep", teacher)[3:]
     arguments.remove("--json")
     done = CliRunner().invoke(app, arguments)
