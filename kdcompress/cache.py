@@ -11,9 +11,9 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from kdcompress.errors import RunError
-from kdcompress.files import size_of
 from kdcompress.progress import Progress
 from kdcompress.runs.artefacts import CACHE, Artefacts
+from kdcompress.sizes import size_of
 
 KINDS = ("data", "remote", "arrays", "index", "models", "teachers", "targets", "exports")
 

@@ -23,6 +23,7 @@ from PIL import Image
 
 import kdcompress
 from kdcompress import registry
+from kdcompress.registries import LISTED
 
 ROOT = Path(__file__).parent.parent
 RUN = ROOT / "tests" / "data" / "run-0.1"
@@ -137,7 +138,7 @@ def test_what_works_on_a_device(python: Path, run: Run, arguments: list[str], sh
     assert shown in succeed(run(python, "-m", "kdcompress", *arguments))
 
 
-@pytest.mark.parametrize("kind", registry.LISTED)
+@pytest.mark.parametrize("kind", LISTED)
 def test_every_kind_is_listed_on_a_device(python: Path, run: Run, kind: str) -> None:
     lines = succeed(run(python, "-m", "kdcompress", "list", kind)).splitlines()
     assert {line.split()[0] for line in lines} == {*registry.choices(kind), *registry.family_choices(kind)}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kdcompress import registry
+from kdcompress.registries import REGISTRIES
 
 ROOT = Path(__file__).parent.parent / "kdcompress"
 FILES = "formats/*/model.py"
@@ -41,12 +42,15 @@ LAYERS = (
     ("runs", "observers"),
     ("config",),
     ("sealed", "notebook"),
-    ("batches", "metadata", "registry", "files", "digests", "progress", "metrics", "npz", "versions", "differences"),
+    ("registry", "batches", "metadata", "files", "digests", "progress", "metrics", "npz", "versions", "differences"),
     ("formatting",),
     ("events",),
-    ("paths", "urls", "plugins", "trust", "processes", "leftovers", "missing", "npy", "streams", "threads"),
+    (
+        "paths", "urls", "plugins", "registries", "sizes", "trust", "processes", "leftovers", "missing", "npy",
+        "streams", "threads",
+    ),
     ("errors", "_version"),
-)
+)  # fmt: skip
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 HEAVY = (
     "tensorflow",
@@ -176,6 +180,6 @@ def test_a_choice_is_a_file() -> None:
         "ebhi", "ebhi-known", "ebhi-subclass", "mhist", "mhist-subclass", "mnist", "mnist-demo", "mnist-small",
         "mnist-subclass",
     ]  # fmt: skip
-    for room in registry.REGISTRIES:
+    for room in REGISTRIES:
         for name in registry.choices(room):
             assert registry.describe(room, name), f"{room}/{name} does not say what it is"

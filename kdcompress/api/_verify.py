@@ -95,7 +95,7 @@ def verify(
         ModelError: A model cannot be opened or counted.
     """
     from kdcompress.verification.gates import Gates
-    from kdcompress.verification.machines import SlowdownLimit
+    from kdcompress.verification.slowdown import SlowdownLimit
 
     gates = Gates(max_params_ratio, max_flops_ratio, max_bytes_ratio, max_metric_drop, min_accuracy, min_gain)
     slowdown = SlowdownLimit.of(max_slowdown, machine)

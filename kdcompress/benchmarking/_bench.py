@@ -17,13 +17,12 @@ from kdcompress.benchmarking._request import BenchRequest
 from kdcompress.benchmarking._result import (
     Measured,
     comparisons,
-    drift_warning,
     gates,
     model_entry,
     slower_int8,
-    unsettled_warning,
 )
 from kdcompress.benchmarking._statistics import BLOCK, CONFIDENCE, RESAMPLES
+from kdcompress.benchmarking._steadiness import drift_warning, unsettled_warning
 from kdcompress.benchmarking._subjects import Group, Lineup, Subject, batches
 from kdcompress.benchmarking._timing import Contender, Plan, take_turns
 from kdcompress.errors import UsageError

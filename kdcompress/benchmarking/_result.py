@@ -6,16 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from kdcompress.benchmarking import make_runtime
 from kdcompress.benchmarking._base import Images
 from kdcompress.benchmarking._slow import likely_reasons, slowest_operators
-from kdcompress.benchmarking._statistics import MIN_ROUNDS, ratio, summarise
+from kdcompress.benchmarking._statistics import ratio, summarise
 from kdcompress.benchmarking._subjects import Group, Subject
 from kdcompress.benchmarking._timing import Contender
-
-_DRIFT = 1.15  # last third / first third, above which times are not steady
 
 
 @dataclass
@@ -171,50 +167,6 @@ def _gate(pair: dict[str, Any], limit: float) -> dict[str, Any]:
         "passed": low is not None and low <= limit,
         **{key: pair[key] for key in _GATED},
     }
-
-
-def unsettled_warning(measured: Sequence[Measured]) -> str | None:
-    """Warn of models whose times did not settle during warm-up.
-
-    Args:
-        measured: Measurements of all models.
-
-    Returns:
-        The warning, or None.
-    """
-    names = dict.fromkeys(model.subject.label for model in measured if not model.inference.warm_up["settled"])
-    if not names:
-        return None
-    return f"the times of {', '.join(names)} did not settle during warm-up: the machine is not steady"
-
-
-def drift_warning(measured: Sequence[Measured]) -> str | None:
-    """Warn of models whose calls took longer at the end than at the start, as on a machine that heats up.
-
-    Args:
-        measured: Measurements of all models.
-
-    Returns:
-        The warning, or None.
-    """
-    drifts = [drift for model in measured if (drift := _drift(model)) is not None]
-    drift = float(np.median(drifts)) if drifts else 1.0
-    if drift <= _DRIFT:
-        return None
-    return (
-        f"calls took {100 * (drift - 1):.0f} % longer in the last third of the benchmark than in the first: the "
-        "machine slowed down; ratios hold, since models took turns, but times of its start do not last"
-    )
-
-
-def _drift(measured: Measured) -> float | None:
-    """Median time of the last third of turns / that of the first; None for few turns."""
-    turns = measured.inference.turns
-    third = len(turns) // 3
-    if third < MIN_ROUNDS:
-        return None
-    first, last = (np.median([np.median(turn) for turn in part]) for part in (turns[:third], turns[-third:]))
-    return float(last / first)
 
 
 def slower_int8(measured: Sequence[Measured], instruction_sets: dict[str, bool]) -> list[dict[str, Any]]:

@@ -7,16 +7,17 @@ import typer
 from kdcompress import registry
 from kdcompress.errors import UsageError
 from kdcompress.missing import remedy_for
+from kdcompress.registries import LISTED
 
 
 def list_choices(
-    what: str = typer.Argument(None, help=f"One of {', '.join(registry.LISTED)}. [default: all of them]"),
+    what: str = typer.Argument(None, help=f"One of {', '.join(LISTED)}. [default: all of them]"),
 ) -> None:
     """Show what there is to choose from."""
-    if what is not None and what not in registry.LISTED:
-        close = registry.did_you_mean(what, registry.LISTED)
-        raise UsageError(f"cannot list {what!r}{close}; choices: {', '.join(registry.LISTED)}")
-    for kind in [what] if what else list(registry.LISTED):
+    if what is not None and what not in LISTED:
+        close = registry.did_you_mean(what, LISTED)
+        raise UsageError(f"cannot list {what!r}{close}; choices: {', '.join(LISTED)}")
+    for kind in [what] if what else list(LISTED):
         if what is None:
             print(f"{kind}:")
         names = [*registry.choices(kind), *registry.family_choices(kind)]

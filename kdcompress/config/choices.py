@@ -12,6 +12,7 @@ from kdcompress import registry
 from kdcompress.config.settings import MissingKeyError, Section, build_section, describe_misspelt, format_value
 from kdcompress.errors import RecipeError, RunError
 from kdcompress.plugins import is_reference
+from kdcompress.registries import REGISTRIES
 from kdcompress.trust import REMEDY, trusts_code
 
 REGISTRY_OF = {"data": "datasets", "method": "methods", "observers": "observers"}  # registries by section
@@ -138,7 +139,7 @@ def _make(kind: type[Choice], settings: Mapping[str, Any], key: str) -> Choice:
 
 def _name_of(section: str, kind: type[Choice]) -> str:
     registry_name = REGISTRY_OF[section]
-    for name in registry.REGISTRIES[registry_name].files():
+    for name in REGISTRIES[registry_name].files():
         if registry.load(registry_name, name) is kind:
             return name
     return f"{kind.__module__}:{kind.__name__}"

@@ -19,13 +19,14 @@ from kdcompress.demonstration._samples import SampleSet, check_outputs, choose_r
 from kdcompress.demonstration._student import make_students, provide_exports
 from kdcompress.demonstration._teacher import make_teacher
 from kdcompress.digests import sha256_of
-from kdcompress.files import move_into_place, scratch_folder, size_of, write_json
+from kdcompress.files import move_into_place, scratch_folder, write_json
 from kdcompress.pipeline.reopening import open_data
 from kdcompress.progress import Progress
 from kdcompress.reporting._run_data import load_run_data
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.integrity import read_run_recipe
 from kdcompress.runs.outputs import read_test_outputs
+from kdcompress.sizes import size_of
 
 PAGE = "index.html"
 

@@ -19,7 +19,7 @@ from kdcompress.exporting._layers import owner_of
 from kdcompress.exporting._network import INPUT, OUTPUT, Network
 from kdcompress.exporting._parity import Reference, agreement_warning, check_parity
 from kdcompress.exporting._request import ExportRequest, Job
-from kdcompress.files import gzip_size, move_into_place, scratch_folder, size_of
+from kdcompress.files import move_into_place, scratch_folder
 from kdcompress.leftovers import is_partial, remove_path
 from kdcompress.paths import safe_join
 from kdcompress.progress import Progress
@@ -27,6 +27,7 @@ from kdcompress.runs.artefacts import Artefacts, export_files, folder_files
 from kdcompress.runs.documents import read_checked
 from kdcompress.runs.schemas import versioned
 from kdcompress.sealed import write_sealed
+from kdcompress.sizes import gzip_size, size_of
 from kdcompress.versions import versions
 
 LIST = "exports.json"

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from kdcompress.files import size_of
 from kdcompress.leftovers import temporary_folder
 from kdcompress.models import external_files, save_model
+from kdcompress.sizes import size_of
 
 
 def model_bytes(path: Path, model: Any = None) -> int:

@@ -24,9 +24,10 @@ from kdcompress.teachers import OutputSpec, teacher_of_model
 from kdcompress.verification.costs import cost_of_file, cost_of_model
 from kdcompress.verification.gates import Gates
 from kdcompress.verification.latency import latency_ratio
-from kdcompress.verification.machines import BENCH, SlowdownLimit, machine_rows
+from kdcompress.verification.machines import BENCH, machine_rows
 from kdcompress.verification.outputs import measure_outputs
 from kdcompress.verification.sizes import model_bytes, saved_bytes
+from kdcompress.verification.slowdown import SlowdownLimit
 from kdcompress.verification.teachers import cost_of_teachers
 
 RESULT = "verify.json"

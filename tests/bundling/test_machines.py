@@ -16,7 +16,8 @@ from kdcompress.errors import RunError, UsageError
 from kdcompress.formatting import MISSING
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.machines import read_machines
-from kdcompress.verification.machines import machine_rows, slowdown_gates
+from kdcompress.verification.machines import machine_rows
+from kdcompress.verification.slowdown import slowdown_gates
 
 EVIL = "<script>alert(1)</script> | \x1b[31m`"
 

@@ -1,6 +1,6 @@
 """The types of the JSON documents that commands print and leave: results, validation and published schemas in one."""
 
-from kdcompress.runs.schemas._bench import Benchmark, Machine
+from kdcompress.runs.schemas._bench import Benchmark
 from kdcompress.runs.schemas._bundle import Bundle
 from kdcompress.runs.schemas._compress import Compression, CompressionPlan
 from kdcompress.runs.schemas._demo import Demo
@@ -8,6 +8,7 @@ from kdcompress.runs.schemas._distill import Plan, RunResult
 from kdcompress.runs.schemas._explain import ExplainedFormat, Explanation, decibels
 from kdcompress.runs.schemas._export import Export, ExportList
 from kdcompress.runs.schemas._failure import Failure
+from kdcompress.runs.schemas._machine import Machine
 from kdcompress.runs.schemas._predict import Prediction, PredictionList, Predictions
 from kdcompress.runs.schemas._report import Report
 from kdcompress.runs.schemas._result import SCHEMA_VERSION, Kept, Result, versioned
