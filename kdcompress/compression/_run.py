@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcompress.compression._base import Compressed
+from kdcompress.compression._lineage import begin, is_outdated, outdated_students
 from kdcompress.compression._pipeline import CompressionPipeline, CompressionResult, describe_costs
 from kdcompress.config.compress import CompressSection
 from kdcompress.config.recipe import Recipe, change_run_recipe
@@ -86,7 +87,7 @@ def compress_run(run: RunFolder, recipe: Recipe, name: str, fresh: bool, progres
             folder.clear()
         begun_now = folder.start_or_resume(recipe)
         if folder.has_file(METRICS):
-            return _finished(folder, recipe, progress)
+            return _finished(run, folder, recipe, progress)
         try:
             work = functools.partial(_execute, run, folder, recipe)
             return observe_run(
@@ -98,13 +99,18 @@ def compress_run(run: RunFolder, recipe: Recipe, name: str, fresh: bool, progres
             raise
 
 
-def _finished(folder: RunFolder, recipe: Recipe, progress: Progress) -> Compression:
+def _finished(run: RunFolder, folder: RunFolder, recipe: Recipe, progress: Progress) -> Compression:
     folder.has_file("student.keras")
     document = read_checked(folder / COMPRESSION, remedy(COMPRESSION, folder.path))
     if recipe.data.dir is not None:
         folder.check_data(load_data(recipe, progress).facts)
     for warning in document["warnings"]:
         progress.warn(warning)
+    if recipe.compress is not None and is_outdated(run, folder, recipe.compress):
+        progress.warn(
+            f"{folder.path} was compressed from a former {recipe.compress.start}, which was made anew since: 'before' "
+            "is of that one; --fresh makes this one anew, too"
+        )
     progress.note(f"{folder.path} is finished already; --fresh makes it anew")
     return Compression.of({"run": str(folder.path), **document})
 
@@ -114,6 +120,7 @@ def _execute(run: RunFolder, folder: RunFolder, recipe: Recipe, progress: Progre
     folder.on_commit = lambda name: progress.emit(ArtefactWritten(path=folder / name, name=name))
     folder.update_manifest(command=sys.argv, seed=recipe.seed, recipe=recipe.digest, versions=versions())
     pipeline = CompressionPipeline(recipe, run, folder, progress)
+    begin(run, folder, pipeline.section)
     try:
         result = pipeline.execute_compression()
         shipped = _ship(folder, recipe, result.compressed, progress)
@@ -128,6 +135,12 @@ def _execute(run: RunFolder, folder: RunFolder, recipe: Recipe, progress: Progre
         if (folder / name).exists():
             folder.commit(name)
     pipeline.clean_up()
+    if others := outdated_students(run, folder.path.name):
+        progress.warn(
+            f"made anew, {folder.path.name} is another student than the one that {', '.join(others)} "
+            f"{'was' if len(others) == 1 else 'were'} compressed from; {'its' if len(others) == 1 else 'their'} "
+            "`kdcompress compress` command with --fresh does it again"
+        )
     return Compression.of({"run": str(folder.path), **document})
 
 

@@ -84,10 +84,13 @@ class CompressSection(Section):
 
     @property
     def default_name(self) -> str:
-        """Name of the compressed student, such as channels-0.5-qat."""
+        """Name of the compressed student, such as channels-0.5-qat.
+
+        Steps that were taken one compression after the other are told apart from those of one: channels-0.5-then-qat.
+        """
         budgets = [f"{key.split('_')[1]}-{value:g}" for key, value in self.budgets.items()]
         parts = [
-            *([] if self.start == "student" else [self.start]),
+            *({"student": [], "baseline": ["baseline"]}.get(self.start, [self.start, "then"])),
             *([f"channels-{self.channels:g}"] if self.channels is not None else budgets),
             *([f"prune-{self.prune:g}"] if self.prune is not None else []),
             *([f"cluster-{self.cluster}"] if self.cluster is not None else []),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Iterable
 from typing import Any, TypeVar, get_args, get_origin
@@ -114,7 +115,17 @@ def _first_problem(kind: type[Section], exc: ValidationError, prefix: str) -> Re
     text = rule.format(**limits) if rule else message[0].lower() + message[1:]
     # A rule about several keys names them; the whole section would say no more
     value = "" if isinstance(problem["input"], dict) and not rule else f", got {format_value(problem['input'])}"
-    return RecipeError(f"{name} {text}{value}")
+    return RecipeError(f"{name} {text}{value}{_percent_hint(problem)}")
+
+
+def _percent_hint(problem: Any) -> str:
+    """The hint for a percentage where a fraction is meant; empty for other problems."""
+    limits, value = problem.get("ctx", {}), problem["input"]
+    with contextlib.suppress(TypeError, ValueError):
+        number = float(value)  # the recipe's own value, or text
+        if 1 in (limits.get("lt"), limits.get("le")) and 1 < number <= 100:
+            return f"; {number:g} % is {number / 100:g}"
+    return ""
 
 
 def format_value(value: Any) -> str:

@@ -63,6 +63,7 @@ class _Manifest(_Entry):
     model_files: dict[str, str] = {}
     dataset: _Data | None = None
     split: str = ""
+    start: str = ""  # digest of the student that was compressed
     classes: list[str] | None = Field(None, min_length=2, max_length=_MAX_CLASSES)
     subclasses: list[list[str]] | None = None
     input_shape: Shape | None = Field(None, strict=False)

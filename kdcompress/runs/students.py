@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from kdcompress.config.recipe import read_resolved_recipe
 from kdcompress.config.references import check_file_name
@@ -54,6 +56,18 @@ def student_names(run: RunFolder) -> list[str]:
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
     return [name for name in names if RunFolder(folder / name).is_finished()]
+
+
+def is_of_former_start(manifest: Mapping[str, Any], start: Mapping[str, Any], role: str = STUDENT) -> bool:
+    """Return whether a compressed student was made of another model than is in the folder of its start now.
+
+    Args:
+        manifest: Manifest of the compressed student.
+        start: Manifest of the folder in which the model is that was compressed.
+        role: Its role there.
+    """
+    recorded, now = manifest.get("start"), start.get("files", {}).get(f"{role}.keras", {}).get("digest")
+    return bool(recorded and now) and recorded != now
 
 
 def _expand(source: str | Path) -> Path:

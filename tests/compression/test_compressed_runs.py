@@ -211,6 +211,7 @@ REFUSED: list[tuple[dict[str, Any], type[KDCompressError], str]] = [
     ({"channels": 1.0}, RecipeError, r"compress\.channels must be < 1, got 1\.0"),
     ({"channels": 0}, RecipeError, r"compress\.channels must be > 0, got 0"),
     ({"prune": -0.1}, RecipeError, r"compress\.prune must be > 0, got -0\.1"),
+    ({"prune": 80}, RecipeError, r"compress\.prune must be < 1, got 80; 80 % is 0\.8$"),
     ({"cluster": 1}, RecipeError, r"compress\.cluster must be >= 2, got 1"),
     ({"qat": "int4"}, RecipeError, r"compress\.qat must be one of"),
     ({"channels": 0.5, "max_flops_ratio": 0.1}, RecipeError, "takes channels or max_flops_ratio"),
@@ -243,6 +244,39 @@ def test_students_that_are_not_there_are_told(compressed: Path, tmp_path: Path) 
     (tmp_path / "begun" / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(RunError, match="is not finished"):
         kdcompress.compress(tmp_path / "begun", channels=0.5)
+
+
+def test_steps_one_after_the_other_have_another_name_than_steps_at_once(compressed: Path) -> None:
+    plan = kdcompress.api.plan_compression
+    assert plan(compressed, {"channels": 0.5, "prune": 0.8})["name"] == "channels-0.5-prune-0.8"
+    assert plan(f"{compressed}:{NAME}", {"prune": 0.8})["name"] == "channels-0.5-then-prune-0.8"
+    assert plan(f"{compressed}:baseline", {"prune": 0.8})["name"] == "baseline-prune-0.8"
+    with pytest.raises(RunError, match=r"compress\.rounds is 1 there, 2 here; choose another --name, or --fresh"):
+        kdcompress.compress(compressed, channels=0.5, rounds=2, epochs=2)
+
+
+def test_students_of_a_former_student_are_told(compressed: Path, recorder: Any) -> None:
+    def warnings(source: object, **options: Any) -> list[str]:
+        recorder.warnings.clear()
+        kdcompress.compress(source, epochs=1, progress=recorder, **options)
+        return [warning for warning in recorder.warnings if "anew" in warning]
+
+    first, then = f"{compressed}:{NAME}", compressed / "students" / "channels-0.5-then-prune-0.5"
+    assert warnings(first, prune=0.5) == warnings(first, prune=0.5) == []
+    kdcompress.report(compressed)
+    assert "from a former" not in (compressed / "report.html").read_text()
+    (again,) = warnings(compressed, channels=0.5, seed=9, fresh=True)
+    assert "is another student than the one that channels-0.5-then-prune-0.5 was compressed from" in again
+    (stale,) = warnings(first, prune=0.5)
+    assert f"was compressed from a former {NAME}" in stale
+    kdcompress.report(compressed)
+    assert f"was compressed from a former {NAME}" in (compressed / "report.html").read_text()
+    manifest = json.loads((then / "manifest.json").read_text())
+    del manifest["files"]["metrics.json"]
+    (then / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RunError, match=f"was begun with a former {NAME}.*; --fresh begins this one anew"):
+        kdcompress.compress(first, prune=0.5, epochs=1)
+    assert warnings(first, prune=0.5, fresh=True) == []
 
 
 def test_a_copy_of_its_folder_is_a_run_that_remembers_its_steps(compressed: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from kdcompress.reporting._pareto import Point, latency_points, size_points
 from kdcompress.reporting._parts import Section, Table
 from kdcompress.reporting._run_data import RunData
 from kdcompress.reporting.sections.tradeoff import explain, find_front, make_figure, make_table
+from kdcompress.runs.students import is_of_former_start
 from kdcompress.verification.latency import latency_ratio
 
 _FIRST = "student"
@@ -21,7 +22,7 @@ def section(run: RunData) -> Section | None:
     if not run.students or not run.test_metrics:
         return None
     metric = {"auc": "AUC"}.get(run.metric, run.metric)
-    tables, figures, text = [_table(run, metric)], [], []
+    tables, figures, text = [_table(run, metric)], [], list(_outdated(run))
     timed = bool(run.bench) and all(student.bench for student in run.students if student.exports)
     points = list(_points(run, timed))
     if len(points) > 1:
@@ -32,6 +33,14 @@ def section(run: RunData) -> Section | None:
         if timed:
             text.append("Latencies of different benchmarks are scaled by the teacher's, which each of them measured.")
     return Section("students", "All students of the run", text, figures, tables, missing=_missing(run))
+
+
+def _outdated(run: RunData) -> Iterator[str]:
+    members = dict(_members(run))
+    for student in run.students:
+        start = str((student.compression or {}).get("start", ""))
+        if start in members and is_of_former_start(student.manifest, members[start].manifest):
+            yield f"{student.name} was compressed from a former {start}, which has been made anew since."
 
 
 def _members(run: RunData) -> list[tuple[str, RunData]]:
