@@ -11,6 +11,7 @@ from kdcompress.api._verb import verb
 from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.names import named
 from kdcompress.runs.schemas import Bundle
 from kdcompress.trust import trusting_code
 
@@ -59,7 +60,7 @@ def bundle(
     run = resolve_source(source)
     if not isinstance(run, RunFolder):
         raise UsageError(f"a bundle is made of a run with exports, and {source} is none")
-    path = Path(out) if out is not None else Path(f"{run.path.resolve().name}{_SUFFIX}")
+    path = Path(out) if out is not None else Path(f"{named(run.path).name}{_SUFFIX}")
     _check_out(path)
     with trusting_code(trust_code), run.lock():
         result = make_bundle(run, request, path, data_folder(data_dir, progress), progress or Progress())

@@ -10,7 +10,7 @@ from kdcompress.errors import MissingExtraError, UsageError
 from kdcompress.missing import is_installed, remedy_for
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
-from kdcompress.runs.names import is_student
+from kdcompress.runs.names import is_student, named
 from kdcompress.runs.schemas import Demo
 from kdcompress.trust import trusting_code
 
@@ -71,4 +71,5 @@ def _default_out(run: Path) -> Path:
     if is_student(run):  # whose folder is inside the run
         whole = run.parent.parent
         return whole.with_name(f"{whole.name}-{run.name}-demo")
-    return run.with_name(f"{run.name}-demo")
+    folder = named(run)
+    return folder.with_name(f"{folder.name}-demo")

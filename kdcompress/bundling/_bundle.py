@@ -28,7 +28,7 @@ from kdcompress.files import write_atomically
 from kdcompress.models import external_files
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
-from kdcompress.runs.names import source_of
+from kdcompress.runs.names import named, source_of
 from kdcompress.versions import versions
 
 _SHEBANG = b"#!/usr/bin/env python3\n"
@@ -115,7 +115,7 @@ def make_bundle(
     if not digest:
         raise RunError(f"run {run.path} has no student; `kdcompress distill --fresh` makes it anew")
     packages = versions(*(make_runtime(name).package for name in runtimes))
-    contents = Contents(__version__, run.path.name, digest, lineup.inputs, packages, tuple(parts.files))
+    contents = Contents(__version__, named(run.path).name, digest, lineup.inputs, packages, tuple(parts.files))
     write_atomically(out, lambda path: _write(path, contents, parts))
     out.chmod(out.stat().st_mode | stat.S_IXUSR)
     return {

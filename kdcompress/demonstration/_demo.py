@@ -8,9 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kdcompress.cache import cache_dir
+from kdcompress.config.recipe import Recipe
 from kdcompress.data import Dataset
 from kdcompress.demonstration import _page
 from kdcompress.demonstration._facts import page_facts, sample_files
+from kdcompress.demonstration._folders import without_folders
 from kdcompress.demonstration._measured import model_facts
 from kdcompress.demonstration._models import PageModel
 from kdcompress.demonstration._ort_web import VERSION, WebRuntime
@@ -69,7 +72,9 @@ def write_demo(
     out.parent.mkdir(parents=True, exist_ok=True)
     with scratch_folder(out.parent) as scratch:
         page = scratch / out.name
-        _write(page, html, models, sample_set, dataset, runtime, reason)
+        _write(
+            page, html, models, sample_set, dataset, runtime, reason and without_folders(reason, _folders(run, recipe))
+        )
         move_into_place(page, out, clear)
     return {
         "run": str(run.path),
@@ -82,6 +87,11 @@ def write_demo(
         "bytes": size_of(out),
         "seconds": round(time.perf_counter() - start, 3),
     }
+
+
+def _folders(run: RunFolder, recipe: Recipe) -> list[Path]:
+    """Folders that a reason may name: those of the run, of the models that its recipe names, and of the cache."""
+    return [run.path, cache_dir(), *(path.parent for path in recipe.files.values())]
 
 
 def _write(

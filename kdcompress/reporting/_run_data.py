@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from kdcompress.pipeline.subclass_outputs import SubclassOutputs, read_subclass_
 from kdcompress.runs.documents import read_checked
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.machines import Machines, read_machines
-from kdcompress.runs.names import COMPRESSION, EXPLANATION, EXPORTS, HISTORY, RECIPE, TEST_OUTPUTS, remedy
+from kdcompress.runs.names import COMPRESSION, EXPLANATION, EXPORTS, HISTORY, RECIPE, TEST_OUTPUTS, named, remedy
 from kdcompress.runs.outputs import (
     Disagreements,
     Outputs,
@@ -81,7 +82,7 @@ class RunData:
     @property
     def name(self) -> str:
         """Name of the run, which is that of its folder."""
-        return self.folder.rstrip("/").rsplit("/", 1)[-1]
+        return named(Path(self.folder)).name
 
     @property
     def classes(self) -> list[str]:

@@ -69,6 +69,15 @@ def source_of(folder: Path) -> str:
     return f"{folder.parent.parent}:{folder.name}" if is_student(folder) else str(folder)
 
 
+def named(folder: Path) -> Path:
+    """Return a folder by a path that ends in its name, which `.` and `..` do not.
+
+    Args:
+        folder: The folder.
+    """
+    return folder if folder.name not in ("", "..") else folder.resolve()
+
+
 def is_student(folder: Path) -> bool:
     """Return whether a run folder is that of a compressed student, inside the run of the first one.
 

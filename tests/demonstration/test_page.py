@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 import kdcompress
 from kdcompress.api._demo import _default_out
 from kdcompress.cli._app import app
+from kdcompress.demonstration._folders import without_folders
 from kdcompress.demonstration._out import check_out
 from kdcompress.demonstration._samples import choose_rows
 from kdcompress.errors import RunError, UsageError
@@ -290,6 +291,41 @@ def test_what_cannot_be_is_said_in_one_line(
 def test_a_page_lies_beside_the_run_also_of_a_compressed_student(exported: Path) -> None:
     assert _default_out(exported / "students/slim") == exported.with_name("run-slim-demo")
     assert _default_out(Path("students/own")) == Path("students/own-demo")  # a run in a folder of that name
+
+
+def test_a_run_that_is_the_current_folder_has_its_name(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shutil.copytree(exported, tmp_path / "digits"))
+    page = Path(kdcompress.demo(".", ort_web="cdn", samples=0)["page"])
+    assert page.parent == tmp_path / "digits-demo"
+    assert "<title>digits" in page.read_text()
+
+
+def test_a_reason_on_the_page_names_no_folder(
+    exported: Path, tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = shutil.copytree(exported, tmp_path / "the run")
+    reason = f"{run / 'teacher.onnx'} takes two inputs, and {tmp_path / 'others' / 'big.onnx'} none"
+    monkeypatch.setattr("kdcompress.demonstration._demo.make_teacher", lambda *_: reason)
+    result = kdcompress.demo(run, out=tmp_path / "demo", ort_web="cdn", samples=0, progress=recorder)
+    assert result.no_teacher == reason
+    assert any(reason in warning for warning in recorder.warnings)
+    assert facts_of(tmp_path / "demo")["no_teacher"] == "teacher.onnx takes two inputs, and big.onnx none"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("/home/me/my models/big.onnx is missing; mend it", "big.onnx is missing; mend it"),
+        ("run runs/demo: it has changed", "run demo: it has changed"),
+        ("runs/demo/teacher.keras and /opt/other/x.keras", "teacher.keras and x.keras"),
+        (r"(~/a/b.onnx), '../c/d.tflite' and C:\e\f.onnx", "(b.onnx), 'd.tflite' and f.onnx"),
+        ("scale 1/255 and/or https://example.org/a/b", "scale 1/255 and/or https://example.org/a/b"),
+    ],
+)
+def test_of_a_path_its_last_name_is_left(text: str, left: str) -> None:
+    assert without_folders(text, [Path("runs/demo"), Path("/home/me/my models"), Path()]) == left
 
 
 def test_a_model_file_is_no_run(exported: Path) -> None:
