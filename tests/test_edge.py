@@ -123,7 +123,7 @@ def test_the_device_needs_little_space(installed: Path) -> None:
         (["list", "runtimes"], "needs ai-edge-litert: pip install ai-edge-litert"),
         (["list", "models"], "needs tensorflow: pip install kdcompress"),
         (["list", "teachers"], 'needs torch: pip install "kdcompress[torch]"'),
-        (["list"], "observers:"),
+        (["list"], "models:  (all need tensorflow: pip install kdcompress)"),
         (["verify", "run", "--files"], "26 of 26 files are as run run wrote them"),
         (["predict", "run/exports/student-int8.onnx", "images"], "images/digit.png\t"),
         (["predict", "run", "images", "--json"], '"image": "images/digit.png"'),

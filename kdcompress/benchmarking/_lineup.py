@@ -124,9 +124,14 @@ def _refuse(path: Path, request: BenchRequest) -> NoReturn:
             f"{chosen} leaves out {path}, which {' and '.join(others)} would run; leave the file or the option out, or "
             f"add --runtime {others[0]}"
         )
-    choices = ", ".join(f"{', '.join(make_runtime(name).suffixes)} ({name})" for name in names)
-    export = "; `kdcompress export` makes them" if path.suffix == ".keras" or find_format(path) else ""
-    raise UsageError(f"bench times one run, or files of a runtime: {choices}; got {path}{export}")
+    runtimes: dict[str, list[str]] = {}
+    for name in names:
+        runtimes.setdefault(", ".join(make_runtime(name).suffixes), []).append(name)
+    choices = ", ".join(f"{suffixes} ({', '.join(those)})" for suffixes, those in runtimes.items())
+    hint = "; `kdcompress export` makes them" if path.suffix == ".keras" or find_format(path) else ""
+    if path.suffix == ".pyz":
+        hint = f", a bundle: `python3 {path}` runs it"
+    raise UsageError(f"bench times one run, or files of a runtime: {choices}; got {path}{hint}")
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

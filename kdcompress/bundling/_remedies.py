@@ -46,4 +46,6 @@ def explain(address: Address, code: int | None, lines: Sequence[str], connected:
     remedy = next((remedy for sign, remedy in _REMEDIES if sign in text), _OTHER)
     port = f"-p {address.port} " if address.port else ""
     host = f"[{address.host}]:{address.port}" if address.port else address.host
-    return f"{address} cannot be reached by ssh: {last}; {remedy.format(host=host, target=f'{port}{address}')}"
+    return (
+        f"{address} cannot be reached by ssh: {last.rstrip('.')}; {remedy.format(host=host, target=f'{port}{address}')}"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 from kdcompress.errors import RunError, UsageError
@@ -55,6 +56,12 @@ def import_result(run: RunFolder, path: Path, machine: str | None) -> Benchmark:
         RunError: The file is damaged, or of other files than the run has now.
     """
     if not path.is_file():
-        raise UsageError(f"{path} does not exist; --import takes the NAME.json that a bundle wrote on the machine")
+        problem = "is no file" if path.exists() else "does not exist"
+        raise UsageError(f"{path} {problem}; --import takes the NAME.json that a bundle wrote on the machine")
+    if zipfile.is_zipfile(path):
+        raise UsageError(
+            f"{path} is a bundle and no result; --import takes the {path.stem}.json that `python3 {path.name}` writes "
+            "on the machine"
+        )
     name = machine if machine is not None else path.stem
     return machines.keep_result(run, read_json(path, RunError, _REMEDY), name, str(path))

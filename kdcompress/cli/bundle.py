@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -53,8 +55,17 @@ def bundle(
         if as_json:
             terminal.json(result)
         else:
-            names = ", ".join(f"{file['name']} {file['precision'] or ''}".strip() for file in result["files"])
-            terminal.result(f"{result['bundle']}  {size(result['bytes'])}, {result['images']} test images: {names}")
+            contents = f"{result['images']} test images; {_describe(result['files'])}"
+            terminal.result(f"{result['bundle']}  {size(result['bytes'])}, {contents}")
             terminal.progress.note(f"run it on the machine: python3 {Path(result['bundle']).name}")
         for skipped in result["skipped"]:
             terminal.progress.note(f"not in it: {skipped}")
+
+
+def _describe(files: Sequence[Mapping[str, Any]]) -> str:
+    """The models of each kind of file, such as "onnx: teacher fp32, student int8"."""
+    kinds: dict[str, list[str]] = {}
+    for file in files:
+        model = f"{file['name']} {file['precision'] or ''}".strip()
+        kinds.setdefault(Path(file["path"]).suffix.lstrip("."), []).append(model)
+    return "; ".join(f"{kind}: {', '.join(models)}" for kind, models in kinds.items())

@@ -114,9 +114,15 @@ def _print_failures(result: dict[str, Any], terminal: Terminal) -> None:
         )
     for gate in result.get("gates", []):
         if not gate["passed"]:
-            value = "not measurable" if gate["value"] is None else f"{gate['value']:.4g}"
             word = "required" if gate["name"].startswith("min_") else "allowed"
-            terminal.failure(f"gate {gate['name']} fails{_where(gate)}: {value}, {_limit(gate)} {word}")
+            terminal.failure(f"gate {gate['name']} fails{_where(gate)}: {_value(gate)}, {_limit(gate)} {word}")
+
+
+def _value(gate: dict[str, Any]) -> str:
+    """The value of a gate, with the end of its interval that is held against the limit."""
+    if gate["value"] is None:
+        return "not measurable"
+    return f"{gate['value']:.4g}" + (f" (95 % from {gate['low']:.4g})" if gate.get("low") else "")
 
 
 def _where(gate: dict[str, Any]) -> str:
@@ -164,9 +170,8 @@ def _print_run(result: dict[str, Any], all_layers: bool, terminal: Terminal) -> 
         terminal.result(notice)
     show_metrics(result, columns)
     for gate in result["gates"]:
-        value = "not measurable" if gate["value"] is None else f"{gate['value']:.4g}"
         verdict = "passed" if gate["passed"] else "FAILED"
-        terminal.result(f"gate {gate['name']:<17} {value} of {_limit(gate)}{_where(gate)}: {verdict}")
+        terminal.result(f"gate {gate['name']:<17} {_value(gate)} of {_limit(gate)}{_where(gate)}: {verdict}")
     if "latency" in result["ratios"]:
         terminal.result(f"median latency, as `bench` measured it: {_times(result['ratios']['latency'])} the teacher's")
     for row in result["machines"]:

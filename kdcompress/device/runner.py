@@ -33,7 +33,11 @@ def run(arguments: Sequence[str], archive: str, folder: str) -> int:
         The exit code: 0; 1 if nothing could be measured; 2 for wrong usage; 3 if parity or a gate failed.
     """
     options = _parser(archive).parse_args(arguments)
-    console = Console()
+    console, out = Console(), Path(options.out)
+    try:
+        _try_to_write(out)  # before anything is measured for it
+    except OSError as exc:
+        return _fail(_unwritable(out, exc), FAILED)
     try:
         result = _benchmark(options, Path(folder), console)
     except UsageError as exc:
@@ -45,11 +49,10 @@ def run(arguments: Sequence[str], archive: str, folder: str) -> int:
     lines = [*_parity_lines(result["parity"]), "", *result_lines(result)]
     print("\n".join(line for line in lines))
     _tell(result, console)
-    out = Path(options.out)
     try:
         _write(out, result)
     except OSError as exc:
-        return _fail(f"{out} could not be written ({exc.strerror}); name another file with --out", FAILED)
+        return _fail(_unwritable(out, exc), FAILED)
     console.note(f"{out} has the result: `kdcompress bench RUN --import {out.name}` puts it beside the other machines")
     if result["interrupted"]:
         return INTERRUPTED
@@ -127,6 +130,16 @@ def _tell(result: dict[str, Any], console: Console) -> None:
                 f"error: {_subject(entry)} does not compute here what it computed where the bundle was made: "
                 f"{'; '.join(entry['reasons'])}"
             )
+
+
+def _try_to_write(path: Path) -> None:
+    trial = path.with_name(f"{path.name}.try")
+    _write(trial, {})
+    trial.unlink()
+
+
+def _unwritable(path: Path, exc: OSError) -> str:
+    return f"{path.absolute()} could not be written ({exc.strerror}); name another file with --out"
 
 
 def _write(path: Path, result: dict[str, Any]) -> None:

@@ -29,6 +29,8 @@ def main() -> int:
         return _fail(f"no temporary folder can be made ({exc.strerror}); name one that can be written to with TMPDIR")
     try:
         return _run(Path(sys.argv[0]), folder)
+    except KeyboardInterrupt:  # while it is unpacked, or the program is imported
+        return _fail("interrupted before anything was measured", 130)
     finally:
         shutil.rmtree(str(folder), ignore_errors=True)
 
@@ -48,9 +50,9 @@ def _run(archive: Path, folder: Path) -> int:
     return run(sys.argv[1:], str(archive), str(folder))
 
 
-def _fail(text: str) -> int:
+def _fail(text: str, code: int = 1) -> int:
     sys.stderr.write(f"error: {text}\n")
-    return 1
+    return code
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def slowdown_gates(benchmark: Mapping[str, Any], limit: float, machine: str) -> 
         machine: Name of the machine.
 
     Returns:
-        `name`, `limit`, `value`, `passed`, `machine` and `model` for each comparison.
+        `name`, `limit`, `value`, `low`, `passed`, `machine` and `model` for each comparison.
 
     Raises:
         RunError: The benchmark compares nothing.
@@ -103,6 +103,7 @@ def _gate(pair: Mapping[str, Any], parity: Sequence[Mapping[str, Any]], limit: f
         "name": "max_slowdown",
         "limit": limit,
         "value": 1 / pair["speedup"],
+        "low": low,
         "passed": low is not None and low <= limit and not wrong,
         "machine": machine,
         "model": f"{pair['student']}{precision} on {pair['runtime']}, {threads}, batch {pair['batch_size']}",

@@ -149,6 +149,16 @@ def test_a_damaged_bundle_says_so(bundled: Path, device: Path) -> None:
     assert "is damaged" in done.stderr
 
 
+def test_ctrl_c_before_it_runs_leaves_nothing_behind(bundled: Path, device: Path, tmp_path: Path) -> None:
+    interrupt = {"code/kdcompress/device/runner.py": b"raise KeyboardInterrupt"}
+    rebuild(bundled / "pi.pyz", lambda name, content: interrupt.get(name, content))
+    (tmp_path / "temporary").mkdir()
+    environment = {"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path / "temporary")}
+    done = start(device, bundled / "pi.pyz", env=environment)
+    assert (done.returncode, done.stderr) == (130, "error: interrupted before anything was measured\n")
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -162,8 +172,9 @@ def test_a_damaged_bundle_says_so(bundled: Path, device: Path) -> None:
 def test_options_that_make_no_sense_are_one_line(
     bundled: Path, device: Path, options: tuple[str, ...], words: str
 ) -> None:
-    done = start(device, bundled / "pi.pyz", *(QUICK if options[0] == "--out" else ()), *options)
+    done = start(device, bundled / "pi.pyz", *options)
     assert done.returncode in (1, 2)
+    assert (done.stdout, len(done.stderr.splitlines())) == ("", 1 + ("trying" in done.stderr))  # nothing was measured
     assert words in done.stderr.splitlines()[-1]
     assert done.stderr.splitlines()[-1].startswith("error: ")
 

@@ -56,7 +56,8 @@ def test_limits_name_their_machine(run: Path) -> None:
     assert [(gate.name, gate.machine, gate.passed) for gate in passed.gates] == [("max_slowdown", "pi", True)] * 2
     failed = CliRunner().invoke(app, ["verify", str(run), "--max-slowdown", "0.0001", "--machine", "pi"])
     assert failed.exit_code == 3
-    assert "gate max_slowdown fails on machine pi, student fp32 on onnxruntime, 1 thread, batch 1" in failed.stderr
+    subject = "gate max_slowdown fails on machine pi, student fp32 on onnxruntime, 1 thread, batch 1"
+    assert re.search(rf"{subject}: [\d.]+ \(95 % from [\d.]+\), at most 0.0001 allowed", failed.stderr)
     local = kdcompress.verify(run, max_slowdown=1000.0)
     assert {gate.machine for gate in local.gates} == {"local"}
     with pytest.raises(RunError, match=r"no benchmark of a machine 'pi5' \(of other machines: pi\)"):
@@ -161,6 +162,8 @@ def test_keys_that_may_be_missing_are_not_missed(run: Path) -> None:
     [
         (["--machine", "pi"], "--machine names the machine of --on or --import"),
         (["--import", "nope.json"], "nope.json does not exist"),
+        (["--import", "run"], "run is no file; --import takes the NAME.json"),
+        (["--import", "pi.pyz"], "pi.pyz is a bundle and no result; --import takes the pi.json that `python3 pi.pyz`"),
         (["--import", "pi.json", "--machine", "../pi"], "a machine's name has up to 63 letters"),
         (["--import", "pi.json", "--max-slowdown", "1"], "--import measures nothing"),
         (["--forget", "pi"], "has no benchmark of a machine 'pi'"),
@@ -189,6 +192,7 @@ def test_a_limit_on_the_latency_by_hand() -> None:
     benchmark = {"machine": {}, "models": [], "comparisons": [pair(4.0), pair(1.25), pair(None)]}
     gates = slowdown_gates(benchmark, 0.5, "pi")
     assert [gate["value"] for gate in gates] == [0.5, 0.5, 0.5]
+    assert [gate["low"] for gate in gates] == [0.25, 0.8, None]
     assert [gate["passed"] for gate in gates] == [True, False, False]  # from 0.25 and 0.8 on, and without an interval
     with pytest.raises(RunError, match="on machine pi it was not timed"):
         slowdown_gates({**benchmark, "comparisons": []}, 0.5, "pi")

@@ -340,9 +340,9 @@ def lose_key(pi: Device) -> None:
     [
         (
             change_host_key,
-            r"Host key verification failed\.; if the device was set up anew, `ssh-keygen -R 'pi'` forgets",
+            r"Host key verification failed; if the device was set up anew, `ssh-keygen -R 'pi'` forgets",
         ),
-        (know_no_host, r"Host key verification failed\.; connect once with `ssh pi` and accept its key"),
+        (know_no_host, r"Host key verification failed; connect once with `ssh pi` and accept its key"),
         (lose_key, r"Permission denied \(publickey\)\.; see that `ssh pi` lets you in; `ssh-copy-id pi` puts"),
         (lambda pi: pi.process.terminate() or pi.process.wait(), "Connection refused; turn on ssh there"),
     ],

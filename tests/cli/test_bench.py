@@ -135,7 +135,11 @@ def test_int8_that_is_slower_is_a_sentence() -> None:
     [
         (["nowhere"], 2, "nowhere does not exist"),
         (["JUNK.onnx"], 1, "cannot be opened by onnxruntime"),
-        (["JUNK.npy"], 2, "files of a runtime: .tflite (litert), .tflite (litert-compiled), .ncnn (ncnn), .onnx"),
+        (
+            ["JUNK.npy"],
+            2,
+            "files of a runtime: .tflite (litert, litert-compiled), .ncnn (ncnn), .onnx (onnxruntime, openvino), ",
+        ),
         (["JUNK.onnx", "--threads", "0"], 2, "--threads must be >= 1, got 0"),
         (["JUNK.onnx", "--threads", "two"], 2, "--threads takes whole numbers such as 1,4, got 'two'"),
         (["JUNK.onnx", "--batch-size", "1,0"], 2, "--batch-size must be >= 1, got 0"),

@@ -92,13 +92,12 @@ class Comparison(Speedup):
 
 
 class SlowdownGate(Gate):
-    """Student time / teacher time against its limit; `low` is the lower end of its 95 % interval.
+    """Student time / teacher time against its limit.
 
     Attributes:
         across_runtimes: Whether the two ran on different runtimes.
     """
 
-    low: float | None = None
     student: str | None = None
     teacher: str | None = None
     runtime: str | None = None

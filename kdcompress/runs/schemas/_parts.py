@@ -104,6 +104,7 @@ class Gate(Result):
     Attributes:
         machine: The machine that the value is of, of a limit on the latency.
         model: The file and setting there.
+        low: The lower end of the value's 95 % interval, which is what the limit is held against there.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Gate(Result):
     passed: bool
     machine: str | None = None
     model: str | None = None
+    low: float | None = None
 
 
 class Ratios(Result):
