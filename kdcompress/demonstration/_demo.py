@@ -89,9 +89,9 @@ def write_demo(
     }
 
 
-def _folders(run: RunFolder, recipe: Recipe) -> list[Path]:
+def _folders(run: RunFolder, recipe: Recipe) -> list[str]:
     """Folders that a reason may name: those of the run, of the models that its recipe names, and of the cache."""
-    return [run.path, cache_dir(), *(path.parent for path in recipe.files.values())]
+    return [str(run.path), str(cache_dir()), *(model.rpartition("/")[0] for model in recipe.files.values())]
 
 
 def _write(

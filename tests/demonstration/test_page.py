@@ -321,11 +321,12 @@ def test_a_reason_on_the_page_names_no_folder(
         ("run runs/demo: it has changed", "run demo: it has changed"),
         ("runs/demo/teacher.keras and /opt/other/x.keras", "teacher.keras and x.keras"),
         (r"(~/a/b.onnx), '../c/d.tflite' and C:\e\f.onnx", "(b.onnx), 'd.tflite' and f.onnx"),
+        ("s3://ours/models/big.onnx is gone", "big.onnx is gone"),
         ("scale 1/255 and/or https://example.org/a/b", "scale 1/255 and/or https://example.org/a/b"),
     ],
 )
 def test_of_a_path_its_last_name_is_left(text: str, left: str) -> None:
-    assert without_folders(text, [Path("runs/demo"), Path("/home/me/my models"), Path()]) == left
+    assert without_folders(text, ["runs/demo", "/home/me/my models", ".", "", "s3://ours/models"]) == left
 
 
 def test_a_model_file_is_no_run(exported: Path) -> None:
