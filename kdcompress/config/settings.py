@@ -122,8 +122,8 @@ def _percent_hint(problem: Any) -> str:
     """The hint for a percentage where a fraction is meant; empty for other problems."""
     limits, value = problem.get("ctx", {}), problem["input"]
     with contextlib.suppress(TypeError, ValueError):
-        number = float(value)  # the recipe's own value, or text
-        if 1 in (limits.get("lt"), limits.get("le")) and 1 < number <= 100:
+        number = float(value)  # 1.2 is a wrong fraction rather than a percentage
+        if 1 in (limits.get("lt"), limits.get("le")) and 2 <= number <= 100:
             return f"; {number:g} % is {number / 100:g}"
     return ""
 
