@@ -133,6 +133,11 @@ class Method(Choice, ABC):
         """
         return self
 
+    @property
+    def note(self) -> str | None:
+        """What the user should know of the method on these classes, in one line."""
+        return None
+
     def head(self, classes: Classes) -> int:
         """The number of outputs of teacher and student.
 

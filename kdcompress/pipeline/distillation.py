@@ -100,6 +100,8 @@ class Pipeline:
         self._use_determinism()
         if self.method.needs_targets and not self.method.weighs_targets(self.recipe.training.total_epochs):
             self._warn("alpha is 0: the teacher's outputs weigh nothing, the student learns from the labels alone")
+        if self.method.note:
+            self.progress.note(self.method.note)
         student = self._build_student()  # before a teacher is trained: a student that does not match fails early
         if lacks_rescaling(student):
             self._warn(

@@ -60,6 +60,8 @@ def plan_run(recipe: Recipe, run: RunFolder, progress: Progress) -> RunPlan:
     experiment = Experiment(recipe, data)
     if data.dataset.notice:
         progress.warn(data.dataset.notice)
+    if experiment.method.note:
+        progress.note(experiment.method.note)
     validate_training_config(experiment)
     check_compression_start(recipe)
     sections, needs_targets = recipe.teacher.teachers, experiment.method.needs_targets

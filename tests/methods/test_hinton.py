@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kdcompress.errors import RecipeError
 from kdcompress.methods import make_method
-from kdcompress.methods.hinton import distillation_loss
+from kdcompress.methods.hinton import distillation_loss, standardized
 
 TEACHER = np.array([[9.0, 6.0, 3.0]], np.float32)
 STUDENT = np.array([[3.0, 6.0, 9.0]], np.float32)
@@ -85,3 +85,26 @@ def test_settings_are_checked_at_construction() -> None:
     assert not make_method({"name": "none"}).needs_targets
     with pytest.raises(RecipeError, match=r"method\.temperature must be > 0, got 0"):
         make_method({"name": "hinton", "temperature": 0.0})
+
+
+def test_standardized_logits_by_hand() -> None:
+    # (9, 6, 3) has mean 6 and population deviation sqrt(6): (1.2247, 0, -1.2247)
+    assert np.asarray(standardized(TEACHER))[0] == pytest.approx([1.224745, 0, -1.224745], abs=1e-5)
+    two = np.array([[9, 6, 3], [2, 4, 0]], np.float32), np.array([[3, 6, 9], [1, 3, 2]], np.float32)
+    method = make_method({"name": "hinton", "standardize": True, "temperature": 2.0})
+    assert np.asarray(method.targets_loss({"logits": two[0]}, two[1])) == pytest.approx([1.884366, 0.331194], abs=1e-4)
+
+
+def test_standardized_logits_know_no_scale() -> None:
+    logits = np.random.default_rng(5).normal(0, 2, (8, 6)).astype(np.float32)
+    assert np.asarray(standardized(7 * logits + 3)) == pytest.approx(np.asarray(standardized(logits)), abs=1e-4)
+    assert np.asarray(standardized(np.full((2, 3), 4, np.float32))) == pytest.approx(np.zeros((2, 3)))
+    variable = tf.Variable(np.full((2, 3), 4, np.float32))
+    with tf.GradientTape() as tape:
+        value = tf.reduce_sum(standardized(variable))
+    assert np.isfinite(tape.gradient(value, variable).numpy()).all()
+
+
+def test_a_recipe_without_standardize_is_that_of_before_it_was_there() -> None:
+    assert "standardize" not in make_method({"name": "hinton"}).to_dict()
+    assert make_method({"name": "hinton", "standardize": True}).to_dict()["standardize"] is True
