@@ -83,7 +83,10 @@ def collect(study: Study, progress: Any) -> tuple[Found, list[dict[str, Any]]]:
                 continue
             start = time.perf_counter()
             run = _distilled(study, name, seed, taught, progress)
-            facts |= {key: run.result[key] for key in ("teacher", "dataset") if run.result.get(key)}
+            facts["dataset"] = {
+                key: run.result["dataset"][key] for key in ("name", "n_train", "n_val", "n_test", "fingerprint")
+            }
+            facts["teacher"] = run.result["teacher"]
             for row, (variant, kind) in missing.items():
                 one = measure(run.path, variant, kind, progress)
                 facts["rows"][row] = asdict(one)
@@ -177,7 +180,7 @@ def _points(gain: dict[str, Any]) -> str:
 
 
 def drops(study: Study, found: Found) -> str:
-    """What each row loses against the first, as ONNX and with the teacher, seed by seed, as a list in Markdown."""
+    """How far each row is from the first, as ONNX and with the teacher, seed by seed, as a list in Markdown."""
 
     def metrics(variant: Variant) -> list[float]:
         return [one.metric for one in found[variant.name, "onnx", True]]

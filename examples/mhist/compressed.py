@@ -53,7 +53,7 @@ The AUC of the teachers, a ResNet50V2 for each seed: {", ".join(teachers)}.
 
 Bytes, gzip and FLOPs are ratios to the float32 file of the student.
 
-What each loses against the float32 student, seed by seed (ONNX, with the teacher):
+How far each is from the float32 student, seed by seed (ONNX, with the teacher; below 0 is a loss):
 
 {drops(study, found)}
 """

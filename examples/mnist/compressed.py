@@ -54,7 +54,7 @@ The teacher's accuracy is {100 * teacher:.2f} %.
 Bytes, gzip and FLOPs are ratios to the float32 file of the student; "gzip / bytes" is the file after gzip against the
 float32 file as it is.
 
-What each loses against the float32 student, seed by seed (ONNX, with the teacher):
+How far each is from the float32 student, seed by seed (ONNX, with the teacher; below 0 is a loss):
 
 {drops(study, found)}
 """
