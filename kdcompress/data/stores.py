@@ -188,18 +188,22 @@ def content_bytes(images: Images) -> Iterator[bytes | memoryview]:
         yield np.ascontiguousarray(images).data
 
 
-def iter_blocks(images: LazyImages | NDArray[Any], size: int, begin: int = 0) -> Iterator[NDArray[Any]]:
+def iter_blocks(
+    images: LazyImages | NDArray[Any], size: int, begin: int = 0, end: int | None = None
+) -> Iterator[NDArray[Any]]:
     """Iterate over images in blocks; of lazy images, the next block is read in the background.
 
     Args:
         images: Array or lazy images.
         size: Images per block.
         begin: First row.
+        end: Row behind the last one; all by default.
 
     Yields:
         Blocks, (size, H, W, C); the last one may be smaller.
     """
-    bounds = [slice(start, start + size) for start in range(begin, len(images), size)]
+    end = len(images) if end is None else end
+    bounds = [slice(start, min(start + size, end)) for start in range(begin, end, size)]
     if not isinstance(images, LazyImages):
         yield from (images[rows] for rows in bounds)
         return

@@ -15,10 +15,20 @@ from kdcompress.teachers._base import Teacher
 from kdcompress.teachers._check import check_on_samples, label_agreement, make_teacher_error
 from kdcompress.teachers._common_preprocessing import is_distorted
 from kdcompress.teachers._ensemble import ConcatenatedTargets, EnsembleTargets, combine_logits
+from kdcompress.teachers._labelling import Labelled, Labeller, Labelling
 from kdcompress.teachers._outputs import N_INSPECTED, check_constants, check_output_count, select_name
 from kdcompress.teachers._reading import OutputReading, are_probabilities, inspect_outputs, with_both_classes
+from kdcompress.teachers._shards import Piece, Shard, cut, delete_shard, missing_pieces, read_shard, write_shard
 from kdcompress.teachers._spec import OutputSpec, RowIndex, Selection, TargetRows
-from kdcompress.teachers._targets import LOGITS, TARGETS, Targets, compute_targets, has_cached_targets, target_key
+from kdcompress.teachers._targets import (
+    LOGITS,
+    ONE_PROCESS,
+    TARGETS,
+    Targets,
+    compute_targets,
+    has_cached_targets,
+    target_key,
+)
 
 
 def open_teacher(path: Path, section: SingleTeacherSection, spec: OutputSpec, description: str) -> Teacher:
@@ -74,15 +84,21 @@ def _kinds() -> list[type[Teacher]]:
 __all__ = [
     "LOGITS",
     "N_INSPECTED",
+    "ONE_PROCESS",
     "TARGETS",
     "Assessment",
     "ConcatenatedTargets",
     "EnsembleTargets",
     "InputAdapter",
+    "Labelled",
+    "Labeller",
+    "Labelling",
     "OutputReading",
     "OutputSpec",
+    "Piece",
     "RowIndex",
     "Selection",
+    "Shard",
     "TargetRows",
     "Targets",
     "Teacher",
@@ -93,15 +109,20 @@ __all__ = [
     "check_output_count",
     "combine_logits",
     "compute_targets",
+    "cut",
+    "delete_shard",
     "has_cached_targets",
     "inspect_outputs",
     "is_distorted",
     "label_agreement",
     "make_input_adapter",
     "make_teacher_error",
+    "missing_pieces",
     "open_teacher",
+    "read_shard",
     "select_name",
     "target_key",
     "teacher_of_model",
     "with_both_classes",
+    "write_shard",
 ]
