@@ -111,13 +111,14 @@ def duration(seconds: float) -> str:
 
 
 def losses(figures: Mapping[str, float]) -> str:
-    """Format the running losses of a training in a few characters: label 0.123 targets 0.456.
+    """Format the running losses of a training, or counts, in a few characters: label 0.123 targets 0.456.
 
     Args:
-        figures: Running means by name; the accuracy is left out.
+        figures: Running means, or whole numbers, by name; the accuracy is left out.
     """
     parts = {name: value for name, value in figures.items() if name != "accuracy"}
-    return " ".join(f"{name.removesuffix('_loss').split('_')[0]} {value:.3f}" for name, value in parts.items())
+    shown = {name: str(value) if isinstance(value, int) else f"{value:.3f}" for name, value in parts.items()}
+    return " ".join(f"{name.removesuffix('_loss').split('_')[0]} {text}" for name, text in shown.items())
 
 
 def epoch_metrics(metrics: Mapping[str, float]) -> str:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kdcompress.api._recipe import default_out, naming_data, recipe_of, split_observers
 from kdcompress.api._source import Run
@@ -31,6 +31,9 @@ from kdcompress.runs.schemas import Plan, RunResult, versioned
 from kdcompress.trust import trusting_code
 from kdcompress.urls import is_url
 from kdcompress.versions import versions
+
+if TYPE_CHECKING:
+    from kdcompress.pipeline.experiment import Workers
 
 
 @verb
@@ -222,15 +225,15 @@ def _finished(run: RunFolder, recipe: Recipe, progress: Progress) -> Run:
 
 
 @contextlib.contextmanager
-def _workers(recipe: Recipe, run: RunFolder, progress: Progress) -> Iterator[None]:
+def _workers(recipe: Recipe, run: RunFolder, progress: Progress) -> Iterator[Workers | None]:
     """Open the cluster that a recipe asks for, before anything is computed."""
     if recipe.cluster is None or not recipe.cluster.is_used:
-        yield
+        yield None
         return
-    from kdcompress.cluster import open_cluster
+    from kdcompress.cluster import ClusterWorkers, open_cluster
 
-    with open_cluster(recipe.cluster, [cache_dir(), run.path.resolve()], progress):
-        yield
+    with open_cluster(recipe.cluster, [cache_dir(), run.path.resolve()], progress) as cluster:
+        yield ClusterWorkers(cluster)
 
 
 def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> RunResult:
@@ -241,9 +244,9 @@ def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> RunResult:
     earlier_seconds = run.manifest().get("seconds", 0.0)
     run.on_commit = lambda name: progress.emit(ArtefactWritten(path=run / name, name=name))
     run.update_manifest(command=sys.argv, seed=recipe.seed, recipe=recipe.digest, versions=versions())
-    pipeline = Pipeline(recipe, run, progress)
     try:
-        with _workers(recipe, run, progress):
+        with _workers(recipe, run, progress) as workers:
+            pipeline = Pipeline(recipe, run, progress, workers)
             pipeline_result = pipeline.execute()
     finally:
         seconds = round(earlier_seconds + time.perf_counter() - start, 3)

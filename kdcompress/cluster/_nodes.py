@@ -50,6 +50,11 @@ class Probe:
     files: Mapping[str, str]
 
 
+def computing_versions() -> dict[str, str]:
+    """Return the version here of each package that must be the same on all machines."""
+    return versions(*_COMPUTING)
+
+
 def living_nodes(ray: Any) -> tuple[Node, ...]:
     """List the machines that give cores to workers.
 
@@ -82,7 +87,7 @@ def probing(folders: Sequence[Path]) -> Iterator[Probe]:
             path, content = folder / f"{PARTIAL}{owner_tag()}-probe", uuid.uuid4().hex
             path.write_text(content, encoding="utf-8")
             files[str(path)] = content
-        yield Probe(versions(*_COMPUTING), files)
+        yield Probe(computing_versions(), files)
     finally:
         for path_text in files:
             Path(path_text).unlink(missing_ok=True)

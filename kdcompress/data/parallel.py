@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.data.pixels import Shape
+from kdcompress.threads import available_cores, thread_limit
 
 _CHUNK = 4  # images per task of a thread
 
@@ -54,5 +54,4 @@ def read_parallel(read: Callable[[int], NDArray[np.uint8]], n: int, shape: Shape
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return ThreadPoolExecutor(cores, thread_name_prefix="kdcompress-read")
+    return ThreadPoolExecutor(thread_limit() or available_cores(), thread_name_prefix="kdcompress-read")

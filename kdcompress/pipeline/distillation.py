@@ -20,7 +20,7 @@ from kdcompress.pipeline.chance import chance_warning, count_steps, imbalance_wa
 from kdcompress.pipeline.data import RecipeData
 from kdcompress.pipeline.ensemble import TeacherEnsemble
 from kdcompress.pipeline.evaluation import Evaluation, Outputs
-from kdcompress.pipeline.experiment import Experiment, Reporter
+from kdcompress.pipeline.experiment import Experiment, Reporter, Workers
 from kdcompress.pipeline.labelling import compute_training_targets, prepare_teachers
 from kdcompress.pipeline.saved_teachers import read_saved_teachers, save_teachers
 from kdcompress.pipeline.student import StudentFactory
@@ -66,15 +66,16 @@ class Pipeline:
         recipe: The recipe.
         run: Run folder, which the caller has locked.
         progress: Listener.
+        workers: Who shares the work; None for this process alone.
     """
 
-    def __init__(self, recipe: Recipe, run: RunFolder, progress: Progress) -> None:
+    def __init__(self, recipe: Recipe, run: RunFolder, progress: Progress, workers: Workers | None = None) -> None:
         self.recipe, self.run, self.progress = recipe, run, progress
         self.history = History(run / HISTORY)
         self.warnings: list[str] = []
         self.at_chance: list[str] = []
         self.data = RecipeData(recipe, progress)
-        self.experiment = Experiment(recipe, self.data)
+        self.experiment = Experiment(recipe, self.data, workers)
         self.students = StudentFactory(self.experiment)
         self._reporter = Reporter(progress, self._warn, self.history.replace)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from kdcompress.progress import Progress
 from kdcompress.teachers import (
     LOGITS,
     EnsembleTargets,
+    Labeller,
     Targets,
     Teacher,
     assess_logits,
@@ -76,7 +77,14 @@ class TeacherEnsemble:
             return outputs
         return np.asarray(self.method.for_teacher().class_logits(outputs), np.float32)
 
-    def compute_targets(self, samples: Samples, fingerprint: str, views: ViewsSection, progress: Progress) -> Targets:
+    def compute_targets(
+        self,
+        samples: Samples,
+        fingerprint: str,
+        views: ViewsSection,
+        progress: Progress,
+        labeller: Callable[[SingleTeacherSection], Labeller],
+    ) -> Targets:
         """Compute the combined targets of the teachers, or read them from the cache.
 
         Args:
@@ -84,6 +92,7 @@ class TeacherEnsemble:
             fingerprint: SHA-256 of the samples.
             views: The views of each sample.
             progress: Listener.
+            labeller: Returns who computes the targets of a teacher.
 
         Returns:
             The targets.
@@ -91,7 +100,10 @@ class TeacherEnsemble:
         Raises:
             TargetsError: Names the sample whose outputs are not finite.
         """
-        members = [compute_targets(teacher, samples, fingerprint, views, progress) for teacher in self.teachers]
+        members = [
+            compute_targets(teacher, samples, fingerprint, views, progress, labeller(section))
+            for teacher, section in zip(self.teachers, self.sections, strict=True)
+        ]
         if len(members) == 1:
             return members[0]
         rows = EnsembleTargets([member.logits for member in members], self._weights, self.recipe.teacher.combine)

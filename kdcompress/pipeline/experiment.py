@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 from kdcompress.config.recipe import Recipe
+from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.methods import Method
 from kdcompress.pipeline.data import RecipeData
 from kdcompress.progress import Progress
-from kdcompress.teachers import OutputSpec
+from kdcompress.teachers import ONE_PROCESS, Labeller, OutputSpec
 from kdcompress.training.checkpoints import Row
+
+
+class Workers(ABC):
+    """Processes that share the work on experiments."""
+
+    @abstractmethod
+    def labeller(self, section: SingleTeacherSection, spec: OutputSpec, deterministic: bool) -> Labeller:
+        """Return what has a teacher's targets computed by the workers.
+
+        Args:
+            section: Settings of the teacher.
+            spec: Images and outputs that are required of it.
+            deterministic: Whether TensorFlow is made to give the same bits in every run.
+        """
 
 
 @dataclass(frozen=True)
@@ -21,10 +37,12 @@ class Experiment:
     Attributes:
         recipe: The recipe.
         data: Data of this recipe, or of another with the same data.
+        workers: Who shares the work; None for this process alone.
     """
 
     recipe: Recipe
     data: RecipeData
+    workers: Workers | None = None
 
     @cached_property
     def method(self) -> Method:
@@ -36,6 +54,16 @@ class Experiment:
         """The images and outputs that are required of a teacher."""
         dataset = self.data.dataset
         return OutputSpec(dataset.input_shape, dataset.classes, self.method.head(self.data.classes))
+
+    def labeller(self, section: SingleTeacherSection) -> Labeller:
+        """Return who computes the targets of a teacher.
+
+        Args:
+            section: Settings of the teacher.
+        """
+        if self.workers is None:
+            return ONE_PROCESS
+        return self.workers.labeller(section, self.spec, self.recipe.deterministic)
 
 
 def _ignore(name: str, rows: list[Row]) -> None:

@@ -85,7 +85,7 @@ def compute_training_targets(ensemble: TeacherEnsemble, experiment: Experiment, 
     """
     data, views, progress = experiment.data, experiment.recipe.views, reporter.progress
     split = data.split
-    targets = ensemble.compute_targets(split.train, split.fingerprint, views, progress)
+    targets = ensemble.compute_targets(split.train, split.fingerprint, views, progress, experiment.labeller)
     agreement, warning = ensemble.check_labels(targets, split, data.dataset.classes)
     if warning:
         reporter.warn(warning)
@@ -96,7 +96,9 @@ def compute_training_targets(ensemble: TeacherEnsemble, experiment: Experiment, 
     )
     if data.unlabelled is None:
         return targets
-    unlabelled = ensemble.compute_targets(data.unlabelled, data.unlabelled_fingerprint, views, progress)
+    unlabelled = ensemble.compute_targets(
+        data.unlabelled, data.unlabelled_fingerprint, views, progress, experiment.labeller
+    )
     progress.note(f"targets: {unlabelled.logits.shape[0]:,} unlabelled images beside them")
     return Targets(
         {name: ConcatenatedTargets(rows, unlabelled.arrays[name]) for name, rows in targets.arrays.items()},

@@ -18,7 +18,7 @@ from kdcompress.teachers._ensemble import ConcatenatedTargets, EnsembleTargets, 
 from kdcompress.teachers._labelling import Labelled, Labeller, Labelling
 from kdcompress.teachers._outputs import N_INSPECTED, check_constants, check_output_count, select_name
 from kdcompress.teachers._reading import OutputReading, are_probabilities, inspect_outputs, with_both_classes
-from kdcompress.teachers._shards import Piece, Shard, cut, delete_shard, missing_pieces, read_shard, write_shard
+from kdcompress.teachers._shards import PLAN, Piece, Shard, cut, delete_shard, missing_pieces, read_shard, write_shard
 from kdcompress.teachers._spec import OutputSpec, RowIndex, Selection, TargetRows
 from kdcompress.teachers._targets import (
     LOGITS,
@@ -85,6 +85,7 @@ __all__ = [
     "LOGITS",
     "N_INSPECTED",
     "ONE_PROCESS",
+    "PLAN",
     "TARGETS",
     "Assessment",
     "ConcatenatedTargets",

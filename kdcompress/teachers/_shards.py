@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from kdcompress.files import write_atomically
 from kdcompress.npy import READ_ERRORS, read_array
 
+PLAN = "plan.json"  # how an interrupted labelling was divided
 _NAME = re.compile(r"shard-(\d{12})-(\d{12})-([0-9a-f]{64})\.npy")
 
 
@@ -101,13 +102,14 @@ def delete_shard(folder: Path, piece: Piece) -> None:
 
 
 def delete_shards(folder: Path) -> None:
-    """Delete the files of all shards.
+    """Delete the files of all shards, and their plan.
 
     Args:
         folder: Folder of the shards.
     """
     for _, path in _stored(folder):
         path.unlink(missing_ok=True)
+    (folder / PLAN).unlink(missing_ok=True)
 
 
 def missing_pieces(folder: Path, begin: int, shape: tuple[int, ...], batch: int) -> list[Piece]:

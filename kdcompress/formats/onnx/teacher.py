@@ -28,6 +28,7 @@ from kdcompress.teachers import (
     make_input_adapter,
     select_name,
 )
+from kdcompress.threads import thread_limit
 
 _NUMPY = {"float": "float32", "double": "float64"}
 
@@ -61,7 +62,7 @@ class OnnxTeacher(Teacher):
     @classmethod
     def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, description: str) -> OnnxTeacher:
         """Open the file with onnxruntime."""
-        session = open_session(path, None)
+        session = open_session(path, thread_limit())
         declared = sizes_of(image_of(session, section, description), description)[1:]
         adapter = make_input_adapter(section.preprocessing, declared, spec, description)
         return cls(path, session, section, adapter, description)
@@ -87,7 +88,7 @@ class OnnxTeacher(Teacher):
         select_part(model, self.selection, self.description)
         write_atomically(path, lambda part: save_onnx(model, part, self.description))
         section = SingleTeacherSection(model=path.name)
-        return OnnxTeacher(path, open_session(path, None), section, self.adapter, self.description)
+        return OnnxTeacher(path, open_session(path, thread_limit()), section, self.adapter, self.description)
 
     def save_copy(self, path: Path) -> None:
         """Copy the file; several external data files are merged into one, `path`.data."""

@@ -25,6 +25,7 @@ from kdcompress.teachers import (
     make_input_adapter,
     select_name,
 )
+from kdcompress.threads import thread_limit
 
 
 class TFLiteTeacher(Teacher):
@@ -47,7 +48,7 @@ class TFLiteTeacher(Teacher):
     @classmethod
     def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, description: str) -> TFLiteTeacher:
         """Open the file with LiteRT."""
-        interpreter = open_interpreter(path, os.cpu_count())
+        interpreter = open_interpreter(path, thread_limit() or os.cpu_count())
         inputs = {details["name"]: details for details in interpreter.get_input_details()}
         outputs = {details["name"]: details for details in interpreter.get_output_details()}
         image = inputs[select_name(list(inputs), section.input, description, "teacher.input")]
@@ -70,7 +71,7 @@ class TFLiteTeacher(Teacher):
         """Write the operators that the output needs, with the constants as weights."""
         content = select_part(read_model(self.path), self.selection, self.description)
         write_atomically(path, lambda part: part.write_bytes(content))
-        interpreter = open_interpreter(path, os.cpu_count())
+        interpreter = open_interpreter(path, thread_limit() or os.cpu_count())
         (image,), (output,) = interpreter.get_input_details(), interpreter.get_output_details()
         section = SingleTeacherSection(model=path.name)
         return TFLiteTeacher(path, LiteRunner(interpreter, image, output), section, self.adapter, self.description)

@@ -1,0 +1,57 @@
+"""A real cluster of Ray on loopback: a head without cores, and nodes of one core each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+# Before Ray is imported by anybody: otherwise it listens on the address of the host
+os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+LOOPBACK = "127.0.0.1"
+_NODE = {"object_store_memory": 100 << 20, "node_ip_address": LOOPBACK, "include_dashboard": False}
+
+
+class RealCluster:
+    """Nodes that a test may add and remove."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **_NODE})
+        self.nodes = [self.add() for _ in range(2)]
+
+    @property
+    def address(self) -> str:
+        return str(self.cluster.address)
+
+    def add(self) -> Any:
+        return self.cluster.add_node(num_cpus=1, **_NODE)
+
+    def remove(self) -> None:
+        """Let a node die, as a machine does whose power fails."""
+        self.cluster.remove_node(self.nodes.pop(), allow_graceful=False)
+
+    def restore(self) -> None:
+        """Bring the number of nodes back to two."""
+        while len(self.nodes) < 2:
+            self.nodes.append(self.add())
+
+
+@pytest.fixture(scope="session")
+def _cluster() -> Iterator[RealCluster]:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install kdcompress[cluster]")
+    cluster = RealCluster()
+    yield cluster
+    cluster.cluster.shutdown()
+
+
+@pytest.fixture
+def real_cluster(_cluster: RealCluster) -> RealCluster:
+    """A cluster of two nodes."""
+    _cluster.restore()
+    return _cluster
