@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kdcompress.api._recipe import default_out, naming_data, recipe_of, split_observers
 from kdcompress.api._source import Run
@@ -31,9 +30,6 @@ from kdcompress.runs.schemas import Plan, RunResult, versioned
 from kdcompress.trust import trusting_code
 from kdcompress.urls import is_url
 from kdcompress.versions import versions
-
-if TYPE_CHECKING:
-    from kdcompress.pipeline.experiment import Workers
 
 
 @verb
@@ -224,19 +220,8 @@ def _finished(run: RunFolder, recipe: Recipe, progress: Progress) -> Run:
     return Run(run.path, RunResult.of({"run": str(run.path), **result}), resumed=True)
 
 
-@contextlib.contextmanager
-def _workers(recipe: Recipe, run: RunFolder, progress: Progress) -> Iterator[Workers | None]:
-    """Open the cluster that a recipe asks for, before anything is computed."""
-    if recipe.cluster is None or not recipe.cluster.is_used:
-        yield None
-        return
-    from kdcompress.cluster import ClusterWorkers, open_cluster
-
-    with open_cluster(recipe.cluster, [cache_dir(), run.path.resolve()], progress) as cluster:
-        yield ClusterWorkers(cluster)
-
-
 def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> RunResult:
+    from kdcompress.cluster import workers_of
     from kdcompress.pipeline.distillation import Pipeline
     from kdcompress.verification.run_result import describe_run
 
@@ -245,7 +230,7 @@ def _execute(recipe: Recipe, run: RunFolder, progress: Progress) -> RunResult:
     run.on_commit = lambda name: progress.emit(ArtefactWritten(path=run / name, name=name))
     run.update_manifest(command=sys.argv, seed=recipe.seed, recipe=recipe.digest, versions=versions())
     try:
-        with _workers(recipe, run, progress) as workers:
+        with workers_of(recipe, [cache_dir(), run.path.resolve()], progress) as workers:
             pipeline = Pipeline(recipe, run, progress, workers)
             pipeline_result = pipeline.execute()
     finally:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kdcompress.cluster._labelling import ClusterWorkers
+from kdcompress.cluster._labelling import ClusterWorkers, workers_of
 from kdcompress.cluster._nodes import Node
 from kdcompress.cluster._session import Cluster, open_cluster
 
-__all__ = ["Cluster", "ClusterWorkers", "Node", "open_cluster"]
+__all__ = ["Cluster", "ClusterWorkers", "Node", "open_cluster", "workers_of"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,16 @@ from kdcompress import errors
 from kdcompress.cluster._crew import Crew
 from kdcompress.cluster._images import register_maps
 from kdcompress.cluster._nodes import computing_versions
-from kdcompress.cluster._session import Cluster
+from kdcompress.cluster._session import Cluster, open_cluster
 from kdcompress.cluster._tally import Tally
 from kdcompress.cluster._worker import Job, LabelWorker, Problem, Ready, pixels_digest
+from kdcompress.config.recipe import Recipe
 from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.data import LazyImages
 from kdcompress.errors import ClusterError, KDCompressError
 from kdcompress.files import scratch_folder
 from kdcompress.pipeline.experiment import Workers
+from kdcompress.progress import Progress
 from kdcompress.sealed import read_sealed, write_sealed
 from kdcompress.teachers import (
     PLAN,
@@ -43,7 +45,7 @@ from kdcompress.teachers import (
 from kdcompress.trust import trusts_code
 
 _SHARDS_PER_WORKER = 16
-_MAX_ROWS = 2048
+MAX_ROWS = 2048  # samples of a shard
 _MAX_BYTES = 64 << 20  # of the targets of a shard, and of its pixels if they travel with it
 _SAMPLE = 4  # samples by which a worker is compared with this process
 _MAX_REREADS = 3
@@ -63,6 +65,29 @@ class ClusterWorkers(Workers):
     def labeller(self, section: SingleTeacherSection, spec: OutputSpec, deterministic: bool) -> Labeller:
         """Return what gives the shards of a teacher to the workers; see `Workers.labeller`."""
         return ClusterLabeller(self.cluster, section, spec, deterministic)
+
+
+@contextlib.contextmanager
+def workers_of(recipe: Recipe, folders: Sequence[Path], progress: Progress) -> Iterator[ClusterWorkers | None]:
+    """Context manager that opens the cluster that a recipe asks for, before anything is computed.
+
+    Args:
+        recipe: The recipe.
+        folders: Folders that all machines must see and write to.
+        progress: Receives a note.
+
+    Yields:
+        The workers; None for a recipe without a cluster.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        ClusterError: The cluster does not start or answer, or a machine lacks something.
+    """
+    if recipe.cluster is None or not recipe.cluster.is_used:
+        yield None
+        return
+    with open_cluster(recipe.cluster, folders, progress) as cluster:
+        yield ClusterWorkers(cluster)
 
 
 @dataclass(frozen=True)
@@ -87,7 +112,7 @@ class ClusterLabeller(Labeller):
         register_maps(self.cluster.ray)
         with scratch_folder(folder) as scratch:
             job = self._job(labelling, folder, scratch, threads)
-            with closing(_Work(self.cluster, labelling, job, shape, begin)) as work:
+            with contextlib.closing(_Work(self.cluster, labelling, job, shape, begin)) as work:
                 yield from work.run()
 
     def _job(self, labelling: Labelling, folder: Path, scratch: Path, threads: int) -> Job:
@@ -205,7 +230,7 @@ def _shard_rows(labelling: Labelling, shape: tuple[int, ...], workers: int) -> i
     row_bytes, samples = 4 * math.prod(shape[1:]), labelling.samples
     if not isinstance(samples.images, LazyImages):
         row_bytes = max(row_bytes, math.prod(samples.images.shape[1:]))
-    wanted = min(_MAX_ROWS, _MAX_BYTES // row_bytes, shape[0] // (workers * _SHARDS_PER_WORKER))
+    wanted = min(MAX_ROWS, _MAX_BYTES // row_bytes, shape[0] // (workers * _SHARDS_PER_WORKER))
     return max(1, wanted // labelling.batch) * labelling.batch
 
 

@@ -21,6 +21,7 @@ class Tally:
     def __init__(self, progress: Progress, shards: int) -> None:
         self._progress, self._shards = progress, shards
         self._merged, self._images = 0, 0
+        self._begun = time.perf_counter()
         self._start: float | None = None  # when the first worker began
         self._next_note, self._exact = 1 / _NOTES, True
 
@@ -55,7 +56,11 @@ class Tally:
         Args:
             exact: Whether its logits of the first samples are those of this process, bit by bit.
         """
-        self._start = self._start or time.perf_counter()
+        if self._start is None:
+            self._start = time.perf_counter()
+            self._progress.note(
+                f"labelling: the first worker has opened the teacher ({self._start - self._begun:.1f} s)"
+            )
         if self._exact and not exact:
             self._exact = False
             self._progress.note(

@@ -16,6 +16,8 @@ from typing import Any
 from filelock import FileLock
 
 from kdcompress import processes
+from kdcompress.cache import cache_dir
+from kdcompress.cluster import workers_of
 from kdcompress.config.recipe import Recipe, read_resolved_recipe, resolve
 from kdcompress.differences import first_difference
 from kdcompress.digests import json_digest
@@ -24,6 +26,7 @@ from kdcompress.events import SweepFinished
 from kdcompress.files import write_json, write_text
 from kdcompress.observers import Observer, check_observers, observe_run
 from kdcompress.paths import safe_join
+from kdcompress.pipeline.experiment import Workers
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import write_document
 from kdcompress.runs.schemas import SweepResult
@@ -92,10 +95,15 @@ def run_sweep(request: SweepRequest, progress: Progress) -> SweepResult:
 
 
 def _run(request: SweepRequest, progress: Progress) -> SweepResult:
+    with workers_of(request.base, [cache_dir(), request.folder.resolve()], progress) as workers:
+        return _run_with(workers, request, progress)
+
+
+def _run_with(workers: Workers | None, request: SweepRequest, progress: Progress) -> SweepResult:
     start = time.perf_counter()
     if request.base.deterministic:
         use_determinism()
-    worker = Worker(request.base, request.folder, progress)
+    worker = Worker(request.base, request.folder, progress, workers)
     study = _study(request, worker)
     worker.prepare(request.space.settings)
     if request.jobs > 1:

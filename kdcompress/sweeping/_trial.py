@@ -21,7 +21,7 @@ from kdcompress.metrics.finite import check_finite
 from kdcompress.models import Forward, digest_of_model_file, save_model
 from kdcompress.pipeline.data import RecipeData
 from kdcompress.pipeline.ensemble import TeacherEnsemble
-from kdcompress.pipeline.experiment import Experiment, Reporter
+from kdcompress.pipeline.experiment import Experiment, Reporter, Workers
 from kdcompress.pipeline.labelling import compute_training_targets, prepare_teachers
 from kdcompress.pipeline.student import StudentFactory
 from kdcompress.pipeline.validation import check_auc_available
@@ -47,6 +47,7 @@ class Worker:
         base: Recipe that the settings vary.
         folder: Folder of the sweep.
         progress: Receives notes and warnings.
+        workers: Who shares the labelling; None for this process alone.
         terse: Whether loading is not reported, since the parent process has reported it.
         warnings: Warnings so far.
     """
@@ -54,6 +55,7 @@ class Worker:
     base: Recipe
     folder: Path
     progress: Progress
+    workers: Workers | None = None
     terse: bool = False
     warnings: list[str] = field(default_factory=list)
 
@@ -216,7 +218,7 @@ class Worker:
         method = self._method(recipe)
         key = json_digest([method.for_teacher().model_dump(mode="json"), method.identity, method.needs_targets])
         if key not in self._ensembles:
-            experiment, reporter = Experiment(recipe, self.data), Reporter(self._loading, self._warn)
+            experiment, reporter = Experiment(recipe, self.data, self.workers), Reporter(self._loading, self._warn)
             ensemble = prepare_teachers(experiment, None, reporter)
             targets = compute_training_targets(ensemble, experiment, reporter) if method.needs_targets else None
             self._ensembles[key] = ensemble, targets

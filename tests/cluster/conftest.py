@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,7 +46,9 @@ class RealCluster:
 @pytest.fixture(scope="session")
 def _cluster() -> Iterator[RealCluster]:
     pytest.importorskip("ray", reason="Ray is not installed: pip install kdcompress[cluster]")
-    cluster = RealCluster()
+    with pytest.MonkeyPatch.context() as patch:  # so that workers find the modules of tests
+        patch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+        cluster = RealCluster()
     yield cluster
     cluster.cluster.shutdown()
 

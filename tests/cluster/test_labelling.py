@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,22 +15,19 @@ from typing import Any
 import numpy as np
 import other_models
 import pytest
+from cluster.deadly_images import DeadlyImages, Elsewhere
+from cluster.labelling_on_ray import ONE, opened, workers
 from conftest import Recorder
-from deadly_images import DeadlyImages, Elsewhere
 
 from kdcompress.cache import cache_dir
-from kdcompress.config.cluster import ClusterSection
-from kdcompress.config.sections import PreprocessingSection, SingleTeacherSection, ViewsSection
+from kdcompress.config.sections import ViewsSection
 from kdcompress.data import Dataset, FileImages, MappedImages, Samples, make_source
 from kdcompress.digests import sha256_of
 from kdcompress.errors import ClusterError, DataError, TargetsError
 from kdcompress.progress import Progress
-from kdcompress.teachers import ONE_PROCESS, Labeller, OutputSpec, Targets, Teacher, compute_targets, open_teacher
+from kdcompress.teachers import ONE_PROCESS, Targets, Teacher, compute_targets
 
-pytestmark = pytest.mark.xdist_group("ray")
-CLASSES = tuple(map(str, range(10)))
-SPEC = OutputSpec((28, 28, 1), CLASSES)
-ONE, TWO = ViewsSection(), ViewsSection(count=2)
+TWO = ViewsSection(count=2)
 
 
 class Hooked(Recorder):
@@ -56,23 +52,6 @@ def teacher(network: Any, tmp_path: Path) -> Teacher:
 @pytest.fixture
 def samples(digits: Dataset) -> Samples:
     return digits.train.take(np.arange(4000))
-
-
-def section_of(path: Path) -> SingleTeacherSection:
-    return SingleTeacherSection(model=str(path), preprocessing=PreprocessingSection(scale=1 / 255))
-
-
-def opened(path: Path) -> Teacher:
-    return open_teacher(path, section_of(path), SPEC, f"teacher {path}")
-
-
-@contextmanager
-def workers(address: str, teacher: Teacher, count: int = 2) -> Iterator[Labeller]:
-    from kdcompress.cluster import ClusterWorkers, open_cluster
-
-    settings = ClusterSection(address=address, workers=count)
-    with open_cluster(settings, [cache_dir()], Progress()) as cluster:
-        yield ClusterWorkers(cluster).labeller(section_of(Path(str(teacher.path))), SPEC, True)
 
 
 def file_of(targets: Targets) -> Path:
@@ -113,7 +92,7 @@ def test_image_files_are_read_by_the_workers_and_must_be_those_of_the_driver(
     real_cluster: Any, teacher: Teacher, samples: Samples, tmp_path: Path
 ) -> None:
     folder = other_models.save_images(samples.take(np.arange(600)), tmp_path / "images")
-    data = make_source({"name": "folder", "dir": str(folder), "size": 28, "channels": 1}).load(Progress())
+    data = make_source({"name": "folder", "dir": str(folder), "size": 28}).load(Progress())
     with workers(real_cluster.address, teacher) as labeller:
         targets = compute_targets(teacher, data.train, "cluster", TWO, Progress(), labeller)
         assert digest(targets) == in_one_process(teacher, data.train, TWO)
@@ -185,7 +164,7 @@ DRIVER = """
     import numpy as np
     from kdcompress.data import Samples
     from kdcompress.progress import Progress
-    from test_labelling import ONE, opened, workers
+    from cluster.labelling_on_ray import ONE, opened, workers
     from kdcompress.teachers import compute_targets
 
     class Killer(Progress):
@@ -205,7 +184,7 @@ def test_a_killed_driver_goes_on_behind_whole_shards(
     real_cluster: Any, teacher: Teacher, samples: Samples, tmp_path: Path, goes_on: str
 ) -> None:
     np.savez(tmp_path / "part.npz", images=samples.images, labels=samples.labels, ids=samples.ids)
-    path = os.pathsep.join([str(Path(__file__).parent), *(p for p in sys.path if p)])
+    path = os.pathsep.join(p for p in sys.path if p)
     arguments = [str(teacher.path), str(tmp_path / "part.npz"), real_cluster.address]
     command = [sys.executable, "-c", textwrap.dedent(DRIVER), *arguments]
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, timeout=120)
