@@ -93,13 +93,16 @@ def probing(folders: Sequence[Path]) -> Iterator[Probe]:
             Path(path_text).unlink(missing_ok=True)
 
 
-def check_nodes(ray: Any, nodes: Sequence[Node], probe: Probe) -> None:
+def check_nodes(ray: Any, nodes: Sequence[Node], probe: Probe) -> tuple[Node, ...]:
     """Check that all machines have the versions of this one and see the shared folders.
 
     Args:
         ray: The module.
         nodes: The machines.
         probe: What they must have.
+
+    Returns:
+        The machines that are still there.
 
     Raises:
         ClusterError: One has not, or does not answer.
@@ -114,14 +117,19 @@ def check_nodes(ray: Any, nodes: Sequence[Node], probe: Probe) -> None:
         )
         for node in nodes
     }
+    checked = []
     for node, answer in answers.items():
         try:
             found, files = ray.get(answer, timeout=_ANSWER_S)
         except Exception as exc:
+            if node not in living_nodes(ray):  # it left the cluster meanwhile
+                continue
             raise ClusterError(
                 f"node {node.address} does not answer ({one_line(exc, 120)}); `ray status` lists the nodes"
             ) from exc
         check_answer(node.address, probe, found, files)
+        checked.append(node)
+    return tuple(checked)
 
 
 def _inspector() -> Callable[[dict[str, str], list[str]], _Found]:

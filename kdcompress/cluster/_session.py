@@ -74,11 +74,10 @@ def open_cluster(section: ClusterSection, folders: Sequence[Path], progress: Pro
         else:
             _engine.join(ray, section.address)
     try:
-        nodes = living_nodes(ray)
+        with probing(folders) as probe:
+            nodes = check_nodes(ray, living_nodes(ray), probe)
         if not nodes:
             raise ClusterError(f"the cluster at {section.address} has no node that gives a core to workers")
-        with probing(folders) as probe:
-            check_nodes(ray, nodes, probe)
         cluster = Cluster(ray, section, nodes, tuple(folders), *_share(section, nodes))
         progress.note(_describe(cluster))
         yield cluster

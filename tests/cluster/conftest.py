@@ -41,6 +41,7 @@ class RealCluster:
         """Bring the number of nodes back to two."""
         while len(self.nodes) < 2:
             self.nodes.append(self.add())
+        self.cluster.wait_for_nodes()
 
 
 @pytest.fixture(scope="session")
