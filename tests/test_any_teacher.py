@@ -107,6 +107,8 @@ def test_every_kind_gives_the_same_student(
     assert verdict["teacher"]["params"] == known
     accuracy = by_keras.result["teacher"]["metrics"]["accuracy"]
     assert verdict["teacher"]["metrics"]["accuracy"] == pytest.approx(accuracy, abs=1e-3)
+    if kind in ("h5", "nhwc"):
+        return  # timed and told as a SavedModel and an ONNX file are
     kdcompress.export(run, "onnx")
     timed = kdcompress.bench(run, threads=[1], duration=0.05, max_slowdown=1e6)
     runtimes = [one["teacher_runtime"] for one in timed["comparisons"]]

@@ -1,4 +1,7 @@
-"""The zoo's ImageNet networks through everything: staged training on drawn images, verify, export, report."""
+"""A teacher of the zoo's ImageNet networks through everything: staged training on drawn images, verify, export, report.
+
+Its student is small: training functions of such a network take half a minute to trace.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ def recipe(images: Path) -> dict[str, Any]:
         "split": {"validation_fraction": 0.3},
         "views": {"count": 2, "flips": True, "fill": "reflect"},
         "teacher": {**NARROW, "training": TRAINING, "check": False},
-        "student": NARROW,
+        "student": {"model": "tiny_cnn"},
         "method": {"name": "subclass", "subclasses": [1, 3], "temperature": 1.0, "alpha": 0.3, "beta": 0.1},
         "training": TRAINING,
     }
@@ -61,13 +64,14 @@ def test_nothing_of_frozen_layers_is_left(made: tuple[Path, kdcompress.Run, Reco
     ]
 
 
-def test_it_is_verified_exported_and_reported(made: tuple[Path, kdcompress.Run, Recorder]) -> None:
+def test_it_is_verified_exported_and_reported(made: tuple[Path, kdcompress.Run, Recorder], tmp_path: Path) -> None:
     _, run, _ = made
     verdict = kdcompress.verify(run)
-    assert verdict["ratios"]["params"] == 1.0
+    assert verdict["ratios"]["params"] < 0.2
     assert [row["agreement"] for row in verdict["student"]["metrics"]["by_agreement"]][-1] == "7/7"
     assert verdict["student"]["metrics"]["auc"] == pytest.approx(run.result["student"]["metrics"]["auc"])
-    exported = kdcompress.export(run, ["onnx", "tflite"], ["fp32"])
+    assert kdcompress.export(run, "onnx")["passed"]
+    exported = kdcompress.export(run.path / "teacher.keras", ["onnx", "tflite"], ["fp32"], out=tmp_path)
     assert exported["passed"]
     assert all(one["parity"]["top1_agreement"] == 1 for one in exported["artefacts"])
     page = Path(kdcompress.report(run)["report"]).read_text()
