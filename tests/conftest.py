@@ -47,10 +47,15 @@ def network(digits: Dataset) -> Any:
     return other_models.trained(digits)
 
 
+def few_digits(digits: Dataset) -> Samples:
+    """300 genuine digits, all classes."""
+    return digits.train.take(np.arange(0, 3900, 13))
+
+
 @pytest.fixture
 def small(digits: Dataset) -> Samples:
     """300 genuine digits, all classes."""
-    return digits.train.take(np.arange(0, 3900, 13))
+    return few_digits(digits)
 
 
 def idx(array: np.ndarray) -> bytes:

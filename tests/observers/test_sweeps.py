@@ -23,7 +23,7 @@ def test_each_training_is_heard_by_its_name_and_the_terminal_leaves_it_out(
     observer = Recording()
     result = kdcompress.sweep(
         "mnist-demo", temperatures=[2, 4], seeds=1, jobs=jobs, epochs=2, limit=320, out=tmp_path / "s",
-        settings=tiny_runs.TINY, observers=observer, progress=recorder,
+        settings={**tiny_runs.TINY, "student.model": "tiny_models:plain"}, observers=observer, progress=recorder,
     )  # fmt: skip
     start, end = observer.events[0], observer.events[-1]
     assert isinstance(start, RunStarted)
@@ -40,6 +40,8 @@ def test_each_training_is_heard_by_its_name_and_the_terminal_leaves_it_out(
     }  # fmt: skip
     assert "student" not in recorder.phases
     assert sum("seed 0: validation accuracy" in note for note in recorder.notes) == 2
+    assert len(result["trials"]) == 2
+    assert not [text for text in (*recorder.notes, *recorder.warnings) if "ended early" in text]
 
 
 @pytest.mark.parametrize(

@@ -204,6 +204,7 @@ def test_a_killed_sweep_goes_on_and_ends_with_the_same_table(
     assert table(result) == table(whole)
 
 
+@pytest.mark.exhaustive  # tests/observers has two jobs in `make test`
 def test_jobs_share_the_trials(teacher: Path, forks: Worker, tmp_path: Path) -> None:
     finished = run_in_fork(forks, tmp_path / "sweep", teacher, "--jobs", "2")
     assert finished.exit == 0, finished.err

@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import pytest
 import tiny_models
-from conftest import Recorder
+from conftest import Recorder, few_digits
 
 from kdcompress.config.sections import ViewsSection
 from kdcompress.config.training import TrainingSection
-from kdcompress.data import Samples
+from kdcompress.data import Dataset, Samples
 from kdcompress.errors import RecipeError, RunError, TrainingError
 from kdcompress.methods import make_method
 from kdcompress.models import seed_everything
@@ -120,10 +120,17 @@ class BreakOff(Progress):
             raise KeyboardInterrupt
 
 
+@pytest.fixture(scope="module")
+def unbroken(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, TrainingState]:
+    """What a training comes to that nothing stops; `small` are its images."""
+    return train(few_digits(digits), tmp_path_factory.mktemp("whole"), hinton())
+
+
 @pytest.mark.parametrize("at", [1, 6, 7, 15, 23])
-def test_going_on_equals_never_having_stopped(small: Samples, tmp_path: Path, at: int) -> None:
-    (tmp_path / "whole").mkdir()
-    whole, whole_state = train(small, tmp_path / "whole", hinton())
+def test_going_on_equals_never_having_stopped(
+    small: Samples, unbroken: tuple[Any, TrainingState], tmp_path: Path, at: int
+) -> None:
+    whole, whole_state = unbroken
     with pytest.raises(KeyboardInterrupt):
         train(small, tmp_path, hinton(), progress=BreakOff(at))
     recorder = Recorder()

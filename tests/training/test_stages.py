@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from conftest import Recorder
+from conftest import Recorder, few_digits
 from keras import layers
 
 from kdcompress.config.sections import ViewsSection
 from kdcompress.config.training import TrainingSection
-from kdcompress.data import Samples
+from kdcompress.data import Dataset, Samples
 from kdcompress.errors import ModelError
 from kdcompress.methods import make_method
 from kdcompress.models import seed_everything
@@ -73,11 +73,18 @@ def train(
     return model, state
 
 
+@pytest.fixture(scope="module")
+def unbroken(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, TrainingState]:
+    """The head and then all of the network, trained on the images of `small`: where, the model, and the state."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    return folder, *train(few_digits(digits), folder, HEAD, ALL)
+
+
 def close(one: list[Any], other: list[Any]) -> bool:
     return all(np.allclose(a, b, rtol=1e-3, atol=2e-5) for a, b in zip(one, other, strict=True))
 
 
-def whole(model: Any, trainable: str, sample: Any) -> None:
+def uncut(model: Any, trainable: str, sample: Any) -> None:
     """In the place of `split_model`: frozen layers are run in every step, as Keras does it."""
 
 
@@ -87,7 +94,7 @@ def test_features_computed_once_train_as_frozen_layers_in_every_step_do(
 ) -> None:
     _, once = train(small, tmp_path / "once", stage, ALL)
     assert list((tmp_path / "once" / FEATURES_FOLDER).iterdir())
-    monkeypatch.setattr(fitting, "split_model", whole)
+    monkeypatch.setattr(fitting, "split_model", uncut)
     _, plain = train(small, tmp_path / "plain", stage, ALL)
     assert not (tmp_path / "plain" / FEATURES_FOLDER).exists()
     assert close(once.variables, plain.variables)
@@ -96,8 +103,10 @@ def test_features_computed_once_train_as_frozen_layers_in_every_step_do(
     assert [row["val_loss"] for row in once.rows] == pytest.approx([row["val_loss"] for row in plain.rows], rel=1e-4)
 
 
-def test_stages_are_fits_of_a_model_frozen_and_compiled_by_hand(small: Samples, tmp_path: Path) -> None:
-    _, state = train(small, tmp_path, HEAD, ALL)
+def test_stages_are_fits_of_a_model_frozen_and_compiled_by_hand(
+    small: Samples, unbroken: tuple[Path, Any, TrainingState]
+) -> None:
+    _, _, state = unbroken
     by_hand = network()
     feed = Feed(small, VIEWS, None, batch_size=50, seed=0)
     targets = np.random.default_rng(5).normal(0, 3, (len(small), 3, 10)).astype(np.float32)
@@ -121,7 +130,9 @@ def test_stages_are_fits_of_a_model_frozen_and_compiled_by_hand(small: Samples, 
     assert close(state.variables, get_values(by_hand.variables))
 
 
-def test_frozen_layers_and_their_statistics_stay(small: Samples, tmp_path: Path) -> None:
+def test_frozen_layers_and_their_statistics_stay(
+    small: Samples, unbroken: tuple[Path, Any, TrainingState], tmp_path: Path
+) -> None:
     before = {layer.name: layer.get_weights() for layer in network().layers}
     model, _ = train(small, tmp_path / "head", HEAD)
     for layer in model.layers[:-1]:
@@ -130,7 +141,7 @@ def test_frozen_layers_and_their_statistics_stay(small: Samples, tmp_path: Path)
     model, _ = train(small, tmp_path / "late", LATE)
     assert np.array_equal(model.get_layer("norm").get_weights()[2], before["norm"][2])
     assert not np.array_equal(model.get_layer("late_norm").get_weights()[2], before["late_norm"][2])
-    model, _ = train(small, tmp_path / "all", HEAD, ALL)
+    _, model, _ = unbroken
     assert not np.array_equal(model.get_layer("norm").get_weights()[2], before["norm"][2])
     assert all(layer.trainable for layer in model.layers)
 
@@ -145,13 +156,15 @@ class Killed(Progress):
 
 
 @pytest.mark.parametrize("after", [1, 2, 3])
-def test_a_training_killed_in_a_stage_or_at_a_border_ends_the_same(after: int, small: Samples, tmp_path: Path) -> None:
-    _, unbroken = train(small, tmp_path / "unbroken", HEAD, ALL)
+def test_a_training_killed_in_a_stage_or_at_a_border_ends_the_same(
+    after: int, small: Samples, unbroken: tuple[Path, Any, TrainingState], tmp_path: Path
+) -> None:
+    _, _, whole = unbroken
     with pytest.raises(KeyboardInterrupt):
         train(small, tmp_path / "broken", HEAD, ALL, progress=Killed(after))
     _, broken = train(small, tmp_path / "broken", HEAD, ALL)
-    assert all(np.array_equal(a, b) for a, b in zip(broken.variables, unbroken.variables, strict=True))
-    assert all(np.array_equal(a, b) for a, b in zip(broken.best, unbroken.best, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(broken.variables, whole.variables, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(broken.best, whole.best, strict=True))
 
 
 def test_frozen_layers_run_once_for_each_view_also_of_a_second_model(
