@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcompress.files import write_atomically
+from kdcompress.leftovers import PARTIAL, is_partial, owner_tag, remove_path
 from kdcompress.npy import READ_ERRORS, read_array
 
 PLAN = "plan.json"  # how an interrupted labelling was divided
@@ -53,7 +53,9 @@ class Piece:
 
 
 def write_shard(folder: Path, shard: Shard, rows: NDArray[np.float32]) -> str:
-    """Write the targets of a shard atomically; a second attempt writes the same file.
+    """Write the targets of a shard under a temporary name, and rename the file; a second attempt writes the same one.
+
+    It is not flushed to disk: one that a power failure damages no longer has the digest in its name.
 
     Args:
         folder: Folder of the shards.
@@ -66,7 +68,13 @@ def write_shard(folder: Path, shard: Shard, rows: NDArray[np.float32]) -> str:
     content = io.BytesIO()
     np.save(content, rows.astype("<f4"), allow_pickle=False)
     digest = hashlib.sha256(content.getbuffer()).hexdigest()
-    write_atomically(_path(folder, shard, digest), lambda part: part.write_bytes(content.getbuffer()))
+    path = _path(folder, shard, digest)
+    part = path.with_name(f"{PARTIAL}{owner_tag()}-{path.name}")
+    try:
+        part.write_bytes(content.getbuffer())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
     return digest
 
 
@@ -102,13 +110,13 @@ def delete_shard(folder: Path, piece: Piece) -> None:
 
 
 def delete_shards(folder: Path) -> None:
-    """Delete the files of all shards, and their plan.
+    """Delete the files of all shards, what killed workers left of them, and their plan.
 
     Args:
         folder: Folder of the shards.
     """
-    for _, path in _stored(folder):
-        path.unlink(missing_ok=True)
+    for path in [*filter(is_partial, folder.iterdir()), *(path for _, path in _stored(folder))]:
+        remove_path(path)
     (folder / PLAN).unlink(missing_ok=True)
 
 

@@ -86,6 +86,7 @@ def test_a_range_is_cut_without_gaps(begin: int, count: int, rows: int) -> None:
 def test_what_is_left_of_shards_is_known_as_ours_and_deleted(tmp_path: Path) -> None:
     stored(tmp_path, 0, 4)
     (tmp_path / "plan.json").write_text("{}")
+    (tmp_path / ".kdcompress-part-0a1b2c3d-1-shard-0.npy").write_text("of a worker that was killed")
     assert TARGETS.others(tmp_path) == []
     (tmp_path / "shard-1.npy").write_text("somebody else's")
     delete_shards(tmp_path)
