@@ -21,12 +21,13 @@ from kdcompress.cluster._nodes import computing_versions
 from kdcompress.cluster._session import Cluster, open_cluster
 from kdcompress.cluster._tally import Tally
 from kdcompress.cluster._worker import Job, LabelWorker, Problem, Ready, pixels_digest
+from kdcompress.cluster.training import ClusterTrainer
 from kdcompress.config.recipe import Recipe
 from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.data import LazyImages
 from kdcompress.errors import ClusterError, KDCompressError
 from kdcompress.files import scratch_folder
-from kdcompress.pipeline.experiment import Workers
+from kdcompress.pipeline.experiment import Experiment, Workers
 from kdcompress.progress import Progress
 from kdcompress.sealed import read_sealed, write_sealed
 from kdcompress.teachers import (
@@ -42,6 +43,7 @@ from kdcompress.teachers import (
     missing_pieces,
     read_shard,
 )
+from kdcompress.training.fitting import Trainer, train_phase
 from kdcompress.trust import trusts_code
 
 _SHARDS_PER_WORKER = 16
@@ -65,6 +67,12 @@ class ClusterWorkers(Workers):
     def labeller(self, section: SingleTeacherSection, spec: OutputSpec, deterministic: bool) -> Labeller:
         """Return what gives the shards of a teacher to the workers; see `Workers.labeller`."""
         return ClusterLabeller(self.cluster, section, spec, deterministic)
+
+    def trainer(self, experiment: Experiment) -> Trainer:
+        """Return what trains students; see `Workers.trainer`."""
+        if self.cluster.section.train_workers == 1:
+            return train_phase
+        return ClusterTrainer(self.cluster, experiment.recipe, experiment.data)
 
 
 @contextlib.contextmanager

@@ -70,7 +70,7 @@ def open_cluster(section: ClusterSection, folders: Sequence[Path], progress: Pro
         raise ClusterError("this process uses Ray already, and kdcompress leaves that alone: call ray.shutdown() first")
     with _own_signals():
         if is_local:
-            _engine.start(ray, section.workers or 1)
+            _engine.start(ray, max(section.workers or 1, section.train_workers))
         else:
             _engine.join(ray, section.address)
     try:

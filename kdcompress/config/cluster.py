@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from kdcompress.config.settings import Section
+from kdcompress.errors import RecipeError
 
 NO_CLUSTER = "none"
 LOCAL_CLUSTER = "auto"
@@ -28,13 +29,14 @@ def _check_address(value: str) -> str:
 class ClusterSection(Section):
     """Work on several machines, or in several processes of this one, through Ray.
 
-    Nothing here but `train_workers` influences a result.
+    Nothing here influences a result, but for the rounding of sums where several workers train.
 
     Attributes:
         address: none, auto (Ray is started on this machine), or HOST:PORT of a running cluster.
         workers: Number of processes that label and run the trials of a sweep; by default one for each GPU with
             `gpus_per_worker`, otherwise one for every four cores.
-        train_workers: Number of processes that train one student together.
+        train_workers: Number of processes that train student and baseline together, each on its part of every batch;
+            `training.batch_size` is that of all together, and must divide by it.
         gpus_per_worker: GPUs of each worker, which may be a fraction.
     """
 
@@ -47,3 +49,42 @@ class ClusterSection(Section):
     def is_used(self) -> bool:
         """Whether there is a cluster."""
         return self.address != NO_CLUSTER
+
+
+def check_train_workers(section: ClusterSection, batch: int) -> None:
+    """Check that several workers can train together.
+
+    Args:
+        section: Settings of the recipe.
+        batch: Its batch size.
+
+    Raises:
+        RecipeError: There is no cluster, or the batch does not divide.
+    """
+    if section.train_workers > 1 and not section.is_used:
+        raise RecipeError(
+            f"cluster.train_workers is {section.train_workers}, and no cluster is named: add --cluster auto or "
+            "--cluster HOST:PORT, or take cluster.train_workers = 1"
+        )
+    check_divisible(batch, section.train_workers)
+
+
+def check_divisible(batch: int, workers: int, key: str = "training") -> None:
+    """Check that every worker gets the same number of samples of each batch.
+
+    Args:
+        batch: Number of samples in a batch, of all workers together.
+        workers: Number of workers.
+        key: Dotted key of the training in the recipe, for messages.
+
+    Raises:
+        RecipeError: The batch does not divide.
+    """
+    if batch % workers == 0:
+        return
+    below = batch // workers * workers
+    sizes = f"{below} or {below + workers}" if below else str(workers)
+    raise RecipeError(
+        f"{key}.batch_size must be a multiple of cluster.train_workers = {workers}, so that each worker gets the same "
+        f"share of a batch, got {batch}; take {sizes}, or another number of workers"
+    )

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, Val
 from kdcompress import registry
 from kdcompress.config.checks import check_files, check_teachers, resolve_paths
 from kdcompress.config.choices import Choice, choice_class, make_choice
-from kdcompress.config.cluster import ClusterSection
+from kdcompress.config.cluster import ClusterSection, check_train_workers
 from kdcompress.config.compress import CompressSection
 from kdcompress.config.limits import MAX_CLASSES
 from kdcompress.config.members import inherit_teacher_settings
@@ -113,9 +113,7 @@ class Recipe(Section):
         """The values that influence the result; without observers, and without paths, which fingerprints stand for."""
         plain = self.to_dict()
         plain.pop("observers", None)
-        workers = plain.pop("cluster", {}).get("train_workers", 1)
-        if workers > 1:  # who labels changes no target, but BatchNorm sees the batches of its own worker
-            plain["cluster"] = {"train_workers": workers}
+        plain.pop("cluster", None)  # who labels changes no target, and who trains a student its rounding alone
         for section, keys in path_keys(plain).items():
             if section in plain:
                 plain[section] = {key: value for key, value in plain[section].items() if key not in keys}
@@ -251,4 +249,6 @@ def _validate(values: dict[str, Any]) -> Recipe:
     inherit_teacher_settings(values.get("teacher"))
     recipe = build_section(Recipe, values)
     check_teachers(recipe)
+    if recipe.cluster:
+        check_train_workers(recipe.cluster, recipe.training.batch_size)
     return resolve_paths(recipe)

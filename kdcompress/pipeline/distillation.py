@@ -31,7 +31,7 @@ from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import CHECKPOINTS, HISTORY
 from kdcompress.teachers import Targets
 from kdcompress.training.checkpoints import TrainingState, get_values, set_values
-from kdcompress.training.fitting import train_phase, use_determinism
+from kdcompress.training.fitting import use_determinism
 from kdcompress.training.history import History
 from kdcompress.training.supervision import finalise
 
@@ -183,9 +183,8 @@ class Pipeline:
             return
         phase = self.students.make_phase(name, method, model, targets, self.run / CHECKPOINTS / f"{name}.npz")
         feed = self.students.make_feed(method, targets)
-        state = train_phase(
-            phase, model, feed, self.split.val, self.progress, lambda rows: self.history.replace(name, rows)
-        )
+        train = self.experiment.trainer()
+        state = train(phase, model, feed, self.split.val, self.progress, lambda rows: self.history.replace(name, rows))
         save_model(final, self.run / f"{name}.keras")
         self.run.commit(
             f"{name}.keras",

@@ -14,6 +14,7 @@ from kdcompress.pipeline.data import RecipeData
 from kdcompress.progress import Progress
 from kdcompress.teachers import ONE_PROCESS, Labeller, OutputSpec
 from kdcompress.training.checkpoints import Row
+from kdcompress.training.fitting import Trainer, train_phase
 
 
 class Workers(ABC):
@@ -27,6 +28,14 @@ class Workers(ABC):
             section: Settings of the teacher.
             spec: Images and outputs that are required of it.
             deterministic: Whether TensorFlow is made to give the same bits in every run.
+        """
+
+    @abstractmethod
+    def trainer(self, experiment: Experiment) -> Trainer:
+        """Return what trains students: the workers together, if the recipe says so.
+
+        Args:
+            experiment: The recipe and its data.
         """
 
 
@@ -64,6 +73,10 @@ class Experiment:
         if self.workers is None:
             return ONE_PROCESS
         return self.workers.labeller(section, self.spec, self.recipe.deterministic)
+
+    def trainer(self) -> Trainer:
+        """Return what trains the student and the baseline."""
+        return train_phase if self.workers is None else self.workers.trainer(self)
 
 
 def _ignore(name: str, rows: list[Row]) -> None:

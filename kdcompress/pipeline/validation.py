@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kdcompress.config.cluster import check_divisible
 from kdcompress.config.recipe import Recipe
 from kdcompress.errors import ModelError, RecipeError
 from kdcompress.methods import Method
@@ -30,6 +31,7 @@ def validate_training_config(experiment: Experiment) -> None:
     for key, training in trainings.items():
         if training.choose_by == "auc":
             check_auc_available(experiment.data, f"{key}.choose_by = 'auc'")
+    _check_workers(experiment)
     if recipe.unlabelled and recipe.training.batches == "balanced":
         raise RecipeError("training.batches = 'balanced' needs a label for every image: take class_weights instead")
     _check_targets(recipe, method)
@@ -38,6 +40,14 @@ def validate_training_config(experiment: Experiment) -> None:
             "unlabelled images teach nothing without the teacher's outputs: take another method than "
             f"{recipe.method.name} or alpha > 0, or leave `unlabelled` out"
         )
+
+
+def _check_workers(experiment: Experiment) -> None:
+    """Check that the batches of student and baseline divide among the workers that train them."""
+    recipe, data = experiment.recipe, experiment.data
+    workers = recipe.cluster.train_workers if recipe.cluster else 1
+    for samples in (data.transfer, data.split.train):
+        check_divisible(min(recipe.training.batch_size, len(samples)), workers)
 
 
 def _check_targets(recipe: Recipe, method: Method) -> None:

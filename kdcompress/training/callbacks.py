@@ -19,7 +19,9 @@ from kdcompress.metrics.softmax import cross_entropy
 from kdcompress.models._inference import forget_custom_gradients
 from kdcompress.progress import Progress
 from kdcompress.training.checkpoints import Row, TrainingState, get_values
+from kdcompress.training.group import ALONE, Group
 from kdcompress.training.phase import Phase
+from kdcompress.training.sharing import agree, whole_metrics
 
 Logs = dict[str, Any] | None
 
@@ -106,7 +108,10 @@ class EndOfEpoch(keras.callbacks.Callback):  # type: ignore[misc]
         state: State that is updated and saved.
         progress: Listener.
         on_history: Called with the history so far, one row per epoch.
+        group: The workers that train together, of which the first does all this.
     """
+
+    _told = False
 
     def __init__(
         self,
@@ -116,10 +121,12 @@ class EndOfEpoch(keras.callbacks.Callback):  # type: ignore[misc]
         state: TrainingState,
         progress: Progress,
         on_history: Callable[[list[Row]], None],
+        group: Group = ALONE,
     ) -> None:
         super().__init__()
         self.phase, self.student, self.validator = phase, student, validator
         self.state, self.progress, self.on_history = state, progress, on_history
+        self.group = group
         self.started = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
@@ -135,10 +142,15 @@ class EndOfEpoch(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Validate, save the checkpoint and report the epoch."""
-        row: Row = {"epoch": epoch + 1, **_rename(logs or {}), **self.validator.metrics()}
-        row["seconds"] = round(time.perf_counter() - self.started, 3)
         state = self.state
         state.epoch = epoch + 1
+        if self.group.world > 1:
+            logs = whole_metrics(self.model, self.group)
+            self._tell_averaged(agree(self.student, self.model.optimizer, self.group))
+            if not self.group.leads:
+                return
+        row: Row = {"epoch": epoch + 1, **_rename(logs or {}), **self.validator.metrics()}
+        row["seconds"] = round(time.perf_counter() - self.started, 3)
         state.rows = [*state.rows, row]
         if self.validator.best(state.rows) is row:
             state.best_epoch = epoch + 1
@@ -148,6 +160,15 @@ class EndOfEpoch(keras.callbacks.Callback):  # type: ignore[misc]
         state.save(self.phase.checkpoint)
         self.on_history(state.rows)
         self.progress.epoch(self.phase.name, epoch + 1, self.phase.epochs, row)
+
+    def _tell_averaged(self, layers: list[str]) -> None:
+        if layers and not self._told:
+            self._told = True
+            more = f" and {len(layers) - 3} others" if len(layers) > 3 else ""
+            self.progress.warn(
+                f"{self.phase.name}: the statistics that {', '.join(layers[:3])}{more} keep are of one worker's part "
+                "of a batch, and their means are taken after each epoch: the model differs from that of one process"
+            )
 
 
 def _rename(logs: dict[str, Any]) -> Row:

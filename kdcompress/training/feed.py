@@ -43,6 +43,8 @@ class Feed:
         weigh: Whether losses are weighted so that all classes have the same total weight.
         balanced: Whether batches have equally many samples of every class.
         features: Outputs of frozen layers, which replace the images.
+        rank: Number of the worker that trains on its slice of each batch, from 0.
+        world: Number of workers among which each batch is divided.
     """
 
     samples: Samples
@@ -57,11 +59,18 @@ class Feed:
     weigh: bool = False
     balanced: bool = False
     features: Features | None = None
+    rank: int = 0
+    world: int = 1
 
     @property
     def batch(self) -> int:
-        """The batch size, at most the number of samples."""
+        """The batch size of all workers together, at most the number of samples."""
         return min(self.batch_size, len(self.samples))
+
+    @property
+    def share(self) -> int:
+        """The number of samples of each batch that this worker trains on."""
+        return self.batch // self.world
 
     @property
     def steps_per_epoch(self) -> int:
@@ -93,7 +102,7 @@ class Feed:
         return self.weigh or bool((self.samples.labels == UNLABELLED).any())
 
     def batch_indices(self, epoch: int) -> Iterator[tuple[Indices, Indices]]:
-        """Draw the samples and views of an epoch.
+        """Draw the samples and views of an epoch, for all workers together.
 
         Args:
             epoch: Epoch, counted from 0.
@@ -113,7 +122,7 @@ class Feed:
             yield order[rows], views[rows]
 
     def dataset(self, first_epoch: int, epochs: int) -> Any:
-        """Make a tf.data.Dataset of the batches of several epochs.
+        """Make a tf.data.Dataset of the batches of several epochs, or of this worker's slices of them.
 
         Args:
             first_epoch: First epoch, counted from 0.
@@ -127,16 +136,16 @@ class Feed:
         import tensorflow as tf
 
         pixels = tf.float32 if self.features else tf.uint8
-        signature = {"image": tf.TensorSpec((self.batch, *self.input_shape), pixels), "label": self._label_spec()}
+        signature = {"image": tf.TensorSpec((self.share, *self.input_shape), pixels), "label": self._label_spec()}
         if self.targets is not None:
-            signature["targets"] = tf.TensorSpec((self.batch, *self.packing.shape), tf.float32)
-        signature |= {name: tf.TensorSpec((self.batch,), tf.int64) for name in self.extra_labels}
+            signature["targets"] = tf.TensorSpec((self.share, *self.packing.shape), tf.float32)
+        signature |= {name: tf.TensorSpec((self.share,), tf.int64) for name in self.extra_labels}
         if self._has_transforms:
-            signature["transform"] = tf.TensorSpec((self.batch, 8), tf.float32)
+            signature["transform"] = tf.TensorSpec((self.share, 8), tf.float32)
         spec: Any = signature
         if self.has_sample_weights:
             losses = [name for name in signature if name not in ("image", "transform")]
-            spec = signature, {name: tf.TensorSpec((self.batch,), tf.float32) for name in losses}
+            spec = signature, {name: tf.TensorSpec((self.share,), tf.float32) for name in losses}
         # TensorFlow keeps the generator function for the life of the process: it must not hold targets and mapped
         # files, so it refers to the feed weakly. An iterator holds its data set, and that the feed
         begin = weakref.WeakMethod(self._batches)
@@ -144,6 +153,17 @@ class Feed:
         dataset = batches.map(self._to_inputs).prefetch(2)
         dataset._feed = self
         return dataset
+
+    def probe(self, count: int) -> tuple[Any, ...]:
+        """Make one batch of the first samples of the first epoch, as `dataset` makes them.
+
+        Args:
+            count: Number of samples, at most the batch size.
+        """
+        index, view = next(self.batch_indices(0))
+        index, view = index[:count], view[:count]
+        batch = self._batch(index, view)
+        return self._to_inputs(batch, self._weights(index, 0)) if self.has_sample_weights else self._to_inputs(batch)
 
     @property
     def _has_transforms(self) -> bool:
@@ -153,12 +173,14 @@ class Feed:
         import tensorflow as tf
 
         if self.samples.soft_labels is None:
-            return tf.TensorSpec((self.batch,), tf.int64)
-        return tf.TensorSpec((self.batch, self.samples.soft_labels.shape[-1]), tf.float32)
+            return tf.TensorSpec((self.share,), tf.int64)
+        return tf.TensorSpec((self.share, self.samples.soft_labels.shape[-1]), tf.float32)
 
     def _batches(self, first_epoch: int, epochs: int) -> Iterator[Any]:
+        own = slice(self.rank * self.share, (self.rank + 1) * self.share)
         for epoch in range(first_epoch, epochs):
-            for index, view in self.batch_indices(epoch):
+            for whole_index, whole_view in self.batch_indices(epoch):
+                index, view = whole_index[own], whole_view[own]
                 batch = self._batch(index, view)
                 yield (batch, self._weights(index, epoch)) if self.has_sample_weights else batch
 

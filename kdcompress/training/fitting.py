@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.config.cluster import check_divisible
 from kdcompress.config.sections import ViewsSection
 from kdcompress.config.training import Stage
 from kdcompress.data import Images, Samples
@@ -18,10 +19,16 @@ from kdcompress.progress import Progress
 from kdcompress.training.checkpoints import Row, TrainingState, set_values
 from kdcompress.training.features import FrozenLayers, compute_features
 from kdcompress.training.feed import Feed
+from kdcompress.training.group import ALONE, Group
+from kdcompress.training.group_checks import check_losses_divide, check_same_start, naming_lost_worker
 from kdcompress.training.phase import Phase, check_stages
+from kdcompress.training.sharing import share_batch
 from kdcompress.training.stages import ALL, freeze_layers, split_model
 from kdcompress.training.supervision import compile_student, finalise
 from kdcompress.training.weights import LossWeights
+
+# Trains a model as `train_phase` does, in this process or elsewhere
+Trainer: TypeAlias = Callable[[Phase, Any, Feed, Samples, Progress, Callable[[list[Row]], None]], TrainingState]
 
 
 def use_determinism() -> bool:
@@ -50,8 +57,12 @@ def train_phase(
     val: Samples,
     progress: Progress,
     on_history: Callable[[list[Row]], None],
+    group: Group = ALONE,
 ) -> TrainingState:
     """Train a model in place, from its checkpoint if there is one, and leave it with its best weights.
+
+    Several workers call this with the same arguments but their group. They compute what one process computes, up to the
+    rounding of sums; the first one validates, writes the checkpoint and has the best weights in the end.
 
     Args:
         phase: The training.
@@ -60,16 +71,21 @@ def train_phase(
         val: Validation samples, which select the best epoch.
         progress: Listener.
         on_history: Called after each epoch with the history so far, one row per epoch.
+        group: The workers that train the model together.
 
     Returns:
         The state after the last epoch.
 
     Raises:
         ModelError: The model does not have the layers of the stages.
-        TrainingError: The loss is not finite.
+        RecipeError: The batch does not divide among the workers.
+        TrainingError: The loss is not finite, or a worker is gone.
     """
     check_stages(model, phase.training, phase.training_key)
+    check_divisible(feed.batch, group.world, phase.training_key)
     state = TrainingState.load(phase.checkpoint, phase.key) or TrainingState(phase.key)
+    check_same_start(group, phase.key, state.epoch)
+    feed = replace(feed, rank=group.rank, world=group.world)
     if state.epoch:
         set_values(model.variables, state.variables)
         on_history(state.rows)
@@ -79,9 +95,10 @@ def train_phase(
             if phase.training.stages:
                 progress.note(f"{phase.name}: {_describe(stage)}")
             with freeze_layers(model, stage.trainable):
-                learner = _make_learner(phase, stage, model, feed, val, progress)
-                _train_stage(phase, stage, learner, state, progress, on_history)
-    set_values(model.variables, state.best)
+                learner = _make_learner(phase, stage, model, feed, val, progress, group)
+                _train_stage(phase, stage, learner, state, progress, on_history, group)
+    if group.leads:
+        set_values(model.variables, state.best)
     return state
 
 
@@ -111,7 +128,9 @@ class _Learner:
     labels: NDArray[np.int64]
 
 
-def _make_learner(phase: Phase, stage: Stage, model: Any, feed: Feed, val: Samples, progress: Progress) -> _Learner:
+def _make_learner(
+    phase: Phase, stage: Stage, model: Any, feed: Feed, val: Samples, progress: Progress, group: Group
+) -> _Learner:
     """The whole model on images, or its trainable part on the outputs of the frozen layers, where it can be split."""
     whole = _Learner(model, model, feed, val.images, val.labels)
     if stage.trainable == ALL:
@@ -125,7 +144,8 @@ def _make_learner(phase: Phase, stage: Stage, model: Any, feed: Feed, val: Sampl
     name, folder, frozen = f"{phase.name} {stage.trainable}", phase.features_folder, FrozenLayers(parts.frozen)
     features = compute_features(frozen, feed.samples, feed.views, folder, name, progress)
     val_features = compute_features(frozen, val, ViewsSection(), folder, f"{name}, validation", progress)
-    if features is None or val_features is None:
+    room = b"" if features is None or val_features is None else b"room"
+    if b"" in group.gather(room) or features is None or val_features is None:  # all train the same part
         return whole
     return _Learner(parts.trainable, model, replace(feed, features=features), val_features.array[0], val.labels)
 
@@ -137,6 +157,7 @@ def _train_stage(
     state: TrainingState,
     progress: Progress,
     on_history: Callable[[list[Row]], None],
+    group: Group,
 ) -> None:
     """Train up to the end of a stage, with a new optimizer."""
     import keras
@@ -145,7 +166,7 @@ def _train_stage(
 
     feed, steps = learner.feed, learner.feed.steps_per_epoch
     weights = LossWeights(phase.method, phase.epochs)
-    supervised = compile_student(learner.part, phase.method, stage.learning_rate, feed, weights)
+    supervised = compile_student(learner.part, phase.method, stage.learning_rate, feed, weights, group)
     if not supervised.trainable_variables:
         raise ModelError(f"{phase.name}: nothing learns in stage {stage.trainable!r}, all its layers came frozen")
     supervised.optimizer.build(supervised.trainable_variables)
@@ -154,19 +175,22 @@ def _train_stage(
     progress.begin(phase.name, phase.epochs * steps, state.epoch * steps)
     forward = Forward(finalise(learner.part, phase.method, feed.input_shape))
     validator = Validator(lambda: forward(learner.val), learner.labels, phase.training.choose_by)
+    callbacks = [
+        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: weights.set_epoch(epoch)),
+        StopOnDivergence(phase.name, phase.learning_rate_key(stage)),
+        EndOfEpoch(phase, learner.model, validator, state, progress, on_history, group),
+    ]
+    check_losses_divide(supervised, feed, phase.name)
     try:
-        supervised.fit(
-            feed.dataset(state.epoch, stage.end),
-            initial_epoch=state.epoch,
-            epochs=stage.end,
-            steps_per_epoch=steps,
-            shuffle=False,  # the feed is shuffled already
-            callbacks=[
-                keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: weights.set_epoch(epoch)),
-                StopOnDivergence(phase.name, phase.learning_rate_key(stage)),
-                EndOfEpoch(phase, learner.model, validator, state, progress, on_history),
-            ],
-            verbose=0,
-        )
+        with share_batch(learner.part, group), naming_lost_worker(group):
+            supervised.fit(
+                feed.dataset(state.epoch, stage.end),
+                initial_epoch=state.epoch,
+                epochs=stage.end,
+                steps_per_epoch=steps,
+                shuffle=False,  # the feed is shuffled already
+                callbacks=callbacks,
+                verbose=0,
+            )
     finally:
         progress.end()

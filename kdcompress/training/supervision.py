@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from kdcompress.methods import Method
+from kdcompress.training.averaging import averaging
 from kdcompress.training.feed import Feed
+from kdcompress.training.group import ALONE, Group
 from kdcompress.training.packing import Packing
 from kdcompress.training.weights import LossWeights
 
@@ -16,6 +18,7 @@ def compile_student(
     learning_rate: float,
     feed: Feed,
     weights: LossWeights | None = None,
+    group: Group = ALONE,
 ) -> Any:
     """Compile a student with one named output per loss: of labels, of targets, and of the method's extra losses.
 
@@ -27,6 +30,7 @@ def compile_student(
         learning_rate: Learning rate of Adam.
         feed: Training data.
         weights: Weight of each loss; those of the first epoch by default.
+        group: The workers that train together.
 
     Returns:
         A compiled Keras model that shares the student's weights.
@@ -41,7 +45,7 @@ def compile_student(
     outputs = {**dict.fromkeys(losses, student_outputs), "label": method.class_logits(student_outputs)}
     supervised = keras.Model(image, outputs)
     supervised.compile(
-        optimizer=Adam(learning_rate),
+        optimizer=averaging(Adam, group)(learning_rate),
         loss=losses,
         loss_weights=(weights or LossWeights(method, 1)).values,
         weighted_metrics={"label": [accuracy]},

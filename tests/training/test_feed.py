@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -174,3 +176,16 @@ def test_the_transforms_of_a_view_are_drawn_once_in_a_training(monkeypatch: pyte
     anew = [images for images, _ in make_feed(views).dataset(0, 6).as_numpy_iterator()]
     assert len(drawn) == 6 * (N // 32) * 32
     assert all(np.array_equal(one, other) for one, other in zip(kept, anew, strict=True))
+
+
+@pytest.mark.parametrize("world", [2, 4])
+def test_workers_get_slices_of_the_same_batches(world: int) -> None:
+    feed = make_feed(ViewsSection(count=VIEWS, shift_px=1, rotation_deg=20))
+    whole = list(feed.dataset(1, 3).as_numpy_iterator())
+    parts = [replace(feed, rank=rank, world=world) for rank in range(world)]
+    slices = [list(part.dataset(1, 3).as_numpy_iterator()) for part in parts]
+    assert {part.steps_per_epoch for part in parts} == {feed.steps_per_epoch}
+    for step, (images, truth) in enumerate(whole):
+        assert np.array_equal(images, np.concatenate([own[step][0] for own in slices]))
+        for name, values in truth.items():
+            assert np.array_equal(values, np.concatenate([own[step][1][name] for own in slices]))

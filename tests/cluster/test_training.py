@@ -1,0 +1,119 @@
+"""One student trained by two processes of a real Ray on loopback, against the same student trained by this process."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import tiny_runs
+from cluster.conftest import RealCluster
+from conftest import Recorder
+
+import kdcompress
+from kdcompress.api._distill import plan
+from kdcompress.api._recipe import recipe_of
+from kdcompress.cluster import Cluster, Node
+from kdcompress.cluster.training import train_threads
+from kdcompress.config.cluster import ClusterSection
+from kdcompress.errors import ClusterError, RecipeError
+from kdcompress.models import load_saved_model
+from kdcompress.training.checkpoints import get_values
+
+if importlib.util.find_spec("ray") is None:
+    pytest.skip("several workers train through Ray: pip install 'kdcompress[cluster]'", allow_module_level=True)
+
+TWO = {"cluster.train_workers": 2}
+
+
+def train(out: Path, progress: Any = None, cluster: RealCluster | None = None, **settings: Any) -> kdcompress.Run:
+    settings = {"training.batch_size": 60, "views.count": 2, "teacher.model": "tiny_models:plain", **settings}
+    address = cluster and cluster.address
+    return tiny_runs.distill(out, baseline=False, settings=settings, progress=progress, cluster=address)
+
+
+def values(run: kdcompress.Run) -> list[np.ndarray]:
+    return get_values(load_saved_model(run.path / "student.keras").weights)
+
+
+def digest(run: kdcompress.Run) -> str:
+    return str(json.loads((run.path / "manifest.json").read_text())["files"]["student.keras"]["digest"])
+
+
+def test_two_workers_train_what_one_process_trains(real_cluster: RealCluster, tmp_path: Path) -> None:
+    alone, progress = train(tmp_path / "one"), Recorder()
+    both = train(tmp_path / "two", progress, real_cluster, **TWO)
+    assert any("2 workers train together" in text for text in progress.notes)
+    for a, b in zip(values(alone), values(both), strict=True):  # also with BatchNorm and Dropout
+        assert b == pytest.approx(a, abs=1e-6)
+    assert not any("means are taken" in text for text in progress.warnings)
+
+
+class Killer(Recorder):
+    """Kills a training worker after epoch 2, so many times."""
+
+    def __init__(self, kills: int) -> None:
+        super().__init__()
+        self.kills = kills
+
+    def epoch(self, phase: str, epoch: int, epochs: int, row: Any) -> None:
+        if epoch >= 2 and self.kills:
+            self.kills -= 1
+            os.kill(next(training_workers()), signal.SIGKILL)
+
+
+def training_workers() -> Iterator[int]:
+    for process in psutil.Process().children(recursive=True):
+        if any("TrainingWorker" in part for part in process.cmdline()):
+            yield process.pid
+
+
+@pytest.mark.exhaustive
+def test_a_killed_worker_costs_an_epoch_and_no_bit(real_cluster: RealCluster, tmp_path: Path) -> None:
+    settings = {**TWO, "training.epochs": 4}
+    unbroken, killer = train(tmp_path / "unbroken", None, real_cluster, **settings), Killer(1)
+    broken = train(tmp_path / "broken", killer, real_cluster, **settings)
+    assert killer.kills == 0
+    assert [text for text in killer.warnings if "restart 1 of 3" in text]
+    assert digest(broken) == digest(unbroken)
+
+
+def test_a_batch_that_does_not_divide_is_told_by_the_plan(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"training.batch_size must be a multiple of cluster.train_workers = 2"):
+        train(tmp_path / "run", **TWO, **{"training.batch_size": 61, "cluster.address": "auto"})
+    with pytest.raises(RecipeError, match="train_workers is 2, and no cluster is named: add --cluster auto"):
+        train(tmp_path / "run", **TWO)
+    settings = {
+        **tiny_runs.TINY,
+        **TWO,
+        "cluster.address": "auto",
+        "training.batch_size": 1001,
+        "cluster.train_workers": 7,
+    }
+    recipe = recipe_of("mnist-demo", limit=400, settings=settings)  # fewer images than a batch would have
+    with pytest.raises(RecipeError, match=r"train_workers = 7, .* got 360"):
+        plan(recipe, tmp_path / "run", Recorder())
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "threads"), [([2], 2, 1), ([8, 8], 2, 8), ([8, 8], 4, 4), ([8, 6], 3, 4), ([16], 3, 5)]
+)
+def test_workers_have_the_same_number_of_threads_on_all_machines(cores: list[int], workers: int, threads: int) -> None:
+    assert train_threads(cluster(cores, workers)) == threads
+
+
+def test_each_worker_needs_a_core() -> None:
+    with pytest.raises(ClusterError, match=r"train_workers is 5, and the cluster has 4 cores"):
+        train_threads(cluster([2, 2], 5))
+
+
+def cluster(cores: list[int], workers: int) -> Cluster:
+    nodes = tuple(Node(str(number), "10.0.0.1", count, 0) for number, count in enumerate(cores))
+    return Cluster(None, ClusterSection(address="auto", train_workers=workers), nodes, (), 1, 1)
