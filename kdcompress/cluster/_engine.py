@@ -15,8 +15,9 @@ from kdcompress.threads import available_cores
 LOOPBACK = "127.0.0.1"
 _ANSWER_S = 5.0  # seconds in which an address must accept a connection
 _OBJECT_STORE_BYTES = 512 << 20  # of pixels in memory on their way to workers; everything else goes through files
-# Read by Ray when it is imported. Without the first it listens on the address of the host
-_ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+# Read by Ray when it is imported and started: without the first it listens on the address of the host; without the
+# second its workers yield to every other process of the machine
+_LOCAL = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_worker_niceness": "0"}
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
 
 
@@ -32,7 +33,7 @@ def import_ray(on_loopback: bool = False) -> Any:
     Raises:
         MissingExtraError: It is not installed.
     """
-    for name, value in {**_QUIET, **(_ON_LOOPBACK if on_loopback else {})}.items():
+    for name, value in {**_QUIET, **(_LOCAL if on_loopback else {})}.items():
         os.environ.setdefault(name, value)
     with naming_packages("--cluster"):
         import ray

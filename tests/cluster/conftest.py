@@ -31,7 +31,7 @@ class RealCluster:
         return str(self.cluster.address)
 
     def add(self) -> Any:
-        return self.cluster.add_node(num_cpus=1, **_NODE)
+        return self.cluster.add_node(num_cpus=1, num_gpus=1, **_NODE)
 
     def remove(self) -> None:
         """Let a node die, as a machine does whose power fails."""

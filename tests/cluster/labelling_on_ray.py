@@ -25,9 +25,9 @@ def opened(path: Path) -> Teacher:
 
 
 @contextmanager
-def workers(address: str, teacher: Teacher, count: int = 2) -> Iterator[Labeller]:
+def workers(address: str, teacher: Teacher, count: int = 2, **settings: float) -> Iterator[Labeller]:
     from kdcompress.cluster import ClusterWorkers, open_cluster
 
-    settings = ClusterSection(address=address, workers=count)
-    with open_cluster(settings, [cache_dir()], Progress()) as cluster:
+    section = ClusterSection(address=address, workers=count, **settings)  # type: ignore[arg-type]
+    with open_cluster(section, [cache_dir()], Progress()) as cluster:
         yield ClusterWorkers(cluster).labeller(section_of(Path(str(teacher.path))), SPEC, True)

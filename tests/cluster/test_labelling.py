@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import other_models
 import pytest
@@ -23,9 +24,10 @@ from kdcompress.cache import cache_dir
 from kdcompress.config.sections import ViewsSection
 from kdcompress.data import Dataset, FileImages, MappedImages, Samples, make_source
 from kdcompress.digests import sha256_of
-from kdcompress.errors import ClusterError, DataError, TargetsError
+from kdcompress.errors import ClusterError, DataError, ModelError, TargetsError
 from kdcompress.progress import Progress
 from kdcompress.teachers import ONE_PROCESS, Targets, Teacher, compute_targets
+from kdcompress.trust import trusting_code
 
 TWO = ViewsSection(count=2)
 
@@ -240,3 +242,34 @@ def dividing(path: Path) -> Path:
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), path)
     return path
+
+
+def test_workers_with_gpus_are_placed_by_them(real_cluster: Any, teacher: Teacher, samples: Samples) -> None:
+    """GPUs that the nodes only claim to have: the teacher here computes on the processor all the same."""
+    few = samples.take(np.arange(600))
+    with workers(real_cluster.address, teacher, gpus_per_worker=0.5) as labeller:
+        assert labeller.cluster.resources == {"num_cpus": 1, "num_gpus": 0.5}  # type: ignore[attr-defined]
+        targets = compute_targets(teacher, few, "cluster", ONE, Progress(), labeller)
+    assert digest(targets) == in_one_process(teacher, few)
+    missing = pytest.raises(ClusterError, match="gpus_per_worker is 3, and the nodes have 2 GPUs")
+    with missing, workers(real_cluster.address, teacher, gpus_per_worker=3):
+        pass
+
+
+def test_workers_run_code_from_files_only_if_the_user_trusts_it(
+    real_cluster: Any, samples: Samples, tmp_path: Path
+) -> None:
+    layers, path = keras.layers, tmp_path / "t.keras"
+    model = keras.Sequential(
+        [keras.Input((28, 28, 1)), layers.Lambda(lambda x: x / 7), layers.Flatten(), layers.Dense(10)]
+    )
+    model.save(path)
+    few = samples.take(np.arange(300))
+    with trusting_code():
+        teacher = opened(path)
+    with workers(real_cluster.address, teacher, count=1) as labeller:
+        with pytest.raises(ModelError, match="trust-code"):
+            compute_targets(teacher, few, "cluster", ONE, Progress(), labeller)
+        with trusting_code():
+            targets = compute_targets(teacher, few, "cluster", ONE, Progress(), labeller)
+    assert digest(targets) == in_one_process(teacher, few)

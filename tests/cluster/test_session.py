@@ -117,7 +117,10 @@ def test_a_folder_that_workers_may_not_see_is_probed_and_left_empty(real_cluster
     with open_cluster(ClusterSection(address=real_cluster.address), [tmp_path / "shared"], recorder) as cluster:
         assert (len(cluster.nodes), cluster.workers, cluster.threads) == (2, 2, 1)
     assert not list((tmp_path / "shared").iterdir())
-    assert f"{real_cluster.address}, 2 nodes, 2 cores: 2 workers of 1 thread" in recorder.notes[0]
+    assert (
+        f"{real_cluster.address}, 2 nodes, 2 cores, 2 GPUs: 2 workers of 1 thread; cluster.gpus_per_worker = 1 would"
+        in recorder.notes[0]
+    )
 
 
 WITHOUT_RAY = """
