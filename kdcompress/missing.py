@@ -37,6 +37,7 @@ _BROUGHT_BY = {
     '"kdcompress[int4]"': ("ai_edge_quantizer", "onnx_ir"),
     '"kdcompress[remote]"': ("aiohttp", "fsspec", "s3fs"),
     '"kdcompress[mlflow]"': ("alembic", "mlflow"),
+    '"kdcompress[postgresql]"': ("psycopg",),
     '"kdcompress[tensorboard]"': ("tensorboard",),
     '"kdcompress[torch]"': ("onnxscript", "torch"),
     "keras-hub": ("keras_hub",),

@@ -9,7 +9,7 @@ from kdcompress.metrics.classification import METRIC_NAMES
 from kdcompress.progress import Progress
 from kdcompress.sweeping._gain import describe_gain, mean_interval, paired_gain
 from kdcompress.sweeping._space import Setting, Space
-from kdcompress.sweeping._study import Study
+from kdcompress.sweeping._study import Study, setting_of
 from kdcompress.sweeping._trial import Worker
 
 
@@ -29,26 +29,16 @@ def choose_and_test(name: str, space: Space, study: Study, worker: Worker, progr
     Raises:
         TrainingError: No setting could be trained.
     """
-    rows = [{**row, "test": None} for row in study.rows()]
-    if space.trials is None:
-        grid = {(setting, seed) for setting in space.settings for seed in space.seeds}
-        rows = [row for row in rows if (_setting(row), row["seed"]) in grid]
-    settings = _settings(rows)
-    trained = [summary for summary in settings if summary["val"] is not None]
-    if not trained:
-        reason = rows[0]["reason"] if rows else "no trial was done"
-        raise TrainingError(f"no setting of the sweep could be trained: {reason}")
-    best = max(trained, key=lambda summary: (summary["val"]["mean"], -summary["val_loss"]))
-    chosen = _setting(best)
+    rows = _rows(space, study)
+    settings, best = _settings(rows), _best(rows)
+    chosen = setting_of(best)
     progress.note(f"chosen on validation: {chosen}")
-    tested = {seed: worker.test(chosen, seed) for seed in space.seeds}
-    baseline = {seed: worker.test(chosen, seed, baseline=True) for seed in space.seeds}
+    found = _test(chosen, study, worker)
+    tested = dict(zip(space.seeds, found["student"], strict=True))
     for row in rows:
-        if _setting(row) == chosen:
+        if setting_of(row) == chosen:
             row["test"] = tested[row["seed"]]
-    gain = paired_gain(list(tested.values()), list(baseline.values()))
-    teacher = worker.teacher_test(chosen)
-    worker.delete_all_but(chosen, space.seeds)
+    gain = paired_gain(found["student"], found["baseline"])
     return {
         "recipe": name,
         "dataset": worker.data.facts,
@@ -57,20 +47,65 @@ def choose_and_test(name: str, space: Space, study: Study, worker: Worker, progr
         "trials": rows,
         "settings": settings,
         "best": best,
-        "teacher": {"test": teacher},
-        "student": {"test": mean_interval(list(tested.values())), "by_seed": list(tested.values())},
-        "baseline": {"test": mean_interval(list(baseline.values())), "by_seed": list(baseline.values())},
+        "teacher": {"test": found["teacher"][0]},
+        **{role: {"test": mean_interval(found[role]), "by_seed": found[role]} for role in ("student", "baseline")},
         "gain": gain,
         "sentence": describe_gain(gain, METRIC_NAMES[worker.metric]),
         "warnings": worker.warnings,
     }
 
 
+def test_chosen(space: Space, study: Study, worker: Worker) -> None:
+    """Take part in the tests of the setting that is chosen on validation, and in the training of its baselines.
+
+    Args:
+        space: Search space.
+        study: The completed study.
+        worker: Trains and tests the students.
+
+    Raises:
+        TrainingError: No setting could be trained.
+    """
+    _test(setting_of(_best(_rows(space, study))), study, worker)
+
+
+def delete_others(result: dict[str, Any], space: Space, worker: Worker) -> None:
+    """Delete the models of all settings but the chosen one, whose results the study keeps.
+
+    Args:
+        result: What `choose_and_test` returned.
+        space: Search space.
+        worker: Has the models.
+    """
+    worker.delete_all_but(setting_of(result["best"]), space.seeds)
+
+
+def _test(chosen: Setting, study: Study, worker: Worker) -> dict[str, list[float]]:
+    return study.test(chosen, worker.test, worker.has)
+
+
+def _rows(space: Space, study: Study) -> list[dict[str, Any]]:
+    """Return the results of the sweep's own settings, not yet tested."""
+    rows = [{**row, "test": None} for row in study.rows()]
+    if space.trials is None:
+        grid = {(setting, seed) for setting in space.settings for seed in space.seeds}
+        rows = [row for row in rows if (setting_of(row), row["seed"]) in grid]
+    return rows
+
+
+def _best(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    trained = [summary for summary in _settings(rows) if summary["val"] is not None]
+    if not trained:
+        reason = rows[0]["reason"] if rows else "no trial was done"
+        raise TrainingError(f"no setting of the sweep could be trained: {reason}")
+    return max(trained, key=lambda summary: (summary["val"]["mean"], -summary["val_loss"]))
+
+
 def _settings(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Summarise each setting on validation by the mean over its seeds, or None if one of them failed."""
     by_setting: dict[Setting, list[dict[str, Any]]] = {}
     for row in rows:
-        by_setting.setdefault(_setting(row), []).append(row)
+        by_setting.setdefault(setting_of(row), []).append(row)
     summaries = []
     for setting in sorted(by_setting, key=lambda setting: tuple(map(_sortable, setting.to_dict().values()))):
         members = by_setting[setting]
@@ -84,7 +119,3 @@ def _settings(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _sortable(value: Any) -> tuple[int, Any]:
     return (0, 0) if value is None else (1, value)
-
-
-def _setting(row: dict[str, Any]) -> Setting:
-    return Setting(row["method"], row["temperature"], row["alpha"])

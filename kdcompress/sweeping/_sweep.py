@@ -3,45 +3,37 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from kdcompress import processes
-from kdcompress.cache import cache_dir
-from kdcompress.cluster import workers_of
+from kdcompress._version import __version__
 from kdcompress.config.recipe import Recipe, read_resolved_recipe, resolve
 from kdcompress.differences import first_difference
 from kdcompress.digests import json_digest
-from kdcompress.errors import RunError, UsageError, one_line
+from kdcompress.errors import RunError, TrainingError, UsageError
 from kdcompress.events import SweepFinished
 from kdcompress.files import write_json, write_text
 from kdcompress.observers import Observer, check_observers, observe_run
-from kdcompress.paths import safe_join
-from kdcompress.pipeline.experiment import Workers
 from kdcompress.progress import Progress
 from kdcompress.runs.documents import write_document
 from kdcompress.runs.schemas import SweepResult
-from kdcompress.sweeping._choice import choose_and_test
+from kdcompress.sweeping._choice import choose_and_test, delete_others, test_chosen
 from kdcompress.sweeping._compression import check_sweep_start
-from kdcompress.sweeping._events import from_line
 from kdcompress.sweeping._space import TUNED, Space
+from kdcompress.sweeping._storage import Storage
 from kdcompress.sweeping._study import Study
 from kdcompress.sweeping._trial import Worker
+from kdcompress.sweeping._workers import open_crew
 from kdcompress.training.fitting import use_determinism
 from kdcompress.trust import trusting_code, trusts_code
 
 RECIPE, SPACE, RESULT, STUDY = "sweep.toml", "space.json", "sweep.json", "study.db"
 _MADE_BY = "kdcompress sweep"
-_WORKER = "kdcompress.sweeping._worker"
 
 
 @dataclass(frozen=True)
@@ -87,6 +79,11 @@ def run_sweep(request: SweepRequest, progress: Progress) -> SweepResult:
     """
     if request.jobs < 1:
         raise UsageError(f"--jobs must be >= 1, got {request.jobs}")
+    if request.jobs > 1 and request.base.cluster and request.base.cluster.is_used:
+        raise UsageError(
+            f"--jobs are processes of this machine, --workers those of the cluster, got both ({request.jobs} jobs): "
+            "leave out one"
+        )
     check_observers(request.observers)
     check_sweep_start(request.base)
     resumed, recipe = _claim(request), request.base.to_dict()
@@ -95,38 +92,52 @@ def run_sweep(request: SweepRequest, progress: Progress) -> SweepResult:
 
 
 def _run(request: SweepRequest, progress: Progress) -> SweepResult:
-    with workers_of(request.base, [cache_dir(), request.folder.resolve()], progress) as workers:
-        return _run_with(workers, request, progress)
-
-
-def _run_with(workers: Workers | None, request: SweepRequest, progress: Progress) -> SweepResult:
     start = time.perf_counter()
     if request.base.deterministic:
         use_determinism()
-    worker = Worker(request.base, request.folder, progress, workers)
-    study = _study(request, worker)
-    worker.prepare(request.space.settings)
-    if request.jobs > 1:
-        _in_processes(request, progress)
-    with _storage_errors(study.shown):
-        study.work(worker.train, lambda others: progress.note(f"waiting for {others} trials of other processes"))
-        with FileLock(request.folder / ".result.lock"):
-            result = choose_and_test(request.base.name, request.space, study, worker, progress)
-            result["seconds"] = round(time.perf_counter() - start, 3)
-            write_document(request.folder / RESULT, result)
+    storage = Storage(request.url)
+    with open_crew(request.base, request.folder, request.url, request.jobs, progress) as crew:
+        worker = Worker(request.base, request.folder, progress, crew.cluster)
+        study = _study(request, worker, storage)
+        worker.prepare(request.space.settings)
+        _check_machine(study, worker)
+        crew.run(_job(request), progress)
+    study.work(worker.train, lambda others: progress.note(f"waiting for {others} trials of other processes"))
+    result = choose_and_test(request.base.name, request.space, study, worker, progress)
+    result["seconds"] = round(time.perf_counter() - start, 3)
+    with FileLock(request.folder / ".result.lock"):
+        delete_others(result, request.space, worker)
+        write_document(request.folder / RESULT, result)
     return SweepResult.of({"sweep": str(request.folder), **result})
 
 
-@contextlib.contextmanager
-def _storage_errors(storage: str) -> Iterator[None]:
-    """Convert errors of the database to a RunError of one line."""
-    from sqlalchemy.exc import SQLAlchemyError
+def _job(request: SweepRequest) -> dict[str, Any]:
+    """Return what a worker gets; observers run in this process only, and the cluster is this process's."""
+    alone = request.base.model_copy(update={"observers": {}, "cluster": None})
+    return {
+        "recipe": alone.to_dict(),
+        "space": request.space.to_dict(),
+        "folder": str(request.folder.resolve()),
+        "storage": request.storage,
+        "trust_code": trusts_code(),
+    }
 
-    try:
-        yield
-    except (SQLAlchemyError, JSONDecodeError) as exc:
-        reason = one_line(exc).partition(" (Background on this error")[0]
-        raise RunError(f"storage {storage} does not respond or is damaged ({reason})") from exc
+
+def _check_machine(study: Study, worker: Worker) -> None:
+    """Check that all machines have the same version and teachers; those that a machine trains differ from another's."""
+    if not study.shared:
+        return
+    if not study.agree("version", __version__):
+        raise RunError(
+            f"other machines that share {study.shown} have another version of kdcompress than {__version__}, which is "
+            "here: give all of them the same"
+        )
+    for key, targets in worker.teachers.digests.items():
+        if not study.agree(f"targets {key}", targets):
+            raise RunError(
+                f"the teacher here is not that of the other machines that share {study.shown}: "
+                "copy the model file of one of them to all, and give each --teacher FILE"
+            )
 
 
 def run_worker(job: dict[str, Any], number: int, progress: Progress) -> None:
@@ -143,13 +154,16 @@ def run_worker(job: dict[str, Any], number: int, progress: Progress) -> None:
         use_determinism()
     with trusting_code(job["trust_code"]):
         worker = Worker(base, request.folder, progress, terse=True)
-        _study(request, worker, number).work(worker.train, lambda others: None)
+        study = _study(request, worker, Storage(request.url), number)
+        study.work(worker.train, lambda others: None)
+        with contextlib.suppress(TrainingError):  # the parent reports it
+            test_chosen(space, study, worker)
 
 
-def _study(request: SweepRequest, worker: Worker, number: int = 0) -> Study:
+def _study(request: SweepRequest, worker: Worker, storage: Storage, number: int = 0) -> Study:
     """Open the study that all sweeps of this recipe, data and models share."""
     digest = json_digest([_common(request.base), worker.fingerprint])
-    return Study(request.url, digest, request.space, FileLock(request.folder / ".queue.lock"), number)
+    return Study(storage, digest, request.space, number)
 
 
 def _claim(request: SweepRequest) -> bool:
@@ -181,42 +195,3 @@ def _common(base: Recipe) -> dict[str, Any]:
     identity = base.identity
     method = {key: value for key, value in identity["method"].items() if key not in ("name", *TUNED)}
     return {**{key: identity[key] for key in identity if key not in ("baseline", "name", "seed")}, "method": method}
-
-
-def _in_processes(request: SweepRequest, progress: Progress) -> None:
-    """Run the trials in `jobs` processes that share the cores, and wait for them."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = str(max(1, cores // request.jobs))
-    job = {
-        "recipe": request.base.model_copy(update={"observers": {}}).to_dict(),  # observers run in this process only
-        "space": request.space.to_dict(),
-        "folder": str(request.folder.resolve()),
-        "storage": request.storage,
-        "trust_code": trusts_code(),
-    }
-    environment = {"TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads}
-    children: list[subprocess.Popen[bytes]] = []
-    try:
-        for number in range(1, request.jobs + 1):
-            log_file = safe_join(request.folder, f"worker-{number}.log", str(request.folder), RunError)
-            with log_file.open("ab") as log:
-                children.append(
-                    processes.start_module(
-                        _WORKER, str(number), environment=environment, stdout=subprocess.PIPE, stderr=log
-                    )
-                )
-            processes.send_job(children[-1], job)
-        _forward_events(children, progress)
-    finally:
-        for child in children:
-            child.terminate()
-            child.wait()
-
-
-def _forward_events(children: list[subprocess.Popen[bytes]], progress: Progress) -> None:
-    """Forward the events of the processes until all have ended."""
-    for line in processes.read_lines(children):
-        progress.emit(from_line(line))
-    for number, child in enumerate(children, start=1):
-        if child.wait() != 0:
-            progress.warn(f"worker {number} ended early (exit {child.returncode}); see worker-{number}.log")

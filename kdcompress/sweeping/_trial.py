@@ -20,9 +20,7 @@ from kdcompress.metrics.classification import METRIC_NAMES, basic_metrics, prima
 from kdcompress.metrics.finite import check_finite
 from kdcompress.models import Forward, digest_of_model_file, save_model
 from kdcompress.pipeline.data import RecipeData
-from kdcompress.pipeline.ensemble import TeacherEnsemble
 from kdcompress.pipeline.experiment import Experiment, Reporter, Workers
-from kdcompress.pipeline.labelling import compute_training_targets, prepare_teachers
 from kdcompress.pipeline.student import StudentFactory
 from kdcompress.pipeline.validation import check_auc_available
 from kdcompress.progress import Progress
@@ -32,7 +30,7 @@ from kdcompress.sweeping._compression import TrialCompression, open_student
 from kdcompress.sweeping._events import Quiet, Trial
 from kdcompress.sweeping._results import STUDENT, delete_result, load_result, save_result
 from kdcompress.sweeping._space import Setting
-from kdcompress.teachers import Targets
+from kdcompress.sweeping._teachers import SweepTeachers
 from kdcompress.training.features import delete_features
 from kdcompress.training.fitting import train_phase
 from kdcompress.training.phase import FEATURES_FOLDER
@@ -50,6 +48,8 @@ class Worker:
         workers: Who shares the labelling; None for this process alone.
         terse: Whether loading is not reported, since the parent process has reported it.
         warnings: Warnings so far.
+        data: The data.
+        teachers: The teachers.
     """
 
     base: Recipe
@@ -64,7 +64,7 @@ class Worker:
         self.data = RecipeData(self.base, self._loading)
         self._fingerprint: str | None = None
         self._next_collection = 0.0
-        self._ensembles: dict[str, tuple[TeacherEnsemble, Targets | None]] = {}
+        self.teachers = SweepTeachers(self.data, Reporter(self._loading, self._warn), self.workers)
 
     @property
     def fingerprint(self) -> str:
@@ -93,10 +93,13 @@ class Worker:
             check_auc_available(self.data, "a sweep's metric, the AUC,")
         if notice := self.data.dataset.notice:
             self._warn(notice)
+        fitting = set()
         for setting in settings:
             recipe = setting.recipe(self.base, self.base.seed)
-            self._students(recipe).build(self._method(recipe))  # raises early for a student that does not fit
-            self._teachers(recipe)
+            if setting.method not in fitting:
+                self._students(recipe).build(self._method(recipe))  # raises early for a student that does not fit
+            fitting.add(setting.method)
+            self.teachers.prepare(recipe)
 
     def train(self, setting: Setting, seeds: tuple[int, ...]) -> list[dict[str, Any]]:
         """Train the students of a setting that have not been trained yet.
@@ -127,30 +130,37 @@ class Worker:
             gc.collect()  # traverses all objects
             self._next_collection = start + 20 * (time.perf_counter() - start)
 
-    def test(self, setting: Setting, seed: int, baseline: bool = False) -> float:
-        """Compute the test metric of a student, which is trained if necessary.
+    def test(self, setting: Setting, seed: int, role: str) -> float:
+        """Compute the test metric of a model, which is trained if necessary.
 
         Args:
             setting: Setting.
             seed: Seed.
-            baseline: Whether it is the student trained without the teacher.
+            role: student, baseline (the student trained without the teacher), or teacher.
 
         Returns:
             The metric, a fraction.
         """
-        recipe = setting.recipe(self.base, seed)
-        folder = self._trial_folder(recipe, baseline)
-        self._fit(recipe, folder, _trial_name(setting, seed), baseline)
-        test, method = self.data.split.test, self._method(recipe)
-        role = self._role(method, baseline)
-        final = open_student(self._students(recipe), method, role, folder / STUDENT)
+        recipe, test = setting.recipe(self.base, seed), self.data.split.test
+        if role == "teacher":
+            ensemble, _ = self.teachers.prepare(recipe)
+            return self._test_metric(ensemble.class_logits(ensemble.predict(test)), test, role)
+        baseline = role == BASELINE
+        folder, method = self._trial_folder(recipe, baseline), self._method(recipe)
+        self._fit(recipe, folder, f"{setting} seed {seed}", baseline)
+        final = open_student(self._students(recipe), method, self._role(method, baseline), folder / STUDENT)
         return self._test_metric(Forward(final)(test.images), test, "student")
 
-    def teacher_test(self, setting: Setting) -> float:
-        """Compute the test metric, a fraction, of the teacher of a setting."""
-        ensemble, _ = self._teachers(setting.recipe(self.base, self.base.seed))
-        test = self.data.split.test
-        return self._test_metric(ensemble.class_logits(ensemble.predict(test)), test, "teacher")
+    def has(self, setting: Setting, seed: int, role: str) -> bool:
+        """Return whether a student has been trained on this machine.
+
+        Args:
+            setting: Setting.
+            seed: Seed.
+            role: student, baseline or teacher.
+        """
+        folder = self._trial_folder(setting.recipe(self.base, seed), role == BASELINE)
+        return role != "teacher" and load_result(folder, self.progress) is not None
 
     def _test_metric(self, logits: NDArray[np.float32], test: Samples, role: str) -> float:
         check_finite(logits, test.ids, role)
@@ -181,7 +191,7 @@ class Worker:
         known = load_result(folder, self.progress) is not None
         result: dict[str, Any] = {"val": None, "val_loss": None, "best_epoch": None, "reason": None}
         try:
-            result |= self._fit(recipe, folder, _trial_name(setting, seed), False)
+            result |= self._fit(recipe, folder, f"{setting} seed {seed}", False)
         except TrainingError as exc:
             result["reason"] = str(exc)
         seconds = round(time.perf_counter() - start, 3)
@@ -194,7 +204,7 @@ class Worker:
         folder.mkdir(parents=True, exist_ok=True)
         students, method = self._students(recipe), self._method(recipe)
         model, role = students.build(method), self._role(method, baseline)
-        targets = None if baseline else self._teachers(recipe)[1]
+        targets = None if baseline else self.teachers.prepare(recipe)[1]
         shared = self.folder / FEATURES_FOLDER  # of frozen layers, shared by students with the same pretrained network
         name = BASELINE if baseline else "student"
         phase = students.make_phase(name, role, model, targets, folder / "checkpoint.npz", shared)
@@ -202,7 +212,7 @@ class Worker:
         state = train_phase(phase, model, feed, val, Trial(self.progress, trial), lambda rows: None)
         row, checkpoints = state.rows[state.best_epoch - 1], [phase.checkpoint]
         if recipe.compress is not None:
-            ensemble, listener = self._teachers(recipe)[0], Trial(self.progress, trial)
+            ensemble, listener = self.teachers.prepare(recipe)[0], Trial(self.progress, trial)
             work = TrialCompression(Experiment(recipe, self.data), role, ensemble, targets, folder, listener)
             model, row, more = work.execute(model)
             checkpoints += more
@@ -212,17 +222,6 @@ class Worker:
         for checkpoint in checkpoints:
             checkpoint.unlink(missing_ok=True)
         return metrics
-
-    def _teachers(self, recipe: Recipe) -> tuple[TeacherEnsemble, Targets | None]:
-        """Open the teachers and compute the targets of a setting, once for all settings with equal ones."""
-        method = self._method(recipe)
-        key = json_digest([method.for_teacher().model_dump(mode="json"), method.identity, method.needs_targets])
-        if key not in self._ensembles:
-            experiment, reporter = Experiment(recipe, self.data, self.workers), Reporter(self._loading, self._warn)
-            ensemble = prepare_teachers(experiment, None, reporter)
-            targets = compute_training_targets(ensemble, experiment, reporter) if method.needs_targets else None
-            self._ensembles[key] = ensemble, targets
-        return self._ensembles[key]
 
     def _warn(self, text: str) -> None:
         if text not in self.warnings:
@@ -247,7 +246,3 @@ class Worker:
             role = self._method(recipe).for_baseline()
             identity = {**identity, "method": [role.model_dump(mode="json"), role.identity], BASELINE: True}
         return self.folder / "trials" / json_digest([self.fingerprint, identity])[:16]
-
-
-def _trial_name(setting: Setting, seed: int) -> str:
-    return f"{setting} seed {seed}"

@@ -1,12 +1,14 @@
-"""Worker process of a sweep: `python -m kdcompress.sweeping._worker NUMBER`, with its job on standard input.
+"""Worker of a sweep: `python -m kdcompress.sweeping._worker NUMBER`, with its job on standard input, or a task.
 
-It writes its events to standard output, one per line; everything else goes to standard error.
+The process writes its events to standard output, one per line; everything else goes to standard error.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from kdcompress import processes
 from kdcompress.events import Event
@@ -26,6 +28,32 @@ class _Lines(Progress):
         """Send an event."""
         if line := to_line(event):
             print(line, file=self._out, flush=True)
+
+
+class _Sent(Progress):
+    """Sends events, as lines, to whoever began a task."""
+
+    def __init__(self, send: Callable[[str], None]) -> None:
+        super().__init__(log=False)
+        self._send = send
+
+    def emit(self, event: Event) -> None:
+        """Send an event."""
+        if line := to_line(event):
+            self._send(line)
+
+
+def run_task(job: dict[str, Any], number: int, send: Callable[[str], None]) -> None:
+    """Run trials until none is left, as a task of a cluster.
+
+    Args:
+        job: The job of `run_worker`.
+        number: Number of the worker, from 1.
+        send: Sends a line of text.
+    """
+    from kdcompress.sweeping._sweep import run_worker
+
+    run_worker(job, number, _Sent(send))
 
 
 def main(arguments: list[str]) -> int:

@@ -1,0 +1,97 @@
+"""Tasks on a cluster that are begun again where their worker dies, and whose messages arrive here as they are sent."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from kdcompress.cluster._session import Cluster
+from kdcompress.errors import one_line
+
+_RETRIES = 3  # how often a worker that died is replaced
+_POLL_S = 0.5
+Send = Callable[[str], None]
+
+
+def run_tasks(cluster: Cluster, target: str, jobs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, str]]:
+    """Run a function once for each job, each in a process of its own.
+
+    Args:
+        cluster: The cluster.
+        target: The function, as package.module:name; it is called with its job, its number from 1, and a function that
+            sends a message.
+        jobs: JSON values.
+
+    Yields:
+        (number of the job, message) as they arrive; the messages of the function, of a worker that has been replaced,
+        and of a job that failed.
+    """
+    ray = cluster.ray
+    mailbox = ray.remote(num_cpus=0)(_mailbox()).remote()
+    # A process for each task, since TensorFlow never gives its memory back and is configured once
+    task = ray.remote(max_retries=_RETRIES, max_calls=1, **cluster.resources)(_caller())
+    numbers = {
+        task.remote(target, dict(job), number, cluster.threads, mailbox): number for number, job in enumerate(jobs, 1)
+    }
+    begun: set[int] = set()
+    try:
+        waiting = list(numbers)
+        while waiting:
+            ended, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=_POLL_S)
+            for number, text in ray.get(mailbox.take.remote()):
+                if text is not None:
+                    yield number, text
+                elif number in begun:
+                    yield number, f"worker {number} died, and another one takes its place"
+                else:
+                    begun.add(number)
+            for one in ended:
+                try:
+                    ray.get(one)
+                except Exception as exc:
+                    yield numbers[one], f"worker {numbers[one]} ended early ({one_line(exc, 200)})"
+    finally:
+        for one in numbers:
+            with contextlib.suppress(Exception):  # it has ended
+                ray.cancel(one, force=True)
+        ray.kill(mailbox)
+
+
+def _mailbox() -> type:
+    """Make the actor that keeps messages until they are taken; nested, and so pickled by value."""
+
+    class Mailbox:
+        def __init__(self) -> None:
+            self.messages: list[tuple[int, str | None]] = []
+
+        def put(self, number: int, text: str | None) -> None:
+            self.messages.append((number, text))
+
+        def take(self) -> list[tuple[int, str | None]]:
+            messages, self.messages = self.messages, []
+            return messages
+
+    return Mailbox
+
+
+def _caller() -> Callable[..., None]:
+    """Make the function that workers run; nested, and so pickled by value."""
+
+    def call(target: str, job: dict[str, Any], number: int, threads: int, mailbox: Any) -> None:
+        import importlib
+
+        import ray
+
+        from kdcompress.threads import limit_threads
+
+        limit_threads(threads)
+        ray.get(mailbox.put.remote(number, None))
+        module, _, name = target.partition(":")
+        sent: list[Any] = []
+        getattr(importlib.import_module(module), name)(
+            job, number, lambda text: sent.append(mailbox.put.remote(number, text))
+        )
+        ray.get(sent)
+
+    return call
