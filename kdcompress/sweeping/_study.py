@@ -19,8 +19,8 @@ Work = Callable[[Setting, tuple[int, ...]], Rows]  # trains a setting with each 
 Test = Callable[[Setting, int, str], float]  # tests the student, the baseline or the teacher of a setting and seed
 
 
-class _Row(BaseModel):
-    """Result of one student on validation."""
+class _Result(BaseModel):
+    """Result of one model."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
@@ -28,6 +28,11 @@ class _Row(BaseModel):
     temperature: float | None
     alpha: float | None
     seed: int = Field(ge=0)
+
+
+class _Row(_Result):
+    """Result of one student on validation."""
+
     val: float | None
     val_loss: float | None
     best_epoch: int | None
@@ -35,15 +40,9 @@ class _Row(BaseModel):
     reason: str | None
 
 
-class _Test(BaseModel):
+class _Test(_Result):
     """Result of one model on test."""
 
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
-
-    method: str
-    temperature: float | None
-    alpha: float | None
-    seed: int = Field(ge=0)
     role: str
     test: float
 
