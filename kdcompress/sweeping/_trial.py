@@ -181,7 +181,7 @@ class Worker:
         delete_features(self.folder / FEATURES_FOLDER)
         recipes = [setting.recipe(self.base, seed) for seed in seeds]
         retained = {self._trial_folder(recipe, baseline) for recipe in recipes for baseline in (False, True)}
-        for folder in (self.folder / "trials").iterdir():
+        for folder in (self.folder / "trials").glob("*"):  # a machine that came late has none
             if folder not in retained:
                 delete_result(folder)
 
