@@ -51,7 +51,7 @@ MAX_ROWS = 2048  # samples of a shard
 _MAX_BYTES = 64 << 20  # of the targets of a shard, and of its pixels if they travel with it
 _SAMPLE = 4  # samples by which a worker is compared with this process
 _MAX_REREADS = 3
-_FOLDERS = ("KDCOMPRESS_CACHE_DIR", "KDCOMPRESS_DATA_DIR")
+FOLDERS = ("KDCOMPRESS_CACHE_DIR", "KDCOMPRESS_DATA_DIR")
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class ClusterLabeller(Labeller):
             deterministic=self.deterministic and teacher.traceable,
             trusted=trusts_code(),
             place=str(Path.cwd()),
-            environment={name: os.environ[name] for name in _FOLDERS if name in os.environ},
+            environment={name: os.environ[name] for name in FOLDERS if name in os.environ},
             sample=sample,
             pixels=pixels_digest(sample),
             logits=teacher.logits(teacher.resize(sample.images)[:]),

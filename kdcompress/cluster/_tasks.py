@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from kdcompress.cluster._labelling import FOLDERS
 from kdcompress.cluster._session import Cluster
 from kdcompress.errors import one_line
 
@@ -31,9 +34,9 @@ def run_tasks(cluster: Cluster, target: str, jobs: Sequence[Mapping[str, Any]]) 
     mailbox = ray.remote(num_cpus=0)(_mailbox()).remote()
     # A process for each task, since TensorFlow never gives its memory back and is configured once
     task = ray.remote(max_retries=_RETRIES, max_calls=1, **cluster.resources)(_caller())
-    numbers = {
-        task.remote(target, dict(job), number, cluster.threads, mailbox): number for number, job in enumerate(jobs, 1)
-    }
+    environment = {name: os.environ[name] for name in FOLDERS if name in os.environ}
+    place = (str(Path.cwd()), environment, cluster.threads)
+    numbers = {task.remote(target, dict(job), number, place, mailbox): number for number, job in enumerate(jobs, 1)}
     begun: set[int] = set()
     try:
         waiting = list(numbers)
@@ -78,13 +81,21 @@ def _mailbox() -> type:
 def _caller() -> Callable[..., None]:
     """Make the function that workers run; nested, and so pickled by value."""
 
-    def call(target: str, job: dict[str, Any], number: int, threads: int, mailbox: Any) -> None:
+    def call(
+        target: str, job: dict[str, Any], number: int, place: tuple[str, dict[str, str], int], mailbox: Any
+    ) -> None:
+        import contextlib
         import importlib
+        import os
 
         import ray
 
         from kdcompress.threads import limit_threads
 
+        folder, environment, threads = place
+        os.environ.update(environment)
+        with contextlib.suppress(OSError):  # another machine, where relative paths lead nowhere
+            os.chdir(folder)
         limit_threads(threads)
         ray.get(mailbox.put.remote(number, None))
         module, _, name = target.partition(":")
