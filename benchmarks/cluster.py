@@ -36,7 +36,7 @@ from large_data import Memory
 from telling import tell
 
 from kdcompress.cache import cache_dir
-from kdcompress.cluster import ClusterWorkers, _labelling, open_cluster
+from kdcompress.cluster import ClusterWorkers, _merging, open_cluster
 from kdcompress.config.cluster import ClusterSection
 from kdcompress.config.sections import SingleTeacherSection, ViewsSection
 from kdcompress.data import MappedImages, Samples
@@ -203,11 +203,11 @@ def kills(folder: Path, shards: int, count: int, workers: int) -> dict[str, Any]
     with on_cluster(bench, workers) as (labeller, _):
         seconds = {}
         for rows in (256, 2048):
-            _labelling.MAX_ROWS = rows
+            _merging.MAX_ROWS = rows
             clock = Clock()
             bench.label(f"rows {rows}", clock, labeller)
             seconds[rows] = clock.ended - clock.ready
-        _labelling.MAX_ROWS = 256
+        _merging.MAX_ROWS = 256
         clock = Clock(at)
         found = bench.label("kills", clock, labeller)
     return {

@@ -8,7 +8,9 @@ batch; what workers had labelled further on lies in shards beside it.
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import math
 import time
 from collections.abc import Mapping
@@ -37,6 +39,7 @@ SCHEMA = 2
 LOGITS = "logits"
 TARGETS = (LOGITS,)  # names of the outputs that teachers give
 ONE_PROCESS = OneProcess()
+_IDS = 4096  # ids that are digested at a time
 _N_VERIFIED = 16  # samples that are predicted again before a cache entry is used
 
 
@@ -204,4 +207,10 @@ def _header(shape: tuple[int, ...]) -> bytes:
 
 
 def _ids_digest(samples: Samples) -> str:
-    return json_digest(samples.ids.tolist())
+    """The `json_digest` of the list of ids, of which there may be too many for a list of Python's."""
+    digest, ids = hashlib.sha256(b"["), samples.ids
+    for begin in range(0, len(ids), _IDS):
+        text = json.dumps(ids[begin : begin + _IDS].tolist(), separators=(",", ":"))[1:-1]
+        digest.update(f"{',' if begin else ''}{text}".encode())
+    digest.update(b"]")
+    return digest.hexdigest()

@@ -15,11 +15,13 @@ from conftest import Recorder
 from kdcompress.cache import cache_dir
 from kdcompress.config.sections import PreprocessingSection, SingleTeacherSection, ViewsSection
 from kdcompress.data import Samples, apply_transforms, view_transforms
+from kdcompress.digests import json_digest
 from kdcompress.errors import TargetsError
 from kdcompress.formats.keras.teacher import KerasTeacher
 from kdcompress.models import model_digest, seed_everything
 from kdcompress.progress import Progress
 from kdcompress.teachers import InputAdapter, Targets, compute_targets
+from kdcompress.teachers._targets import _ids_digest
 
 ONE = ViewsSection()
 FIT = InputAdapter((28, 28, 1), PreprocessingSection())
@@ -101,6 +103,14 @@ def test_a_teacher_of_the_same_digest_that_answers_otherwise_is_refused(small: S
     assert not again.cached
     assert "refused, labelling anew" in recorder.warnings[0]
     assert again.logits[:, 0] == pytest.approx(changed.logits(small.images), abs=1e-4)
+
+
+@pytest.mark.parametrize("count", [0, 1, 4096, 4097, 10_000])
+def test_ids_are_known_by_the_digest_of_their_list(count: int) -> None:
+    """Which entries of earlier versions have."""
+    ids = np.array([f"ü/{number}" for number in range(count)], np.str_)
+    samples = Samples(np.zeros((count, 1, 1, 1), np.uint8), np.zeros(count, np.int64), ids)
+    assert _ids_digest(samples) == json_digest(ids.tolist())
 
 
 def test_the_teacher_is_not_changed_by_being_asked(small: Samples) -> None:
