@@ -125,15 +125,13 @@ class Study:
         queue = self._tests
         seeds = {role: self.space.seeds[: 1 if role == "teacher" else None] for role in ROLES}
         points = [{**setting.to_dict(), "seed": seed, "role": role} for role in ROLES for seed in seeds[role]]
-
-        def nearest() -> list[dict[str, Any]]:
-            return sorted(points, key=lambda point: not near(setting, point["seed"], point["role"]))
+        points.sort(key=lambda point: not near(setting, point["seed"], point["role"]))
 
         def tested(trial: Any) -> Rows:
             point = point_of(trial) or {}
             return [{**point, "test": test(setting, point["seed"], point["role"])}]
 
-        queue.work(lambda trials: queue.take_point(nearest(), trials), tested, lambda others: None)
+        queue.work(lambda trials: queue.take_point(points, trials), tested, lambda others: None)
         with queue.storage.errors():
             found = {(setting_of(row), row["seed"], row["role"]): row["test"] for row in queue.rows()}
         return {role: [found[setting, seed, role] for seed in seeds[role]] for role in ROLES}
@@ -166,11 +164,13 @@ class Study:
 
 
 def _distributions() -> dict[str, Any]:
-    """Return the distributions of the grid's parameters, as wide as possible, so that the grid can be extended."""
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+    """Return the distributions of the grid's parameters, as wide as possible, so that the grid can be extended.
+
+    The method is none of them: to Optuna a later version with more methods would be another space.
+    """
+    from optuna.distributions import FloatDistribution, IntDistribution
 
     return {
-        "method": CategoricalDistribution(registry.choices("methods")),
         "temperature": FloatDistribution(0.0, 1e9),
         "alpha": FloatDistribution(0.0, 1.0),
         "seed": IntDistribution(0, 2**32 - 1),

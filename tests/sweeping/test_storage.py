@@ -122,6 +122,18 @@ def test_the_trial_that_killed_its_process_waits_for_the_others(tmp_path: Path) 
     assert queue._take(lambda trials: queue.take_point(grid, trials)) == 3
 
 
+def test_methods_that_came_with_a_later_version_do_not_matter(tmp_path: Path) -> None:
+    from optuna.distributions import CategoricalDistribution
+    from optuna.trial import create_trial
+
+    study = Study(Storage(f"sqlite:///{tmp_path / 'study.db'}"), "r" * 12, queue_worker.SPACE)
+    kinds = {"method": CategoricalDistribution(["hinton", "none"])}
+    study._trials.study.add_trial(create_trial(value=0.5, params={"method": "hinton"}, distributions=kinds))
+    row = {"val": 0.5, "val_loss": 0.1, "best_epoch": 1, "seconds": 0.1, "reason": None}
+    study.work(lambda setting, seeds: [{**setting.to_dict(), "seed": seeds[0], **row}], lambda others: None)
+    assert len(study.rows()) == POINTS
+
+
 def _failed() -> Any:
     import optuna
 
