@@ -38,6 +38,21 @@ def student() -> Any:
     )
 
 
+def normalized() -> Any:
+    """BatchNorm behind a layer without a bias, and nothing random inside."""
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Rescaling(1 / 255),
+            layers.Flatten(),
+            layers.Dense(16, use_bias=False, name="hidden"),
+            layers.BatchNormalization(momentum=0.9, name="norm"),
+            layers.ReLU(),
+            layers.Dense(10, name="logits"),
+        ]
+    )
+
+
 def plain() -> Any:
     """Nothing random inside."""
     return keras.Sequential(

@@ -36,7 +36,8 @@ class ClusterSection(Section):
         workers: Number of processes that label and run the trials of a sweep; by default one for each GPU with
             `gpus_per_worker`, otherwise one for every four cores.
         train_workers: Number of processes that train student and baseline together, each on its part of every batch;
-            `training.batch_size` is that of all together, and must divide by it.
+            `training.batch_size` is that of all together, and must divide by it. Without a cluster, the number of GPUs
+            of this machine that one process trains on.
         gpus_per_worker: GPUs of each worker, which may be a fraction.
     """
 
@@ -49,24 +50,6 @@ class ClusterSection(Section):
     def is_used(self) -> bool:
         """Whether there is a cluster."""
         return self.address != NO_CLUSTER
-
-
-def check_train_workers(section: ClusterSection, batch: int) -> None:
-    """Check that several workers can train together.
-
-    Args:
-        section: Settings of the recipe.
-        batch: Its batch size.
-
-    Raises:
-        RecipeError: There is no cluster, or the batch does not divide.
-    """
-    if section.train_workers > 1 and not section.is_used:
-        raise RecipeError(
-            f"cluster.train_workers is {section.train_workers}, and no cluster is named: add --cluster auto or "
-            "--cluster HOST:PORT, or take cluster.train_workers = 1"
-        )
-    check_divisible(batch, section.train_workers)
 
 
 def check_divisible(batch: int, workers: int, key: str = "training") -> None:

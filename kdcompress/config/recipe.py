@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, Val
 from kdcompress import registry
 from kdcompress.config.checks import check_files, check_teachers, resolve_paths
 from kdcompress.config.choices import Choice, choice_class, make_choice
-from kdcompress.config.cluster import ClusterSection, check_train_workers
+from kdcompress.config.cluster import ClusterSection, check_divisible
 from kdcompress.config.compress import CompressSection
 from kdcompress.config.limits import MAX_CLASSES
 from kdcompress.config.members import inherit_teacher_settings
@@ -250,5 +250,5 @@ def _validate(values: dict[str, Any]) -> Recipe:
     recipe = build_section(Recipe, values)
     check_teachers(recipe)
     if recipe.cluster:
-        check_train_workers(recipe.cluster, recipe.training.batch_size)
+        check_divisible(recipe.training.batch_size, recipe.cluster.train_workers)
     return resolve_paths(recipe)

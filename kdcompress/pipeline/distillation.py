@@ -165,7 +165,8 @@ class Pipeline:
 
     def _build_student(self) -> Any:
         """A student with its initial weights, the same for student and baseline, and after every interruption."""
-        model = self.students.build(self.method)
+        with self.experiment.building():
+            model = self.students.build(self.method)
         path = self.run / CHECKPOINTS / "initial.npz"
         initial = TrainingState.load(path, self.recipe.digest)
         if initial is None:
@@ -183,8 +184,8 @@ class Pipeline:
             return
         phase = self.students.make_phase(name, method, model, targets, self.run / CHECKPOINTS / f"{name}.npz")
         feed = self.students.make_feed(method, targets)
-        train = self.experiment.trainer()
-        state = train(phase, model, feed, self.split.val, self.progress, lambda rows: self.history.replace(name, rows))
+        train, val = self.experiment.trainer, self.split.val
+        state = train(phase, model, feed, val, self.progress, lambda rows: self.history.replace(name, rows))
         save_model(final, self.run / f"{name}.keras")
         self.run.commit(
             f"{name}.keras",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from kdcompress.config.recipe import Recipe
 from kdcompress.config.sections import SingleTeacherSection
@@ -15,6 +17,9 @@ from kdcompress.progress import Progress
 from kdcompress.teachers import ONE_PROCESS, Labeller, OutputSpec
 from kdcompress.training.checkpoints import Row
 from kdcompress.training.fitting import Trainer, train_phase
+
+if TYPE_CHECKING:
+    from kdcompress.training.replicas import ReplicaTrainer
 
 
 class Workers(ABC):
@@ -74,9 +79,26 @@ class Experiment:
             return ONE_PROCESS
         return self.workers.labeller(section, self.spec, self.recipe.deterministic)
 
+    @cached_property
+    def replicas(self) -> ReplicaTrainer | None:
+        """The GPUs of this machine that train together; None for one device, or the workers of a cluster."""
+        section = self.recipe.cluster
+        if section is None or section.is_used or section.train_workers == 1:
+            return None
+        from kdcompress.training.replicas import ReplicaTrainer
+
+        return ReplicaTrainer(section.train_workers)
+
+    @property
     def trainer(self) -> Trainer:
-        """Return what trains the student and the baseline."""
-        return train_phase if self.workers is None else self.workers.trainer(self)
+        """What trains the student and the baseline."""
+        if self.workers is not None:
+            return self.workers.trainer(self)
+        return self.replicas or train_phase
+
+    def building(self) -> AbstractContextManager[Any]:
+        """Return the context manager in which a model for `trainer` is built."""
+        return self.replicas.scope() if self.replicas else nullcontext()
 
 
 def _ignore(name: str, rows: list[Row]) -> None:

@@ -66,7 +66,8 @@ def plan_run(recipe: Recipe, run: RunFolder, progress: Progress) -> RunPlan:
     check_compression_start(recipe)
     sections, needs_targets = recipe.teacher.teachers, experiment.method.needs_targets
     teachers = [_open_untrained(experiment, section, progress) for section in sections]
-    student = StudentFactory(experiment).build(experiment.method)
+    with experiment.building():
+        student = StudentFactory(experiment).build(experiment.method)
     pairs = zip(sections, teachers, strict=True)
     todos, cached = zip(*[_todo(experiment, section, teacher) for section, teacher in pairs], strict=True)
     document = {

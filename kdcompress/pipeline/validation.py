@@ -45,9 +45,10 @@ def validate_training_config(experiment: Experiment) -> None:
 def _check_workers(experiment: Experiment) -> None:
     """Check that the batches of student and baseline divide among the workers that train them."""
     recipe, data = experiment.recipe, experiment.data
-    workers = recipe.cluster.train_workers if recipe.cluster else 1
+    if recipe.cluster is None or recipe.cluster.train_workers == 1:
+        return
     for samples in (data.transfer, data.split.train):
-        check_divisible(min(recipe.training.batch_size, len(samples)), workers)
+        check_divisible(min(recipe.training.batch_size, len(samples)), recipe.cluster.train_workers)
 
 
 def _check_targets(recipe: Recipe, method: Method) -> None:

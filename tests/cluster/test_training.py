@@ -6,6 +6,8 @@ import importlib.util
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -88,8 +90,6 @@ def test_a_killed_worker_costs_an_epoch_and_no_bit(real_cluster: RealCluster, tm
 def test_a_batch_that_does_not_divide_is_told_by_the_plan(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"training.batch_size must be a multiple of cluster.train_workers = 2"):
         train(tmp_path / "run", **TWO, **{"training.batch_size": 61, "cluster.address": "auto"})
-    with pytest.raises(RecipeError, match="train_workers is 2, and no cluster is named: add --cluster auto"):
-        train(tmp_path / "run", **TWO)
     settings = {
         **tiny_runs.TINY,
         **TWO,
@@ -100,6 +100,45 @@ def test_a_batch_that_does_not_divide_is_told_by_the_plan(tmp_path: Path) -> Non
     recipe = recipe_of("mnist-demo", limit=400, settings=settings)  # fewer images than a batch would have
     with pytest.raises(RecipeError, match=r"train_workers = 7, .* got 360"):
         plan(recipe, tmp_path / "run", Recorder())
+
+
+def test_without_a_cluster_there_must_be_so_many_gpus(tmp_path: Path) -> None:
+    recipe = recipe_of("mnist-demo", limit=400, settings={**tiny_runs.TINY, "cluster.train_workers": 64})
+    with pytest.raises(RecipeError, match=r"train_workers is 64: .* number of GPUs of this machine, .* name a cluster"):
+        plan(recipe, tmp_path / "run", Recorder())
+
+
+ON_REPLICAS = """
+import sys
+import tensorflow as tf
+divided = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], divided)
+sys.path += sys.argv[2:]
+from pathlib import Path
+import tiny_runs
+from kdcompress.progress import Progress
+class Said(Progress):
+    def note(self, text):
+        print(text)
+for student in ("plain_mlp", "normalized"):
+    settings = {"training.batch_size": 60, "student.model": f"tiny_models:{student}", "cluster.train_workers": 2}
+    tiny_runs.distill(Path(sys.argv[1]) / student, baseline=False, settings=settings, progress=Said())
+"""
+
+
+def test_two_devices_of_this_machine_train_what_one_trains(tmp_path: Path) -> None:
+    folders = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+    command = [sys.executable, "-c", ON_REPLICAS, str(tmp_path / "two"), *folders]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("2 devices of this machine, each on 1/2 of every batch") == 2
+    # Keras computes the variance of all devices as a difference of squares, which rounds more
+    for student, tolerance in (("plain_mlp", 1e-6), ("normalized", 1e-5)):
+        settings = {"training.batch_size": 60, "student.model": f"tiny_models:{student}"}
+        alone = tiny_runs.distill(tmp_path / student, baseline=False, settings=settings)
+        both = get_values(load_saved_model(tmp_path / "two" / student / "student.keras").weights)
+        for a, b in zip(values(alone), both, strict=True):
+            assert b == pytest.approx(a, abs=tolerance)
 
 
 @pytest.mark.parametrize(

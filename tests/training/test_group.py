@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -14,12 +15,15 @@ import pytest
 from own_group import together
 
 from kdcompress.config.cluster import check_divisible
+from kdcompress.config.sections import ViewsSection
+from kdcompress.data import Samples
 from kdcompress.errors import RecipeError, TrainingError
 from kdcompress.models import seed_everything
 from kdcompress.training.averaging import averaging, mean_of
 from kdcompress.training.checkpoints import get_values, set_values
+from kdcompress.training.feed import Feed
 from kdcompress.training.group import ALONE, WorkerLostError
-from kdcompress.training.group_checks import check_same_start
+from kdcompress.training.group_checks import check_losses_divide, check_same_start
 from kdcompress.training.ring import Ring, RingDoor
 from kdcompress.training.sharing import agree, share_batch
 
@@ -242,3 +246,28 @@ def test_workers_agree_on_weights_of_the_first_and_on_means_of_statistics() -> N
         assert np.array_equal(model.layers[2].moving_mean, [0.5, 1, 0, 0])
         assert np.array_equal(model.layers[-1].bias, [0, 7, 7])
         assert not np.any(optimizer.momentums[0])
+
+
+def supervised(loss: Any) -> Any:
+    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(10, name="label")])
+    image = keras.Input((4, 4, 1))
+    whole = keras.Model(image, {"label": model(image)})
+    whole.compile(loss={"label": loss})
+    return whole
+
+
+def of_pairs(labels: Any, logits: Any) -> Any:
+    """A loss that compares the samples of a batch with each other."""
+    return keras.ops.mean(keras.ops.square(logits - keras.ops.mean(logits, axis=0)), axis=-1)
+
+
+def test_a_loss_that_compares_samples_is_refused_before_the_first_step() -> None:
+    rng = np.random.default_rng(0)
+    samples = Samples(
+        rng.integers(0, 256, (40, 4, 4, 1)).astype(np.uint8), rng.integers(0, 10, 40), np.arange(40).astype(str)
+    )
+    feed = Feed(samples, ViewsSection(), None, batch_size=20, seed=0, weigh=True, world=2)
+    check_losses_divide(supervised(keras.losses.SparseCategoricalCrossentropy(from_logits=True)), feed, "student")
+    check_losses_divide(supervised(of_pairs), replace(feed, world=1), "student")
+    with pytest.raises(TrainingError, match="the loss of the student depends on the batch as a whole"):
+        check_losses_divide(supervised(of_pairs), feed, "student")
