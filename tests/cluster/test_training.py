@@ -25,7 +25,7 @@ from kdcompress.api._recipe import recipe_of
 from kdcompress.cluster import Cluster, Node
 from kdcompress.cluster.training import train_threads
 from kdcompress.config.cluster import ClusterSection
-from kdcompress.errors import ClusterError, RecipeError
+from kdcompress.errors import ClusterError, RecipeError, TrainingError
 from kdcompress.models import load_saved_model
 from kdcompress.training.checkpoints import get_values
 
@@ -58,6 +58,12 @@ def test_two_workers_train_what_one_process_trains(real_cluster: RealCluster, tm
     assert not any("means are taken" in text for text in progress.warnings)
 
 
+def test_what_a_worker_raises_is_raised_here(real_cluster: RealCluster, tmp_path: Path) -> None:
+    settings = {**TWO, "method.temperature": 1e-46}
+    with pytest.raises(TrainingError, match=r"training the student diverged: the loss is nan at step 1 of epoch 1; .*learning_rate="):
+        train(tmp_path / "run", None, real_cluster, **settings)
+
+
 class Killer(Recorder):
     """Kills a training worker after epoch 2, so many times."""
 
@@ -79,7 +85,7 @@ def training_workers() -> Iterator[int]:
 
 @pytest.mark.exhaustive
 def test_a_killed_worker_costs_an_epoch_and_no_bit(real_cluster: RealCluster, tmp_path: Path) -> None:
-    settings = {**TWO, "training.epochs": 4}
+    settings = {**TWO, "training.epochs": 60}  # of a tenth of a second each: time to kill one before the end
     unbroken, killer = train(tmp_path / "unbroken", None, real_cluster, **settings), Killer(1)
     broken = train(tmp_path / "broken", killer, real_cluster, **settings)
     assert killer.kills == 0
