@@ -60,7 +60,9 @@ def test_two_workers_train_what_one_process_trains(real_cluster: RealCluster, tm
 
 def test_what_a_worker_raises_is_raised_here(real_cluster: RealCluster, tmp_path: Path) -> None:
     settings = {**TWO, "method.temperature": 1e-46}
-    with pytest.raises(TrainingError, match=r"training the student diverged: the loss is nan at step 1 of epoch 1; .*learning_rate="):
+    with pytest.raises(
+        TrainingError, match=r"the student diverged: the loss is nan at step 1 of epoch 1; .*learning_rate="
+    ):
         train(tmp_path / "run", None, real_cluster, **settings)
 
 
