@@ -33,6 +33,7 @@ SHARED = {
     "examples/mhist/RESULTS.md": "examples/mhist-results.md",
     "examples/mnist/README.md": "examples/mnist.md",
     "examples/mnist/mnist.ipynb": "examples/mnist.ipynb",
+    "examples/mnist/COMPRESSED.md": "examples/mnist-compressed.md",
     "examples/mnist/RESULTS.md": "examples/mnist-results.md",
     "examples/mnist/report-phone.png": "images/report-phone.png",
     "examples/mnist/report-wide.png": "images/report-wide.png",
