@@ -31,7 +31,9 @@ class RealCluster:
         return str(self.cluster.address)
 
     def add(self) -> Any:
-        return self.cluster.add_node(num_cpus=1, num_gpus=1, **_NODE)
+        with pytest.MonkeyPatch.context() as patch:  # so that workers find the modules of tests
+            patch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+            return self.cluster.add_node(num_cpus=1, num_gpus=1, **_NODE)
 
     def remove(self) -> None:
         """Let a node die, as a machine does whose power fails."""
@@ -47,9 +49,7 @@ class RealCluster:
 @pytest.fixture(scope="session")
 def _cluster() -> Iterator[RealCluster]:
     pytest.importorskip("ray", reason="Ray is not installed: pip install kdcompress[cluster]")
-    with pytest.MonkeyPatch.context() as patch:  # so that workers find the modules of tests
-        patch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
-        cluster = RealCluster()
+    cluster = RealCluster()
     yield cluster
     cluster.cluster.shutdown()
 

@@ -114,7 +114,7 @@ def test_the_baseline_is_compressed_without_the_teacher(compressed: Path) -> Non
     folder = RunFolder(compressed / "students" / result["name"])
     assert 'name = "none"' in (folder.path / "recipe.toml").read_text()
     again = kdcompress.compress(f"{compressed}:{NAME}", channels=0.5, epochs=1)
-    assert again["name"] == f"{NAME}-{NAME}" and again["before"]["params"] > again["after"]["params"]
+    assert again["name"] == f"{NAME}-then-{NAME}" and again["before"]["params"] > again["after"]["params"]
 
 
 class Killer(Progress):
