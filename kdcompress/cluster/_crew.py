@@ -136,7 +136,9 @@ class Crew(Generic[T]):
             if self._failed_starts >= MAX_ATTEMPTS * max(1, self._size):
                 raise ClusterError(f"workers end while they start ({_reason(exc)})") from exc
             return []
-        references = [one for one in member.tasks if one in self._owners or one == reference]
+        waiting = [one for one in member.tasks if one in self._owners and one != reference]
+        # What it had done before it died stays to be settled, and is not what ended it
+        references = [one for one in member.tasks if one == reference or (one in waiting and not self._is_done(one))]
         tasks = [task if one == reference else self._owners.pop(one)[1] for one in references]
         first = tasks[0]
         assert first is not None
@@ -147,6 +149,15 @@ class Crew(Generic[T]):
                 "kept: give each worker more memory (fewer workers), or label there without --cluster to see the cause"
             ) from exc
         return [Outcome(one, None) for one in tasks]
+
+    def _is_done(self, reference: Any) -> bool:
+        if not self._cluster.ray.wait([reference], timeout=0)[0]:
+            return False
+        try:
+            self._cluster.ray.get(reference)
+        except self._cluster.ray.exceptions.RayError:
+            return False
+        return True
 
     def _check_alone(self) -> None:
         if self.n_ready:

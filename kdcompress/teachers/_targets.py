@@ -8,6 +8,7 @@ batch; what workers had labelled further on lies in shards beside it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -165,7 +166,8 @@ def _write_entry(folder: Path, key: dict[str, Any], labelling: Labelling, labell
     try:
         _append_rows(part / "logits.npy", shape, labelling, labeller)
     except TargetsError:
-        delete_entry(part, artefacts.TARGETS)
+        with contextlib.suppress(OSError):  # a worker that is being ended may put a shard there
+            delete_entry(part, artefacts.TARGETS)
         raise
     delete_shards(part)
     sync(part / "logits.npy")

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from kdcompress.cluster import _session
+from kdcompress.threads import available_cores
+
 # Before Ray is imported by anybody: otherwise it listens on the address of the host
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -18,13 +21,18 @@ _NODE = {"object_store_memory": 100 << 20, "node_ip_address": LOOPBACK, "include
 
 
 class RealCluster:
-    """Nodes that a test may add and remove."""
+    """Nodes that a test may add and remove.
 
-    def __init__(self) -> None:
+    Args:
+        count: Number of nodes.
+        cores: Cores of each, as far as Ray knows.
+    """
+
+    def __init__(self, count: int = 2, cores: int = 1) -> None:
         from ray.cluster_utils import Cluster
 
-        self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **_NODE})
-        self.nodes = [self.add() for _ in range(2)]
+        self.cluster, self._cores = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **_NODE}), cores
+        self.nodes = [self.add() for _ in range(count)]
 
     @property
     def address(self) -> str:
@@ -33,7 +41,7 @@ class RealCluster:
     def add(self) -> Any:
         with pytest.MonkeyPatch.context() as patch:  # so that workers find the modules of tests
             patch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
-            return self.cluster.add_node(num_cpus=1, num_gpus=1, **_NODE)
+            return self.cluster.add_node(num_cpus=self._cores, num_gpus=1, **_NODE)
 
     def remove(self) -> None:
         """Let a node die, as a machine does whose power fails."""
@@ -50,6 +58,19 @@ class RealCluster:
 def _cluster() -> Iterator[RealCluster]:
     pytest.importorskip("ray", reason="Ray is not installed: pip install kdcompress[cluster]")
     cluster = RealCluster()
+    yield cluster
+    cluster.cluster.shutdown()
+
+
+@pytest.fixture
+def whole_node(monkeypatch: pytest.MonkeyPatch) -> Iterator[RealCluster]:
+    """A cluster of one node, whose worker has as many threads as this process.
+
+    Where TensorFlow takes no kernels of oneDNN, the last bits of a dense layer depend on their number.
+    """
+    pytest.importorskip("ray", reason="Ray is not installed: pip install kdcompress[cluster]")
+    monkeypatch.setattr(_session, "_CORES_PER_WORKER", available_cores())
+    cluster = RealCluster(count=1, cores=available_cores())
     yield cluster
     cluster.cluster.shutdown()
 

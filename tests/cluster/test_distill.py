@@ -28,19 +28,19 @@ def labelled() -> set[str]:
 
 
 def test_a_run_on_a_cluster_is_the_run_of_one_process(
-    real_cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole_node: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a `module:function`, whose weights the workers take from the copy that this process makes."""
     alone = distill(tmp_path / "alone")
     files = labelled()
     monkeypatch.setenv("KDCOMPRESS_CACHE_DIR", str(tmp_path / "another cache"))
-    shared = distill(tmp_path / "shared", cluster=real_cluster.address, workers=1)
+    shared = distill(tmp_path / "shared", cluster=whole_node.address, workers=1)
     assert not shared.result["targets"]["cached"]
     assert labelled() == files
     assert len(files) == 1
     assert student_of(shared) == student_of(alone)
     recipe = (shared.path / "recipe.toml").read_text()
-    assert f'address = "{real_cluster.address}"' in recipe
+    assert f'address = "{whole_node.address}"' in recipe
     # The run is finished whoever asks, and its own recipe joins no cluster
     assert distill(tmp_path / "shared").resumed
     again = kdcompress.distill(shared.path / "recipe.toml", out=tmp_path / "alone", cluster="none")
