@@ -77,8 +77,11 @@ class Clock(Progress):
 
 def kill_one() -> int:
     """Kill a worker of this process's own cluster, as the system does when memory runs out."""
-    children = psutil.Process().children(recursive=True)
-    workers = [child for child in children if "ray::LabelWorker" in "".join(child.cmdline())]
+    workers = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # one that was killed before may just end
+            if "ray::LabelWorker" in "".join(child.cmdline()):
+                workers.append(child)
     if not workers:
         return 0
     random.choice(workers).kill()
