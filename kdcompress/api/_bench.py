@@ -93,13 +93,13 @@ def bench(
 
         remote = make_remote_request(on, machine, setup=setup, keep=keep, **timing)
         _refuse_beside_on(input_shape=input_shape, end_to_end=end_to_end, import_=import_file, forget=forget)
-        targets = [resolve_source(source) for source in sources]
+        targets = [resolve_source(source, progress=listener) for source in sources]
         with trusting_code(trust_code):
             return _bench_on(targets, remote, folder, listener)
     if setup or keep:
         raise UsageError(f"--{'setup' if setup else 'keep'} is for the device of --on ssh://[USER@]HOST[:PORT]")
     request = make_bench_request(**timing, input_shape=input_shape, end_to_end=end_to_end)
-    targets = [resolve_source(source) for source in sources]
+    targets = [resolve_source(source, progress=listener) for source in sources]
     if import_file is not None:
         return _import(targets, Path(import_file), machine, max_slowdown)
     if forget is not None:

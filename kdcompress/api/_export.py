@@ -92,7 +92,7 @@ def export(
     listener, data = progress or Progress(), data_folder(data_dir, progress)
     for skipped in request.skipped:
         listener.note(f"{skipped}: the format does not have that precision, skipped")
-    target = resolve_source(source)
+    target = resolve_source(source, progress=listener)
     if not isinstance(target, RunFolder):
         if keep_metric is not None:
             raise UsageError(_NEEDS_RUN.format("--keep-metric", source))

@@ -105,13 +105,16 @@ def data_folder(data_dir: str | Path | None, progress: Progress | None = None) -
     return path
 
 
-def resolve_source(source: str | Path | Run | Any, judged: bool = True) -> RunFolder | Path | InMemory:
+def resolve_source(
+    source: str | Path | Run | Any, judged: bool = True, progress: Progress | None = None
+) -> RunFolder | Path | InMemory:
     """Resolve the source of a public function.
 
     Args:
         source: A run or its folder, RUN:NAME of a compressed student, a model file, `module:function`, or a Keras model
             in memory.
         judged: Whether a run whose recipe has a section `compress` stands for the student that this makes.
+        progress: Listener of what is copied from a URL.
 
     Returns:
         A run folder, the path of a model file, or a model in memory.
@@ -125,7 +128,7 @@ def resolve_source(source: str | Path | Run | Any, judged: bool = True) -> RunFo
     if not isinstance(source, str | Path):
         return InMemory(source, str(getattr(source, "name", "model")))
     if isinstance(source, str) and is_url(source):
-        return _model_at(source)
+        return _model_at(source, progress)
     path = judged_student(source) if judged else find_student(source)
     if not path.exists():
         if ":" in str(source):
@@ -140,8 +143,8 @@ def resolve_source(source: str | Path | Run | Any, judged: bool = True) -> RunFo
     raise UsageError(f"{path} is neither a run folder nor a model{hint}")
 
 
-def _model_at(url: str) -> Path:
-    path = local_path(url)
+def _model_at(url: str, progress: Progress | None) -> Path:
+    path = local_path(url, progress)
     if (path / MANIFEST).exists():
         raise UsageError(f"{show_url(url)} is a run, which results are written into: copy it to this machine first")
     return path

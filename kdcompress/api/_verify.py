@@ -99,7 +99,8 @@ def verify(
 
     gates = Gates(max_params_ratio, max_flops_ratio, max_bytes_ratio, max_metric_drop, min_accuracy, min_gain)
     slowdown = SlowdownLimit.of(max_slowdown, machine)
-    target, listener = resolve_source(source), progress or Progress()
+    listener = progress or Progress()
+    target = resolve_source(source, progress=listener)
     from kdcompress.verification.verdict import verify_loaded, verify_model, verify_run
 
     if slowdown is not None and not isinstance(target, RunFolder):

@@ -127,7 +127,11 @@ class Crew(Generic[T]):
         return [Outcome(task, value)]
 
     def _bury(self, member: _Member, task: T | None, exc: Exception, reference: Any) -> list[Outcome[T]]:
-        """Drop a worker; its tasks are to be done again, of which it died in the first."""
+        """Drop a worker; its tasks are to be done again.
+
+        It died in the first of them, unless its answer to that one was lost with it: so each counts, and a task that is
+        done counts no more.
+        """
         self._members.remove(member)
         self._cluster.ray.kill(member.actor, no_restart=True)  # an error of Python leaves it alive
         self.deaths += 1
@@ -140,13 +144,13 @@ class Crew(Generic[T]):
         # What it had done before it died stays to be settled, and is not what ended it
         references = [one for one in member.tasks if one == reference or (one in waiting and not self._is_done(one))]
         tasks = [task if one == reference else self._owners.pop(one)[1] for one in references]
-        first = tasks[0]
-        assert first is not None
-        self._attempts[first] = self._attempts.get(first, 0) + 1
-        if self._attempts[first] >= MAX_ATTEMPTS:
+        counted = [one for one in tasks if one is not None]
+        self._attempts |= {one: self._attempts.get(one, 0) + 1 for one in counted}
+        if deadly := [one for one in counted if self._attempts[one] >= MAX_ATTEMPTS]:
             raise ClusterError(
-                f"{self._describe(first)} ended its worker {MAX_ATTEMPTS} times ({_reason(exc)}); what is finished is "
-                "kept: give each worker more memory (fewer workers), or label there without --cluster to see the cause"
+                f"{self._describe(deadly[0])} ended its worker {MAX_ATTEMPTS} times ({_reason(exc)}); what is finished "
+                "is kept: give each worker more memory (fewer workers), or label there without --cluster to see "
+                "the cause"
             ) from exc
         return [Outcome(one, None) for one in tasks]
 
