@@ -31,12 +31,17 @@ class Variant:
 
 @dataclass(frozen=True)
 class Measured:
-    """A file of one seed: its metric on test, its bytes plain and after gzip, and the FLOPs of its model."""
+    """A file of one seed: its metric on test, its bytes plain and after gzip, the FLOPs of its model, and its gates.
+
+    Attributes:
+        passed: Whether `export` would ship it; a file that strays too far from its student is measured all the same.
+    """
 
     metric: float
     size: int
     zipped: int
     flops: int
+    passed: bool = True
 
 
 @dataclass(frozen=True)
@@ -138,15 +143,24 @@ def measure(run: Path, variant: Variant, kind: str, progress: Any) -> Measured:
     if variant.options:
         result = kdcompress.compress(run, **variant.options, progress=progress)
         folder, source = Path(result["run"]), f"{run}:{result['name']}"
-    path = folder / "exports" / f"student-{variant.precision}.{kind}"
-    if not path.exists():
+    entry = _exported(folder, variant.precision, kind)
+    if entry is None:
         kdcompress.export(source, (kind,), (variant.precision,), progress=progress)
-    listed = json.loads((folder / "exports" / "exports.json").read_text())["artefacts"]
-    metrics = next(e["metrics"] for e in listed if (e["format"], e["precision"]) == (kind, variant.precision))
-    content = path.read_bytes()
+        entry = _exported(folder, variant.precision, kind)
+    assert entry is not None
+    content = (folder / entry["path"]).read_bytes()
     costs = kdcompress.verify(source, progress=progress)["student"]
+    metrics = entry["metrics"]
     metric = metrics["auc"] if metrics.get("auc") is not None else metrics["accuracy"]
-    return Measured(metric, len(content), len(gzip.compress(content, 9)), costs["flops"])
+    return Measured(metric, len(content), len(gzip.compress(content, 9)), costs["flops"], entry["passed"])
+
+
+def _exported(folder: Path, precision: str, kind: str) -> dict[str, Any] | None:
+    """What `exports.json` says of a file, shipped or refused, or None where it has not been exported."""
+    listing = folder / "exports" / "exports.json"
+    listed = json.loads(listing.read_text())["artefacts"] if listing.exists() else []
+    found = (entry for entry in listed if (entry["format"], entry["precision"]) == (kind, precision))
+    return next(found, None)
 
 
 def table(study: Study, found: Found) -> str:
@@ -163,7 +177,10 @@ def table(study: Study, found: Found) -> str:
                 mean(one.zipped for one in taught) / base.size,
                 mean(one.flops for one in taught) / base.flops,
             )
-            intervals = [interval_text(mean_interval(seeds)) for seeds in values]
+            intervals = [
+                interval_text(mean_interval(metrics)) + _refused(seeds)
+                for metrics, seeds in zip(values, (taught, alone), strict=True)
+            ]
             numbers = [f"{ratio:.3f}" for ratio in ratios]
             rows.append([variant.name, title, *intervals, _points(paired_gain(*values)), *numbers])
     head = [
@@ -171,6 +188,12 @@ def table(study: Study, found: Found) -> str:
         "gzip / gzip", "gzip / bytes", "FLOPs",
     ]  # fmt: skip
     return grid(head, rows)
+
+
+def _refused(seeds: Sequence[Measured]) -> str:
+    """How many of a row's files `export` would not ship, as the table says it."""
+    count = sum(not one.passed for one in seeds)
+    return f"; refused: {count} of {len(seeds)}" if count else ""
 
 
 def _points(gain: dict[str, Any]) -> str:
