@@ -27,7 +27,9 @@ def get(name: str = _NAME) -> None:
 
 @app.command("check")
 def check(
-    source: str = typer.Argument(..., metavar="NAME|RECIPE", help="A data set, or a recipe file, whose [data] counts."),
+    source: str = typer.Argument(
+        ..., metavar="NAME|RECIPE", help="A data set, or a recipe: its [data], [superclasses]."
+    ),
     data_dir: str = typer.Option(
         None, metavar="DIR|URL", help="The data set's own folder; nothing else is searched then."
     ),
@@ -41,17 +43,20 @@ def check(
     kdcompress data check folder --data-dir photos/ --set data.size=96
     kdcompress data check my-recipe.toml --ids ids.csv
     """
-    from kdcompress.config.recipe import resolve_data_settings
+    from kdcompress.config.data_settings import resolve_data_settings
     from kdcompress.config.toml_values import parse_setting
-    from kdcompress.data import make_source, write_ids
+    from kdcompress.data import class_lines, make_source, merge_classes, write_ids
     from kdcompress.metrics.chance import imbalance
 
     overrides = {"data.dir": str(data_dir)} if data_dir else {}
-    loader = make_source(resolve_data_settings(source, {**overrides, **dict(parse_setting(text) for text in settings)}))
+    resolved = resolve_data_settings(source, {**overrides, **dict(parse_setting(text) for text in settings)})
+    loader = make_source(resolved.data)
     with working() as terminal:
-        dataset = loader.load(terminal.progress)
+        loaded = loader.load(terminal.progress)
+        dataset = merge_classes(loaded, resolved.superclasses)
         _warn(terminal, dataset.notice)
-        for line in loader.summary(dataset):
+        merged = class_lines("merged into", dataset) if resolved.superclasses else []
+        for line in (*loader.summary(loaded), *merged):
             terminal.result(line)
         _warn(terminal, imbalance(dataset.train.labels, list(dataset.classes)))
         if ids is not None:

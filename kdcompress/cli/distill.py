@@ -154,6 +154,8 @@ def _print_plan(plan: dict[str, Any], terminal: Terminal) -> None:
     unlabelled = f", unlabelled {data['n_unlabelled']:,}" if "n_unlabelled" in data else ""
     sizes = f"train {data['n_train']:,}, validation {data['n_val']:,}, test {data['n_test']:,}{unlabelled}"
     terminal.result(f"          {sizes}")
+    for name, classes in plan.get("superclasses", {}).items():
+        terminal.result(f"          class {name}: {', '.join(classes)} of the data")
     for role in ("teacher", "student"):
         part = plan[role]
         flops = f", {part['flops']:,} FLOPs" if part["flops"] else ""

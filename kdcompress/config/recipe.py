@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tomli_w
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, ValidationInfo
 
-from kdcompress import registry
 from kdcompress.config.checks import check_files, check_teachers, resolve_paths
-from kdcompress.config.choices import Choice, choice_class, make_choice
+from kdcompress.config.choices import Choice, make_choice
 from kdcompress.config.cluster import ClusterSection, check_divisible
 from kdcompress.config.compress import CompressSection
 from kdcompress.config.limits import MAX_CLASSES
@@ -32,12 +31,9 @@ from kdcompress.config.sections import (
 )
 from kdcompress.config.settings import (
     MAX_PATH_CHARS,
-    MissingKeyError,
     Section,
     build_section,
-    describe_misspelt,
     format_name,
-    format_value,
 )
 from kdcompress.config.toml_values import check_plain_values, read_toml
 from kdcompress.config.training import TrainingSection
@@ -172,34 +168,6 @@ def resolve(
     if files:
         check_files(resolved)
     return resolved
-
-
-def resolve_data_settings(source: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Resolve the `data` section of a recipe alone; its models need not exist.
-
-    Args:
-        source: Name of a data set, name of a built-in recipe, or recipe file.
-        overrides: Values by dotted key, such as data.size.
-
-    Returns:
-        The settings of the data set, with its `name`.
-
-    Raises:
-        RecipeError: The recipe cannot be read, or a key is not one of `data`.
-    """
-    values = {"data": {"name": source}} if source in registry.choices("datasets") else read_values(source)
-    for key, value in overrides.items():
-        if not key.startswith("data."):
-            raise RecipeError(f"only the data are checked: --set takes data.KEY=VALUE here, got {format_value(key)}")
-        apply_override(values, key, value)
-    settings = values.get("data", {})
-    if not isinstance(settings, dict):
-        raise RecipeError(f"data is a section, name one of its keys, got {format_value(settings)}")
-    with naming_file(source):
-        if misspelt := describe_misspelt("data", [] if "data" in values else values):
-            raise MissingKeyError("data", misspelt)
-        choice_class("data", settings)
-    return settings
 
 
 def read_resolved_recipe(path: Path) -> Recipe:

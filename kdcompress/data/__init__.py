@@ -8,7 +8,7 @@ from typing import Any
 
 from kdcompress.config.choices import make_choice
 from kdcompress.config.recipe import Recipe
-from kdcompress.data.base import Dataset, DatasetSource, write_ids
+from kdcompress.data.base import Dataset, DatasetSource, class_lines, write_ids
 from kdcompress.data.finding import find_images
 from kdcompress.data.images import image_size, read_image
 from kdcompress.data.npz import ArrayFile
@@ -71,6 +71,7 @@ __all__ = [
     "Shape",
     "Split",
     "apply_transforms",
+    "class_lines",
     "distorted",
     "find_images",
     "image_size",
@@ -78,6 +79,7 @@ __all__ = [
     "load_data",
     "load_unlabelled",
     "make_source",
+    "merge_classes",
     "read_image",
     "resize_images",
     "scale_transforms",

@@ -74,6 +74,24 @@ class Dataset:
         return height, width, channels
 
 
+def class_lines(word: str, dataset: Dataset) -> list[str]:
+    """Count the images of each class by part.
+
+    Args:
+        word: What a line begins with.
+        dataset: The data set.
+
+    Returns:
+        A line for each class.
+    """
+    n = len(dataset.classes)
+    counts = {name: np.bincount(part.labels, minlength=n) for name, part in dataset.parts.items()}
+    return [
+        f"{word} {label}: " + ", ".join(f"{name} {count[index]:,}" for name, count in counts.items())
+        for index, label in enumerate(dataset.classes)
+    ]
+
+
 def write_ids(path: Path, dataset: Dataset) -> None:
     """Write id, part and label of every image atomically to a CSV file in UTF-8.
 
@@ -152,10 +170,7 @@ class DatasetSource(Choice, ABC):
         for name, part in parts.items():
             if part.groups is not None:
                 lines.append(f"groups: {len(np.unique(part.groups)):,} in {name}")
-        counts = {name: np.bincount(part.labels, minlength=len(dataset.classes)) for name, part in parts.items()}
-        for index, label in enumerate(dataset.classes):
-            lines.append(f"class {label}: " + ", ".join(f"{name} {count[index]:,}" for name, count in counts.items()))
-        return lines
+        return [*lines, *class_lines("class", dataset)]
 
     def search_folders(self, name: str) -> Iterator[Path]:
         """Yield the folders to search, in order.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcompress.config.settings import format_name
 from kdcompress.data.base import Dataset
 from kdcompress.data.samples import Samples
 from kdcompress.errors import DataError, RecipeError
@@ -42,7 +43,12 @@ def merge_classes(dataset: Dataset, superclasses: Mapping[str, Sequence[str]]) -
         if listed.count(name) > 1:
             raise RecipeError(f"superclasses: class {name!r} is named twice")
     if missing := [name for name in dataset.classes if name not in listed]:
-        raise RecipeError(f"superclasses: class {missing[0]!r} is in none of them")
+        raise RecipeError(
+            f"superclasses: class {missing[0]!r} is in none of them; name each class of the data once, since no image "
+            "is left out unseen"
+        )
+    if empty := [name for name, names in superclasses.items() if not names]:
+        raise RecipeError(f"superclasses.{format_name(empty[0])} must name one class or more, got none")
     if len(superclasses) < 2:
         raise RecipeError("superclasses: there must be two or more")
     subclass_of = np.array([listed.index(name) for name in dataset.classes], np.int64)

@@ -80,6 +80,8 @@ def plan_run(recipe: Recipe, run: RunFolder, progress: Progress) -> RunPlan:
         "student": {"model": recipe.student.model, "todo": _student_todo(experiment)},
         "teacher": {"model": recipe.teacher.display_name, "todo": "; ".join(todos)},
     }
+    if recipe.superclasses:
+        document["superclasses"] = {name: list(names) for name, names in recipe.superclasses.items()}
     return RunPlan(document, teachers, student, data.dataset.input_shape, len(data.transfer))
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kdcompress.config.recipe import resolve, resolve_data_settings
+from kdcompress.config.data_settings import resolve_data_settings
+from kdcompress.config.recipe import resolve
 from kdcompress.config.toml_values import parse_toml
 from kdcompress.errors import RecipeError
 
@@ -127,7 +128,7 @@ def test_data_alone_name_the_file_too(tmp_path: Path) -> None:
     path = write(tmp_path, TEXT.replace('name = "mnist"', ""))
     with pytest.raises(RecipeError, match=r"r\.toml: data\.name is missing; add to section"):
         resolve_data_settings(str(path), {})
-    assert resolve_data_settings(str(path), {"data.name": "mnist"}) == {"name": "mnist"}
+    assert resolve_data_settings(str(path), {"data.name": "mnist"}).data == {"name": "mnist"}
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kdcompress.config.data_settings import resolve_data_settings
 from kdcompress.config.overrides import apply_override
 from kdcompress.config.reading import PRESETS
-from kdcompress.config.recipe import read_resolved_recipe, resolve, resolve_data_settings
+from kdcompress.config.recipe import read_resolved_recipe, resolve
 from kdcompress.config.toml_values import parse_setting
 from kdcompress.errors import RecipeError, UsageError
 from kdcompress.registry import choices

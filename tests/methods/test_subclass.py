@@ -196,6 +196,8 @@ def test_known_subclasses_are_learned_as_such(tmp_path: Path) -> None:
         ({"low": list("01234"), "high": list("5678")}, "class '9' is in none of them"),
         ({"low": list("01234"), "high": list("456789")}, "class '4' is named twice"),
         ({"low": list("01234"), "high": [*"56789", "ten"]}, "the data have no class 'ten'"),
+        ({"low": list("01234"), "high": [*"56789", "nin"], "none": []}, "the data have no class 'nin'"),
+        ({"low": list("01234"), "high": list("56789"), "none": []}, "superclasses.none must name one class or more"),
         ({"all": list("0123456789")}, "there must be two or more"),
     ],
 )

@@ -90,6 +90,7 @@ class Plan(Kept):
         teacher: The teacher, and what would be done with it.
         student: The student, and what would be done with it.
         compress: The steps of the compression that would follow.
+        superclasses: The classes that are merged into each new class.
     """
 
     run: str
@@ -101,3 +102,4 @@ class Plan(Kept):
     teacher: PlannedModel
     student: PlannedModel
     compress: list[PlannedStep] = made(list)
+    superclasses: dict[str, list[str]] = made(dict)
