@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from tabling import grid, interval_text, processor
+from tabling import grid, interval_text, processor, write_figures
 
 from kdcompress._version import __version__
 from kdcompress.sweeping._gain import mean_interval, paired_gain
@@ -99,7 +99,7 @@ def collect(study: Study, progress: Any) -> tuple[Found, list[dict[str, Any]]]:
                 facts["seconds"] += round(now - start)
                 start = now
                 print(f"{name}: {row}: {study.metric} {100 * one.metric:.2f} %", flush=True)
-                _write(study.figures, known)
+                write_figures(study.figures, known)
     found: Found = {}
     for variant in study.variants:
         for kind in KINDS:
@@ -126,13 +126,6 @@ def _distilled(study: Study, name: str, seed: int, taught: bool, progress: Any) 
         settings=study.settings(seed),
         progress=progress,
     )
-
-
-def _write(path: Path, known: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(path)
 
 
 def measure(run: Path, variant: Variant, kind: str, progress: Any) -> Measured:

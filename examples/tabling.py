@@ -1,4 +1,4 @@
-"""What the examples' RESULTS.md have in common: grids, intervals, gains, and the machine they were made on."""
+"""What the examples' tables have in common: grids, intervals, files of figures, and the machine they were made on."""
 
 from __future__ import annotations
 
@@ -30,6 +30,14 @@ def processor() -> str:
     from cpuinfo import get_cpu_info
 
     return f"{get_cpu_info().get('brand_raw', platform.machine())}, Python {platform.python_version()}"
+
+
+def write_figures(path: Path, figures: dict[str, Any]) -> None:
+    """Write what was measured as JSON, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    part.replace(path)
 
 
 @contextmanager

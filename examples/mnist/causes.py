@@ -1,0 +1,135 @@
+"""Why our student of recipe `mnist` is not quite the paper's: possible causes, one at a time, over seeds.
+
+    python causes.py            the whole MNIST, 5 seeds (an hour and more on 2 cores): CAUSES.md here
+    python causes.py --quick    5,000 embedded digits, 2 seeds (minutes)
+
+Test is looked at after every epoch here, which nothing else in this project does: the question is what such a look is
+worth. Nothing is chosen by it. Every figure is in causes.json beside CAUSES.md, and what is there is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import causes_page
+from literature_runs import Study
+from tables import listener
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The recipe with one thing changed.
+
+    Attributes:
+        name: What is changed, in words.
+        settings: Values by dotted key.
+        whole: Whether the validation images are trained on, too; the last epoch is taken then.
+    """
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    whole: bool = False
+
+
+# What a training does in an epoch does not depend on how many follow, so the first 12 of 24 are those of the recipe
+VARIANTS = (
+    Variant("recipe", {"training.epochs": 24}),
+    Variant("all images", whole=True),
+    Variant("He's initialization", {"student.model": "causes:he_student"}),
+)
+
+
+def he_student() -> Any:
+    """The paper's student with the initialization of He et al. 2015 in place of Glorot's, which is Keras's default."""
+    from keras.initializers import HeUniform
+
+    from kdcompress.models.mnist_mlp import MnistMLP
+
+    model = MnistMLP.build((28, 28, 1), 10)
+    for layer in (layer for layer in model.layers if layer.weights and layer.name != "logits"):
+        layer.kernel.assign(HeUniform()(layer.kernel.shape))
+    return model
+
+
+def follow(study: Study, variant: Variant, seed: int, progress: Any) -> dict[str, Any]:
+    """Train a student, and look at validation and test after every epoch.
+
+    Returns:
+        Accuracies by epoch: `val` and `test`; and `n_train` and `n_test`.
+    """
+    from kdcompress.config.recipe import resolve
+    from kdcompress.metrics.classification import accuracy
+    from kdcompress.models import Forward
+    from kdcompress.pipeline.data import RecipeData
+    from kdcompress.pipeline.experiment import Experiment, Reporter
+    from kdcompress.pipeline.labelling import compute_training_targets, prepare_teachers
+    from kdcompress.pipeline.student import StudentFactory
+    from kdcompress.training.fitting import use_determinism
+
+    use_determinism()
+    recipe = resolve(study.recipe, {"seed": seed, **variant.settings, **(study.settings or {})}, epochs=study.epochs)
+    data, reporter = RecipeData(recipe, progress), Reporter(progress, progress.warn)
+    experiment = Experiment(recipe, data)
+    ensemble = prepare_teachers(experiment, None, reporter)  # the teacher never saw the validation images
+    if variant.whole:
+        split = data.split
+        data.split = replace(split, train=split.train.join(split.val), fingerprint=f"{split.fingerprint} and val")
+    targets = compute_training_targets(ensemble, experiment, reporter)
+    students = StudentFactory(experiment)
+    model, folder = students.build(experiment.method), study.work / "causes"
+    shutil.rmtree(folder, ignore_errors=True)
+    forward, test = Forward(model), data.split.test
+    found: dict[str, Any] = {"val": [], "test": [], "n_train": len(data.split.train), "n_test": len(test)}
+
+    def look(rows: list[dict[str, Any]]) -> None:
+        found["val"].append(rows[-1]["val_accuracy"])
+        found["test"].append(accuracy(forward(test.images), test.labels))
+
+    phase = students.make_phase("student", experiment.method, model, targets, folder / "student.npz")
+    feed = students.make_feed(experiment.method, targets)
+    experiment.trainer(phase, model, feed, data.split.val, progress, look)
+    shutil.rmtree(folder)
+    return found
+
+
+def measure(study: Study, progress: Any) -> dict[str, list[dict[str, Any]]]:
+    """Train every variant with every seed, whichever is missing.
+
+    Returns:
+        Results of `follow` by variant, seed by seed.
+    """
+    found: dict[str, list[dict[str, Any]]] = {variant.name: [] for variant in VARIANTS}
+    for seed in study.seeds:
+        for one in VARIANTS:
+            made = study.once(f"{one.name} s{seed}", lambda v=one, s=seed: follow(study, v, s, progress))
+            found[one.name].append(made)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="embedded digits, minutes")
+    parser.add_argument("--seeds", type=int, help="number of seeds: 5, quick 2")
+    arguments = parser.parse_args()
+    quick = arguments.quick
+    work = HERE / ("work-quick" if quick else "work")
+    os.environ.setdefault("KDCOMPRESS_CACHE_DIR", str(work / "cache"))
+    recipe, seeds = ("mnist-demo", arguments.seeds or 2) if quick else ("mnist", arguments.seeds or 5)
+    folder = work if quick else HERE
+    study = Study(recipe, range(seeds), work, folder / "causes.json")
+    found = measure(study, listener())
+    results = folder / "CAUSES.md"
+    results.write_text(causes_page.page(found, f"causes.py{' --quick' if quick else ''}"), encoding="utf-8")
+    print(results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""What the runs behind LITERATURE.md share: how much is done, where it lies, and that nothing is measured twice."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tabling import write_figures
+
+FACTS = ("name", "n_train", "n_val", "n_test", "fingerprint")
+
+
+@dataclass(frozen=True)
+class Study:
+    """How much of the literature is done, and where it lies.
+
+    Attributes:
+        recipe: Name of the recipe with MNIST's data.
+        seeds: Seeds of the students, and of the teachers where each student has one of its own.
+        work: Folder of the runs.
+        figures: JSON file of what was measured; what it has is not measured again.
+        epochs: Epochs of every training; those of each experiment by default.
+        settings: Values by dotted key that every run has.
+    """
+
+    recipe: str
+    seeds: range
+    work: Path
+    figures: Path
+    epochs: int | None = None
+    settings: Mapping[str, Any] | None = None
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What was measured so far, by name."""
+        return dict(json.loads(self.figures.read_text())) if self.figures.exists() else {}
+
+    def once(self, name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return what was measured under a name, now or before.
+
+        Args:
+            name: Name of a run.
+            measure: Makes the run and measures it, with values for JSON.
+        """
+        known = self.known
+        if name not in known:
+            start = time.perf_counter()
+            measured = measure()
+            known = self.known | {name: {**measured, "seconds": round(time.perf_counter() - start)}}
+            write_figures(self.figures, known)
+            print(f"{name}: {known[name]['seconds']} s", flush=True)
+        return dict(known[name])
+
+    def distill(self, name: str, progress: Any, settings: Mapping[str, Any], epochs: int, **choices: Any) -> Any:
+        """Make a run, or read the one that is there.
+
+        Args:
+            name: Name of its folder.
+            progress: Listener.
+            settings: Values by dotted key; those of the study override them.
+            epochs: Epochs of the student, unless the study says otherwise.
+            **choices: Further arguments of `kdcompress.distill`.
+        """
+        import kdcompress
+
+        return kdcompress.distill(
+            choices.pop("recipe", self.recipe),
+            out=self.work / name,
+            progress=progress,
+            epochs=self.epochs,
+            settings={"training.epochs": self.epochs or epochs, **settings, **(self.settings or {})},
+            **choices,
+        )
+
+
+def test_errors(run: Any, role: str) -> float:
+    """The fraction of test images that a run's teacher, student or baseline gets wrong."""
+    return 1.0 - float(run.result[role]["metrics"]["accuracy"])
+
+
+def dataset_facts(run: Any) -> dict[str, Any]:
+    """Name, sizes and fingerprint of a run's data, without its place."""
+    return {key: run.result["dataset"][key] for key in FACTS}
