@@ -126,7 +126,8 @@ class ClusterLabeller(Labeller):
             environment={name: os.environ[name] for name in FOLDERS if name in os.environ},
             sample=sample,
             pixels=pixels_digest(sample),
-            logits=teacher.logits(teacher.resize(sample.images)[:]),
+            target=labelling.target,
+            outputs=labelling.compute(teacher.resize(sample.images)[:]),
         )
 
 

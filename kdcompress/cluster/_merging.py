@@ -38,7 +38,7 @@ class ShardWork:
 
     def __init__(self, cluster: Cluster, labelling: Labelling, job: Job, shape: tuple[int, ...], begin: int) -> None:
         self._labelling, self._job, self._shape, self._begin = labelling, job, shape, begin
-        pieces = missing_pieces(job.folder, begin, shape, labelling.batch)
+        pieces = missing_pieces(job.folder, begin, shape, labelling.batch, labelling.dtype)
         rows = _shard_rows(labelling, shape, cluster.workers)
         self._waiting = deque(shard for piece in pieces if not piece.digest for shard in cut(piece.shard, rows))
         self._done = {piece.shard.begin: piece for piece in pieces if piece.digest}
@@ -91,7 +91,7 @@ class ShardWork:
 
     def _read(self, piece: Piece) -> Any:
         """Read the targets of a shard; if its file is not there as the worker wrote it, it is labelled again."""
-        rows = read_shard(self._job.folder, piece, self._shape[1:])
+        rows = read_shard(self._job.folder, piece, self._shape[1:], self._labelling.dtype)
         if rows is None:
             self._rereads[piece.shard] = self._rereads.get(piece.shard, 0) + 1
             if self._rereads[piece.shard] > _MAX_REREADS:
@@ -100,7 +100,7 @@ class ShardWork:
                     f"{self._job.folder} was never as its worker wrote it; do all nodes share that folder?"
                 )
             time.sleep(1.0)  # a network file system may show a file a moment later
-            rows = read_shard(self._job.folder, piece, self._shape[1:])
+            rows = read_shard(self._job.folder, piece, self._shape[1:], self._labelling.dtype)
         if rows is None:
             self._waiting.appendleft(piece.shard)
         return rows

@@ -51,7 +51,8 @@ class Job:
         environment: Variables that name the user's folders.
         sample: The first samples.
         pixels: SHA-256 of their pixels.
-        logits: Their logits.
+        target: Name of the targets.
+        outputs: Their targets in one view.
     """
 
     section: SingleTeacherSection
@@ -68,7 +69,8 @@ class Job:
     environment: Mapping[str, str]
     sample: Samples
     pixels: str
-    logits: NDArray[np.float32]
+    target: str
+    outputs: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Ready:
 
     Attributes:
         process: Its process id.
-        exact: Whether its logits of the first samples are those of the driver, bit by bit.
+        exact: Whether its targets of the first samples are those of the driver, bit by bit.
     """
 
     process: int
@@ -122,7 +124,7 @@ class LabelWorker:
         self._teacher: Teacher | None = None
 
     def start(self) -> Ready | Problem:
-        """Open the teacher, and compare the first samples and their logits with those of the driver."""
+        """Open the teacher, and compare the first samples and their targets with those of the driver."""
         job = self.job
         limit_threads(job.threads)
         os.environ.update(job.environment)
@@ -148,7 +150,7 @@ class LabelWorker:
         """
         start = time.perf_counter()
         assert self._teacher is not None
-        labelling = Labelling(self._teacher, samples, self.job.views, Progress())
+        labelling = Labelling(self._teacher, samples, self.job.views, Progress(), self.job.target)
         try:
             with trusting_code(self.job.trusted):
                 rows = np.concatenate(list(labelling.batches(Shard(0, len(samples)))))
@@ -176,14 +178,15 @@ class LabelWorker:
                 "a worker reads other pixels than this process for the first images: the data folder must be the same "
                 "on all nodes; share it, or copy it there whole",
             )
-        logits = teacher.logits(teacher.resize(job.sample.images)[:])
-        if logits.shape != job.logits.shape or not np.allclose(logits, job.logits, rtol=1e-2, atol=1e-2):
+        labelling = Labelling(teacher, job.sample, job.views, Progress(), job.target)
+        outputs = labelling.compute(teacher.resize(job.sample.images)[:])
+        if outputs.shape != job.outputs.shape or not np.allclose(outputs, job.outputs, rtol=1e-2, atol=1e-2):
             return Problem(
                 "ModelError",
                 f"{teacher.description} gives other outputs on a worker than in this process for the same images; "
                 "are its packages and modules the same on all nodes?",
             )
-        return Ready(os.getpid(), bool(np.array_equal(logits, job.logits)))
+        return Ready(os.getpid(), bool(np.array_equal(outputs, job.outputs)))
 
 
 def pixels_digest(samples: Samples) -> str:

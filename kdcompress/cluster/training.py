@@ -197,5 +197,5 @@ def _take_over(phase: Phase, model: Any) -> TrainingState:
             f"{phase.name}: worker 0 has written no checkpoint that this process sees in "
             f"{phase.checkpoint.parent}; name a run folder that all nodes share (--out)"
         )
-    set_values(model.variables, state.best)
+    set_values(model.variables, state.best[: len(model.variables)])  # a projector's values follow
     return state

@@ -27,6 +27,7 @@ from kdcompress.runs.integrity import read_run_recipe
 from kdcompress.runs.names import COMPRESSION, HISTORY, METRICS, RECIPE, remedy
 from kdcompress.runs.schemas import Compression, versioned
 from kdcompress.runs.students import BASELINE, student_folder
+from kdcompress.teachers import EMBEDDING
 from kdcompress.verification.run_result import describe_run
 from kdcompress.versions import versions
 
@@ -43,7 +44,8 @@ def compression_recipe(
         data_dir: Folder of the data, if they have been moved.
 
     Returns:
-        The recipe. Of a compression of the baseline, its method is `none`.
+        The recipe. Of a compression of the baseline, its method is `none`; in place of a method with a projector, which
+        is not kept, it is `hinton`.
 
     Raises:
         RunError: The run is not finished.
@@ -53,14 +55,17 @@ def compression_recipe(
         raise RunError(f"run {run.path} is not finished; give its `kdcompress distill` command again, then compress it")
     if section.start == BASELINE and not run.has_file(f"{BASELINE}.keras"):
         raise RunError(f"run {run.path} has no baseline; compress {run.path}, or distill with --baseline")
+    recipe = read_run_recipe(run)
     changes: dict[str, Any] = {"baseline": False, "compress": section.model_dump(exclude_none=True)}
     if section.start == BASELINE:
         changes["method.name"] = "none"
+    elif EMBEDDING in recipe.method.wants:
+        changes["method.name"] = "hinton"
     if seed is not None:
         changes["seed"] = seed
     if data_dir is not None:
         changes["data.dir"] = str(data_dir.absolute())
-    return change_run_recipe(read_run_recipe(run), changes)
+    return change_run_recipe(recipe, changes)
 
 
 def compress_run(run: RunFolder, recipe: Recipe, name: str, fresh: bool, progress: Progress) -> Compression:

@@ -134,6 +134,7 @@ class SingleTeacherSection(ModelSection):
         output: Name of the output of a file with several outputs.
         constants: Values of further inputs, by name.
         outputs: Whether the outputs are logits or probabilities; auto detects it.
+        embedding: Layer, tensor or output that is the teacher's embedding; what its last layer reads by default.
         preprocessing: Preprocessing that the model does not contain.
     """
 
@@ -144,6 +145,8 @@ class SingleTeacherSection(ModelSection):
     output: Name | None = None
     constants: dict[str, bool | Whole | Real] = Field(default_factory=dict, max_length=MAX_PARTS)
     outputs: Literal["auto", "logits", "probabilities", "sigmoids"] = "auto"
+    # Not written where it is not set, so that recipes, and what is cached by them, are those of before it was there
+    embedding: Name | None = Field(None, exclude_if=lambda value: value is None)
     preprocessing: PreprocessingSection = PreprocessingSection()
 
 

@@ -55,6 +55,9 @@ class Method(Choice, ABC):
     wants: ClassVar[tuple[str, ...]] = ("logits",)
     """Names of the teacher's outputs that `targets_loss` needs; empty for a method without a teacher."""
 
+    replaces_head: ClassVar[bool] = False
+    """Whether the saved student ends in the projector and the teacher's last layer in place of its own head."""
+
     needs_labels: ClassVar[bool] = False
     """Whether `targets_loss` needs the labels, which excludes images without labels."""
 
@@ -67,8 +70,10 @@ class Method(Choice, ABC):
         """Compute the distillation loss of each sample from basic Keras operations.
 
         Args:
-            targets: The teacher's outputs by the names in `wants`; targets["logits"] has shape (batch, head).
-            outputs: The student's outputs (batch, head).
+            targets: The teacher's outputs by the names in `wants`: targets["logits"] has shape (batch, head),
+                targets["embedding"] (batch, width).
+            outputs: The student's outputs (batch, head). With a `projector`, a dictionary by the names in `wants`: the
+                projected embedding, and its logits by the teacher's last layer.
             labels: Class indices (batch,) or soft labels (batch, classes), if the method `needs_labels`.
 
         Returns:
@@ -104,6 +109,19 @@ class Method(Choice, ABC):
             epoch: Epoch, counted from 0 over all stages of the training.
         """
         return 1.0 - self.weight_at(epoch)
+
+    def projector(self, width: int) -> list[Any]:
+        """Make the layers from the student's embedding to one of the teacher's width, trained beside the student.
+
+        They are in its checkpoint and not in the saved student, unless it `replaces_head`.
+
+        Args:
+            width: Width of the teacher's embedding.
+
+        Returns:
+            Keras layers to be called one after another; none for a method that compares outputs.
+        """
+        return []
 
     @property
     def extra_losses(self) -> Mapping[str, ExtraLoss]:

@@ -33,6 +33,7 @@ from kdcompress.teachers import Targets
 from kdcompress.training.checkpoints import TrainingState, get_values, set_values
 from kdcompress.training.fitting import use_determinism
 from kdcompress.training.history import History
+from kdcompress.training.projection import Pair
 from kdcompress.training.supervision import finalise
 
 
@@ -115,11 +116,11 @@ class Pipeline:
             targets = compute_training_targets(ensemble, self.experiment, self._reporter)
         if not read_saved_teachers(self.run):
             save_teachers(ensemble, self.run)  # its targets are checked; nothing later depends on the original
-        self._train("student", student, self.method, targets)
+        student = self._train("student", student, self.method, targets)
         baseline = None
         if self.recipe.baseline and self.method.needs_targets:
             baseline = self._build_student()
-            self._train("baseline", baseline, self.method.for_baseline(), None)
+            baseline = self._train("baseline", baseline, self.method.for_baseline(), None)
         metrics = self._evaluate(ensemble, student, baseline)
         shape = self.dataset.input_shape
         final = finalise(student, self.method, shape)
@@ -175,17 +176,22 @@ class Pipeline:
             set_values(model.variables, initial.variables)
         return model
 
-    def _train(self, name: str, model: Any, method: Method, targets: Targets | None) -> None:
-        """Train a model in place, or load its weights if it has been trained before."""
-        final = finalise(model, method, self.dataset.input_shape)
+    def _train(self, name: str, model: Any, method: Method, targets: Targets | None) -> Any:
+        """Train a model in place, or load its weights if it has been trained before; return it with its last head."""
+        checkpoint = self.run / CHECKPOINTS / f"{name}.npz"
+        phase = self.students.make_phase(name, method, model, targets, checkpoint)
+        projection = phase.make_projection(model)
+        final = finalise(model, method, self.dataset.input_shape, projection)
+        trained = final if method.replaces_head else model
         if self.run.has_file(f"{name}.keras"):
             load_weights(final, self.run / f"{name}.keras")  # unlike loading the model, this supports custom classes
             self._check_history(name)
-            return
-        phase = self.students.make_phase(name, method, model, targets, self.run / CHECKPOINTS / f"{name}.npz")
+            return trained
         feed = self.students.make_feed(method, targets)
         train, val = self.experiment.trainer, self.split.val
         state = train(phase, model, feed, val, self.progress, lambda rows: self.history.replace(name, rows))
+        if projection is not None:
+            set_values(Pair(model, projection).variables, state.best)
         save_model(final, self.run / f"{name}.keras")
         self.run.commit(
             f"{name}.keras",
@@ -193,6 +199,7 @@ class Pipeline:
             best_epoch=state.best_epoch,
             history=self.history.digest(name),
         )
+        return trained
 
     def _check_history(self, name: str) -> None:
         """Raise RunError if the history of a completed phase has changed."""

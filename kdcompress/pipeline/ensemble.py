@@ -26,6 +26,7 @@ from kdcompress.teachers import (
     check_on_samples,
     combine_logits,
     compute_targets,
+    join_targets,
     label_agreement,
     make_teacher_error,
 )
@@ -100,8 +101,21 @@ class TeacherEnsemble:
         Raises:
             TargetsError: Names the sample whose outputs are not finite.
         """
+        names = self.method.wants or (LOGITS,)
+        return join_targets([self._compute(name, samples, fingerprint, views, progress, labeller) for name in names])
+
+    def _compute(
+        self,
+        target: str,
+        samples: Samples,
+        fingerprint: str,
+        views: ViewsSection,
+        progress: Progress,
+        labeller: Callable[[SingleTeacherSection], Labeller],
+    ) -> Targets:
+        """Compute the targets of one kind."""
         members = [
-            compute_targets(teacher, samples, fingerprint, views, progress, labeller(section))
+            compute_targets(teacher, samples, fingerprint, views, progress, labeller(section), target)
             for teacher, section in zip(self.teachers, self.sections, strict=True)
         ]
         if len(members) == 1:
@@ -112,7 +126,7 @@ class TeacherEnsemble:
         return Targets({LOGITS: rows}, cached, seconds, key)
 
     def check(self, split: Split, classes: Sequence[str]) -> Iterator[str]:
-        """Check the accuracy of each teacher on some training images; zoo models, which are trained here, are exempt.
+        """Check the accuracy of each teacher on some training images; logits of a zoo model are all checked later.
 
         Args:
             split: The split of the data.
@@ -125,7 +139,9 @@ class TeacherEnsemble:
             TargetsError: A teacher is no better than chance, or its classes are in another order.
         """
         for teacher, section in zip(self.teachers, self.sections, strict=True):
-            if not self.recipe.teacher.check or registry.contains("models", section.model):
+            is_zoo = registry.contains("models", section.model)
+            judged_later = is_zoo and (LOGITS in self.method.wants or section.weights == "none")
+            if not self.recipe.teacher.check or judged_later:
                 continue
             if warning := check_on_samples(teacher, split.train, classes, self.class_logits):
                 yield warning

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from kdcompress.data import FileImages
@@ -13,7 +15,7 @@ from kdcompress.pipeline.opening import open_teachers
 from kdcompress.pipeline.saved_teachers import read_saved_teachers
 from kdcompress.pipeline.validation import validate_training_config
 from kdcompress.runs.folder import RunFolder
-from kdcompress.teachers import ConcatenatedTargets, Targets, Teacher, is_distorted
+from kdcompress.teachers import EMBEDDING, LOGITS, ConcatenatedTargets, Targets, Teacher, is_distorted
 
 
 def prepare_teachers(experiment: Experiment, run: RunFolder | None, reporter: Reporter) -> TeacherEnsemble:
@@ -86,23 +88,28 @@ def compute_training_targets(ensemble: TeacherEnsemble, experiment: Experiment, 
     data, views, progress = experiment.data, experiment.recipe.views, reporter.progress
     split = data.split
     targets = ensemble.compute_targets(split.train, split.fingerprint, views, progress, experiment.labeller)
-    agreement, warning = ensemble.check_labels(targets, split, data.dataset.classes)
-    if warning:
-        reporter.warn(warning)
+    judgement = ""
+    if LOGITS in targets.arrays:
+        agreement, warning = ensemble.check_labels(targets, split, data.dataset.classes)
+        if warning:
+            reporter.warn(warning)
+        judgement = f"; the teacher agrees with {100 * agreement:.2f} % of the training labels"
+    if EMBEDDING in targets.arrays:
+        judgement += (
+            f"; embeddings of {targets.arrays[EMBEDDING].shape[-1]} numbers, {ensemble.teachers[0].embedder.layer}"
+        )
     origin = "from the cache" if targets.cached else f"labelled in {targets.seconds:.1f} s"
-    progress.note(
-        f"targets: {targets.logits.shape[0]:,} samples x {targets.logits.shape[1]} views, {origin}; "
-        f"the teacher agrees with {100 * agreement:.2f} % of the training labels"
-    )
+    progress.note(f"targets: {targets.rows.shape[0]:,} samples x {targets.rows.shape[1]} views, {origin}{judgement}")
     if data.unlabelled is None:
         return targets
     unlabelled = ensemble.compute_targets(
         data.unlabelled, data.unlabelled_fingerprint, views, progress, experiment.labeller
     )
-    progress.note(f"targets: {unlabelled.logits.shape[0]:,} unlabelled images beside them")
-    return Targets(
-        {name: ConcatenatedTargets(rows, unlabelled.arrays[name]) for name, rows in targets.arrays.items()},
-        targets.cached and unlabelled.cached,
-        targets.seconds + unlabelled.seconds,
-        json_digest([targets.key, unlabelled.key]),
+    progress.note(f"targets: {unlabelled.rows.shape[0]:,} unlabelled images beside them")
+    return replace(
+        targets,
+        arrays={name: ConcatenatedTargets(rows, unlabelled.arrays[name]) for name, rows in targets.arrays.items()},
+        cached=targets.cached and unlabelled.cached,
+        seconds=targets.seconds + unlabelled.seconds,
+        key=json_digest([targets.key, unlabelled.key]),
     )

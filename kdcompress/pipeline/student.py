@@ -15,6 +15,7 @@ from kdcompress.pipeline.validation import check_compressible
 from kdcompress.teachers import N_INSPECTED, Targets, are_probabilities
 from kdcompress.training.feed import Feed
 from kdcompress.training.phase import Phase, check_stages
+from kdcompress.training.projection import space_of
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class StudentFactory:
             "targets": targets and targets.key,
             "initial": model_digest(model),
         }
-        return Phase(name, json_digest(key), method, recipe.training, checkpoint, features)
+        space = space_of(targets) if targets else None
+        return Phase(name, json_digest(key), method, recipe.training, checkpoint, features, space, recipe.seed)
 
     def make_feed(self, method: Method, targets: Targets | None) -> Feed:
         """Make the batches of a training, whose number does not depend on whether there are targets.

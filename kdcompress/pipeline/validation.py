@@ -12,7 +12,7 @@ from kdcompress.errors import ModelError, RecipeError
 from kdcompress.methods import Method
 from kdcompress.pipeline.data import RecipeData
 from kdcompress.pipeline.experiment import Experiment
-from kdcompress.teachers import TARGETS
+from kdcompress.teachers import EMBEDDING, TARGETS
 
 
 def validate_training_config(experiment: Experiment) -> None:
@@ -55,6 +55,11 @@ def _check_targets(recipe: Recipe, method: Method) -> None:
     if unknown := [name for name in method.wants if name not in TARGETS]:
         raise RecipeError(
             f"method {recipe.method.name} wants targets {', '.join(unknown)}; teachers give {', '.join(TARGETS)}"
+        )
+    if EMBEDDING in method.wants and recipe.teacher.members:
+        raise RecipeError(
+            f"method {recipe.method.name} takes the embedding of one teacher, got {len(recipe.teacher.members)}: an "
+            "embedding has no mean over teachers; take one, or a method that compares logits"
         )
     if recipe.unlabelled and method.needs_labels:
         raise RecipeError(

@@ -178,7 +178,7 @@ def folder_files(suffix: str) -> Artefacts:
 _FEATURES = r"features/[0-9a-f]{32}\.(npy|json)|features\.lock"
 CHECKPOINTS = Artefacts.of(rf"{_CHECKPOINT}|{_FEATURES}", "features")
 FEATURES = Artefacts.of(r"[0-9a-f]{32}\.(npy|json)")
-TARGETS = Artefacts.of(r"(logits|shard-\d{12}-\d{12}-[0-9a-f]{64})\.npy|(meta|plan)\.json")
+TARGETS = Artefacts.of(r"(logits|embedding|shard-\d{12}-\d{12}-[0-9a-f]{64})\.npy|(meta|plan)\.json")
 TEACHERS = Artefacts.of(rf"teacher\.keras|meta\.json|checkpoint\.npz|{_FEATURES}", "features")
 TRIAL = Artefacts.of(rf"student\.keras|trial\.json|checkpoint\.npz|{_CHECKPOINT}")
 SAVED_MODEL = Artefacts.of(_IN_SAVED_MODEL, _DIRS_OF_SAVED_MODEL[2:-2])

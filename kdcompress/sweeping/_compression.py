@@ -16,7 +16,7 @@ from kdcompress.pipeline.experiment import Experiment
 from kdcompress.pipeline.student import StudentFactory
 from kdcompress.progress import Progress
 from kdcompress.runs.artefacts import CHECKPOINTS
-from kdcompress.teachers import Targets
+from kdcompress.teachers import EMBEDDING, Targets
 from kdcompress.training.checkpoints import Row
 from kdcompress.training.supervision import finalise
 from kdcompress.verification.teachers import count_params_and_flops
@@ -88,6 +88,22 @@ def check_sweep_start(recipe: Recipe) -> None:
         )
 
 
+def check_trial_method(recipe: Recipe) -> None:
+    """Check that the students of a setting can be compressed with the method that they are trained with.
+
+    Args:
+        recipe: Recipe of a setting.
+
+    Raises:
+        RecipeError: The method has a projector, which compression does not train.
+    """
+    if recipe.compress is not None and EMBEDDING in recipe.method.wants:
+        raise RecipeError(
+            f"a sweep compresses with the method that it trains with, and {recipe.method.name} needs the embedding of "
+            "the student before it is compressed: leave compress out, or sweep methods that compare outputs"
+        )
+
+
 def open_student(students: StudentFactory, method: Method, role: Method, path: Path) -> Any:
     """Open the student of a trial.
 
@@ -100,7 +116,7 @@ def open_student(students: StudentFactory, method: Method, role: Method, path: P
     Returns:
         The Keras model, ending in class logits.
     """
-    if students.experiment.recipe.compress is not None:
+    if students.experiment.recipe.compress is not None or role.replaces_head:
         return load_saved_model(path)
     final = finalise(students.build(method), role, students.experiment.data.dataset.input_shape)
     load_weights(final, path)

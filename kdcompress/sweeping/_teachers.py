@@ -10,7 +10,7 @@ from kdcompress.pipeline.data import RecipeData
 from kdcompress.pipeline.ensemble import TeacherEnsemble
 from kdcompress.pipeline.experiment import Experiment, Reporter, Workers
 from kdcompress.pipeline.labelling import compute_training_targets, prepare_teachers
-from kdcompress.teachers import Targets
+from kdcompress.teachers import EMBEDDING, Targets
 
 
 @dataclass
@@ -38,7 +38,8 @@ class SweepTeachers:
             (the teachers, their targets if the method needs any).
         """
         method = recipe.method.bind(self.data.classes)
-        key = json_digest([method.for_teacher().model_dump(mode="json"), method.identity, method.needs_targets])
+        wants = method.wants if EMBEDDING in method.wants else method.needs_targets
+        key = json_digest([method.for_teacher().model_dump(mode="json"), method.identity, wants])
         if key not in self._prepared:
             experiment = Experiment(recipe, self.data, self.workers)
             ensemble = prepare_teachers(experiment, None, self.reporter)

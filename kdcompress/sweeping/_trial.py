@@ -26,13 +26,13 @@ from kdcompress.pipeline.validation import check_auc_available
 from kdcompress.progress import Progress
 from kdcompress.remote import local_path
 from kdcompress.runs.students import BASELINE
-from kdcompress.sweeping._compression import TrialCompression, open_student
+from kdcompress.sweeping._compression import TrialCompression, check_trial_method, open_student
 from kdcompress.sweeping._events import Quiet, Trial
 from kdcompress.sweeping._results import STUDENT, delete_result, load_result, save_result
 from kdcompress.sweeping._space import Setting
 from kdcompress.sweeping._teachers import SweepTeachers
 from kdcompress.training.features import delete_features
-from kdcompress.training.fitting import train_phase
+from kdcompress.training.fitting import train_phase, trained_model
 from kdcompress.training.phase import FEATURES_FOLDER
 from kdcompress.training.supervision import finalise
 
@@ -96,6 +96,7 @@ class Worker:
         fitting = set()
         for setting in settings:
             recipe = setting.recipe(self.base, self.base.seed)
+            check_trial_method(recipe)
             if setting.method not in fitting:
                 self._students(recipe).build(self._method(recipe))  # raises early for a student that does not fit
             fitting.add(setting.method)
@@ -211,12 +212,14 @@ class Worker:
         feed, val = students.make_feed(role, targets), self.data.split.val
         state = train_phase(phase, model, feed, val, Trial(self.progress, trial), lambda rows: None)
         row, checkpoints = state.rows[state.best_epoch - 1], [phase.checkpoint]
+        final = trained_model(phase, model, state, self.data.dataset.input_shape)
         if recipe.compress is not None:
             ensemble, listener = self.teachers.prepare(recipe)[0], Trial(self.progress, trial)
             work = TrialCompression(Experiment(recipe, self.data), role, ensemble, targets, folder, listener)
             model, row, more = work.execute(model)
             checkpoints += more
-        save_model(finalise(model, role, self.data.dataset.input_shape), folder / STUDENT)
+            final = finalise(model, role, self.data.dataset.input_shape)
+        save_model(final, folder / STUDENT)
         metrics = {"val": row[f"val_{self.metric}"], "val_loss": row["val_loss"], "best_epoch": state.best_epoch}
         save_result(folder, metrics)
         for checkpoint in checkpoints:

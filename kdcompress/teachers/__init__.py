@@ -14,19 +14,19 @@ from kdcompress.teachers._assessment import Assessment, assess_logits
 from kdcompress.teachers._base import Teacher
 from kdcompress.teachers._check import check_on_samples, label_agreement, make_teacher_error
 from kdcompress.teachers._common_preprocessing import is_distorted
+from kdcompress.teachers._embedding import Classifier, Embedder
 from kdcompress.teachers._ensemble import ConcatenatedTargets, EnsembleTargets, combine_logits
-from kdcompress.teachers._labelling import Labelled, Labeller, Labelling
+from kdcompress.teachers._labelling import EMBEDDING, LOGITS, TARGETS, Labelled, Labeller, Labelling
 from kdcompress.teachers._outputs import N_INSPECTED, check_constants, check_output_count, select_name
 from kdcompress.teachers._reading import OutputReading, are_probabilities, inspect_outputs, with_both_classes
 from kdcompress.teachers._shards import PLAN, Piece, Shard, cut, delete_shard, missing_pieces, read_shard, write_shard
 from kdcompress.teachers._spec import OutputSpec, RowIndex, Selection, TargetRows
 from kdcompress.teachers._targets import (
-    LOGITS,
     ONE_PROCESS,
-    TARGETS,
     Targets,
     compute_targets,
     has_cached_targets,
+    join_targets,
     target_key,
 )
 
@@ -51,7 +51,9 @@ def open_teacher(path: Path, section: SingleTeacherSection, spec: OutputSpec, de
     if kind is None:
         raise ModelError(f"{description} is no model: it is neither a SavedModel folder nor a file with a known ending")
     check_integrity(path)
-    return kind.open(path, section, spec, description)
+    teacher = kind.open(path, section, spec, description)
+    teacher.section, teacher.spec = section, spec
+    return teacher
 
 
 def teacher_of_model(model: Any, section: SingleTeacherSection, spec: OutputSpec, description: str) -> Teacher:
@@ -74,7 +76,9 @@ def teacher_of_model(model: Any, section: SingleTeacherSection, spec: OutputSpec
         raise ModelError(
             f"{description} is of type {type(model).__name__}; it must be a Keras 3 model or a torch.nn.Module"
         )
-    return kind.of_model(model, section, spec, description)
+    teacher = kind.of_model(model, section, spec, description)
+    teacher.section, teacher.spec = section, spec
+    return teacher
 
 
 def _kinds() -> list[type[Teacher]]:
@@ -82,13 +86,16 @@ def _kinds() -> list[type[Teacher]]:
 
 
 __all__ = [
+    "EMBEDDING",
     "LOGITS",
     "N_INSPECTED",
     "ONE_PROCESS",
     "PLAN",
     "TARGETS",
     "Assessment",
+    "Classifier",
     "ConcatenatedTargets",
+    "Embedder",
     "EnsembleTargets",
     "InputAdapter",
     "Labelled",
@@ -115,6 +122,7 @@ __all__ = [
     "has_cached_targets",
     "inspect_outputs",
     "is_distorted",
+    "join_targets",
     "label_agreement",
     "make_input_adapter",
     "make_teacher_error",

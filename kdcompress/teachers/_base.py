@@ -14,13 +14,13 @@ from kdcompress.batches import default_batch_size
 from kdcompress.config.sections import SingleTeacherSection, ViewsSection
 from kdcompress.data import Images, Samples, iter_blocks, resize_images
 from kdcompress.errors import DataError, ModelError, TargetsError, one_line
-from kdcompress.teachers._conversion import LogitsConversion
+from kdcompress.teachers._embedding import Embedder, EmbeddingSource
 from kdcompress.teachers._outputs import N_INSPECTED
 from kdcompress.teachers._reading import inspect_outputs
 from kdcompress.teachers._spec import OutputSpec, Selection, TargetRows
 
 
-class Teacher(LogitsConversion, ABC):
+class Teacher(EmbeddingSource, ABC):
     """A teacher of any framework, of which only outputs are needed.
 
     Attributes:
@@ -41,10 +41,7 @@ class Teacher(LogitsConversion, ABC):
     copy_suffix: ClassVar[str | None] = None
     """Suffix of the copy in a run folder; None for a kind that is not copied."""
 
-    description: str
     digest: str
-    path: Path | None = None
-    """The model file or folder; None for a model in memory and where there is no model."""
     model: Any = None
     """The Keras model, where the teacher is one."""
     uses_images: bool = True
@@ -149,6 +146,15 @@ class Teacher(LogitsConversion, ABC):
                 f"{self.description} has an output of shape {outputs.shape} for one image; it must be (1, classes)"
             )
         return int(outputs.shape[1])
+
+    def open_embedder(self, name: str | None) -> Embedder:
+        """Open the output of the model's file that is its embedding; see `EmbeddingSource.open_embedder`."""
+        if name is None or self.path is None:
+            raise ModelError(
+                f"{self.description} does not say which of its outputs is its embedding: name it with teacher.embedding"
+            )
+        section = self.section.model_copy(update={"output": name, "embedding": None})
+        return Embedder(name, type(self).open(self.path, section, self.spec, self.description).run)
 
     @property
     def identity(self) -> dict[str, Any]:

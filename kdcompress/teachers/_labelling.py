@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,11 @@ from kdcompress.progress import Progress
 from kdcompress.teachers._base import Teacher
 from kdcompress.teachers._shards import Shard, missing_pieces, read_shard
 
+LOGITS, EMBEDDING = "logits", "embedding"
+TARGETS = {LOGITS: "<f4", EMBEDDING: "<f2"}
+"""Names of the outputs that teachers give, and the types in which they are kept."""
+_MAX_LISTED = 8  # numbers in a message
+
 
 @dataclass(frozen=True)
 class Labelling:
@@ -28,26 +34,46 @@ class Labelling:
         samples: The samples.
         views: The views of each sample.
         progress: Listener.
+        target: Name of the targets.
     """
 
     teacher: Teacher
     samples: Samples
     views: ViewsSection
     progress: Progress
+    target: str = LOGITS
+
+    @property
+    def dtype(self) -> str:
+        """The type in which the targets are kept."""
+        return TARGETS[self.target]
+
+    def compute(self, images: NDArray[Any]) -> NDArray[Any]:
+        """Compute the targets of images.
+
+        Args:
+            images: Pixels (n, H, W, C) of 0 to 255, of the teacher's input size.
+
+        Returns:
+            Shape (n, ...), in the type of the entry.
+        """
+        compute = self.teacher.logits if self.target == LOGITS else self.teacher.embed
+        with np.errstate(over="ignore"):  # what float16 does not reach becomes infinite, and is refused
+            return compute(images).astype(self.dtype)
 
     @property
     def batch(self) -> int:
         """The batch size, one for all of an entry: the bits of a row do not depend on who computes it, or when."""
         return default_batch_size(self.teacher.adapter.input_shape)
 
-    def batches(self, shard: Shard) -> Iterator[NDArray[np.float32]]:
+    def batches(self, shard: Shard) -> Iterator[NDArray[Any]]:
         """Compute the targets of a range of samples.
 
         Args:
             shard: The range.
 
         Yields:
-            Logits (batch, views, ...) of all batches of the shard, in order.
+            Targets (batch, views, ...) of all batches of the shard, in order.
 
         Raises:
             TargetsError: Names the sample whose outputs are not finite.
@@ -58,12 +84,12 @@ class Labelling:
         for number, block in enumerate(iter_blocks(images, batch, shard.begin, shard.end)):
             begin = shard.begin + number * batch
             ids = samples.ids[begin : begin + len(block)]
-            logits = [teacher.logits(block)]
+            targets = [self.compute(block)]
             if views.count > 1:
                 transforms = scale_transforms(view_transforms(views, ids, *size), size, teacher_size)
                 for view in range(1, views.count):
-                    logits.append(teacher.logits(np.asarray(apply_transforms(block, transforms[:, view], views.fill))))
-            rows = np.stack(logits, axis=1)
+                    targets.append(self.compute(np.asarray(apply_transforms(block, transforms[:, view], views.fill))))
+            rows = np.stack(targets, axis=1)
             _check_finite(rows, ids)
             yield rows
 
@@ -73,11 +99,11 @@ class Labelled:
     """Targets of consecutive samples.
 
     Attributes:
-        rows: Logits (samples, views, ...); a whole number of batches, apart from the last samples of all.
+        rows: Targets (samples, views, ...); a whole number of batches, apart from the last samples of all.
         figures: How the work goes, to be shown beside its progress.
     """
 
-    rows: NDArray[np.float32]
+    rows: NDArray[Any]
     figures: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -107,8 +133,8 @@ class OneProcess(Labeller):
 
     def label(self, labelling: Labelling, folder: Path, shape: tuple[int, ...], begin: int) -> Iterator[Labelled]:
         """Yield the targets batch by batch; see `Labeller.label`."""
-        for piece in missing_pieces(folder, begin, shape, labelling.batch):
-            stored = read_shard(folder, piece, shape[1:]) if piece.digest else None
+        for piece in missing_pieces(folder, begin, shape, labelling.batch, labelling.dtype):
+            stored = read_shard(folder, piece, shape[1:], labelling.dtype) if piece.digest else None
             if stored is not None:
                 yield Labelled(stored)
                 continue
@@ -116,11 +142,12 @@ class OneProcess(Labeller):
                 yield Labelled(rows)
 
 
-def _check_finite(rows: NDArray[np.float32], ids: NDArray[np.str_]) -> None:
+def _check_finite(rows: NDArray[Any], ids: NDArray[np.str_]) -> None:
     bad = np.argwhere(~np.isfinite(rows).all(axis=tuple(range(2, rows.ndim))))
     if len(bad):
         row, view = bad[0]
+        numbers = ", ".join(f"{value:g}" for value in np.ravel(rows[row, view])[:_MAX_LISTED])
         raise TargetsError(
-            f"the teacher's outputs for sample {ids[row]} (view {view}) are not finite: {rows[row, view].tolist()}; "
+            f"the teacher's outputs for sample {ids[row]} (view {view}) are not finite: {numbers}; "
             "check the teacher's weights and the range of pixels it expects (0 to 255 arrive)"
         )

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ class Piece:
     digest: str | None = None
 
 
-def write_shard(folder: Path, shard: Shard, rows: NDArray[np.float32]) -> str:
+def write_shard(folder: Path, shard: Shard, rows: NDArray[Any]) -> str:
     """Write the targets of a shard under a temporary name, and rename the file; a second attempt writes the same one.
 
     It is not flushed to disk: one that a power failure damages no longer has the digest in its name.
@@ -60,13 +61,13 @@ def write_shard(folder: Path, shard: Shard, rows: NDArray[np.float32]) -> str:
     Args:
         folder: Folder of the shards.
         shard: The shard.
-        rows: Its targets (samples, views, ...).
+        rows: Its targets (samples, views, ...), in the type of the entry.
 
     Returns:
         SHA-256 of the file.
     """
     content = io.BytesIO()
-    np.save(content, rows.astype("<f4"), allow_pickle=False)
+    np.save(content, rows, allow_pickle=False)
     digest = hashlib.sha256(content.getbuffer()).hexdigest()
     path = _path(folder, shard, digest)
     part = path.with_name(f"{PARTIAL}{owner_tag()}-{path.name}")
@@ -78,13 +79,14 @@ def write_shard(folder: Path, shard: Shard, rows: NDArray[np.float32]) -> str:
     return digest
 
 
-def read_shard(folder: Path, piece: Piece, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
+def read_shard(folder: Path, piece: Piece, shape: tuple[int, ...], dtype: str = "<f4") -> NDArray[Any] | None:
     """Read the targets of a shard.
 
     Args:
         folder: Folder of the shards.
         piece: The shard with its digest.
         shape: Shape of one row.
+        dtype: Type of the entry.
 
     Returns:
         The targets; None if the file is missing, or is not as it was written.
@@ -96,7 +98,7 @@ def read_shard(folder: Path, piece: Piece, shape: tuple[int, ...]) -> NDArray[np
         rows = read_array(io.BytesIO(content), len(content))
     except READ_ERRORS:
         return None
-    return rows if rows.dtype == "<f4" and rows.shape == (len(piece.shard), *shape) else None
+    return rows if rows.dtype == dtype and rows.shape == (len(piece.shard), *shape) else None
 
 
 def delete_shard(folder: Path, piece: Piece) -> None:
@@ -120,7 +122,7 @@ def delete_shards(folder: Path) -> None:
     (folder / PLAN).unlink(missing_ok=True)
 
 
-def missing_pieces(folder: Path, begin: int, shape: tuple[int, ...], batch: int) -> list[Piece]:
+def missing_pieces(folder: Path, begin: int, shape: tuple[int, ...], batch: int, dtype: str = "<f4") -> list[Piece]:
     """List what is missing of an entry, in order: shards that are stored and whole, and the ranges between them.
 
     Args:
@@ -128,6 +130,7 @@ def missing_pieces(folder: Path, begin: int, shape: tuple[int, ...], batch: int)
         begin: Number of rows that the entry has already, a multiple of the batch size.
         shape: Shape of the entry.
         batch: Batch size.
+        dtype: Type of the entry.
 
     Returns:
         Pieces that cover all samples from `begin`, each once.
@@ -136,7 +139,10 @@ def missing_pieces(folder: Path, begin: int, shape: tuple[int, ...], batch: int)
     for piece in sorted((piece for piece, _ in _stored(folder)), key=lambda piece: piece.shard):
         shard = piece.shard
         aligned = shard.begin % batch == 0 and (shard.end % batch == 0 or shard.end == n)
-        if not (aligned and begin <= shard.begin < shard.end <= n) or read_shard(folder, piece, shape[1:]) is None:
+        if (
+            not (aligned and begin <= shard.begin < shard.end <= n)
+            or read_shard(folder, piece, shape[1:], dtype) is None
+        ):
             continue
         if shard.begin > begin:
             pieces.append(Piece(Shard(begin, shard.begin)))

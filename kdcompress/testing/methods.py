@@ -15,7 +15,7 @@ from kdcompress.methods import Classes, Method
 from kdcompress.testing._imports import check_light_import
 
 CLASSES = Classes(3, (2, 1, 3))
-_SHAPE, _BATCH, _EPOCHS = (8, 8, 1), 6, 5
+_SHAPE, _BATCH, _EPOCHS, _WIDTH = (8, 8, 1), 6, 5, 7
 
 
 def check_settings(method: Method) -> None:
@@ -67,13 +67,13 @@ def check_loss(method: Method) -> None:
     bound = method.bind(CLASSES)
     if not bound.needs_targets:
         return
-    head = bound.head(CLASSES)
-    targets = _random((_BATCH, head))
-    same, other = _loss(bound, targets, targets), _loss(bound, targets, _random((_BATCH, head), seed=1))
+    targets = _outputs(bound)
+    same, other = _loss(bound, targets, targets), _loss(bound, targets, _outputs(bound, seed=1))
     assert same.shape == (_BATCH,), f"targets_loss gives {same.shape}, not one value a sample"
     assert same.mean() <= other.mean() + 1e-6, "the loss is not lowest where the student does as the teacher"
     for scale in (0.0, 1e-4, 1e4):
-        loss = _loss(bound, scale * targets, scale * _random((_BATCH, head), seed=2))
+        scaled = [{name: scale * array for name, array in _outputs(bound, seed).items()} for seed in (0, 2)]
+        loss = _loss(bound, *scaled)
         assert np.isfinite(loss).all(), f"the loss of logits around {scale:g} is not finite"
 
 
@@ -86,16 +86,19 @@ def check_training(method: Method) -> None:
     from kdcompress.data import Samples
     from kdcompress.models import Forward, load_saved_model
     from kdcompress.progress import Progress
+    from kdcompress.teachers import Classifier
     from kdcompress.training.feed import Feed
-    from kdcompress.training.fitting import train_phase
+    from kdcompress.training.fitting import train_phase, trained_model
     from kdcompress.training.phase import Phase
-    from kdcompress.training.supervision import finalise
+    from kdcompress.training.projection import Space
 
     bound = method.bind(CLASSES)
     head, n = bound.head(CLASSES), 4 * _BATCH
     images = np.random.default_rng(0).integers(0, 256, (n, *_SHAPE), np.uint8)
     samples = Samples(images, np.arange(n) % CLASSES.count, np.arange(n).astype(str))
-    targets = {name: _random((n, 1, head)) for name in bound.wants} or None
+    targets = {name: array[:, None] for name, array in _outputs(bound, n=n).items()} or None
+    classifier = Classifier(_random((_WIDTH, head)), _random((head,)))
+    space = Space(_WIDTH, classifier) if "embedding" in bound.wants else None
     extra = bound.extra_labels(samples.labels, np.arange(n) % sum(CLASSES.subclasses or ()))
     feed = Feed(samples, ViewsSection(), targets, _BATCH, 0, extra_labels=extra, labels_with_targets=bound.needs_labels)
     layers = keras.layers
@@ -103,20 +106,39 @@ def check_training(method: Method) -> None:
     before = [np.array(value) for value in student.get_weights()]
     with temporary_folder() as folder:
         training = TrainingSection(epochs=2, batch_size=_BATCH)
-        phase = Phase("student", "contract", bound, training, folder / "checkpoint.npz")
+        phase = Phase("student", "contract", bound, training, folder / "checkpoint.npz", space=space)
         state = train_phase(phase, student, feed, samples, Progress(), lambda rows: None)
         assert len(state.rows) == training.epochs
         assert any(not np.array_equal(*pair) for pair in zip(before, student.get_weights(), strict=True))
-        final = finalise(student, bound, _SHAPE)
+        final = trained_model(phase, student, state, _SHAPE)
         final.save(folder / "student.keras")
         again = load_saved_model(folder / "student.keras")
     assert np.allclose(Forward(final)(images), Forward(again)(images), atol=1e-5)
 
 
-def _loss(method: Method, targets: NDArray[np.float32], outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    labels: Any = np.arange(len(outputs)) % CLASSES.count if method.needs_labels else None
-    named = dict.fromkeys(method.wants, targets)
-    return np.asarray(method.targets_loss(named, outputs, labels), np.float32)
+def check_projector(method: Method) -> None:
+    """A projector ends in the teacher's width; one that the saved student keeps is not left out."""
+    layers = method.bind(CLASSES).projector(_WIDTH)
+    outputs: Any = _random((_BATCH, _WIDTH + 2))
+    for layer in layers:
+        outputs = layer(outputs)
+    assert not layers or outputs.shape == (_BATCH, _WIDTH), f"the projector gives {outputs.shape}"
+    assert bool(layers) == ("embedding" in method.wants), "a method that wants embeddings has a projector, and no other"
+    assert layers or not method.replaces_head, "a head is replaced by a projector, and there is none"
+
+
+def _outputs(method: Method, seed: int = 0, n: int = _BATCH) -> dict[str, NDArray[np.float32]]:
+    """Outputs by the names that the method wants."""
+    widths = {"embedding": _WIDTH, "logits": method.head(CLASSES)}
+    return {name: _random((n, widths[name]), seed) for name in method.wants}
+
+
+def _loss(
+    method: Method, targets: dict[str, NDArray[np.float32]], outputs: dict[str, NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    labels: Any = np.arange(_BATCH) % CLASSES.count if method.needs_labels else None
+    own: Any = outputs if "embedding" in method.wants else outputs["logits"]
+    return np.asarray(method.targets_loss(targets, own, labels), np.float32)
 
 
 def _random(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.float32]:
@@ -128,6 +150,7 @@ METHOD_CHECKS: tuple[Callable[[Method], None], ...] = (
     check_import,
     check_weights,
     check_heads,
+    check_projector,
     check_loss,
     check_training,
 )

@@ -103,7 +103,7 @@ class EndOfEpoch(keras.callbacks.Callback):  # type: ignore[misc]
 
     Args:
         phase: The training.
-        student: The whole Keras model, whose variables are saved.
+        student: The whole Keras model, with its projector, whose variables are saved.
         validator: Metrics on validation.
         state: State that is updated and saved.
         progress: Listener.

@@ -22,6 +22,7 @@ from kdcompress.training.feed import Feed
 from kdcompress.training.group import ALONE, Group
 from kdcompress.training.group_checks import check_losses_divide, check_same_start, naming_lost_worker
 from kdcompress.training.phase import Phase, check_stages
+from kdcompress.training.projection import Pair
 from kdcompress.training.sharing import share_batch
 from kdcompress.training.stages import ALL, freeze_layers, split_model
 from kdcompress.training.supervision import compile_student, finalise
@@ -74,10 +75,10 @@ def train_phase(
         group: The workers that train the model together.
 
     Returns:
-        The state after the last epoch.
+        The state after the last epoch; its values are those of the model, followed by those of the projector.
 
     Raises:
-        ModelError: The model does not have the layers of the stages.
+        ModelError: The model does not have the layers of the stages, or no embedding that the method projects.
         RecipeError: The batch does not divide among the workers.
         TrainingError: The loss is not finite, or a worker is gone.
     """
@@ -86,8 +87,9 @@ def train_phase(
     state = TrainingState.load(phase.checkpoint, phase.key) or TrainingState(phase.key)
     check_same_start(group, phase.key, state.epoch)
     feed = replace(feed, rank=group.rank, world=group.world)
+    pair = Pair(model, phase.make_projection(model))
     if state.epoch:
-        set_values(model.variables, state.variables)
+        set_values(pair.variables, state.variables)
         on_history(state.rows)
         progress.note(f"{phase.name}: going on after epoch {state.epoch} of {phase.epochs}")
     for stage in phase.training.plan:
@@ -95,11 +97,28 @@ def train_phase(
             if phase.training.stages:
                 progress.note(f"{phase.name}: {_describe(stage)}")
             with freeze_layers(model, stage.trainable):
-                learner = _make_learner(phase, stage, model, feed, val, progress, group)
+                learner = _make_learner(phase, stage, pair, feed, val, progress, group)
                 _train_stage(phase, stage, learner, state, progress, on_history, group)
     if group.leads:
-        set_values(model.variables, state.best)
+        set_values(pair.variables, state.best)
     return state
+
+
+def trained_model(phase: Phase, model: Any, state: TrainingState, input_shape: tuple[int, ...]) -> Any:
+    """Return a model as it is saved after its training: with its best weights, and the head that its method gives it.
+
+    Args:
+        phase: The training.
+        model: The Keras model.
+        state: The state after the last epoch.
+        input_shape: Shape (H, W, C) of an image.
+
+    Returns:
+        A Keras model that ends in class logits and shares its layers with `model`.
+    """
+    pair = Pair(model, phase.make_projection(model))
+    set_values(pair.variables, state.best)
+    return finalise(model, phase.method, input_shape, pair.projection)
 
 
 def _describe(stage: Stage) -> str:
@@ -115,24 +134,25 @@ class _Learner:
 
     Attributes:
         part: The part of the model that is trained, from images or features to outputs.
-        model: The whole model.
+        pair: The whole model and its projector.
         feed: Training data of the part.
         val: Validation inputs of the part.
         labels: Labels of the validation samples.
     """
 
     part: Any
-    model: Any
+    pair: Pair
     feed: Feed
     val: Images | NDArray[np.float32]
     labels: NDArray[np.int64]
 
 
 def _make_learner(
-    phase: Phase, stage: Stage, model: Any, feed: Feed, val: Samples, progress: Progress, group: Group
+    phase: Phase, stage: Stage, pair: Pair, feed: Feed, val: Samples, progress: Progress, group: Group
 ) -> _Learner:
     """The whole model on images, or its trainable part on the outputs of the frozen layers, where it can be split."""
-    whole = _Learner(model, model, feed, val.images, val.labels)
+    model = pair.student
+    whole = _Learner(model, pair, feed, val.images, val.labels)
     if stage.trainable == ALL:
         return whole
     parts = split_model(model, stage.trainable, feed.samples.images[:2])
@@ -147,7 +167,7 @@ def _make_learner(
     room = b"" if features is None or val_features is None else b"room"
     if b"" in group.gather(room) or features is None or val_features is None:  # all train the same part
         return whole
-    return _Learner(parts.trainable, model, replace(feed, features=features), val_features.array[0], val.labels)
+    return _Learner(parts.trainable, pair, replace(feed, features=features), val_features.array[0], val.labels)
 
 
 def _train_stage(
@@ -166,23 +186,24 @@ def _train_stage(
 
     feed, steps = learner.feed, learner.feed.steps_per_epoch
     weights = LossWeights(phase.method, phase.epochs)
-    supervised = compile_student(learner.part, phase.method, stage.learning_rate, feed, weights, group)
+    projection = learner.pair.projection
+    supervised = compile_student(learner.part, phase.method, stage.learning_rate, feed, weights, group, projection)
     if not supervised.trainable_variables:
         raise ModelError(f"{phase.name}: nothing learns in stage {stage.trainable!r}, all its layers came frozen")
     supervised.optimizer.build(supervised.trainable_variables)
     if state.epoch > stage.begin:
         set_values(supervised.optimizer.variables, state.optimizer)
     progress.begin(phase.name, phase.epochs * steps, state.epoch * steps)
-    forward = Forward(finalise(learner.part, phase.method, feed.input_shape))
+    forward = Forward(finalise(learner.part, phase.method, feed.input_shape, projection))
     validator = Validator(lambda: forward(learner.val), learner.labels, phase.training.choose_by)
     callbacks = [
         keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: weights.set_epoch(epoch)),
         StopOnDivergence(phase.name, phase.learning_rate_key(stage)),
-        EndOfEpoch(phase, learner.model, validator, state, progress, on_history, group),
+        EndOfEpoch(phase, learner.pair, validator, state, progress, on_history, group),
     ]
     check_losses_divide(supervised, feed, phase.name)
     try:
-        with share_batch(learner.part, group), naming_lost_worker(group):
+        with share_batch(supervised, group), naming_lost_worker(group):
             supervised.fit(
                 feed.dataset(state.epoch, stage.end),
                 initial_epoch=state.epoch,

@@ -9,6 +9,7 @@ from typing import Any
 from kdcompress.config.training import Stage, TrainingSection
 from kdcompress.errors import ModelError
 from kdcompress.methods import Method
+from kdcompress.training.projection import Projection, Space, make_projection
 from kdcompress.training.stages import first_trainable_layer
 
 FEATURES_FOLDER = "features"  # beside the checkpoint
@@ -26,6 +27,8 @@ class Phase:
         checkpoint: Path of the checkpoint.
         features: Folder for the outputs of frozen layers, which several trainings may share; beside the checkpoint by
             default.
+        space: Space of the teacher's embeddings, for a method that wants them.
+        seed: Seed of the initial values of the method's projector.
     """
 
     name: str
@@ -34,6 +37,8 @@ class Phase:
     training: TrainingSection
     checkpoint: Path
     features: Path | None = None
+    space: Space | None = None
+    seed: int = 0
 
     @property
     def epochs(self) -> int:
@@ -49,6 +54,20 @@ class Phase:
     def training_key(self) -> str:
         """The dotted key of the training in the recipe."""
         return "teacher.training" if self.name == "teacher" else "training"
+
+    def make_projection(self, student: Any) -> Projection | None:
+        """Make the method's projector with its initial values, the same in every call.
+
+        Args:
+            student: Keras model, whose embedding is projected.
+
+        Returns:
+            The projector; None for a method without one.
+
+        Raises:
+            ModelError: The student has no embedding, or the teacher's last layer is needed and not known.
+        """
+        return make_projection(self.method, self.space, student, self.seed)
 
     def learning_rate_key(self, stage: Stage) -> str:
         """Return the dotted key of a stage's learning rate in the recipe.

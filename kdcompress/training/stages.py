@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.errors import ModelError
+from kdcompress.models import graph_of, head_index, layers_of
 from kdcompress.registry import did_you_mean
 from kdcompress.training.checkpoints import get_values, set_values
 
@@ -46,7 +47,7 @@ def freeze_layers(model: Any, trainable: str) -> Iterator[None]:
     if trainable == ALL:
         yield
         return
-    frozen = _layers(model)[: first_trainable_layer(model, trainable)]
+    frozen = layers_of(model)[: first_trainable_layer(model, trainable)]
     nested = [inner for layer in frozen for inner in _with_nested(layer)]
     # Layers before variables, since a layer sets the flags of its variables, which may differ from its own
     variables = [variable for layer in frozen for variable in layer.variables]
@@ -75,9 +76,9 @@ def first_trainable_layer(model: Any, trainable: str) -> int:
     """
     if trainable == ALL:
         return 0
-    layers = _layers(model)
+    layers = layers_of(model)
     if trainable == HEAD:
-        return _head_index(model, layers)
+        return head_index(model)
     names = [layer.name for layer in layers]
     if trainable not in names:
         raise ModelError(
@@ -85,17 +86,6 @@ def first_trainable_layer(model: Any, trainable: str) -> int:
             f"trainable is all, head, or one of its layers, from {names[0]} to {names[-1]}"
         )
     return names.index(trainable)
-
-
-def _head_index(model: Any, layers: list[Any]) -> int:
-    """The index of the last layer with weights."""
-    indices = [index for index, layer in enumerate(layers) if layer.weights]
-    if len(indices) == 1 and hasattr(layers[indices[0]], "layers"):
-        raise ModelError(
-            f"all weights of {model.name} are in the model {layers[indices[0]].name} inside it, so "
-            "its head cannot be told from the rest; give the layers without a model around them"
-        )
-    return indices[-1] if indices else 0
 
 
 def split_model(model: Any, trainable: str, sample: NDArray[Any]) -> SplitModel | None:
@@ -112,7 +102,7 @@ def split_model(model: Any, trainable: str, sample: NDArray[Any]) -> SplitModel 
     """
     import keras
 
-    frozen_layers = _layers(model)[: first_trainable_layer(model, trainable)]
+    frozen_layers = layers_of(model)[: first_trainable_layer(model, trainable)]
     border = _border(model, set(frozen_layers))
     if border is None or any(_is_random(inner) for layer in frozen_layers for inner in _with_nested(layer)):
         return None
@@ -140,7 +130,7 @@ def _border(model: Any, frozen: set[Any]) -> Any:
     """
     crossing: dict[int, Any] = {}
     computed = {id(tensor) for tensor in model.inputs}
-    nodes = [node for nodes in _graph(model)._nodes_by_depth.values() for node in nodes]
+    nodes = [node for nodes in graph_of(model)._nodes_by_depth.values() for node in nodes]
     operations = [node.operation for node in nodes]
     if any(operations.count(layer) > 1 for layer in frozen):
         return None
@@ -152,21 +142,6 @@ def _border(model: Any, frozen: set[Any]) -> Any:
             crossing |= {id(tensor): tensor for tensor in node.input_tensors if id(tensor) in computed}
     inputs = {id(tensor) for tensor in model.inputs}
     return next(iter(crossing.values())) if len(crossing) == 1 and not inputs & set(crossing) else None
-
-
-def _layers(model: Any) -> list[Any]:
-    """The layers of a model from input to output, without input layers."""
-    if not getattr(model, "inputs", None):
-        raise ModelError(
-            f"{type(model).__name__} is a subclassed model, whose layers have no order; "
-            "train it in stages of trainable = 'all', or give a functional or Sequential one"
-        )
-    return [layer for layer in _graph(model).layers if type(layer).__name__ != "InputLayer"]
-
-
-def _graph(model: Any) -> Any:
-    """The functional graph of a model; a Sequential has one inside."""
-    return getattr(model, "_functional", None) or model
 
 
 def _with_nested(layer: Any) -> Iterator[Any]:

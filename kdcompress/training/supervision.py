@@ -9,6 +9,7 @@ from kdcompress.training.averaging import averaging
 from kdcompress.training.feed import Feed
 from kdcompress.training.group import ALONE, Group
 from kdcompress.training.packing import Packing
+from kdcompress.training.projection import Projection, replace_head, with_projection
 from kdcompress.training.weights import LossWeights
 
 
@@ -19,6 +20,7 @@ def compile_student(
     feed: Feed,
     weights: LossWeights | None = None,
     group: Group = ALONE,
+    projection: Projection | None = None,
 ) -> Any:
     """Compile a student with one named output per loss: of labels, of targets, and of the method's extra losses.
 
@@ -31,6 +33,7 @@ def compile_student(
         feed: Training data.
         weights: Weight of each loss; those of the first epoch by default.
         group: The workers that train together.
+        projection: Projector of the method, whose outputs the loss of targets takes in place of the student's.
 
     Returns:
         A compiled Keras model that shares the student's weights.
@@ -40,9 +43,15 @@ def compile_student(
     from kdcompress.training.callbacks import Adam
 
     image = keras.Input(feed.input_shape, name="image")
-    student_outputs = student(image)
-    losses, accuracy = make_losses(method, feed)
+    if projection is None:
+        student_outputs = projected = student(image)
+    else:
+        both = with_projection(student, projection, method)(image)
+        student_outputs, projected = both["student"], both["projected"]
+    losses, accuracy = make_losses(method, feed, None if projection is None else projection.packing(method))
     outputs = {**dict.fromkeys(losses, student_outputs), "label": method.class_logits(student_outputs)}
+    if "targets" in losses:
+        outputs["targets"] = projected
     supervised = keras.Model(image, outputs)
     supervised.compile(
         optimizer=averaging(Adam, group)(learning_rate),
@@ -54,12 +63,13 @@ def compile_student(
     return supervised
 
 
-def make_losses(method: Method, feed: Feed) -> tuple[dict[str, Any], Any]:
+def make_losses(method: Method, feed: Feed, projected: Packing | None = None) -> tuple[dict[str, Any], Any]:
     """Make the losses of a training, and the accuracy that is logged.
 
     Args:
         method: Method whose losses are used.
         feed: Training data.
+        projected: Layout of a projector's outputs.
 
     Returns:
         (losses by name: that of labels, which takes class logits, of targets, and the method's extra losses, which take
@@ -68,23 +78,26 @@ def make_losses(method: Method, feed: Feed) -> tuple[dict[str, Any], Any]:
     label_loss, accuracy = _label_loss(feed.has_soft_labels)
     losses = {"label": label_loss}
     if method.needs_targets:
-        losses["targets"] = _targets_loss(method, feed.packing)
+        losses["targets"] = _targets_loss(method, feed.packing, projected)
     return losses | {name: extra.loss for name, extra in method.extra_losses.items()}, accuracy
 
 
-def finalise(model: Any, method: Method, input_shape: tuple[int, ...]) -> Any:
-    """Append the method's conversion to class logits to a model.
+def finalise(model: Any, method: Method, input_shape: tuple[int, ...], projection: Projection | None = None) -> Any:
+    """Append the method's conversion to class logits to a model, behind the head that the method gives it.
 
     Args:
         model: Keras model with outputs (batch, head).
         method: The method, bound to the data's classes.
         input_shape: Shape (H, W, C) of an image.
+        projection: Projector that the model was trained with; it stays where the method `replaces_head`.
 
     Returns:
         A Keras model that ends in class logits, as it is saved and exported. It shares its weights with `model`.
     """
     import keras
 
+    if projection is not None and method.replaces_head:
+        model = replace_head(model, projection)
     if method.plain:
         return model
     if getattr(model, "inputs", None):
@@ -93,12 +106,12 @@ def finalise(model: Any, method: Method, input_shape: tuple[int, ...]) -> Any:
     return keras.Model(image, method.class_logits(model(image)), name=model.name)
 
 
-def _targets_loss(method: Method, packing: Packing) -> Any:
+def _targets_loss(method: Method, packing: Packing, projected: Packing | None) -> Any:
     """The method's loss as a function of the one tensor that Keras passes on, and the outputs."""
 
     def targets_loss(packed: Any, outputs: Any) -> Any:
         targets, labels = packing.unpack(packed)
-        return method.targets_loss(targets, outputs, labels)
+        return method.targets_loss(targets, outputs if projected is None else projected.unpack(outputs)[0], labels)
 
     return targets_loss
 

@@ -54,7 +54,10 @@ def test_init_writes_a_recipe_that_works_and_spares_what_is_there(tmp_path: Path
     ("arguments", "words"),
     [
         (["mnits"], "unknown recipe 'mnits' (did you mean 'mnist'?)"),
-        (["mnist", "--method", "hintn"], "unknown method 'hintn' (did you mean 'hinton'?); choices: dist, dkd, hinton"),
+        (
+            ["mnist", "--method", "hintn"],
+            "unknown method 'hintn' (did you mean 'hinton'?); choices: dist, dkd, embedding, hinton",
+        ),
         (["mnist", "-T", "0"], "method.temperature must be > 0, got 0.0"),
         (["mnist", "-T", "-3"], "method.temperature must be > 0, got -3.0"),
         (["mnist", "--alpha", "1.2"], "method.alpha must be <= 1, got 1.2"),

@@ -177,7 +177,10 @@ def test_a_choice_that_cannot_be_had_is_one_line(command: Any, tmp_path: Path) -
         ("nowhere.at_all:Method", "method nowhere.at_all:Method: importing nowhere.at_all fails: ModuleNotFoundError"),
         ("json:JSONDecoder", "method json:JSONDecoder is no subclass of kdcompress.methods"),
         ("json:Nothing", "method json:Nothing: module json has no 'Nothing'"),
-        ("msee", "unknown method 'msee' (did you mean 'mse'?); choices: dist, dkd, hinton, mse, none, subclass"),
+        (
+            "msee",
+            "unknown method 'msee' (did you mean 'mse'?); choices: dist, dkd, embedding, hinton, mse, none, simkd",
+        ),
     ):
         write_recipe(tmp_path / "recipe.toml", method={"name": name})
         done = command("distill", "recipe.toml", "--dry-run", exit_code=2)

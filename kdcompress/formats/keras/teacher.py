@@ -9,17 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcompress.config.sections import SingleTeacherSection
+from kdcompress.errors import ModelError
 from kdcompress.formats.keras.selection import select_part
 from kdcompress.models import (
     Forward,
     build_model,
     declared_shape,
+    find_embedding,
     is_keras_model,
     load_saved_model,
     model_digest,
     save_model,
 )
-from kdcompress.teachers import InputAdapter, OutputSpec, Teacher, make_input_adapter
+from kdcompress.teachers import Classifier, Embedder, InputAdapter, OutputSpec, Teacher, make_input_adapter
 
 
 class KerasTeacher(Teacher):
@@ -74,6 +76,17 @@ class KerasTeacher(Teacher):
         """Run the model at inference."""
         return self._forward(batch)
 
+    def open_embedder(self, name: str | None) -> Embedder:
+        """Return the part of the model up to a layer, or to what its head reads."""
+        import keras
+
+        try:
+            found = find_embedding(self.model, name)
+        except ModelError as exc:
+            raise ModelError(f"{self.description}: {exc}; teacher.embedding names the layer") from exc
+        part = keras.Model(self.model.inputs[0], found.tensor)
+        return Embedder(found.layer, Forward(part), None if found.head is None else _classifier(found.head))
+
     def network(self) -> Any:
         """Return the Keras model."""
         return self.model
@@ -84,3 +97,10 @@ class KerasTeacher(Teacher):
 
 
 TEACHER = KerasTeacher
+
+
+def _classifier(head: Any) -> Classifier:
+    """The kernel and bias of a Dense layer."""
+    kernel = np.asarray(head.kernel, np.float32)
+    bias = np.zeros(kernel.shape[1], np.float32) if head.bias is None else np.asarray(head.bias, np.float32)
+    return Classifier(kernel, bias)

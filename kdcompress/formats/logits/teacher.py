@@ -1,7 +1,11 @@
-"""Precomputed logits as teachers: an npz file with `logits` (n, classes) and the `ids` (n,) of the images."""
+"""Precomputed outputs as teachers: an npz file with `logits` (n, classes) and the `ids` (n,) of the images.
+
+An `embedding` (n, width) may lie beside them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ from kdcompress.errors import ModelError, RecipeError, TargetsError
 from kdcompress.files import valid_utf8
 from kdcompress.teachers import (
     N_INSPECTED,
+    Embedder,
     OutputSpec,
     RowIndex,
     TargetRows,
@@ -47,6 +52,14 @@ class LogitsTeacher(Teacher):
         assert ids is not None  # it was read above
         if not section.preprocessing.is_identity:
             raise RecipeError(f"{path} holds logits: there are no pixels that teacher.preprocessing could change")
+        self._embeddings = file["embedding"] if "embedding" in file.names else None
+        if self._embeddings is not None and (
+            self._embeddings.dtype.kind != "f" or self._embeddings.ndim != 2 or len(self._embeddings) != len(ids)
+        ):
+            raise ModelError(
+                f"{path}: embedding must be floats (n, width) for the {len(ids):,} ids, got {self._embeddings.dtype} "
+                f"{self._embeddings.shape}"
+            )
         self._check_finite(ids)
         # As files of ids spell them: names that are not UTF-8 have escapes there
         self._row = {valid_utf8(name): row for row, name in enumerate(ids.tolist())}
@@ -55,10 +68,12 @@ class LogitsTeacher(Teacher):
         self.digest = json_digest([sha256_of(path)])
 
     def _check_finite(self, ids: NDArray[np.str_]) -> None:
-        for begin in range(0, len(ids), _BLOCK):
-            bad = np.flatnonzero(~np.isfinite(self._logits[begin : begin + _BLOCK]).all(axis=-1))
-            if len(bad):
-                raise TargetsError(f"{self.source}: the logits of {ids[begin + bad[0]]} are not finite")
+        arrays = {"logits": self._logits, "embedding": self._embeddings}
+        for name, array in ((name, array) for name, array in arrays.items() if array is not None):
+            for begin in range(0, len(ids), _BLOCK):
+                bad = np.flatnonzero(~np.isfinite(array[begin : begin + _BLOCK]).all(axis=-1))
+                if len(bad):
+                    raise TargetsError(f"{self.source}: the {name} of {ids[begin + bad[0]]} are not finite")
 
     @classmethod
     def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, description: str) -> LogitsTeacher:
@@ -88,8 +103,24 @@ class LogitsTeacher(Teacher):
         Returns:
             Logits in the data set's order of classes, (n, classes).
         """
-        rows = [self._row[valid_utf8(name)] for name in ids.tolist()]
-        return self.to_logits(np.asarray(self._logits[rows], np.float32))
+        return self.to_logits(np.asarray(self._logits[self._rows_of(ids)], np.float32))
+
+    def _rows_of(self, ids: NDArray[np.str_]) -> list[int]:
+        return [self._row[valid_utf8(name)] for name in ids.tolist()]
+
+    def open_embedder(self, name: str | None) -> Embedder:
+        """Name the array of embeddings, which are looked up by id and not computed from pixels."""
+        if self._embeddings is None or name not in (None, "embedding"):
+            raise ModelError(
+                f"{self.source} has no embeddings of the images: put an array `embedding` (n, width) beside `logits`"
+            )
+        return Embedder("embedding", self.run)
+
+    def stored_embeddings(self, samples: Samples) -> TargetRows:
+        """Return the embeddings of the samples as an array that is read by row."""
+        embeddings, rows = self._embeddings, np.asarray(self._rows_of(samples.ids), np.int64)
+        assert embeddings is not None  # `open_embedder` has been called
+        return _Rows(lambda index: np.asarray(embeddings[rows[index]], np.float32), len(rows), embeddings.shape[1])
 
     def predict(self, samples: Samples) -> NDArray[np.float32]:
         """Look up the logits of the samples by their ids."""
@@ -97,7 +128,7 @@ class LogitsTeacher(Teacher):
 
     def stored_logits(self, samples: Samples) -> TargetRows:
         """Return the logits of the samples as an array that is read by row."""
-        return _Rows(self, samples.ids)
+        return _Rows(lambda index: self.of_ids(samples.ids[index]), len(samples), self.classes)
 
     def set_reading(self, section: SingleTeacherSection, samples: Samples) -> None:
         """Decide by rows spread over the whole file how its numbers are read."""
@@ -125,14 +156,14 @@ class LogitsTeacher(Teacher):
 
 
 class _Rows:
-    """Logits of some images by row index."""
+    """Stored outputs of some images by row index."""
 
-    def __init__(self, teacher: LogitsTeacher, ids: NDArray[np.str_]) -> None:
-        self._teacher, self._ids = teacher, ids
-        self.shape = (len(ids), 1, teacher.classes)
+    def __init__(self, look_up: Callable[[Any], NDArray[np.float32]], n: int, width: int) -> None:
+        self._look_up = look_up
+        self.shape = (n, 1, width)
 
     def __getitem__(self, index: RowIndex) -> NDArray[np.float32]:
-        return self._teacher.of_ids(self._ids[index[0]])
+        return self._look_up(index[0])
 
 
 TEACHER = LogitsTeacher

@@ -14,12 +14,15 @@ from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.digests import json_digest, sha256_of
 from kdcompress.errors import ModelError
 from kdcompress.files import move_into_place, scratch_folder, write_atomically
+from kdcompress.formats.onnx.embedding import write_embedding_part
 from kdcompress.formats.onnx.external import external_tensors, load_onnx, save_onnx
 from kdcompress.formats.onnx.model import open_session, run_with_timeout
 from kdcompress.formats.onnx.selection import select_part
 from kdcompress.formats.onnx.shapes import load
+from kdcompress.leftovers import temporary_folder
 from kdcompress.models import check_image_size, external_files
 from kdcompress.teachers import (
+    Embedder,
     InputAdapter,
     OutputSpec,
     Selection,
@@ -76,6 +79,21 @@ class OnnxTeacher(Teacher):
             return np.asarray(run_with_timeout(self._session, [self._output], feed, self.description)[0], np.float32)
 
         return run_in_batches(call, batch, sizes_of(self._image, self.description)[0])
+
+    def open_embedder(self, name: str | None) -> Embedder:
+        """Open the nodes that the embedding needs; any tensor of the graph can be named."""
+        with temporary_folder() as folder:
+            part = folder / "embedding.onnx"
+            layer, classifier = write_embedding_part(self.path, self.selection, name, part, self.description)
+            session = open_session(part, thread_limit())
+        image = session.get_inputs()[0]
+
+        def call(images: NDArray[Any]) -> NDArray[np.float32]:
+            feed = {image.name: images.astype(_dtype(image))}
+            return np.asarray(run_with_timeout(session, [layer], feed, self.description)[0], np.float32)
+
+        batch = sizes_of(image, self.description)[0]
+        return Embedder(layer, lambda images: run_in_batches(call, images, batch), classifier, channels_first=True)
 
     @property
     def uses_part(self) -> bool:
