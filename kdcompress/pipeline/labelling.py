@@ -13,7 +13,7 @@ from kdcompress.pipeline.ensemble import TeacherEnsemble
 from kdcompress.pipeline.experiment import Experiment, Reporter
 from kdcompress.pipeline.opening import open_teachers
 from kdcompress.pipeline.saved_teachers import read_saved_teachers
-from kdcompress.pipeline.validation import validate_training_config
+from kdcompress.pipeline.validation import embedding_width, validate_training_config
 from kdcompress.runs.folder import RunFolder
 from kdcompress.teachers import EMBEDDING, LOGITS, ConcatenatedTargets, Targets, Teacher, is_distorted
 
@@ -42,6 +42,7 @@ def prepare_teachers(experiment: Experiment, run: RunFolder | None, reporter: Re
             "take one teacher, or method.subclasses = 'known'"
         )
     ensemble = open_teachers(experiment, run, reporter)
+    embedding_width(experiment, ensemble.teachers[0])  # raises before anything is labelled
     unlabelled = [data.unlabelled] if data.unlabelled else []
     ids = np.concatenate([samples.ids for samples in (*data.dataset.parts.values(), *unlabelled)])
     for teacher in ensemble.teachers:

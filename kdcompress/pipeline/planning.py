@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from kdcompress import registry
 from kdcompress.config.recipe import Recipe, read_resolved_recipe
 from kdcompress.config.sections import SingleTeacherSection
@@ -12,15 +14,13 @@ from kdcompress.pipeline.data import RecipeData
 from kdcompress.pipeline.experiment import Experiment
 from kdcompress.pipeline.opening import open_single_teacher
 from kdcompress.pipeline.student import StudentFactory
-from kdcompress.pipeline.validation import check_compression_start, validate_training_config
+from kdcompress.pipeline.validation import check_compression_start, embedding_width, validate_training_config
 from kdcompress.pipeline.zoo import ZooTeacher
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import RECIPE
-from kdcompress.teachers import Teacher, check_output_count, has_cached_targets, target_key
+from kdcompress.teachers import EMBEDDING, LOGITS, TARGETS, Teacher, check_output_count, has_cached_targets, target_key
 from kdcompress.training.phase import check_stages
-
-_FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def plan_run(recipe: Recipe, run: RunFolder, progress: Progress) -> RunPlan:
     teachers = [_open_untrained(experiment, section, progress) for section in sections]
     with experiment.building():
         student = StudentFactory(experiment).build(experiment.method)
+    width = embedding_width(experiment, teachers[0])
     pairs = zip(sections, teachers, strict=True)
     todos, cached = zip(*[_todo(experiment, section, teacher) for section, teacher in pairs], strict=True)
     document = {
@@ -76,7 +77,7 @@ def plan_run(recipe: Recipe, run: RunFolder, progress: Progress) -> RunPlan:
         "dataset": {key: value for key, value in data.facts.items() if "fingerprint" not in key},
         "method": recipe.method.to_dict(),
         "baseline": "trained beside the student" if recipe.baseline and needs_targets else "none",
-        "targets": _plan_targets(experiment, len(teachers), all(cached)),
+        "targets": _plan_targets(experiment, len(teachers), width, all(cached)),
         "student": {"model": recipe.student.model, "todo": _student_todo(experiment)},
         "teacher": {"model": recipe.teacher.display_name, "todo": "; ".join(todos)},
     }
@@ -85,13 +86,18 @@ def plan_run(recipe: Recipe, run: RunFolder, progress: Progress) -> RunPlan:
     return RunPlan(document, teachers, student, data.dataset.input_shape, len(data.transfer))
 
 
-def _plan_targets(experiment: Experiment, n_teachers: int, cached: bool) -> dict[str, Any]:
+def _plan_targets(experiment: Experiment, n_teachers: int, width: int, cached: bool) -> dict[str, Any]:
     views = experiment.recipe.views.count
     if not experiment.method.needs_targets:
         return {"views": views, "bytes": 0, "todo": "teacher inference is skipped"}
-    n_values = len(experiment.data.transfer) * views * experiment.spec.n_outputs * n_teachers
+    n_logits = experiment.spec.n_outputs * n_teachers if LOGITS in experiment.method.wants else 0
+    size = len(experiment.data.transfer) * views * (_itemsize(LOGITS) * n_logits + _itemsize(EMBEDDING) * width)
     todo = "in the cache" if cached else "the teacher labels them once"
-    return {"views": views, "bytes": _FLOAT_BYTES * n_values, "todo": todo}
+    return {"views": views, "bytes": size, "todo": todo}
+
+
+def _itemsize(target: str) -> int:
+    return np.dtype(TARGETS[target]).itemsize
 
 
 def _student_todo(experiment: Experiment) -> str:
@@ -124,16 +130,23 @@ def _open_untrained(experiment: Experiment, section: SingleTeacherSection, progr
 
 def _todo(experiment: Experiment, section: SingleTeacherSection, teacher: Teacher) -> tuple[str, bool]:
     """What a run does with a teacher, and whether its targets are cached or stored."""
-    split, views = experiment.data.split, experiment.recipe.views
+    split = experiment.data.split
     if not registry.contains("models", section.model):
         teacher.set_reading(section, split.train)
         stored = teacher.stored_logits(split.train) is not None
-        return "used as it is", stored or has_cached_targets(target_key(teacher, split.fingerprint, views))
+        return "used as it is", stored or _are_cached(experiment, teacher)
     if section.weights == "none":
         return "used untrained", False
     if teacher.model is not None:
         check_stages(teacher.model, section.training, "teacher.training")
     if digest := _zoo_teacher(experiment, section).cached_digest():
         teacher.digest = digest  # of the trained model in the cache
-        return "trained before, in the cache", has_cached_targets(target_key(teacher, split.fingerprint, views))
+        return "trained before, in the cache", _are_cached(experiment, teacher)
     return f"trained first, {section.training.total_epochs} epochs", False
+
+
+def _are_cached(experiment: Experiment, teacher: Teacher) -> bool:
+    """Whether all targets that the method wants are in the cache."""
+    fingerprint, views = experiment.data.split.fingerprint, experiment.recipe.views
+    wanted = experiment.method.wants
+    return all(has_cached_targets(target_key(teacher, fingerprint, views, target)) for target in wanted)

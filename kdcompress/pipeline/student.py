@@ -12,10 +12,10 @@ from kdcompress.methods import Method
 from kdcompress.models import Forward, load_model, model_digest, seed_everything
 from kdcompress.pipeline.experiment import Experiment
 from kdcompress.pipeline.validation import check_compressible
-from kdcompress.teachers import N_INSPECTED, Targets, are_probabilities
+from kdcompress.teachers import EMBEDDING, N_INSPECTED, Targets, are_probabilities
 from kdcompress.training.feed import Feed
 from kdcompress.training.phase import Phase, check_stages
-from kdcompress.training.projection import space_of
+from kdcompress.training.projection import check_projectable, space_of
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class StudentFactory:
         model = load_model(section.model, shape, head, "student", why, section.initialization, data.note_once)
         check_stages(model, recipe.training, "training")
         check_compressible(recipe, model)
+        if EMBEDDING in method.wants:
+            check_projectable(model)
         if are_probabilities(Forward(model)(data.split.train.images[:N_INSPECTED])):
             raise ModelError(
                 f"student {section.model} ends in probabilities (softmax); it must end in logits: "

@@ -12,7 +12,8 @@ from kdcompress.errors import ModelError, RecipeError
 from kdcompress.methods import Method
 from kdcompress.pipeline.data import RecipeData
 from kdcompress.pipeline.experiment import Experiment
-from kdcompress.teachers import EMBEDDING, TARGETS
+from kdcompress.teachers import EMBEDDING, TARGETS, Teacher
+from kdcompress.training.projection import Space, check_space
 
 
 def validate_training_config(experiment: Experiment) -> None:
@@ -65,6 +66,31 @@ def _check_targets(recipe: Recipe, method: Method) -> None:
         raise RecipeError(
             f"method {recipe.method.name} needs a label for every image: take another method, or leave `unlabelled` out"
         )
+
+
+def embedding_width(experiment: Experiment, teacher: Teacher) -> int:
+    """Open the embedding of a teacher, if the method wants it, and return its width.
+
+    Args:
+        experiment: The recipe and its data.
+        teacher: The teacher.
+
+    Returns:
+        The width; 0 for a method that takes no embedding.
+
+    Raises:
+        ModelError: The teacher has none, or its last layer is needed and not known.
+    """
+    method = experiment.method
+    if EMBEDDING not in method.wants:
+        return 0
+    check_space(method, Space(0, teacher.classifier))
+    first = experiment.data.split.train.take(np.arange(1))
+    stored = None if teacher.uses_images else teacher.stored_embeddings(first)
+    if stored is None:
+        blank = np.zeros((1, *teacher.adapter.input_shape), np.uint8)
+        return int(teacher.embed(blank).shape[-1])
+    return int(stored.shape[-1])
 
 
 def check_compressible(recipe: Recipe, model: Any) -> None:

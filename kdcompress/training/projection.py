@@ -134,12 +134,8 @@ def make_projection(method: Method, space: Space | None, student: Any, seed: int
     layers = method.projector(space.width)
     if not layers:
         return None
+    check_space(method, space)
     wanted = method.replaces_head or LOGITS in method.wants
-    if wanted and space.classifier is None:
-        raise ModelError(
-            f"method {method.name} applies the teacher's last layer to the student, and it is known only where the "
-            "embedding is what that layer reads: leave teacher.embedding out, or take method 'embedding'"
-        )
     classifier = _frozen(space.classifier) if wanted and space.classifier is not None else None
     projection = Projection(layers, space.width, classifier)
     got = projection(_tap(student))[EMBEDDING].shape[-1]  # builds the layers
@@ -148,6 +144,23 @@ def make_projection(method: Method, space: Space | None, student: Any, seed: int
             f"the projector of method {method.name} ends in {got} numbers, the teacher's embedding in {space.width}"
         )
     return projection
+
+
+def check_space(method: Method, space: Space) -> None:
+    """Check that the teacher's last layer is known where a method applies it.
+
+    Args:
+        method: The method.
+        space: The space of the teacher's embeddings.
+
+    Raises:
+        ModelError: It is not.
+    """
+    if (method.replaces_head or LOGITS in method.wants) and space.classifier is None:
+        raise ModelError(
+            f"method {method.name} applies the teacher's last layer to the student, and it is known only where the "
+            "embedding is what that layer reads: leave teacher.embedding out, or take method 'embedding'"
+        )
 
 
 def with_projection(student: Any, projection: Projection, method: Method) -> Any:
@@ -183,6 +196,18 @@ def replace_head(student: Any, projection: Projection) -> Any:
     import keras
 
     return keras.Model(student.inputs, projection(_tap(student))[LOGITS], name=student.name)
+
+
+def check_projectable(student: Any) -> None:
+    """Check that a student has an embedding.
+
+    Args:
+        student: Keras model.
+
+    Raises:
+        ModelError: It has none that is known.
+    """
+    _tap(student)
 
 
 def _tap(student: Any) -> Any:
