@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from tabling import grid, interval_text, processor, write_figures
+from tabling import grid, interval_text, points_text, processor, write_figures
 
 from kdcompress._version import __version__
 from kdcompress.sweeping._gain import mean_interval, paired_gain
@@ -175,7 +175,7 @@ def table(study: Study, found: Found) -> str:
                 for metrics, seeds in zip(values, (taught, alone), strict=True)
             ]
             numbers = [f"{ratio:.3f}" for ratio in ratios]
-            rows.append([variant.name, title, *intervals, _points(paired_gain(*values)), *numbers])
+            rows.append([variant.name, title, *intervals, points_text(paired_gain(*values)), *numbers])
     head = [
         "", "file", f"{study.metric} with the teacher, % (95 %)", "without", "gain, points (95 %)", "bytes",
         "gzip / gzip", "gzip / bytes", "FLOPs",
@@ -189,12 +189,6 @@ def _refused(seeds: Sequence[Measured]) -> str:
     return f"; refused: {count} of {len(seeds)}" if count else ""
 
 
-def _points(gain: dict[str, Any]) -> str:
-    if gain["low"] is None:
-        return f"{100 * gain['mean']:+.2f}"
-    return f"{100 * gain['mean']:+.2f} ({100 * gain['low']:+.2f} to {100 * gain['high']:+.2f})"
-
-
 def drops(study: Study, found: Found) -> str:
     """How far each row is from the first, as ONNX and with the teacher, seed by seed, as a list in Markdown."""
 
@@ -202,7 +196,7 @@ def drops(study: Study, found: Found) -> str:
         return [one.metric for one in found[variant.name, "onnx", True]]
 
     first, *others = study.variants
-    return "\n".join(f"- {one.name}: {_points(paired_gain(metrics(one), metrics(first)))} points" for one in others)
+    return "\n".join(f"- {one.name}: {points_text(paired_gain(metrics(one), metrics(first)))} points" for one in others)
 
 
 def made_by(command: str, data: Mapping[str, Any], seeds: int, seconds: float) -> str:

@@ -25,6 +25,13 @@ def interval_text(found: dict[str, Any]) -> str:
     return f"{100 * found['mean']:.2f} ({100 * low:.2f} to {100 * high:.2f})"
 
 
+def points_text(gain: dict[str, Any]) -> str:
+    """A gain and its interval in points."""
+    if gain["low"] is None:
+        return f"{100 * gain['mean']:+.2f}"
+    return f"{100 * gain['mean']:+.2f} ({100 * gain['low']:+.2f} to {100 * gain['high']:+.2f})"
+
+
 def processor() -> str:
     """The processor and the Python that figures were made with."""
     from cpuinfo import get_cpu_info

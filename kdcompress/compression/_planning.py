@@ -34,7 +34,7 @@ def plan_compression(run: RunFolder, recipe: Recipe, name: str, progress: Progre
     folder = student_folder(run, name)
     pipeline = CompressionPipeline(recipe, run, folder, progress)
     model, section = pipeline.open_start(), pipeline.section
-    steps = plan_steps(recipe, section, len(pipeline.data.transfer))
+    steps = plan_steps(recipe, section, pipeline.data.draws)
     flops = count_flops_or_none(model, pipeline.dataset.input_shape)
     return CompressionPlan.of(
         versioned(

@@ -119,6 +119,13 @@ class Recipe(Section):
         return plain
 
     @property
+    def uses_unlabelled(self) -> bool:
+        """Whether the student is given images without labels: further ones, or those of train that lose theirs."""
+        return self.unlabelled is not None or (
+            self.split.labels_per_class is not None and self.split.rest == "unlabelled"
+        )
+
+    @property
     def files(self) -> dict[str, str]:
         """The paths and URLs of the models and weights that the recipe names, by role such as teacher-1-weights."""
         sections: dict[str, ModelSection] = {"student": self.student}

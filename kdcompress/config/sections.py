@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BeforeValidator,
     Field,
     field_validator,
+    model_validator,
 )
 
 from kdcompress.config.fractions import Factor
@@ -36,11 +38,27 @@ class SplitSection(Section):
         seed: Seed of the split. It is separate from that of the run, so that no cached teacher has been trained on
             validation images.
         limit: Maximum number of training images.
+        labels_per_class: Number of training images of each class that keep their label. Validation keeps as large a
+            share of its images, and at least one of each class.
+        labels_seed: Seed by which those are drawn.
+        rest: Whether the student learns from the other training images as images without labels, or they are left
+            out, while its epochs keep their number of steps.
     """
 
     validation_fraction: float = Field(0.05, gt=0, lt=1)
     seed: int = Field(0, ge=0, lt=2**32)
     limit: int | None = Field(None, ge=1, le=MAX_IMAGES)
+    labels_per_class: int | None = Field(None, ge=1, le=MAX_IMAGES)
+    # Not written at their defaults, so that recipes, and what is cached by them, are those of before they were there
+    labels_seed: int = Field(0, ge=0, lt=2**32, exclude_if=operator.not_)
+    rest: Literal["unlabelled", "left out"] = Field("unlabelled", exclude_if=lambda value: value == "unlabelled")
+
+    @model_validator(mode="after")
+    def _check_few_labels(self) -> SplitSection:
+        if self.labels_per_class is None and (self.labels_seed or self.rest != "unlabelled"):
+            key = "labels_seed" if self.labels_seed else "rest"
+            raise ValueError(f"{key} goes with labels_per_class, which is missing; leave it out, or set both")
+        return self
 
 
 class ViewsSection(Section):
@@ -130,6 +148,8 @@ class SingleTeacherSection(ModelSection):
         weights: Whether a zoo model is trained; `none` uses its initialization.
         seed: Seed of the training of a zoo model.
         training: Training of a zoo model.
+        labels: Whether a zoo model is trained with the labels that `split.labels_per_class` leaves, or with all of the
+            training images, as a large model that exists already.
         input: Name of the image input of a file with several inputs.
         output: Name of the output of a file with several outputs.
         constants: Values of further inputs, by name.
@@ -141,6 +161,7 @@ class SingleTeacherSection(ModelSection):
     weights: Literal["train", "none"] = "train"
     seed: int = Field(0, ge=0, lt=2**32)
     training: TrainingSection = TrainingSection()
+    labels: Literal["kept", "all"] = Field("kept", exclude_if=lambda value: value == "kept")
     input: Name | None = None
     output: Name | None = None
     constants: dict[str, bool | Whole | Real] = Field(default_factory=dict, max_length=MAX_PARTS)

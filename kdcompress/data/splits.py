@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kdcompress.config.sections import SplitSection
 from kdcompress.data.base import Dataset
+from kdcompress.data.few_labels import check_labels, counts_in_proportion, draw_per_class, without_labels
 from kdcompress.data.samples import Samples
 from kdcompress.digests import json_digest
 from kdcompress.errors import DataError
@@ -27,18 +28,28 @@ class Split:
         val: Validation samples.
         test: Test samples.
         fingerprint: Digest of the data and of the ids in train and val.
+        rest: Training samples whose labels are not used, without them; None if all are used.
+        whole: The split with all labels; None if it is this one.
     """
 
     train: Samples
     val: Samples
     test: Samples
     fingerprint: str
+    rest: Samples | None = None
+    whole: Split | None = None
+
+    @property
+    def with_all_labels(self) -> Split:
+        """The same split with the labels of all images."""
+        return self.whole or self
 
 
 def split_dataset(dataset: Dataset, section: SplitSection) -> Split:
     """Limit the training part and hold out validation, unless the data set has a validation part.
 
-    Both are stratified; groups stay on one side.
+    Both are stratified; groups stay on one side. If the section says how many labels each class keeps, train and
+    validation have the images that keep theirs.
 
     Args:
         dataset: The data set.
@@ -48,8 +59,29 @@ def split_dataset(dataset: Dataset, section: SplitSection) -> Split:
         The split.
 
     Raises:
-        DataError: If a class would have no training or validation image.
+        DataError: If a class would have no training or validation image, or fewer than are to keep their label.
     """
+    split = _divide(dataset, section)
+    return split if section.labels_per_class is None else _keep_labels(split, dataset, section)
+
+
+def _keep_labels(split: Split, dataset: Dataset, section: SplitSection) -> Split:
+    n, seed, n_classes, n_train = (
+        section.labels_per_class or 0,
+        section.labels_seed,
+        len(dataset.classes),
+        len(split.train),
+    )
+    check_labels(split.train, n, dataset.classes)
+    kept = draw_per_class(split.train, [n] * n_classes, seed)
+    counts = counts_in_proportion(split.val, len(kept) / n_train, n_classes)
+    val = split.val.take(draw_per_class(split.val, counts, seed))
+    train, others = split.train.take(kept), np.setdiff1d(np.arange(n_train), kept)
+    rest = without_labels(split.train.take(others)) if len(others) else None
+    return Split(train, val, split.test, _fingerprint(dataset, train, val), rest, split)
+
+
+def _divide(dataset: Dataset, section: SplitSection) -> Split:
     whole = dataset.train
     index = np.arange(len(whole))
     if section.limit is not None and section.limit < len(index):
@@ -59,8 +91,11 @@ def split_dataset(dataset: Dataset, section: SplitSection) -> Split:
     else:
         first, second = hold_out(whole, index, section.validation_fraction, section.seed, dataset.classes, "validation")
         train, val = whole.take(first), whole.take(second)
-    key = {"data": dataset.fingerprint, "train": train.ids.tolist(), "val": val.ids.tolist()}
-    return Split(train, val, dataset.test, json_digest(key))
+    return Split(train, val, dataset.test, _fingerprint(dataset, train, val))
+
+
+def _fingerprint(dataset: Dataset, train: Samples, val: Samples) -> str:
+    return json_digest({"data": dataset.fingerprint, "train": train.ids.tolist(), "val": val.ids.tolist()})
 
 
 def stratified_subset(index: Index, labels: Index, limit: int, seed: int) -> Index:

@@ -11,6 +11,24 @@ from kdcompress.methods import Classes
 from kdcompress.progress import Progress
 
 
+def describe_labels(data: RecipeData) -> str:
+    """State how many labels are used, and what becomes of the other training images.
+
+    Args:
+        data: The data of a recipe with `split.labels_per_class`.
+
+    Returns:
+        One line.
+    """
+    split, section = data.split, data.recipe.split
+    rest = 0 if split.rest is None else len(split.rest)
+    fate = "have none" if section.rest == "unlabelled" else "are left out"
+    return (
+        f"labels: {len(split.train):,} to train on, {section.labels_per_class:,} of each class, and {len(split.val):,} "
+        f"to choose epochs by; {rest:,} further images {fate}"
+    )
+
+
 class RecipeData:
     """The data of a recipe, each part loaded on first access.
 
@@ -45,9 +63,11 @@ class RecipeData:
 
     @cached_property
     def unlabelled(self) -> Samples | None:
-        """The images without labels, if the recipe names some."""
+        """The images without labels: those of train that lost theirs, followed by those that the recipe names."""
         section = self.recipe.unlabelled
-        return load_unlabelled(section, self.dataset, self._progress) if section else None
+        rest = self.split.rest if self.recipe.split.rest == "unlabelled" else None
+        further = load_unlabelled(section, self.dataset, self._progress) if section else None
+        return rest.join(further) if rest and further else rest or further
 
     @cached_property
     def unlabelled_fingerprint(self) -> str:
@@ -58,6 +78,12 @@ class RecipeData:
     def transfer(self) -> Samples:
         """The transfer set, on which the student is distilled: train, followed by the images without labels."""
         return self.split.train.join(self.unlabelled) if self.unlabelled else self.split.train
+
+    @property
+    def draws(self) -> int:
+        """Number of images in an epoch of the student: the transfer set, and as many more as are left out of it."""
+        left_out = self.split.rest if self.recipe.split.rest == "left out" else None
+        return len(self.transfer) + (len(left_out) if left_out else 0)
 
     @property
     def classes(self) -> Classes:

@@ -17,7 +17,7 @@ from kdcompress.methods import Method
 from kdcompress.metrics.classification import Labels
 from kdcompress.models import Forward, lacks_rescaling, load_weights, model_digest, save_model
 from kdcompress.pipeline.chance import chance_warning, count_steps, imbalance_warning
-from kdcompress.pipeline.data import RecipeData
+from kdcompress.pipeline.data import RecipeData, describe_labels
 from kdcompress.pipeline.ensemble import TeacherEnsemble
 from kdcompress.pipeline.evaluation import Evaluation, Outputs
 from kdcompress.pipeline.experiment import Experiment, Reporter, Workers
@@ -154,6 +154,8 @@ class Pipeline:
         self.run.check_data(facts)
         if (limit := self.recipe.split.limit) and limit > len(self.dataset.train):
             self.progress.note(f"limit {limit:,}: there are only {len(self.dataset.train):,} images to train on")
+        if self.recipe.split.labels_per_class is not None:
+            self.progress.note(describe_labels(self.data))
         self.run.check_split(self.split.fingerprint)
         self.run.update_manifest(
             dataset=facts,
@@ -210,7 +212,7 @@ class Pipeline:
     def _check_chance(self, models: Mapping[str, Any], logits: Outputs, labels: Labels) -> None:
         """Warn about models that learned nothing."""
         training = self.recipe.training
-        steps = count_steps(training, len(self.data.transfer))
+        steps = count_steps(training, self.data.draws)
         for role in (role for role in models if role in logits):
             if warning := chance_warning(role, models[role], logits[role], labels, training, steps):
                 self.at_chance.append(role)

@@ -32,7 +32,7 @@ class RunPlan:
         teachers: The teachers; one that has not been trained yet has its initial weights.
         student: The student with its initial weights.
         input_shape: Shape (H, W, C) of the data's images.
-        n_transfer: Number of images that the student is trained on.
+        n_transfer: Number of images in an epoch of the student.
     """
 
     document: dict[str, Any]
@@ -83,7 +83,7 @@ def plan_run(recipe: Recipe, run: RunFolder, progress: Progress) -> RunPlan:
     }
     if recipe.superclasses:
         document["superclasses"] = {name: list(names) for name, names in recipe.superclasses.items()}
-    return RunPlan(document, teachers, student, data.dataset.input_shape, len(data.transfer))
+    return RunPlan(document, teachers, student, data.dataset.input_shape, data.draws)
 
 
 def _plan_targets(experiment: Experiment, n_teachers: int, width: int, cached: bool) -> dict[str, Any]:
@@ -101,8 +101,8 @@ def _itemsize(target: str) -> int:
 
 
 def _student_todo(experiment: Experiment) -> str:
-    training, n = experiment.recipe.training, len(experiment.data.transfer)
-    steps = training.total_epochs * (n // min(training.batch_size, n))
+    training, data = experiment.recipe.training, experiment.data
+    steps = training.total_epochs * (data.draws // min(training.batch_size, len(data.transfer)))
     return f"{training.total_epochs} epochs, {steps:,} steps of {training.batch_size}"
 
 

@@ -103,7 +103,7 @@ class StudentFactory:
         size, seed = recipe.training.batch_size, recipe.seed
         weigh, balanced = recipe.training.weighs_classes, recipe.training.balances_batches
         if targets is None:
-            train, draws = data.split.train, len(data.transfer)
+            train, draws = data.split.train, data.draws
             return Feed(train, recipe.views, None, size, seed, draws, weigh=weigh, balanced=balanced)
 
         # An image without a label has no other loss, so its distillation loss gets weight 1, as if alpha were 1
@@ -116,7 +116,7 @@ class StudentFactory:
             {name: targets.arrays[name] for name in method.wants},
             size,
             seed,
-            len(data.transfer),
+            data.draws,
             unlabelled_weight,
             weigh=weigh,
             balanced=balanced,

@@ -33,14 +33,18 @@ def validate_training_config(experiment: Experiment) -> None:
         if training.choose_by == "auc":
             check_auc_available(experiment.data, f"{key}.choose_by = 'auc'")
     _check_workers(experiment)
-    if recipe.unlabelled and recipe.training.batches == "balanced":
+    if recipe.uses_unlabelled and recipe.training.batches == "balanced":
         raise RecipeError("training.batches = 'balanced' needs a label for every image: take class_weights instead")
     _check_targets(recipe, method)
-    if recipe.unlabelled and not method.weighs_targets(recipe.training.total_epochs):
+    if recipe.uses_unlabelled and not method.weighs_targets(recipe.training.total_epochs):
         raise RecipeError(
             "unlabelled images teach nothing without the teacher's outputs: take another method than "
-            f"{recipe.method.name} or alpha > 0, or leave `unlabelled` out"
+            f"{recipe.method.name} or alpha > 0, or {_without_unlabelled(recipe)}"
         )
+
+
+def _without_unlabelled(recipe: Recipe) -> str:
+    return "leave `unlabelled` out" if recipe.unlabelled else "set split.rest = 'left out'"
 
 
 def _check_workers(experiment: Experiment) -> None:
@@ -62,9 +66,10 @@ def _check_targets(recipe: Recipe, method: Method) -> None:
             f"method {recipe.method.name} takes the embedding of one teacher, got {len(recipe.teacher.members)}: an "
             "embedding has no mean over teachers; take one, or a method that compares logits"
         )
-    if recipe.unlabelled and method.needs_labels:
+    if recipe.uses_unlabelled and method.needs_labels:
         raise RecipeError(
-            f"method {recipe.method.name} needs a label for every image: take another method, or leave `unlabelled` out"
+            f"method {recipe.method.name} needs a label for every image: take another method, or "
+            f"{_without_unlabelled(recipe)}"
         )
 
 

@@ -39,7 +39,7 @@ class ZooTeacher:
     Attributes:
         recipe: The recipe.
         section: Settings of the teacher.
-        split: Split of the data.
+        split: Split of the data, with the labels that the recipe leaves.
         method: Method of the students, bound to the data's classes.
     """
 
@@ -49,6 +49,11 @@ class ZooTeacher:
     method: Method
 
     @property
+    def seen(self) -> Split:
+        """The split with the labels by which this teacher is trained."""
+        return self.split.with_all_labels if self.section.labels == "all" else self.split
+
+    @property
     def key(self) -> dict[str, Any]:
         """Everything that the trained teacher depends on, as JSON values; the key of its cache entry."""
         method = self.method
@@ -56,7 +61,7 @@ class ZooTeacher:
         return {
             "schema": SCHEMA,
             "teacher": self.section.model_dump(mode="json", include={"model", "weights", "seed", "training"}),
-            "split": self.split.fingerprint,
+            "split": self.seen.fingerprint,
             "views": self.recipe.views.identity,
             "deterministic": self.recipe.deterministic,
             **head,
@@ -124,7 +129,7 @@ class ZooTeacher:
         method = self.method.for_teacher()
         phase = Phase("teacher", json_digest(key), method, section.training, part / "checkpoint.npz")
         _clean_up(phase, progress)
-        state = train_phase(phase, model, self._feed(method), self.split.val, progress, on_history)
+        state = train_phase(phase, model, self._feed(method), self.seen.val, progress, on_history)
         save_model(model, part / "teacher.keras")
         digests = {"sha256": sha256_of(part / "teacher.keras"), "digest": model_digest(model)}
         write_sealed(part / "meta.json", {"key": key, **digests, "rows": state.rows, "start": notes})
@@ -132,7 +137,7 @@ class ZooTeacher:
         phase.checkpoint.unlink()
 
     def _feed(self, method: Method) -> Feed:
-        train, training = self.split.train, self.section.training
+        train, training = self.seen.train, self.section.training
         return Feed(
             train,
             self.recipe.views,

@@ -47,6 +47,8 @@ METHODS = (
     {"name": "embedding", "label_free_epochs": 1, "alpha": 0.0},
     {"name": "srrl"},
     {"name": "simkd"},
+    {"name": "pseudo"},
+    {"name": "pseudo", "alpha": 1.0, "threshold": 0.9},
     {"name": "subclass"},
     {"name": "subclass", "subclasses": [3, 1, 2]},
     {"name": "subclass", "subclasses": "known"},

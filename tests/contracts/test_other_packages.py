@@ -179,7 +179,7 @@ def test_a_choice_that_cannot_be_had_is_one_line(command: Any, tmp_path: Path) -
         ("json:Nothing", "method json:Nothing: module json has no 'Nothing'"),
         (
             "msee",
-            "unknown method 'msee' (did you mean 'mse'?); choices: dist, dkd, embedding, hinton, mse, none, simkd",
+            "unknown method 'msee' (did you mean 'mse'?); choices: dist, dkd, embedding, hinton, mse, none, pseudo",
         ),
     ):
         write_recipe(tmp_path / "recipe.toml", method={"name": name})
