@@ -171,7 +171,9 @@ def test_every_choice_and_every_setting_is_checked_without_the_heavy_libraries()
 
 
 def test_a_choice_is_a_file() -> None:
-    assert registry.choices("methods") == ["dist", "dkd", "embedding", "hinton", "none", "simkd", "srrl", "subclass"]
+    assert registry.choices("methods") == [
+        "dist", "dkd", "embedding", "hinton", "none", "pseudo", "simkd", "srrl", "subclass",
+    ]  # fmt: skip
     assert registry.choices("models") == ["ds_cnn", "mnist_cnn", "mnist_mlp", "mobilenetv2", "resnet50v2", "tiny_cnn"]
     assert registry.choices("datasets") == ["arrays", "csv", "ebhi-seg", "folder", "mhist", "mnist"]
     assert registry.choices("teachers") == ["keras", "logits", "onnx", "saved_model", "tflite", "torch"]
