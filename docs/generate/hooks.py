@@ -28,6 +28,8 @@ SHARED = {
     "SECURITY.md": "project/security.md",
     "README.md": "index.md",
     "docs/requirements-edge.txt": "requirements-edge.txt",
+    "examples/few_labels/README.md": "examples/few-labels.md",
+    "examples/few_labels/few_labels.ipynb": "examples/few_labels.ipynb",
     "examples/mhist/README.md": "examples/mhist.md",
     "examples/mhist/mhist.ipynb": "examples/mhist.ipynb",
     "examples/mhist/RESULTS.md": "examples/mhist-results.md",
