@@ -15,7 +15,7 @@ from kdcompress.progress import Progress
 from kdcompress.runs.artefacts import CACHE, Artefacts
 from kdcompress.sizes import size_of
 
-KINDS = ("data", "remote", "arrays", "index", "models", "teachers", "targets", "exports")
+KINDS = ("data", "remote", "arrays", "index", "models", "teachers", "probes", "targets", "exports")
 
 
 def cache_dir(kind: str = "") -> Path:

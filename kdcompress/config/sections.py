@@ -154,7 +154,10 @@ class SingleTeacherSection(ModelSection):
         output: Name of the output of a file with several outputs.
         constants: Values of further inputs, by name.
         outputs: Whether the outputs are logits or probabilities; auto detects it.
-        embedding: Layer, tensor or output that is the teacher's embedding; what its last layer reads by default.
+        embedding: Layer, tensor or output that is the teacher's embedding; by default what its last layer reads, or its
+            output if it gets a probe.
+        probe: Whether a linear head is fitted on the embeddings of the labelled images first, for a network without
+            classes of its own.
         preprocessing: Preprocessing that the model does not contain.
     """
 
@@ -168,6 +171,7 @@ class SingleTeacherSection(ModelSection):
     outputs: Literal["auto", "logits", "probabilities", "sigmoids"] = "auto"
     # Not written where it is not set, so that recipes, and what is cached by them, are those of before it was there
     embedding: Name | None = Field(None, exclude_if=lambda value: value is None)
+    probe: bool = Field(False, exclude_if=operator.not_)
     preprocessing: PreprocessingSection = PreprocessingSection()
 
 

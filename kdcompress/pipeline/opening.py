@@ -14,6 +14,7 @@ from kdcompress.errors import RecipeError
 from kdcompress.models import call_function, load_model, load_weights, seed_everything
 from kdcompress.pipeline.ensemble import TeacherEnsemble, teacher_names
 from kdcompress.pipeline.experiment import Experiment, Reporter
+from kdcompress.pipeline.probing import ProbedTeacher, with_own_head
 from kdcompress.pipeline.saved_teachers import read_saved_teachers
 from kdcompress.pipeline.zoo import ZooTeacher
 from kdcompress.plugins import is_reference
@@ -47,6 +48,8 @@ def open_teachers(experiment: Experiment, run: RunFolder | None, reporter: Repor
         entry = saved.get(name)
         copy = entry.path_in(run) if run and entry else None
         teacher = open_single_teacher(section, spec, copy, train, reporter.progress.note)
+        if section.probe and copy is None:
+            teacher = ProbedTeacher(teacher, section, spec, split).open(reporter.progress)
         if entry:
             teacher.digest = entry.digest  # of the original: the copy may be serialized differently
         check_output_count(teacher, spec)
@@ -79,6 +82,8 @@ def open_single_teacher(
         RecipeError: The section sets a preprocessing for a zoo model.
     """
     description = f"teacher {section.model}"
+    if copy is not None and section.probe:
+        return open_teacher(copy, with_own_head(section), spec, description)
     is_zoo = registry.contains("models", section.model)
     if is_zoo and section.preprocessing != PreprocessingSection():
         raise RecipeError(

@@ -13,6 +13,7 @@ from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.pipeline.data import RecipeData
 from kdcompress.pipeline.experiment import Experiment
 from kdcompress.pipeline.opening import open_single_teacher
+from kdcompress.pipeline.probing import ProbedTeacher, check_probe
 from kdcompress.pipeline.student import StudentFactory
 from kdcompress.pipeline.validation import check_compression_start, embedding_width, validate_training_config
 from kdcompress.pipeline.zoo import ZooTeacher
@@ -124,6 +125,9 @@ def _open_untrained(experiment: Experiment, section: SingleTeacherSection, progr
     if section.pretrained != "none" and _zoo_teacher(experiment, section).cached_digest():
         section = section.model_copy(update={"pretrained": "none"})  # the trained model does not need them any more
     teacher = open_single_teacher(section, experiment.spec, note=progress.note)
+    if section.probe:
+        check_probe(section)
+        return teacher
     check_output_count(teacher, experiment.spec)
     return teacher
 
@@ -131,6 +135,9 @@ def _open_untrained(experiment: Experiment, section: SingleTeacherSection, progr
 def _todo(experiment: Experiment, section: SingleTeacherSection, teacher: Teacher) -> tuple[str, bool]:
     """What a run does with a teacher, and whether its targets are cached or stored."""
     split = experiment.data.split
+    if section.probe:
+        fitted = ProbedTeacher(teacher, section, experiment.spec, split).is_cached()
+        return "its head was fitted before" if fitted else "a linear head is fitted on its embedding first", False
     if not registry.contains("models", section.model):
         teacher.set_reading(section, split.train)
         stored = teacher.stored_logits(split.train) is not None

@@ -125,7 +125,7 @@ def reopen_teachers(run: RunFolder, recipe: Recipe) -> TeacherEnsemble:
 
 def _reopen_teacher(section: SingleTeacherSection, spec: OutputSpec, copy: Path) -> Teacher:
     """Open a saved teacher; one that a function made is opened as a file, since the run's recipe may be untrusted."""
-    if needs_trust(section.model):
+    if needs_trust(section.model) and not section.probe:
         try:
             return open_teacher(copy, section, spec, f"teacher {section.model}")
         except ModelError as exc:

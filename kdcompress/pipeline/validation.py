@@ -89,7 +89,8 @@ def embedding_width(experiment: Experiment, teacher: Teacher) -> int:
     method = experiment.method
     if EMBEDDING not in method.wants:
         return 0
-    check_space(method, Space(0, teacher.classifier))
+    if not teacher.section.probe:  # a plan has not fitted the head, which is known then
+        check_space(method, Space(0, teacher.classifier))
     first = experiment.data.split.train.take(np.arange(1))
     stored = None if teacher.uses_images else teacher.stored_embeddings(first)
     if stored is None:

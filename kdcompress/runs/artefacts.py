@@ -180,6 +180,7 @@ CHECKPOINTS = Artefacts.of(rf"{_CHECKPOINT}|{_FEATURES}", "features")
 FEATURES = Artefacts.of(r"[0-9a-f]{32}\.(npy|json)")
 TARGETS = Artefacts.of(r"(logits|embedding|shard-\d{12}-\d{12}-[0-9a-f]{64})\.npy|(meta|plan)\.json")
 TEACHERS = Artefacts.of(rf"teacher\.keras|meta\.json|checkpoint\.npz|{_FEATURES}", "features")
+PROBES = Artefacts.of(r"probe\.(keras|onnx)|meta\.json")
 TRIAL = Artefacts.of(rf"student\.keras|trial\.json|checkpoint\.npz|{_CHECKPOINT}")
 SAVED_MODEL = Artefacts.of(_IN_SAVED_MODEL, _DIRS_OF_SAVED_MODEL[2:-2])
 _VISIBLE = r"[^/.][^/]*"  # a name that does not start with a dot
@@ -191,6 +192,7 @@ CACHE: dict[str, tuple[re.Pattern[str], Callable[[], Artefacts]]] = {
     "arrays": (re.compile(_DIGEST), lambda: Artefacts.of(r"[a-z_]+\.(npy|part)|table\.csv")),
     "models": (re.compile(_DIGEST), lambda: Artefacts.of(r"model\.(keras|json|pt2)")),
     "teachers": (re.compile(_DIGEST), lambda: TEACHERS),
+    "probes": (re.compile(_DIGEST), lambda: PROBES),
     "targets": (re.compile(_DIGEST), lambda: TARGETS),
     "exports": (re.compile(_DIGEST), lambda: _teacher_files()),
     "mnist": (re.compile("mnist"), lambda: Artefacts.of(r"mnist\.npz")),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,9 +101,35 @@ class EmbeddingSource(LogitsConversion, ABC):
             ModelError: The model has no such layer or output, or the recipe must name one.
         """
 
+    channels_first: ClassVar[bool] = False
+    """Whether feature maps are (n, width, H, W)."""
+
+    @abstractmethod
+    def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """Run the model; see `Teacher.run`."""
+
+    def write_with_head(self, path: Path, head: Classifier) -> Path:
+        """Write the model with a linear head behind its embedding.
+
+        Args:
+            path: Destination without a suffix.
+            head: The head.
+
+        Returns:
+            The file.
+
+        Raises:
+            ModelError: That cannot be written for this kind of model.
+        """
+        raise ModelError(
+            f"{self.description}: teacher.probe takes Keras, ONNX and PyTorch models; convert it to ONNX first"
+        )
+
     @cached_property
     def embedder(self) -> Embedder:
-        """The part of the model that computes its embedding."""
+        """The part of the model that computes its embedding: the whole of a model that gets a probe."""
+        if self.section.probe and self.section.embedding is None:
+            return Embedder("output", self.run, channels_first=self.channels_first)
         return self.open_embedder(self.section.embedding)
 
     def embed(self, images: NDArray[Any]) -> NDArray[np.float32]:

@@ -43,6 +43,7 @@ def check_output_count(teacher: Teacher, spec: OutputSpec) -> None:
         return
     if ordered is None and n_outputs != n_classes:
         hint = "; name its outputs in teacher.preprocessing.classes" if n_outputs > n_classes else ""
+        hint += ", or set teacher.probe = true if they are an embedding" if hint else ""
         raise ModelError(
             f"{name} has {n_outputs} classes, the data has {n_classes} classes; "
             f"it must end in (batch, {n_classes}) logits{hint}"

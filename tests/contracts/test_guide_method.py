@@ -1,4 +1,4 @@
-"""The method of one's own that the guide shows keeps the contract, but for the import of Keras at its top."""
+"""The methods of one's own that the guide shows keep the contract, but for the import of Keras at its top."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ CHECKS = [check for check in METHOD_CHECKS if check.__name__ != "check_import"]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_the_guide_s_method(check: Callable[[Any], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = GUIDE.read_text(encoding="utf-8")
-    begin = text.index("from keras import ops\n")
-    (tmp_path / "my_method.py").write_text(text[begin : text.index("```", begin)], encoding="utf-8")
+@pytest.mark.parametrize("name", ["LogitsMSE", "EmbeddingMAE"])
+def test_the_guide_s_methods(
+    name: str, check: Callable[[Any], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks = GUIDE.read_text(encoding="utf-8").split("```python\n")[1:]
+    code = next(block for block in blocks if f"class {name}" in block)
+    module = f"my_{name.lower()}"
+    (tmp_path / f"{module}.py").write_text(code[: code.index("```")], encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    method = registry.load("methods", "my_method:LogitsMSE")()
-    check(method)
+    check(registry.load("methods", f"{module}:{name}")())

@@ -87,6 +87,21 @@ class KerasTeacher(Teacher):
         part = keras.Model(self.model.inputs[0], found.tensor)
         return Embedder(found.layer, Forward(part), None if found.head is None else _classifier(found.head))
 
+    def write_with_head(self, path: Path, head: Classifier) -> Path:
+        """Write the model up to its embedding with a Dense layer behind it, as a .keras file."""
+        import keras
+
+        name = self.section.embedding
+        embedding = self.model.outputs[0] if name is None else find_embedding(self.model, name).tensor
+        if len(embedding.shape) == 4:
+            embedding = keras.layers.GlobalAveragePooling2D(name="probe_pooling")(embedding)
+        layer = keras.layers.Dense(head.kernel.shape[1], dtype="float32", name="probe")
+        model = keras.Model(self.model.inputs[0], layer(embedding), name=self.model.name)
+        layer.set_weights([head.kernel, head.bias])
+        file = path.with_suffix(self.copy_suffix)
+        save_model(model, file)
+        return file
+
     def network(self) -> Any:
         """Return the Keras model."""
         return self.model

@@ -55,6 +55,30 @@ def write_embedding_part(path: Path, selection: Selection, name: str | None, par
     return name, classifier
 
 
+def append_head(model: Any, head: Classifier, pooled: bool) -> None:
+    """Append a matrix product to a model, in place.
+
+    Args:
+        model: ModelProto with one output.
+        head: The kernel and bias.
+        pooled: Whether feature maps (n, width, H, W) are averaged first.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph, tensor = model.graph, model.graph.output[0].name
+    steps = [("Cast", {"to": TensorProto.FLOAT}), *([("GlobalAveragePool", {}), ("Flatten", {})] if pooled else [])]
+    for operation, settings in steps:
+        name = f"probe_{operation.lower()}"
+        graph.node.append(helper.make_node(operation, [tensor], [name], **settings))
+        tensor = name
+    graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(head.kernel), "probe_kernel"))
+    graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(head.bias), "probe_bias"))
+    graph.node.append(helper.make_node("Gemm", [tensor, "probe_kernel", "probe_bias"], ["probe"]))
+    graph.ClearField("output")
+    shape = ["batch", head.kernel.shape[1]]
+    graph.output.append(helper.make_tensor_value_info("probe", TensorProto.FLOAT, shape))
+
+
 def _find_head(graph: Any, output: str, description: str) -> tuple[str, Classifier]:
     """The tensor that the last matrix product reads, and that product as a classifier."""
     from onnx import numpy_helper

@@ -14,7 +14,7 @@ from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.digests import json_digest, sha256_of
 from kdcompress.errors import ModelError
 from kdcompress.files import move_into_place, scratch_folder, write_atomically
-from kdcompress.formats.onnx.embedding import write_embedding_part
+from kdcompress.formats.onnx.embedding import append_head, write_embedding_part
 from kdcompress.formats.onnx.external import external_tensors, load_onnx, save_onnx
 from kdcompress.formats.onnx.model import open_session, run_with_timeout
 from kdcompress.formats.onnx.selection import select_part
@@ -22,6 +22,7 @@ from kdcompress.formats.onnx.shapes import load
 from kdcompress.leftovers import temporary_folder
 from kdcompress.models import check_image_size, external_files
 from kdcompress.teachers import (
+    Classifier,
     Embedder,
     InputAdapter,
     OutputSpec,
@@ -42,6 +43,7 @@ class OnnxTeacher(Teacher):
     suffixes = (".onnx",)
     module = "onnxruntime"
     copy_suffix = ".onnx"
+    channels_first = True
 
     def __init__(
         self, path: Path, session: Any, section: SingleTeacherSection, adapter: InputAdapter, description: str
@@ -94,6 +96,21 @@ class OnnxTeacher(Teacher):
 
         batch = sizes_of(image, self.description)[0]
         return Embedder(layer, lambda images: run_in_batches(call, images, batch), classifier, channels_first=True)
+
+    def write_with_head(self, path: Path, head: Classifier) -> Path:
+        """Write the nodes that the embedding needs with a matrix product behind them, as one file."""
+        file = path.with_suffix(self.copy_suffix)
+        name = self.section.embedding
+        blank = self.adapter.prepare(np.zeros((1, *self.adapter.input_shape), np.uint8))
+        rank = (self.run if name is None else self.embedder.run)(blank).ndim
+        tensor = name or self._output
+        with temporary_folder() as folder:
+            part = folder / "embedding.onnx"
+            write_embedding_part(self.path, self.selection, tensor, part, self.description)
+            model = load(part)
+        append_head(model, head, pooled=rank == 4)
+        write_atomically(file, lambda written: save_onnx(model, written, self.description))
+        return file
 
     @property
     def uses_part(self) -> bool:

@@ -18,7 +18,16 @@ from kdcompress.files import write_atomically
 from kdcompress.formats.torch.export import cache_module, write_onnx
 from kdcompress.formats.torch.huggingface import is_classifier_folder, load_classifier, read_classes, read_preprocessing
 from kdcompress.formats.torch.model import Program, deterministic, open_program, require_torch
-from kdcompress.teachers import InputAdapter, OutputSpec, Selection, Teacher, make_input_adapter, open_teacher
+from kdcompress.leftovers import temporary_folder
+from kdcompress.teachers import (
+    Classifier,
+    InputAdapter,
+    OutputSpec,
+    Selection,
+    Teacher,
+    make_input_adapter,
+    open_teacher,
+)
 
 _STORED = ("scale", "mean", "std", "size", "layout", "classes")  # settings of a preprocessing that a file may hold
 
@@ -29,6 +38,7 @@ class TorchTeacher(Teacher):
     suffixes = (".pt2",)
     module = "torch"
     copy_suffix = ".pt2"
+    channels_first = True
 
     def __init__(self, path: Path, program: Program, adapter: InputAdapter, description: str, digest: str) -> None:
         self.path: Path = path
@@ -96,6 +106,20 @@ class TorchTeacher(Teacher):
         """Run the network in batches, with deterministic algorithms."""
         with deterministic():
             return run_in_batches(self._program.run, batch, self._program.sizes[0])
+
+    def write_with_head(self, path: Path, head: Classifier) -> Path:
+        """Write the network as ONNX with a matrix product behind its output."""
+        if self._program.settings:
+            raise ModelError(
+                f"{self.description} holds settings of its preprocessing, and its ONNX file with a head would not: "
+                "write them into teacher.preprocessing, and give the module itself (module:function)"
+            )
+        encoder, name = self, self.section.embedding
+        if name is not None:
+            section = self.section.model_copy(update={"output": name, "embedding": None, "probe": False})
+            encoder = type(self).open(self.path, section, self.spec, self.description)
+        with temporary_folder() as folder:
+            return encoder.write_part(folder / "encoder.onnx").write_with_head(path, head)
 
     def save_copy(self, path: Path) -> None:
         """Copy the .pt2 file."""
