@@ -102,7 +102,9 @@ def check_training(method: Method) -> None:
     extra = bound.extra_labels(samples.labels, np.arange(n) % sum(CLASSES.subclasses or ()))
     feed = Feed(samples, ViewsSection(), targets, _BATCH, 0, extra_labels=extra, labels_with_targets=bound.needs_labels)
     layers = keras.layers
-    student = keras.Sequential([keras.Input(_SHAPE), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(head)])
+    student = keras.Sequential(
+        [keras.Input(_SHAPE), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(5), layers.Dense(head)]
+    )
     before = [np.array(value) for value in student.get_weights()]
     with temporary_folder() as folder:
         training = TrainingSection(epochs=2, batch_size=_BATCH)

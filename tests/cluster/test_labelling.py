@@ -26,7 +26,7 @@ from kdcompress.data import Dataset, FileImages, MappedImages, Samples, make_sou
 from kdcompress.digests import sha256_of
 from kdcompress.errors import ClusterError, DataError, ModelError, TargetsError
 from kdcompress.progress import Progress
-from kdcompress.teachers import ONE_PROCESS, Targets, Teacher, compute_targets
+from kdcompress.teachers import EMBEDDING, LOGITS, ONE_PROCESS, Targets, Teacher, compute_targets
 from kdcompress.trust import trusting_code
 
 TWO = ViewsSection(count=2)
@@ -57,18 +57,19 @@ def samples(digits: Dataset) -> Samples:
 
 
 def file_of(targets: Targets) -> Path:
-    return cache_dir("targets") / targets.key / "logits.npy"
+    (name,) = targets.arrays
+    return cache_dir("targets") / targets.key / f"{name}.npy"
 
 
 def digest(targets: Targets) -> str:
     """The SHA-256 of the merged file, beside which nothing is left."""
-    folder = file_of(targets).parent
-    assert sorted(path.name for path in folder.iterdir()) == ["logits.npy", "meta.json"]
+    file = file_of(targets)
+    assert sorted(path.name for path in file.parent.iterdir()) == sorted([file.name, "meta.json"])
     return sha256_of(file_of(targets))
 
 
-def in_one_process(teacher: Teacher, samples: Samples, views: ViewsSection = ONE) -> str:
-    return digest(compute_targets(teacher, samples, "one process", views, Progress()))
+def in_one_process(teacher: Teacher, samples: Samples, views: ViewsSection = ONE, target: str = LOGITS) -> str:
+    return digest(compute_targets(teacher, samples, "one process", views, Progress(), target=target))
 
 
 def test_two_workers_write_the_file_of_one_process(real_cluster: Any, teacher: Teacher, samples: Samples) -> None:
@@ -77,6 +78,14 @@ def test_two_workers_write_the_file_of_one_process(real_cluster: Any, teacher: T
         targets = compute_targets(teacher, samples, "cluster", TWO, recorder, labeller)
     assert digest(targets) == in_one_process(teacher, samples, TWO)
     assert any("16 of 16 shards" in note and "images a second" in note for note in recorder.notes)
+
+
+def test_embeddings_are_those_of_one_process(real_cluster: Any, teacher: Teacher, samples: Samples) -> None:
+    few = samples.take(np.arange(600))
+    with workers(real_cluster.address, teacher, count=1) as labeller:
+        targets = compute_targets(teacher, few, "cluster", TWO, Progress(), labeller, EMBEDDING)
+    assert targets.arrays[EMBEDDING].shape == (600, 2, 256)
+    assert digest(targets) == in_one_process(teacher, few, TWO, EMBEDDING)
 
 
 def test_arrays_on_disk_are_read_by_the_workers(

@@ -49,9 +49,11 @@ def digest(run: kdcompress.Run) -> str:
     return str(json.loads((run.path / "manifest.json").read_text())["files"]["student.keras"]["digest"])
 
 
-def test_two_workers_train_what_one_process_trains(real_cluster: RealCluster, tmp_path: Path) -> None:
-    alone, progress = train(tmp_path / "one"), Recorder()
-    both = train(tmp_path / "two", progress, real_cluster, **TWO)
+@pytest.mark.parametrize("method", ["hinton", "simkd"])  # simkd has a projector with BatchNorm, which ends in its file
+def test_two_workers_train_what_one_process_trains(method: str, real_cluster: RealCluster, tmp_path: Path) -> None:
+    settings = {"method.name": method}
+    alone, progress = train(tmp_path / "one", **settings), Recorder()
+    both = train(tmp_path / "two", progress, real_cluster, **settings, **TWO)
     assert any("2 workers train together" in text for text in progress.notes)
     for a, b in zip(values(alone), values(both), strict=True):  # also with BatchNorm and Dropout
         assert b == pytest.approx(a, abs=1e-6)
