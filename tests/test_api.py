@@ -209,14 +209,16 @@ def test_predict_on_files(tmp_path: Path, digits: Any) -> None:
         kdcompress.predict(tmp_path / "m.keras", [tmp_path / "bad.png"])
 
 
-def test_a_plan_for_the_whole_mnist(whole_mnist: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("recipe", "views", "epochs"), [("mnist", 1, 12), ("mnist-best", 16, 50)])
+def test_a_plan_for_the_whole_mnist(recipe: str, views: int, epochs: int, whole_mnist: Path, tmp_path: Path) -> None:
     from kdcompress import api
     from kdcompress.progress import Progress
 
-    plan = api.plan(api.recipe_of("mnist"), tmp_path / "run", Progress())
+    plan = api.plan(api.recipe_of(recipe), tmp_path / "run", Progress())
     assert plan["dataset"]["n_train"] + plan["dataset"]["n_val"] == 60_000
     assert plan["dataset"]["n_test"] == 10_000
     assert plan["teacher"]["params"] == 1_011_466
     assert plan["student"]["flops"] == 2_475_882
-    assert plan["targets"]["bytes"] == 57_000 * 10 * 4
+    assert plan["targets"]["bytes"] == 57_000 * views * 10 * 4
+    assert plan["student"]["todo"].startswith(f"{epochs} epochs, {222 * epochs:,} steps of 256")
     assert not (tmp_path / "run").exists()

@@ -9,19 +9,14 @@ worth. Nothing is chosen by it. Every figure is in causes.json beside CAUSES.md,
 
 from __future__ import annotations
 
-import argparse
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import causes_page
-from literature_runs import Study
+from literature_runs import Study, study_of_command
 from tables import listener
-
-HERE = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True)
@@ -84,7 +79,7 @@ def follow(study: Study, variant: Variant, seed: int, progress: Any) -> dict[str
         data.split = replace(split, train=split.train.join(split.val), fingerprint=f"{split.fingerprint} and val")
     targets = compute_training_targets(ensemble, experiment, reporter)
     students = StudentFactory(experiment)
-    model, folder = students.build(experiment.method), study.work / "causes"
+    model, folder = students.build(experiment.method), study.work / "checkpoints"
     shutil.rmtree(folder, ignore_errors=True)
     forward, test = Forward(model), data.split.test
     found: dict[str, Any] = {"val": [], "test": [], "n_train": len(data.split.train), "n_test": len(test)}
@@ -115,20 +110,8 @@ def measure(study: Study, progress: Any) -> dict[str, list[dict[str, Any]]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="embedded digits, minutes")
-    parser.add_argument("--seeds", type=int, help="number of seeds: 5, quick 2")
-    arguments = parser.parse_args()
-    quick = arguments.quick
-    work = HERE / ("work-quick" if quick else "work")
-    os.environ.setdefault("KDCOMPRESS_CACHE_DIR", str(work / "cache"))
-    recipe, seeds = ("mnist-demo", arguments.seeds or 2) if quick else ("mnist", arguments.seeds or 5)
-    folder = work if quick else HERE
-    study = Study(recipe, range(seeds), work, folder / "causes.json")
-    found = measure(study, listener())
-    results = folder / "CAUSES.md"
-    results.write_text(causes_page.page(found, f"causes.py{' --quick' if quick else ''}"), encoding="utf-8")
-    print(results)
+    study = study_of_command("causes", __doc__, 5, 2, None)
+    study.write(causes_page.page(measure(study, listener()), study.command))
 
 
 if __name__ == "__main__":

@@ -9,18 +9,14 @@ LITERATURE.md, and what is there is not made again: stop it and start it as you 
 
 from __future__ import annotations
 
-import argparse
-import os
-from pathlib import Path
 from typing import Any
 
 import hinton_2015
 import literature_page
 import mueller_2020
-from literature_runs import Study
+from literature_runs import Study, study_of_command
 from tables import listener
 
-HERE = Path(__file__).resolve().parent
 PICTURE = "invented-subclasses.png"
 
 
@@ -40,22 +36,10 @@ def measure(study: Study, progress: Any) -> literature_page.Found:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="embedded digits, minutes")
-    parser.add_argument("--seeds", type=int, help="number of seeds: 3, quick 1")
-    arguments = parser.parse_args()
-    quick = arguments.quick
-    work = HERE / ("work-quick" if quick else "work") / "literature"
-    os.environ.setdefault("KDCOMPRESS_CACHE_DIR", str(work.parent / "cache"))
-    folder = work if quick else HERE
-    recipe, seeds = ("mnist-demo", arguments.seeds or 1) if quick else ("mnist", arguments.seeds or 3)
-    study = Study(recipe, range(seeds), work, folder / "literature.json", 4 if quick else None)
+    study = study_of_command("literature", __doc__, 3, 1, 4)
     found = measure(study, listener())
-    mueller_2020.draw(found.mueller[0]["subclass"]["counts"], folder / PICTURE)
-    results = folder / "LITERATURE.md"
-    text = literature_page.page(found, study, f"literature.py{' --quick' if quick else ''}", PICTURE)
-    results.write_text(text, encoding="utf-8")
-    print(results)
+    mueller_2020.draw(found.mueller[0]["subclass"]["counts"], study.figures.with_name(PICTURE))
+    study.write(literature_page.page(found, study, PICTURE))
 
 
 if __name__ == "__main__":

@@ -41,22 +41,21 @@ class Found:
         return float(sum(run["seconds"] for run in (self.large, *runs)))
 
 
-def page(found: Found, study: Study, command: str, picture: str) -> str:
+def page(found: Found, study: Study, picture: str) -> str:
     """Write the page in Markdown.
 
     Args:
         found: What was measured.
         study: How much was done.
-        command: The command behind `python`.
         picture: Name of the picture of invented subclasses, beside the page.
     """
     data = found.large["dataset"]
     held = data["n_test"] == N_TEST
     whole = "" if held else " **Not the whole MNIST**: errors are more than the published ones, and not held to them."
     made = (
-        f"`python {command}` on {datetime.date.today()}, kdcompress {__version__}, {processor()}, "
+        f"`python {study.command}` on {datetime.date.today()}, kdcompress {__version__}, {processor()}, "
         f"{found.seconds / 60:.0f} minutes of work. {data['n_train']:,} images to train on, {data['n_val']:,} held out "
-        f"to choose epochs by, {data['n_test']:,} to test, {len(study.seeds)} seeds.{whole}"
+        f"to choose epochs by, {data['n_test']:,} to test; seeds: {len(study.seeds)}.{whole}"
     )
     parts = [
         "# MNIST in the literature: published figures beside ours",
@@ -79,7 +78,7 @@ def _mueller(found: list[dict[str, dict[str, Any]]], picture: str) -> str:
         "subclass KD against KD": paired_gain(errors["KD"], errors["subclass KD"]),
         "KD against the student alone": paired_gain(errors["student alone"], errors["KD"]),
     }
-    said = [f"- {name}: {_fewer(gain)}" for name, gain in gains.items()]
+    said = [f"- {name}: {_points(gain)}" for name, gain in gains.items()]
     return f"""## MNIST-2x5: Mueller, Kornblith, Hinton 2020
 
 Digits 0 to 4 against 5 to 9. The teacher, the CNN of recipe `mnist`, divides each class into five subclasses of its
@@ -120,7 +119,7 @@ two layers of 800, and sees every digit as it is. T = {TEMPERATURE:g}, Adam at 1
 
 {grid([f"errors among {n_test:,}", "published", "ours (95 %)", ""], rows)}
 
-With the teacher the student makes {gain["mean"]:.1f} errors fewer ({_span(gain, 1)}); published: 72.
+Errors that the teacher saves the student: {gain["mean"]:.1f} ({_span(gain, 1)}); published: 72.
 
 ### A digit that the student never saw
 
@@ -163,11 +162,11 @@ def _span(gain: dict[str, Any], digits: int) -> str:
     return f"95 % {gain['low']:.{digits}f} to {gain['high']:.{digits}f}, {gain['n']} seeds"
 
 
-def _fewer(gain: dict[str, Any]) -> str:
-    """How much lower an error is, in points, from a gain in fractions."""
+def _points(gain: dict[str, Any]) -> str:
+    """A gain in points of accuracy, and whether it is shown."""
     points = {key: gain[key] and 100 * gain[key] for key in ("mean", "low", "high")} | {"n": gain["n"]}
-    shown = "" if gain["low"] is None or gain["low"] > 0 or gain["high"] < 0 else "no difference shown: "
-    return f"{shown}{points['mean']:+.2f} points fewer errors ({_span(points, 2)})"
+    shown = gain["low"] is None or gain["low"] > 0 or gain["high"] < 0
+    return f"{'' if shown else 'no difference shown: '}{points['mean']:+.2f} points of accuracy ({_span(points, 2)})"
 
 
 def _where(published: float, spread: float, ours: dict[str, Any]) -> str:

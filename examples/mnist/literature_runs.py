@@ -1,8 +1,10 @@
-"""What the runs behind LITERATURE.md share: how much is done, where it lies, and that nothing is measured twice."""
+"""What the runs behind LITERATURE.md and CAUSES.md share: how much is done, where, and nothing is measured twice."""
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +15,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tabling import write_figures
 
+HERE = Path(__file__).resolve().parent
 FACTS = ("name", "n_train", "n_val", "n_test", "fingerprint")
 
 
@@ -35,6 +38,21 @@ class Study:
     figures: Path
     epochs: int | None = None
     settings: Mapping[str, Any] | None = None
+
+    @property
+    def command(self) -> str:
+        """The script and its options, as they stand behind `python`."""
+        return f"{self.figures.stem}.py{'' if self.recipe == 'mnist' else ' --quick'}"
+
+    def write(self, text: str) -> None:
+        """Write the page beside the figures, and print its path.
+
+        Args:
+            text: The page in Markdown.
+        """
+        path = self.figures.with_name(f"{self.figures.stem.upper()}.md")
+        path.write_text(text, encoding="utf-8")
+        print(path)
 
     @property
     def known(self) -> dict[str, Any]:
@@ -77,6 +95,28 @@ class Study:
             settings={"training.epochs": self.epochs or epochs, **settings, **(self.settings or {})},
             **choices,
         )
+
+
+def study_of_command(name: str, doc: str | None, seeds: int, quick_seeds: int, quick_epochs: int | None) -> Study:
+    """Read --quick and --seeds from the command line.
+
+    Args:
+        name: Name of the script without its ending, and of its JSON file.
+        doc: Its docstring, whose first line `--help` shows.
+        seeds: Default number of seeds.
+        quick_seeds: The same with --quick.
+        quick_epochs: Epochs of every training with --quick; None for those of the whole.
+    """
+    parser = argparse.ArgumentParser(description=(doc or "").split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="embedded digits, minutes")
+    parser.add_argument("--seeds", type=int, help=f"number of seeds: {seeds}, quick {quick_seeds}")
+    arguments = parser.parse_args()
+    work = HERE / ("work-quick" if arguments.quick else "work")
+    os.environ.setdefault("KDCOMPRESS_CACHE_DIR", str(work / "cache"))
+    if arguments.quick:
+        chosen = range(arguments.seeds or quick_seeds)
+        return Study("mnist-demo", chosen, work / name, work / name / f"{name}.json", quick_epochs)
+    return Study("mnist", range(arguments.seeds or seeds), work / name, HERE / f"{name}.json")
 
 
 def test_errors(run: Any, role: str) -> float:

@@ -113,7 +113,7 @@ def test_every_run_on_a_few_digits_and_nothing_twice(example: Path, tmp_path: Pa
 
     again = literature.measure(Study("no such recipe", range(1), tmp_path / "none", study.figures), Progress())
     assert again == found
-    text = literature_page.page(found, study, "literature.py --quick", "picture.png")
+    text = literature_page.page(found, study, "picture.png")
     assert "**Not the whole MNIST**" in text
     assert "| 67 |" in text
     assert "| 2.06 ± 0.18 |" in text
