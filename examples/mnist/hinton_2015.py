@@ -43,18 +43,23 @@ def _network(units: int, dropouts: list[Any], **settings: Any) -> Any:
 
 
 def measure_teacher(study: Study, progress: Any) -> dict[str, Any]:
-    """Train the large network on digits that are shifted by up to two pixels."""
+    """Train the large network on digits that are shifted by up to two pixels, and measure it."""
 
     def make() -> dict[str, Any]:
-        jitter = {"views.count": 64, "views.shift_px": 2.0, "views.rotation_deg": 0.0}
-        # A run has a teacher, also where the method asks none; this one is left as it is initialized
-        settings = {"teacher.weights": "none", **jitter}
-        run = study.distill(
-            "hinton-teacher", progress, settings, TEACHER_EPOCHS, student="hinton_2015:large", method="none"
-        )
+        run = _teacher(study, progress)
         return {"error": test_errors(run, "student"), "dataset": dataset_facts(run)}
 
     return study.once("hinton teacher", make)
+
+
+def _teacher(study: Study, progress: Any) -> Any:
+    """The run of the large network, made now or before: figures may be there where no run is."""
+    jitter = {"views.count": 64, "views.shift_px": 2.0, "views.rotation_deg": 0.0}
+    # A run has a teacher, also where the method asks none; this one is left as it is initialized
+    settings = {"teacher.weights": "none", **jitter}
+    return study.distill(
+        "hinton-teacher", progress, settings, TEACHER_EPOCHS, student="hinton_2015:large", method="none"
+    )
 
 
 def measure(study: Study, seed: int, progress: Any) -> dict[str, dict[str, Any]]:
@@ -63,22 +68,26 @@ def measure(study: Study, seed: int, progress: Any) -> dict[str, dict[str, Any]]
     Returns:
         What was measured: `kd`, with test errors as fractions, and `missing`, with those before and after correction.
     """
-    settings = {"method.temperature": TEMPERATURE}
-    choices: dict[str, Any] = {
-        "seed": seed,
-        "teacher": str(study.work / "hinton-teacher" / "student.keras"),
-        "student": "hinton_2015:small",
-    }
+
+    def run(name: str, baseline: bool, settings: dict[str, Any]) -> Any:
+        return study.distill(
+            f"hinton-{name}-s{seed}",
+            progress,
+            {"method.temperature": TEMPERATURE, **settings},
+            EPOCHS,
+            seed=seed,
+            baseline=baseline,
+            teacher=str(_teacher(study, progress).path / "student.keras"),
+            student="hinton_2015:small",
+        )
 
     def kd() -> dict[str, Any]:
-        name, alpha = f"hinton-kd-s{seed}", {"method.alpha": ALPHA}
-        run = study.distill(name, progress, settings | alpha, EPOCHS, baseline=True, **choices)
-        return {role: test_errors(run, role) for role in ("student", "baseline")}
+        made = run("kd", True, {"method.alpha": ALPHA})
+        return {role: test_errors(made, role) for role in ("student", "baseline")}
 
     def missing() -> dict[str, Any]:
-        name, own = f"hinton-missing-s{seed}", {"method.alpha": 1.0, "data.name": "without_threes:WithoutThrees"}
-        run = study.distill(name, progress, settings | own, EPOCHS, baseline=False, **choices)
-        return _corrected(run.path)
+        settings = {"method.alpha": 1.0, "data.name": "without_threes:WithoutThrees"}
+        return _corrected(run("missing", False, settings).path)
 
     return {
         "kd": study.once(f"hinton kd s{seed}", kd),

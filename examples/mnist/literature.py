@@ -9,6 +9,7 @@ LITERATURE.md, and what is there is not made again: stop it and start it as you 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import hinton_2015
@@ -20,26 +21,30 @@ from tables import listener
 PICTURE = "invented-subclasses.png"
 
 
-def measure(study: Study, progress: Any) -> literature_page.Found:
-    """Make whatever is missing, seed by seed, so that what is stopped has whole seeds.
+def measure(study: Study, progress: Any) -> Iterator[literature_page.Found]:
+    """Make whatever is missing, seed by seed.
 
     Args:
         study: How much is done.
         progress: Listener.
+
+    Yields:
+        All that is there, after each seed of each paper.
     """
-    teacher = hinton_2015.measure_teacher(study, progress)
-    pairs = [
-        (mueller_2020.measure(study, seed, progress), hinton_2015.measure(study, seed, progress))
-        for seed in study.seeds
-    ]
-    return literature_page.Found(teacher, [first for first, _ in pairs], [second for _, second in pairs])
+    found = literature_page.Found(hinton_2015.measure_teacher(study, progress), [], [])
+    for seed in study.seeds:
+        found.hinton.append(hinton_2015.measure(study, seed, progress))
+        yield found
+        found.mueller.append(mueller_2020.measure(study, seed, progress))
+        yield found
 
 
 def main() -> None:
     study = study_of_command("literature", __doc__, 3, 1, 4)
-    found = measure(study, listener())
-    mueller_2020.draw(found.mueller[0]["subclass"]["counts"], study.figures.with_name(PICTURE))
-    study.write(literature_page.page(found, study, PICTURE))
+    for found in measure(study, listener()):
+        if found.mueller:
+            mueller_2020.draw(found.mueller[0]["subclass"]["counts"], study.figures.with_name(PICTURE))
+        study.write(literature_page.page(found, study, PICTURE))
 
 
 if __name__ == "__main__":

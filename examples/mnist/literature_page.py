@@ -26,13 +26,13 @@ class Found:
 
     Attributes:
         large: The teacher of Hinton et al.
-        mueller: Results of `mueller_2020.measure` by seed.
         hinton: Results of `hinton_2015.measure` by seed.
+        mueller: Results of `mueller_2020.measure` by seed.
     """
 
     large: dict[str, Any]
-    mueller: list[dict[str, dict[str, Any]]]
     hinton: list[dict[str, dict[str, Any]]]
+    mueller: list[dict[str, dict[str, Any]]]
 
     @property
     def seconds(self) -> float:
@@ -55,18 +55,18 @@ def page(found: Found, study: Study, picture: str) -> str:
     made = (
         f"`python {study.command}` on {datetime.date.today()}, kdcompress {__version__}, {processor()}, "
         f"{found.seconds / 60:.0f} minutes of work. {data['n_train']:,} images to train on, {data['n_val']:,} held out "
-        f"to choose epochs by, {data['n_test']:,} to test; seeds: {len(study.seeds)}.{whole}"
+        f"to choose epochs by, {data['n_test']:,} to test; seeds: {len(found.hinton)}.{whole}"
     )
     parts = [
         "# MNIST in the literature: published figures beside ours",
         made,
-        _mueller(found.mueller, picture),
-        _hinton(found, data["n_test"]),
+        _hinton(found, study, data["n_test"]),
+        *([_mueller(found.mueller, study, picture)] if found.mueller else []),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _mueller(found: list[dict[str, dict[str, Any]]], picture: str) -> str:
+def _mueller(found: list[dict[str, dict[str, Any]]], study: Study, picture: str) -> str:
     rows = []
     errors = mueller_2020.rows(found)
     for name, (published, spread) in mueller_2020.PUBLISHED.items():
@@ -89,9 +89,9 @@ own making; the student is the paper's MLP.
 {NEWLINE.join(said)}
 
 The teacher with two outputs, which KD has, is wrong in {100 * plain:.2f} %. All settings are those of recipe `mnist`
-(T = 4, alpha = 0.5, {mueller_2020.EPOCHS} epochs) with five subclasses, T_aux = 20 and beta = 0.3. In the last row the
-student sees no label, neither a true one nor the teacher's, only how the teacher divides each class within itself; a
-class is predicted by how certain the student is there.
+(T = 4, alpha = 0.5, {study.epochs or mueller_2020.EPOCHS} epochs) with five subclasses, T_aux = 20 and beta = 0.3.
+In the last row the student sees no label, neither a true one nor the teacher's, only how the teacher divides each class
+within itself; a class is predicted by how certain the student is there.
 
 ![Invented subclasses against true digits]({picture})
 
@@ -99,7 +99,7 @@ Matched one to one, the invented subclasses are the digits for {100 * agreement:
 seeds; the picture is of seed 0), though the teacher was told only which half a digit is in."""
 
 
-def _hinton(found: Found, n_test: int) -> str:
+def _hinton(found: Found, study: Study, n_test: int) -> str:
     kd = [one["kd"] for one in found.hinton]
     errors = {
         "teacher": [n_test * found.large["error"]],
@@ -115,7 +115,8 @@ def _hinton(found: Found, n_test: int) -> str:
 
 The teacher has two layers of 1,200 units, dropout, limited weights and digits shifted by up to two pixels; the student
 two layers of 800, and sees every digit as it is. T = {TEMPERATURE:g}, Adam at 1e-3; the paper does not give the rest:
-{TEACHER_EPOCHS} and {EPOCHS} epochs, alpha = {ALPHA:g}. One teacher, seeds of the student.
+{study.epochs or TEACHER_EPOCHS} and {study.epochs or EPOCHS} epochs, alpha = {ALPHA:g}. One teacher; seeds are the
+student's.
 
 {grid([f"errors among {n_test:,}", "published", "ours (95 %)", ""], rows)}
 

@@ -97,7 +97,7 @@ def test_every_run_on_a_few_digits_and_nothing_twice(example: Path, tmp_path: Pa
     from literature_runs import Study
 
     study = Study("mnist-demo", range(1), tmp_path / "work", tmp_path / "figures.json", 1, {"split.limit": 400})
-    found = literature.measure(study, Progress())
+    *_, found = literature.measure(study, Progress())
     known: dict[str, Any] = json.loads(study.figures.read_text())
     assert sorted(known) == [
         "2x5 kd s0", "2x5 no labels s0", "2x5 subclass s0", "hinton kd s0", "hinton missing s0", "hinton teacher",
@@ -111,7 +111,7 @@ def test_every_run_on_a_few_digits_and_nothing_twice(example: Path, tmp_path: Pa
     assert all_errors >= known["hinton missing s0"]["by_test"][0]
     assert str(tmp_path) not in study.figures.read_text()
 
-    again = literature.measure(Study("no such recipe", range(1), tmp_path / "none", study.figures), Progress())
+    *_, again = literature.measure(Study("no such recipe", range(1), tmp_path / "none", study.figures), Progress())
     assert again == found
     text = literature_page.page(found, study, "picture.png")
     assert "**Not the whole MNIST**" in text
