@@ -179,8 +179,8 @@ def test_a_choice_is_a_file() -> None:
     assert registry.choices("teachers") == ["keras", "logits", "onnx", "saved_model", "tflite", "torch"]
     assert registry.choices("observers") == ["mlflow", "tensorboard"]
     assert registry.choices("recipes") == [
-        "ebhi", "ebhi-known", "ebhi-subclass", "mhist", "mhist-subclass", "mnist", "mnist-best", "mnist-demo", "mnist-few",
-        "mnist-small", "mnist-subclass",
+        "ebhi", "ebhi-known", "ebhi-subclass", "mhist", "mhist-subclass", "mnist", "mnist-best", "mnist-demo",
+        "mnist-few", "mnist-small", "mnist-subclass",
     ]  # fmt: skip
     for room in REGISTRIES:
         for name in registry.choices(room):
