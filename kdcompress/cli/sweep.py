@@ -107,6 +107,7 @@ def _print_result(result: dict[str, Any], terminal: Terminal) -> None:
         f"without teacher {_interval(baseline)}  ({n:,} images)"
     )
     terminal.result(f"gain           {result['sentence']}")
+    terminal.result(f"verdict        {result['worth']['sentence']}")
     terminal.result(f"sweep          {result['sweep']}  ({result['seconds']:.0f} s)")
 
 

@@ -14,6 +14,7 @@ from kdcompress.reporting import _page
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._svg import BAD, COLOURS, INK, draw, legend, plain_ticks
 from kdcompress.runs.documents import read_checked
+from kdcompress.sweeping._worth import judge_worth
 from kdcompress.verification.origin import synthetic_notice
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def report_sweep(folder: Path, out: Path) -> dict[str, Any]:
         raise RunError(f"sweep {folder} is not finished; give its `kdcompress sweep` command again")
     result = read_checked(path, "give its `kdcompress sweep` command again")
     write_text(out / PAGE, render(folder.name, result))
-    return {"sweep": str(folder), "report": str(out / PAGE), "gain": result["gain"], "best": result["best"]}
+    found = {"gain": result["gain"], "best": result["best"], "worth": judge_worth(result)}
+    return {"sweep": str(folder), "report": str(out / PAGE), **found}
 
 
 def render(name: str, result: dict[str, Any]) -> str:
@@ -71,7 +73,7 @@ def render(name: str, result: dict[str, Any]) -> str:
         notice=synthetic_notice(data),
         warnings=[sentence(text) for text in result["warnings"]],
         tiles=[],
-        verdict=clean(f"Chosen on validation: {_describe(result['best'])}. {_capitalize(result['sentence'])}."),
+        verdict=clean(f"{_capitalize(judge_worth(result)['sentence'])}."),
         summary=_summary(result),
         sections=[*curves, _gain(result), _settings(result), _trials(result)],
     )

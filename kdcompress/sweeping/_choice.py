@@ -11,6 +11,7 @@ from kdcompress.sweeping._gain import describe_gain, mean_interval, paired_gain
 from kdcompress.sweeping._space import Setting, Space
 from kdcompress.sweeping._study import Study, setting_of
 from kdcompress.sweeping._trial import Worker
+from kdcompress.sweeping._worth import judge_worth
 
 
 def choose_and_test(name: str, space: Space, study: Study, worker: Worker, progress: Progress) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def choose_and_test(name: str, space: Space, study: Study, worker: Worker, progr
         if setting_of(row) == chosen:
             row["test"] = tested[row["seed"]]
     gain = paired_gain(found["student"], found["baseline"])
-    return {
+    result = {
         "recipe": name,
         "dataset": worker.data.facts,
         "metric": worker.metric,
@@ -53,6 +54,7 @@ def choose_and_test(name: str, space: Space, study: Study, worker: Worker, progr
         "sentence": describe_gain(gain, METRIC_NAMES[worker.metric]),
         "warnings": worker.warnings,
     }
+    return {**result, "worth": judge_worth(result)}
 
 
 def test_chosen(space: Space, study: Study, worker: Worker) -> None:

@@ -6,7 +6,7 @@ from kdcompress.formatting import points
 from kdcompress.runs.schemas._parts import Differences, Metrics, Ratios
 from kdcompress.runs.schemas._result import Kept, Result, brief, made
 from kdcompress.runs.schemas._roles import metric_heads, metric_row
-from kdcompress.runs.schemas._sweep import Gain, Judged
+from kdcompress.runs.schemas._sweep import Gain, Judged, Worth
 from kdcompress.runs.schemas._table import Table
 
 
@@ -34,6 +34,7 @@ class Report(Kept):
         sweep: The folder of a sweep.
         gain: What the teacher brings, of a sweep.
         best: The setting that a sweep chose.
+        worth: Whether distillation is worth it on the data of a sweep.
     """
 
     report: str
@@ -48,6 +49,7 @@ class Report(Kept):
     sweep: str | None = None
     gain: Gain | None = None
     best: Judged | None = None
+    worth: Worth | None = None
 
     def _parts(self) -> list[str]:
         runs = [f"{len(self.runs)} runs"] if self.runs else []

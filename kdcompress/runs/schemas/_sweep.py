@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from kdcompress.formatting import MISSING, percent
 from kdcompress.runs.schemas._parts import Count, Data, Interval, MetricName
 from kdcompress.runs.schemas._result import Kept, Result, brief, made
@@ -59,6 +61,22 @@ class Space(Result):
     trials: Count | None = None
 
 
+class Worth(Result):
+    """Whether distillation is worth it on these data.
+
+    Attributes:
+        verdict: Whether the 95 % interval of the gain is above 0, contains it, or is below.
+        sentence: The verdict with the gain and what it cost to find.
+        students: Number of students that were trained to choose.
+        train_seconds: Seconds of their training, all together.
+    """
+
+    verdict: Literal["worth it", "not shown", "harmful"]
+    sentence: str
+    students: Count
+    train_seconds: float
+
+
 class OnTest(Result):
     """A model's metric on test."""
 
@@ -84,6 +102,7 @@ class SweepResult(Kept):
         sentence: The gain in words.
         warnings: What to know before a figure is quoted.
         seconds: How long it took, this time.
+        worth: Whether distillation is worth it here; sweeps of earlier versions do not have it.
     """
 
     sweep: str = ""
@@ -101,6 +120,7 @@ class SweepResult(Kept):
     sentence: str
     warnings: list[str]
     seconds: float | None = None
+    worth: Worth | None = None
 
     def _parts(self) -> list[str]:
         best = ", ".join(f"{key}={brief(self.best[key])}" for key in ("method", "temperature", "alpha"))
@@ -118,7 +138,13 @@ class SweepResult(Kept):
         roles = {"teacher": self.teacher.test, "student": self.student.test.mean, "baseline": self.baseline.test.mean}
         on_test = ", ".join(f"{role} {percent(value)}" for role, value in roles.items())
         title = f"Sweep {self.sweep or self.recipe}"
-        return Table(title, head, rows, [f"{metric} on test: {on_test}", self.sentence], warnings=self.warnings)
+        return Table(
+            title,
+            head,
+            rows,
+            [f"{metric} on test: {on_test}", self.worth.sentence if self.worth else self.sentence],
+            warnings=self.warnings,
+        )
 
     def _check(self) -> None:
         sizes = {len(one.by_seed) for one in (self.student, self.baseline, self.gain)} | {len(self.space.seeds)}
