@@ -46,8 +46,8 @@ def result(differences: list[float], metric: str = "accuracy", **best: Any) -> d
         (
             [0.2],
             "not shown",
-            "no gain shown here: hinton T 4 alpha 0.5 changes accuracy on test by +20.00 points in one seed, which may be "
-            "chance; that took 4 students and 101 s of training: more seeds (--seeds) tell more, and until then "
+            "no gain shown here: hinton T 4 alpha 0.5 changes accuracy on test by +20.00 points in one seed, which may "
+            "be chance; that took 4 students and 101 s of training: more seeds (--seeds) tell more, and until then "
             "training without the teacher will do",
         ),
         (
