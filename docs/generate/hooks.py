@@ -29,6 +29,7 @@ SHARED = {
     "README.md": "index.md",
     "docs/requirements-edge.txt": "requirements-edge.txt",
     "examples/few_labels/README.md": "examples/few-labels.md",
+    "examples/few_labels/FEW_LABELS.md": "examples/few-labels-results.md",
     "examples/few_labels/few_labels.ipynb": "examples/few_labels.ipynb",
     "examples/mhist/README.md": "examples/mhist.md",
     "examples/mhist/mhist.ipynb": "examples/mhist.ipynb",

@@ -11,6 +11,7 @@ is not made again: stop it and start it as you like. EBHI-Seg is found as `kdcom
 from __future__ import annotations
 
 import argparse
+import datetime
 import itertools
 import json
 import os
@@ -23,10 +24,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "mhist"))
-from compressing import made_by
 from tables import EBHI, listener, stages, weights
-from tabling import grid, interval_text, points_text, write_figures
+from tabling import grid, interval_text, points_text, processor, write_figures
 
+from kdcompress._version import __version__
 from kdcompress.sweeping._gain import mean_interval, paired_gain
 
 HERE = Path(__file__).resolve().parent
@@ -138,6 +139,11 @@ def measure(study: Study, teacher: str, arm: str, seed: int, out: Path, progress
     }
 
 
+def complete(rows: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
+    """The teachers of whom every student was measured."""
+    return [one for one in TEACHERS if all(name_of(one, arm, seed) in rows for arm in ARMS for seed in seeds)]
+
+
 def describe(study: Study, rows: Mapping[str, Any], seeds: Sequence[int]) -> str:
     """The section of a data set in Markdown: its sizes, and for each teacher the students and their gains."""
     name = "AUC" if study.metric == "auc" else study.metric
@@ -147,7 +153,7 @@ def describe(study: Study, rows: Mapping[str, Any], seeds: Sequence[int]) -> str
         f"{sizes['n_train']:,} labelled images to train on, {sizes['n_val']:,} to choose epochs by, "
         f"{sizes['n_unlabelled']:,} without labels, {sizes['n_test']:,} to test. {study.note}",
     ]
-    for teacher, title in TEACHERS.items():
+    for teacher in complete(rows, seeds):
         values = {arm: [rows[name_of(teacher, arm, seed)]["metric"] for seed in seeds] for arm in ARMS}
         teachers = [rows[name_of(teacher, list(ARMS)[1], seed)]["teacher"] for seed in seeds]
         table = [
@@ -160,21 +166,19 @@ def describe(study: Study, rows: Mapping[str, Any], seeds: Sequence[int]) -> str
         ]
         shown = ", ".join(dict.fromkeys(f"{100 * one:.2f} %" for one in teachers))
         head = ["", f"{name} on test, % (95 %)", "gain over alone, points (95 %)"]
-        parts += [f"**{title}** ({name} {shown}):", grid(head, table)]
+        parts += [f"**{TEACHERS[teacher]}** ({name} {shown}):", grid(head, table)]
     return "\n\n".join(parts)
 
 
 def write_results(
     found: Mapping[str, Any], studies: Mapping[str, Study], seeds: range, command: str, path: Path
 ) -> None:
-    """Write FEW_LABELS.md of the studies that are complete."""
-    seconds = sum(row["seconds"] for key in studies for row in found[key].values())
-    first = next(iter(found[next(iter(studies))].values()))["dataset"]
-    made = made_by(command, first, len(seeds), seconds).partition(" minutes of work;")[0]
+    """Write FEW_LABELS.md of what is complete."""
     text = f"""# Few labels, many images
 
-{made} minutes of work; {len(seeds)} seeds, each with labels, initial weights
-and order of batches of its own. All students take as many steps. Gains are paired by seed; intervals are Student's t.
+`python {command}` on {datetime.date.today()}, kdcompress {__version__}, {processor()}; {len(seeds)} seeds,
+each with labels, initial weights and order of batches of its own. All students take as many steps. Gains are paired by
+seed; intervals are Student's t.
 
 A teacher that has seen all labels is one for all seeds: the large model that exists already. One that has the few
 labels alone is trained anew on those of each seed. Validation has as small a share of its labels as train.
@@ -188,7 +192,7 @@ labels alone is trained anew on those of each seed. Validation has as small a sh
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="embedded digits, minutes")
-    parser.add_argument("--only", choices=STUDIES, help="one data set; FEW_LABELS.md has those that are complete")
+    parser.add_argument("--only", choices=STUDIES, help="one data set; FEW_LABELS.md has what is complete")
     parser.add_argument("--seeds", type=int, help="number of seeds: 3, quick 2")
     asked = parser.parse_args()
     work = HERE / ("work-quick" if asked.quick else "work")
@@ -198,8 +202,7 @@ def main() -> None:
     figures = folder / "few_labels.json"
     wanted = {key: study for key, study in studies.items() if asked.quick or asked.only in (None, key)}
     found = collect(wanted, seeds, work, figures, listener())
-    names = [name_of(teacher, arm, seed) for teacher in TEACHERS for arm in ARMS for seed in seeds]
-    done = {key: study for key, study in studies.items() if all(name in found.get(key, {}) for name in names)}
+    done = {key: study for key, study in studies.items() if complete(found.get(key, {}), seeds)}
     command = f"few_labels.py{' --quick' if asked.quick else ''}"
     write_results(found, done, seeds, command, folder / "FEW_LABELS.md")
 

@@ -57,6 +57,15 @@ def test_the_quick_study_end_to_end_and_again_from_its_figures(example: ModuleTy
     assert "10 labels of each class" in text and text.count("| hard pseudo-labels") == 2
 
 
+def test_a_teacher_whose_students_are_not_all_there_is_not_told_of(example: ModuleType, tmp_path: Path) -> None:
+    row = {"metric": 0.5, "teacher": 0.9, "dataset": {"n_train": 1, "n_val": 1, "n_test": 1, "n_unlabelled": 1}}
+    rows = {example.name_of("all", arm, seed): row for arm in example.ARMS for seed in range(2)}
+    assert example.complete(rows, range(2)) == ["all"]
+    assert example.complete(rows, range(3)) == []
+    example.write_results({"demo": rows}, {"demo": example.DEMO}, range(2), "few_labels.py", tmp_path / "F.md")
+    assert "the few labels alone**" not in (tmp_path / "F.md").read_text()
+
+
 def test_gains_are_paired_by_seed_and_worked_by_hand(example: ModuleType, tmp_path: Path) -> None:
     sizes = {"name": "digits", "n_train": 100, "n_val": 10, "n_test": 50, "n_unlabelled": 900}
     values = {example.ALONE: (0.70, 0.80, 0.60)}
@@ -73,4 +82,4 @@ def test_gains_are_paired_by_seed_and_worked_by_hand(example: ModuleType, tmp_pa
     assert text.count("| +20.00 (-4.84 to +44.84) |") == 6
     assert "| 70.00 (45.16 to 94.84) |  |" in text
     assert "A teacher that has seen all labels** (accuracy 99.00 %)" in text
-    assert ", 21 minutes of work; 3 seeds" in text
+    assert "; 3 seeds,\neach with labels" in text
