@@ -62,7 +62,8 @@ def sweep(
         classes: Class names of `data`, in the order of the labels' numbers.
         temperatures: Temperatures to try, each > 0.
         alphas: Weights of the distillation loss to try, each 0 to 1.
-        methods: Distillation methods to try.
+        methods: Distillation methods to try; with "all" among them, all that are registered and fit classes, student
+            and teacher, each with its own temperature and alpha where none are given.
         seeds: Number of seeds per setting, >= 1, counted from that of the recipe.
         trials: Number of settings that TPE proposes within the ranges of `temperatures` and
             `alphas`; by default all combinations are tried.
@@ -98,7 +99,7 @@ def sweep(
         RunError: The folder or the storage is of another sweep, or damaged.
         KDCompressError: The data or a model cannot be used, or no setting could be trained.
     """
-    from kdcompress.sweeping._space import make_space
+    from kdcompress.sweeping._options import make_space
     from kdcompress.sweeping._sweep import SweepRequest, run_sweep
 
     names, objects = split_observers(observers)

@@ -8,7 +8,6 @@ import numpy as np
 
 from kdcompress.data import FileImages
 from kdcompress.digests import json_digest
-from kdcompress.errors import RecipeError
 from kdcompress.pipeline.ensemble import TeacherEnsemble
 from kdcompress.pipeline.experiment import Experiment, Reporter
 from kdcompress.pipeline.opening import open_teachers
@@ -36,11 +35,6 @@ def prepare_teachers(experiment: Experiment, run: RunFolder | None, reporter: Re
     """
     recipe, data, method = experiment.recipe, experiment.data, experiment.method
     validate_training_config(experiment)
-    if len(recipe.teacher.teachers) > 1 and not method.comparable:
-        raise RecipeError(
-            "teachers that invent their own subclasses cannot be averaged: number 1 of one is not number 1 of another; "
-            "take one teacher, or method.subclasses = 'known'"
-        )
     ensemble = open_teachers(experiment, run, reporter)
     embedding_width(experiment, ensemble.teachers[0])  # raises before anything is labelled
     unlabelled = [data.unlabelled] if data.unlabelled else []

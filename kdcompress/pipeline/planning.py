@@ -63,12 +63,9 @@ def plan_run(recipe: Recipe, run: RunFolder, progress: Progress) -> RunPlan:
         progress.warn(data.dataset.notice)
     if experiment.method.note:
         progress.note(experiment.method.note)
-    validate_training_config(experiment)
     check_compression_start(recipe)
     sections, needs_targets = recipe.teacher.teachers, experiment.method.needs_targets
-    teachers = [_open_untrained(experiment, section, progress) for section in sections]
-    with experiment.building():
-        student = StudentFactory(experiment).build(experiment.method)
+    teachers, student = open_models(experiment, progress)
     width = embedding_width(experiment, teachers[0])
     pairs = zip(sections, teachers, strict=True)
     todos, cached = zip(*[_todo(experiment, section, teacher) for section, teacher in pairs], strict=True)
@@ -85,6 +82,27 @@ def plan_run(recipe: Recipe, run: RunFolder, progress: Progress) -> RunPlan:
     if recipe.superclasses:
         document["superclasses"] = {name: list(names) for name, names in recipe.superclasses.items()}
     return RunPlan(document, teachers, student, data.dataset.input_shape, data.draws)
+
+
+def open_models(experiment: Experiment, progress: Progress) -> tuple[list[Teacher], Any]:
+    """Open the models of a recipe as they are before any training, and check that they fit its data and its method.
+
+    Args:
+        experiment: The recipe and its data.
+        progress: Listener.
+
+    Returns:
+        (the teachers; the student).
+
+    Raises:
+        RecipeError: The settings do not match the data.
+        ModelError: A model does not match the data or the method.
+    """
+    validate_training_config(experiment)
+    teachers = [_open_untrained(experiment, section, progress) for section in experiment.recipe.teacher.teachers]
+    embedding_width(experiment, teachers[0])
+    with experiment.building():
+        return teachers, StudentFactory(experiment).build(experiment.method)
 
 
 def _plan_targets(experiment: Experiment, n_teachers: int, width: int, cached: bool) -> dict[str, Any]:

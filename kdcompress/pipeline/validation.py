@@ -36,6 +36,11 @@ def validate_training_config(experiment: Experiment) -> None:
     if recipe.uses_unlabelled and recipe.training.batches == "balanced":
         raise RecipeError("training.batches = 'balanced' needs a label for every image: take class_weights instead")
     _check_targets(recipe, method)
+    if len(recipe.teacher.teachers) > 1 and not method.comparable:
+        raise RecipeError(
+            "teachers that invent their own subclasses cannot be averaged: number 1 of one is not number 1 of another; "
+            "take one teacher, or method.subclasses = 'known'"
+        )
     if recipe.uses_unlabelled and not method.weighs_targets(recipe.training.total_epochs):
         raise RecipeError(
             "unlabelled images teach nothing without the teacher's outputs: take another method than "

@@ -13,6 +13,7 @@ from kdcompress.metrics.classification import METRIC_NAMES
 from kdcompress.reporting import _page
 from kdcompress.reporting._parts import Figure, Section, Table
 from kdcompress.reporting._svg import BAD, COLOURS, INK, draw, legend, plain_ticks
+from kdcompress.reporting._sweep_comparison import comparison, describe_setting
 from kdcompress.runs.documents import read_checked
 from kdcompress.sweeping._worth import judge_worth
 from kdcompress.verification.origin import synthetic_notice
@@ -60,6 +61,7 @@ def render(name: str, result: dict[str, Any]) -> str:
         One HTML document; equal sweeps give equal bytes.
     """
     curves = [curve for key in _NAMES if (curve := _curve(result, key)) is not None]
+    compared = comparison(result)
     data, space = result["dataset"], result["space"]
     seeds = f"{len(space['seeds'])} seed{'s' if len(space['seeds']) != 1 else ''}"
     lead = (
@@ -75,7 +77,7 @@ def render(name: str, result: dict[str, Any]) -> str:
         tiles=[],
         verdict=clean(f"{_capitalize(judge_worth(result)['sentence'])}."),
         summary=_summary(result),
-        sections=[*curves, _gain(result), _settings(result), _trials(result)],
+        sections=[*curves, *([compared] if compared else []), _gain(result), _settings(result), _trials(result)],
     )
 
 
@@ -159,7 +161,7 @@ def _settings(result: dict[str, Any]) -> Section:
     for setting in result["settings"]:
         val = setting["val"]
         cells = [MISSING, setting["reason"] or ""] if val is None else [percent(val["mean"]), _interval(val)]
-        mark = "chosen" if _describe(setting) == _describe(result["best"]) else ""
+        mark = "chosen" if describe_setting(setting) == describe_setting(result["best"]) else ""
         rows.append([clean(setting["method"]), *_hyperparameters(setting), *(clean(cell) for cell in cells), mark])
     head = ["method", "T", "alpha", "validation", "95 % interval", ""]
     return Section(
@@ -179,11 +181,6 @@ def _trials(result: dict[str, Any]) -> Section:
 
 def _hyperparameters(setting: dict[str, Any]) -> Sequence[str]:
     return [MISSING if setting[key] is None else f"{setting[key]:g}" for key in _NAMES]
-
-
-def _describe(setting: dict[str, Any]) -> str:
-    values = [f"{name} {setting[key]:g}" for key, name in _NAMES.items() if setting[key] is not None]
-    return " ".join([setting["method"], *values])
 
 
 def _interval(summary: dict[str, Any]) -> str:

@@ -7,11 +7,14 @@ from typing import Any
 from kdcompress.errors import TrainingError
 from kdcompress.metrics.classification import METRIC_NAMES
 from kdcompress.progress import Progress
+from kdcompress.sweeping._comparison import compare_settings
 from kdcompress.sweeping._gain import describe_gain, mean_interval, paired_gain
 from kdcompress.sweeping._space import Setting, Space
 from kdcompress.sweeping._study import Study, setting_of
 from kdcompress.sweeping._trial import Worker
 from kdcompress.sweeping._worth import judge_worth
+
+_UNTAUGHT = "best on validation is the student without a teacher, so there is no gain to measure"
 
 
 def choose_and_test(name: str, space: Space, study: Study, worker: Worker, progress: Progress) -> dict[str, Any]:
@@ -40,18 +43,21 @@ def choose_and_test(name: str, space: Space, study: Study, worker: Worker, progr
         if setting_of(row) == chosen:
             row["test"] = tested[row["seed"]]
     gain = paired_gain(found["student"], found["baseline"])
+    facts, taught = worker.data.facts, chosen.recipe(worker.base, space.seeds[0]).method.needs_targets
     result = {
         "recipe": name,
-        "dataset": worker.data.facts,
+        "dataset": facts,
         "metric": worker.metric,
         "space": space.to_dict(),
         "trials": rows,
         "settings": settings,
         "best": best,
+        "comparison": compare_settings(_by_seed(rows, space.seeds), chosen, facts["n_val"]),
+        "left_out": [{"method": method, "reason": reason} for method, reason in space.left_out.items()],
         "teacher": {"test": found["teacher"][0]},
         **{role: {"test": mean_interval(found[role]), "by_seed": found[role]} for role in ("student", "baseline")},
         "gain": gain,
-        "sentence": describe_gain(gain, METRIC_NAMES[worker.metric]),
+        "sentence": describe_gain(gain, METRIC_NAMES[worker.metric]) if taught else _UNTAUGHT,
         "warnings": worker.warnings,
     }
     return {**result, "worth": judge_worth(result)}
@@ -93,6 +99,15 @@ def _rows(space: Space, study: Study) -> list[dict[str, Any]]:
         grid = {(setting, seed) for setting in space.settings for seed in space.seeds}
         rows = [row for row in rows if (setting_of(row), row["seed"]) in grid]
     return rows
+
+
+def _by_seed(rows: list[dict[str, Any]], seeds: tuple[int, ...]) -> dict[Setting, list[float]]:
+    """Return the metric on validation by setting, in the order of the seeds, of those that were trained with all."""
+    found: dict[Setting, dict[int, float]] = {}
+    for row in rows:
+        if row["val"] is not None:
+            found.setdefault(setting_of(row), {})[row["seed"]] = row["val"]
+    return {setting: [values[seed] for seed in seeds] for setting, values in found.items() if len(values) == len(seeds)}
 
 
 def _best(rows: list[dict[str, Any]]) -> dict[str, Any]:

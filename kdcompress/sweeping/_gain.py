@@ -10,13 +10,15 @@ import numpy as np
 CONFIDENCE = 0.95
 
 
-def mean_interval(values: Sequence[float]) -> dict[str, Any]:
+def mean_interval(values: Sequence[float], resolution: float = 0.0) -> dict[str, Any]:
     """Compute a mean and its 95 % interval by Student's t.
 
     The interval is mean +- t(n - 1) * s / sqrt(n), where s is the standard deviation with n - 1 (Student 1908).
 
     Args:
         values: At least one value.
+        resolution: Least standard deviation. Values that are equal by rounding, such as accuracies on few images, are
+            not known better than that.
 
     Returns:
         `mean`, `low`, `high` and `n`; `low` and `high` are None for a single value.
@@ -27,8 +29,26 @@ def mean_interval(values: Sequence[float]) -> dict[str, Any]:
     n, mean = len(sample), float(sample.mean())
     if n < 2:
         return {"mean": mean, "low": None, "high": None, "n": n}
-    half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1) * sample.std(ddof=1) / np.sqrt(n))
+    deviation = max(float(sample.std(ddof=1)), resolution)
+    half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1) * deviation / np.sqrt(n))
     return {"mean": mean, "low": mean - half, "high": mean + half, "n": n}
+
+
+def paired_p(differences: Sequence[float], resolution: float) -> float:
+    """Compute the two-sided p-value of the paired t-test: the chance of such a mean if the true one were 0.
+
+    Args:
+        differences: At least two values.
+        resolution: As for `mean_interval`, > 0.
+
+    Returns:
+        The p-value, in [0, 1].
+    """
+    from scipy.stats import t
+
+    sample = np.asarray(differences, np.float64)
+    n, deviation = len(sample), max(float(sample.std(ddof=1)), resolution)
+    return float(2 * t.sf(abs(sample.mean()) * np.sqrt(n) / deviation, n - 1))
 
 
 def paired_gain(student: Sequence[float], baseline: Sequence[float]) -> dict[str, Any]:

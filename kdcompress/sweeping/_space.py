@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kdcompress import registry
-from kdcompress.config.choices import make_choice
 from kdcompress.config.recipe import Recipe, resolve
-from kdcompress.config.settings import format_value
-from kdcompress.errors import UsageError
 
 TUNED = ("temperature", "alpha")
-_MAX_TRAININGS = 100_000
-_LAST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -66,10 +61,13 @@ class Space:
 
     Attributes:
         methods: Names of methods.
-        temperatures: Temperatures of the grid, or values whose range TPE searches.
+        temperatures: Temperatures of the grid, or values whose range TPE searches; empty for each method's own.
         alphas: Alphas, likewise.
         seeds: Seeds with which every setting is trained.
         trials: Number of settings that Optuna's TPE proposes; None for the grid.
+        own: Temperature and alpha of each method, in place of those that are empty.
+        every: Whether the methods are all that are registered, so that those that do not fit are left out.
+        left_out: Why a method was left out, by its name.
     """
 
     methods: tuple[str, ...]
@@ -77,27 +75,46 @@ class Space:
     alphas: tuple[float, ...]
     seeds: tuple[int, ...]
     trials: int | None = None
+    own: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    every: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> list[Setting]:
         """Settings of the grid, each once: a method is not repeated for hyperparameters that it does not have."""
-        grid = []
-        for method in self.methods:
-            fields = registry.load("methods", method).model_fields
-            temperatures = self.temperatures if "temperature" in fields else (None,)
-            alphas = self.alphas if "alpha" in fields else (None,)
-            grid += [Setting(method, t, a) for t, a in itertools.product(temperatures, alphas)]
-        return list(dict.fromkeys(grid))
+        return list(dict.fromkeys(setting for method in self.methods for setting in self.settings_of(method)))
+
+    def settings_of(self, method: str) -> list[Setting]:
+        """Return the settings of the grid with a method.
+
+        Args:
+            method: Name of the method.
+        """
+        values = self._values(method)
+        return [Setting(method, t, a) for t, a in itertools.product(*(values[key] or (None,) for key in TUNED))]
 
     @property
     def trainings(self) -> int:
         """Number of students to train, computed without listing the settings."""
         if self.trials is not None:
             return self.trials * len(self.seeds)
-        by_method = [registry.load("methods", method).model_fields for method in self.methods]
-        counts = {"temperature": len(self.temperatures), "alpha": len(self.alphas)}
-        settings = sum(math.prod(counts[key] for key in TUNED if key in fields) for fields in by_method)
-        return len(self.seeds) * settings
+        by_method = (self._values(method).values() for method in self.methods)
+        return len(self.seeds) * sum(math.prod(len(values) or 1 for values in tuned) for tuned in by_method)
+
+    def _values(self, method: str) -> dict[str, tuple[float, ...]]:
+        """Temperatures and alphas of a method; empty for what it does not have."""
+        fields, own = registry.load("methods", method).model_fields, self.own.get(method, {})
+        asked = {"temperature": self.temperatures, "alpha": self.alphas}
+        return {key: (asked[key] or (own[key],)) if key in fields else () for key in TUNED}
+
+    def without(self, reasons: Mapping[str, str]) -> Space:
+        """Return this space without some methods.
+
+        Args:
+            reasons: Why a method is left out, by its name.
+        """
+        methods = tuple(method for method in self.methods if method not in reasons)
+        return replace(self, methods=methods, left_out={**self.left_out, **reasons})
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to JSON types."""
@@ -107,6 +124,7 @@ class Space:
             "alphas": list(self.alphas),
             "seeds": list(self.seeds),
             "trials": self.trials,
+            **({"own": {method: dict(values) for method, values in self.own.items()}} if self.own else {}),
         }
 
     @classmethod
@@ -115,79 +133,4 @@ class Space:
         methods, temperatures, alphas, seeds = (
             tuple(document[key]) for key in ("methods", "temperatures", "alphas", "seeds")
         )
-        return cls(methods, temperatures, alphas, seeds, document["trials"])
-
-
-def make_space(
-    base: Recipe,
-    methods: Iterable[str] | None,
-    temperatures: Iterable[float] | None,
-    alphas: Iterable[float] | None,
-    seeds: int,
-    trials: int | None,
-) -> Space:
-    """Validate the options of a sweep.
-
-    Args:
-        base: Recipe, whose own values replace options that are None.
-        methods: Names of methods.
-        temperatures: Temperatures, > 0.
-        alphas: Alphas, in [0, 1].
-        seeds: Number of seeds, >= 1: the recipe's seed and those after it.
-        trials: Number of settings for TPE to propose; None for the grid.
-
-    Returns:
-        The search space.
-
-    Raises:
-        UsageError: An option is invalid, or the space is too large.
-        RecipeError: A method does not accept a value.
-    """
-    _check_count("--seeds", seeds)
-    if trials is not None:
-        _check_count("--trials", trials)
-    if base.seed + seeds - 1 > _LAST_SEED:
-        raise UsageError(f"--seeds: the recipe's seed {base.seed} and the {seeds - 1} after it must be <= {_LAST_SEED}")
-    own = base.method
-    space = Space(
-        tuple(registry.check("methods", str(name)[:100]) for name in _distinct("--method", methods, [own.name])),
-        _numbers("--temperature", temperatures, getattr(own, "temperature", 4.0)),
-        _numbers("--alpha", alphas, getattr(own, "alpha", 0.5)),
-        tuple(range(base.seed, base.seed + seeds)),
-        trials,
-    )
-    if space.trainings > _MAX_TRAININGS:
-        limit = f"a sweep has at most {_MAX_TRAININGS} trainings"
-        raise UsageError(f"{limit}, settings x seeds; these are {space.trainings}")
-    defaults = {method: Setting(method).recipe(base, base.seed).method.to_dict() for method in space.methods}
-    for setting in space.settings:
-        make_choice("method", {**defaults[setting.method], **setting.tuned})
-    if trials is not None and max(len(space.temperatures), len(space.alphas)) < 2:
-        raise UsageError("--trials searches between the values of -T and --alpha: give two or more of one of them")
-    return space
-
-
-def _check_count(option: str, count: int) -> None:
-    if not 1 <= count <= _MAX_TRAININGS:
-        limit = ">= 1" if count < 1 else f"<= {_MAX_TRAININGS}"
-        raise UsageError(f"{option} must be {limit}, got {format_value(count)}")
-
-
-def _distinct(option: str, values: Iterable[Any] | None, default: Sequence[Any]) -> tuple[Any, ...]:
-    distinct = tuple(dict.fromkeys(default if values is None else values))
-    if not distinct:
-        raise UsageError(f"{option} must name a value, got none")
-    return distinct
-
-
-def _numbers(option: str, values: Iterable[Any] | None, default: Any) -> tuple[float, ...]:
-    numbers = []
-    for value in _distinct(option, values, [default]):
-        try:
-            number = float(value)
-        except (TypeError, ValueError, OverflowError):
-            number = math.nan
-        if not math.isfinite(number):
-            raise UsageError(f"{option} must be a finite number, got {format_value(value)}")
-        numbers.append(number)
-    return tuple(dict.fromkeys(numbers))
+        return cls(methods, temperatures, alphas, seeds, document["trials"], document.get("own", {}))

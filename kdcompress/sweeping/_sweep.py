@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from kdcompress.runs.documents import write_document
 from kdcompress.runs.schemas import SweepResult
 from kdcompress.sweeping._choice import choose_and_test, delete_others, test_chosen
 from kdcompress.sweeping._compression import check_sweep_start
+from kdcompress.sweeping._fitting import leave_out
 from kdcompress.sweeping._space import TUNED, Space
 from kdcompress.sweeping._storage import Storage
 from kdcompress.sweeping._study import Study
@@ -98,6 +99,7 @@ def _run(request: SweepRequest, progress: Progress) -> SweepResult:
     storage = Storage(request.url)
     with open_crew(request.base, request.folder, request.url, request.jobs, progress) as crew:
         worker = Worker(request.base, request.folder, progress, crew.cluster)
+        request = replace(request, space=leave_out(request.space, request.base, worker.data, progress))
         study = _study(request, worker, storage)
         worker.prepare(request.space.settings)
         _check_machine(study, worker)

@@ -21,7 +21,7 @@ from kdcompress.config.recipe import read_resolved_recipe, resolve
 from kdcompress.config.toml_values import parse_setting
 from kdcompress.errors import RecipeError, UsageError
 from kdcompress.registry import choices
-from kdcompress.sweeping._space import make_space
+from kdcompress.sweeping._options import make_space
 
 DEMO = (PRESETS / "mnist-demo.toml").read_text()
 EARLIER = Path(__file__).parents[1] / "data" / "run-0.1" / "recipe.toml"

@@ -25,7 +25,8 @@ import kdcompress
 from kdcompress.cli._app import app
 from kdcompress.config.recipe import resolve
 from kdcompress.errors import RecipeError, RunError, TrainingError, UsageError
-from kdcompress.sweeping._space import Setting, make_space
+from kdcompress.sweeping._options import make_space
+from kdcompress.sweeping._space import Setting
 
 pytestmark = pytest.mark.slow
 

@@ -51,14 +51,45 @@ class Gain(Interval):
     by_seed: list[float]
 
 
+class Compared(Setting):
+    """Another setting against the chosen one on validation, seed by seed.
+
+    Attributes:
+        difference: The chosen one minus this one, a fraction, with the interval of this one comparison.
+        p: Its p-value, corrected for the number of comparisons; None of one seed.
+        shown: Whether the chosen one is shown to be better.
+    """
+
+    difference: Interval
+    p: float | None
+    shown: bool
+
+
+class Comparison(Result):
+    """The chosen setting against the others: how p-values were corrected, over how many pairs, and what that shows."""
+
+    correction: str
+    pairs: Count
+    sentence: str
+    others: list[Compared]
+
+
+class LeftOut(Result):
+    """A method that does not fit the classes, the student or the teacher, and the reason."""
+
+    method: str
+    reason: str
+
+
 class Space(Result):
-    """What was tried."""
+    """What was tried: without temperatures or alphas, each method had its `own`."""
 
     methods: list[str] = made(list)
     temperatures: list[float] = made(list)
     alphas: list[float] = made(list)
     seeds: list[Count]
     trials: Count | None = None
+    own: dict[str, dict[str, float]] = made(dict)
 
 
 class Worth(Result):
@@ -95,6 +126,8 @@ class SweepResult(Kept):
         trials: Every setting and seed.
         settings: Every setting, over its seeds.
         best: The one that was chosen on validation.
+        comparison: Whether it is better than the others; None where there are none.
+        left_out: Methods that were not tried since they do not fit.
         teacher: The teacher on test.
         student: The students of the chosen setting on test.
         baseline: The same students trained without the teacher.
@@ -113,6 +146,8 @@ class SweepResult(Kept):
     trials: list[Trial]
     settings: list[Judged]
     best: Judged
+    comparison: Comparison | None = None
+    left_out: list[LeftOut] = made(list)
     teacher: OnTest
     student: Role
     baseline: Role
@@ -138,13 +173,11 @@ class SweepResult(Kept):
         roles = {"teacher": self.teacher.test, "student": self.student.test.mean, "baseline": self.baseline.test.mean}
         on_test = ", ".join(f"{role} {percent(value)}" for role, value in roles.items())
         title = f"Sweep {self.sweep or self.recipe}"
-        return Table(
-            title,
-            head,
-            rows,
-            [f"{metric} on test: {on_test}", self.worth.sentence if self.worth else self.sentence],
-            warnings=self.warnings,
-        )
+        compared = [self.comparison.sentence] if self.comparison is not None else []
+        left_out = [f"left out: {one.method}: {one.reason}" for one in self.left_out]
+        finding = self.worth.sentence if self.worth else self.sentence
+        notes = [*compared, *left_out, f"{metric} on test: {on_test}", finding]
+        return Table(title, head, rows, notes, warnings=self.warnings)
 
     def _check(self) -> None:
         sizes = {len(one.by_seed) for one in (self.student, self.baseline, self.gain)} | {len(self.space.seeds)}
