@@ -121,6 +121,7 @@ def test_swapped_teacher_and_student_are_warned_about() -> None:
     assert swapped_roles_warning(big, small) is None
     assert "look swapped: the student needs 10.0 times the teacher's FLOPs" in (swapped_roles_warning(small, big) or "")
     assert swapped_roles_warning(small, {"flops": 1000, "metrics": {"accuracy": 0.97}}) is None
+    assert swapped_roles_warning(small, {**big, "flops": int(1.05 * small["flops"])}) is None  # a born-again network
     assert swapped_roles_warning({**small, "flops": None}, big) is None
 
 

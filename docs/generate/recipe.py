@@ -11,6 +11,7 @@ from pydantic_core import PydanticUndefined
 from schema_types import describe_type, escape, format_value
 
 from kdcompress import registry
+from kdcompress.config.assistants import AssistantSection
 from kdcompress.config.choices import REGISTRY_OF
 from kdcompress.config.cluster import ClusterSection
 from kdcompress.config.compress import CompressSection
@@ -36,12 +37,14 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "teacher.preprocessing": PreprocessingSection,
     "teacher.members.N": MemberSection,
     "student": StudentSection,
+    "assistant": AssistantSection,
     "training": TrainingSection,
     "training.stages.N": StageSection,
     "compress": CompressSection,
     "cluster": ClusterSection,
 }
 _LINKED = {
+    "assistant": "section, or a list of sections, with the keys of [`assistant`](#assistant)",
     "superclasses": "names of classes by the name of the new class",
     "constants": "numbers, true or false, by name",
     "training": "section, with the keys of [`training`](#training)",

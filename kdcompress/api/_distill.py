@@ -187,6 +187,8 @@ def plan(recipe: Recipe, out: Path, progress: Progress) -> Plan:
     document["teacher"] |= count_params_and_flops(run_plan.teachers)
     flops = count_flops_or_none(student, run_plan.input_shape)
     document["student"] |= {"params": student.count_params(), "flops": flops}
+    for planned, model in zip(document.get("assistants", ()), run_plan.assistants, strict=True):
+        planned |= {"params": model.count_params(), "flops": count_flops_or_none(model, run_plan.input_shape)}
     if recipe.compress is not None:
         from kdcompress.compression._planning import plan_steps
 

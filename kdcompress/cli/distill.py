@@ -128,6 +128,9 @@ def _print_result(result: dict[str, Any], terminal: Terminal) -> None:
         if chance := result.get("at_chance"):
             text = f"cannot be told: {' and '.join(chance)} not shown to be better than a constant answer"
         terminal.result(f"gain           {text}")
+    for assistant in result.get("assistants", ()):
+        values = ", ".join(f"{_METRIC_NAMES[key]} {100 * assistant['metrics'][key]:.2f} %" for key in keys)
+        terminal.result(f"{assistant['name']:<14} {assistant['model']}: {values}, {assistant['params']:,} parameters")
     if teacher["params"]:
         terminal.result(_ratio("parameters", student["params"], teacher["params"]))
     if student["flops"] and teacher["flops"]:
@@ -156,8 +159,8 @@ def _print_plan(plan: dict[str, Any], terminal: Terminal) -> None:
     terminal.result(f"          {sizes}")
     for name, classes in plan.get("superclasses", {}).items():
         terminal.result(f"          class {name}: {', '.join(classes)} of the data")
-    for role in ("teacher", "student"):
-        part = plan[role]
+    between = [(one["name"], one) for one in plan.get("assistants", ())]
+    for role, part in [("teacher", plan["teacher"]), *between, ("student", plan["student"])]:
         flops = f", {part['flops']:,} FLOPs" if part["flops"] else ""
         params = "size not known" if part["params"] is None else f"{part['params']:,} parameters"
         terminal.result(f"{role:<9} {part['model']}: {params}{flops}; {part['todo']}")

@@ -12,6 +12,7 @@ from kdcompress.errors import RecipeError
 from kdcompress.urls import check_url, is_url
 
 if TYPE_CHECKING:
+    from kdcompress.config.assistants import AssistantSection
     from kdcompress.config.recipe import Recipe
 
 S = TypeVar("S", bound=Section)
@@ -44,6 +45,7 @@ def check_files(recipe: Recipe) -> None:
     teacher_key = "teacher.members.{}" if recipe.teacher.members else "teacher"
     sections: dict[str, ModelSection] = {"student": recipe.student}
     sections |= {teacher_key.format(index): teacher for index, teacher in enumerate(recipe.teacher.teachers)}
+    sections |= keyed_assistants(recipe)
     for key, section in sections.items():
         check_exists(section.model, f"{key}.model")
         check_exists(section.initialization.weights_file or "", f"{key}.pretrained")
@@ -70,8 +72,23 @@ def resolve_paths(recipe: Recipe) -> Recipe:
     else:
         teacher = _resolve_model(teacher, "teacher")
     student = _resolve_model(recipe.student, "student")
-    sections = {"data": data, "unlabelled": unlabelled, "teacher": teacher, "student": student}
+    assistants = tuple(_resolve_model(section, key) for key, section in keyed_assistants(recipe).items()) or None
+    sections = {
+        "data": data, "unlabelled": unlabelled, "teacher": teacher, "student": student, "assistant": assistants,
+    }  # fmt: skip
     return recipe.model_copy(update=sections)
+
+
+def keyed_assistants(recipe: Recipe) -> dict[str, AssistantSection]:
+    """Return the assistants of a recipe by their dotted keys.
+
+    Args:
+        recipe: The recipe.
+    """
+    assistants = recipe.assistants
+    if len(assistants) == 1:
+        return {"assistant": assistants[0]}
+    return {f"assistant.{index}": section for index, section in enumerate(assistants)}
 
 
 def _resolve_data_paths(section: S, name: str) -> S:
@@ -84,7 +101,8 @@ def _resolve_data_paths(section: S, name: str) -> S:
 
 
 def _resolve_model(section: M, key: str) -> M:
-    model = check_model_reference(section.model, f"{key}.model", key.partition(".")[0])
+    role = "teacher" if key.startswith("teacher") else "student"  # an assistant is trained, as a student is
+    model = check_model_reference(section.model, f"{key}.model", role)
     if section.pretrained not in initialization.PRETRAINED and not is_url(section.pretrained):
         to_path(section.pretrained, f"{key}.pretrained")
     resolved = section.model_copy(update={"model": model})

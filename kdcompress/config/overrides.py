@@ -8,6 +8,7 @@ from typing import Any
 
 from kdcompress import registry
 from kdcompress.config import initialization
+from kdcompress.config.assistants import assistant_values
 from kdcompress.config.settings import format_name, format_value
 from kdcompress.config.toml_values import MAX_DEPTH, check_plain_values
 from kdcompress.errors import RecipeError
@@ -46,6 +47,8 @@ def override_epochs(values: dict[str, Any], epochs: int, overrides: Mapping[str,
     members = teacher.get("members") if isinstance(teacher, dict) else None
     owners = {"": values, "teacher.": teacher}
     owners |= {f"teacher.members.{number}.": member for number, member in enumerate(members or ())}
+    # The training of an assistant is the student's, unless it has one
+    owners |= {f"{key}.": assistant for key, assistant in assistant_values(values) if "training" in assistant}
     for prefix, owner in owners.items():
         training = owner.get("training", {}) if isinstance(owner, dict) else None
         if isinstance(training, dict):
@@ -61,7 +64,7 @@ def _drop_initialization(values: dict[str, Any], key: str, model: Any) -> None:
     """When a model is replaced, drop the settings of the former model's initialization."""
     name, _, last = key.partition(".")
     section = values.get(name)
-    if name not in ("teacher", "student") or last != "model" or not isinstance(section, dict):
+    if name not in ("teacher", "student", "assistant") or last != "model" or not isinstance(section, dict):
         return
     if model not in ("", section.get("model")):  # an empty model is replaced by members, which inherit the settings
         initialization.drop_unsupported(section, str(model))

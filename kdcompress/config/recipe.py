@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tomli_w
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, ValidationInfo
 
+from kdcompress.config.assistants import Assistants, AssistantSection, assistant_values, inherit_student_settings
 from kdcompress.config.checks import check_files, check_teachers, resolve_paths
 from kdcompress.config.choices import Choice, make_choice
 from kdcompress.config.cluster import ClusterSection, check_divisible
@@ -72,6 +73,7 @@ class Recipe(Section):
         views: Enumerated augmentation.
         teacher: The teacher or teachers.
         student: The student.
+        assistant: Models between teacher and student, each taught by the one before; one section or a list.
         method: Distillation method.
         training: Training of the student.
         compress: Compression of the trained student.
@@ -90,11 +92,17 @@ class Recipe(Section):
     views: ViewsSection = ViewsSection()
     teacher: TeacherSection
     student: StudentSection
+    assistant: Assistants = None
     method: Annotated[Method, _FromSettings, _ToSettings] = Field({"name": "hinton"}, validate_default=True)
     training: TrainingSection = TrainingSection()
     compress: CompressSection | None = None
     cluster: ClusterSection | None = None
     observers: Observers = Field(default_factory=dict)
+
+    @property
+    def assistants(self) -> tuple[AssistantSection, ...]:
+        """The assistants, from the teacher's to the student's; empty without any."""
+        return self.assistant or ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values without keys that are None, which TOML cannot hold."""
@@ -113,7 +121,8 @@ class Recipe(Section):
         for section, keys in path_keys(plain).items():
             if section in plain:
                 plain[section] = {key: value for key, value in plain[section].items() if key not in keys}
-        for model in (plain["student"], plain["teacher"], *plain["teacher"]["members"]):
+        assistants = [section for _, section in assistant_values(plain)]
+        for model in (plain["student"], plain["teacher"], *plain["teacher"]["members"], *assistants):
             model["pretrained"] = Path(model["pretrained"]).name
         del plain["teacher"]["check"]  # it may stop a run, but does not change its result
         return plain
@@ -130,6 +139,7 @@ class Recipe(Section):
         """The paths and URLs of the models and weights that the recipe names, by role such as teacher-1-weights."""
         sections: dict[str, ModelSection] = {"student": self.student}
         sections |= {f"teacher-{number}": teacher for number, teacher in enumerate(self.teacher.teachers, start=1)}
+        sections |= {f"assistant-{number}": assistant for number, assistant in enumerate(self.assistants, start=1)}
         models = {role: section.model for role, section in sections.items() if is_file_reference(section.model)}
         weights = {f"{role}-weights": section.initialization.weights_file for role, section in sections.items()}
         return models | {role: path for role, path in weights.items() if path}
@@ -222,6 +232,7 @@ def change_run_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
 
 def _validate(values: dict[str, Any]) -> Recipe:
     inherit_teacher_settings(values.get("teacher"))
+    inherit_student_settings(values)
     recipe = build_section(Recipe, values)
     check_teachers(recipe)
     if recipe.cluster:

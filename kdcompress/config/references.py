@@ -9,6 +9,7 @@ from typing import Any
 
 from kdcompress import registry
 from kdcompress.config import initialization
+from kdcompress.config.assistants import assistant_values
 from kdcompress.config.settings import MAX_PATH_CHARS, format_name, format_value
 from kdcompress.errors import RecipeError, one_line
 from kdcompress.plugins import is_reference
@@ -100,6 +101,7 @@ def make_paths_absolute(values: dict[str, Any], folder: Path, paths: Mapping[str
     sections = {"teacher": teacher, "student": values.get("student")}
     for index, member in enumerate(members if isinstance(members, list) else []):
         sections[f"teacher.members.{index}"] = member
+    sections |= dict(assistant_values(values))
     for name, section in sections.items():
         _map_strings(section, name, ("model",), model)
         _map_strings(section, name, ("pretrained",), weights)

@@ -16,13 +16,20 @@ from kdcompress.errors import RunError
 from kdcompress.methods import Method
 from kdcompress.metrics.classification import Labels
 from kdcompress.models import Forward, lacks_rescaling, load_weights, model_digest, save_model
+from kdcompress.pipeline.assistants import (
+    TestedAssistant,
+    build_assistants,
+    compute_student_targets,
+    evaluate_assistants,
+)
 from kdcompress.pipeline.chance import chance_warning, count_steps, imbalance_warning
 from kdcompress.pipeline.data import RecipeData, describe_labels
 from kdcompress.pipeline.ensemble import TeacherEnsemble
 from kdcompress.pipeline.evaluation import Evaluation, Outputs
 from kdcompress.pipeline.experiment import Experiment, Reporter, Workers
-from kdcompress.pipeline.labelling import compute_training_targets, prepare_teachers
+from kdcompress.pipeline.labelling import prepare_teachers
 from kdcompress.pipeline.saved_teachers import read_saved_teachers, save_teachers
+from kdcompress.pipeline.starts import same_start_warnings
 from kdcompress.pipeline.student import StudentFactory
 from kdcompress.pipeline.validation import check_compression_start, validate_training_config
 from kdcompress.progress import Progress
@@ -49,6 +56,7 @@ class PipelineResult:
         at_chance: Roles that are not shown to be better than a constant answer.
         input_shape: Shape (H, W, C) of the data's images.
         warnings: All warnings.
+        assistants: The models between teacher and student.
     """
 
     ensemble: TeacherEnsemble
@@ -58,6 +66,7 @@ class PipelineResult:
     at_chance: list[str]
     input_shape: tuple[int, int, int]
     warnings: list[str]
+    assistants: tuple[TestedAssistant, ...] = ()
 
 
 class Pipeline:
@@ -110,10 +119,14 @@ class Pipeline:
                 f"student {self.recipe.student.model} gets pixels of 0 to 255 and does not scale them: it learns badly "
                 "so; put keras.layers.Rescaling(1 / 255) at its start"
             )
+        build_assistants(self.experiment)
+        for warning in same_start_warnings(self.recipe, (self.recipe.seed,)):
+            self._warn(warning)
         ensemble = prepare_teachers(self.experiment, self.run, self._reporter)
-        targets = None
+        targets: Targets | None = None
+        assistants: tuple[TeacherEnsemble, ...] = ()
         if self.method.needs_targets:
-            targets = compute_training_targets(ensemble, self.experiment, self._reporter)
+            targets, assistants = compute_student_targets(ensemble, self.experiment, self.run, self._reporter)
         if not read_saved_teachers(self.run):
             save_teachers(ensemble, self.run)  # its targets are checked; nothing later depends on the original
         student = self._train("student", student, self.method, targets)
@@ -124,7 +137,8 @@ class Pipeline:
         metrics = self._evaluate(ensemble, student, baseline)
         shape = self.dataset.input_shape
         final = finalise(student, self.method, shape)
-        return PipelineResult(ensemble, final, targets, metrics, self.at_chance, shape, self.warnings)
+        tested = evaluate_assistants(assistants, self.split.test)
+        return PipelineResult(ensemble, final, targets, metrics, self.at_chance, shape, self.warnings, tested)
 
     def clean_up(self) -> None:
         """Delete the checkpoints of a run whose result has been written."""

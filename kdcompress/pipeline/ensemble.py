@@ -41,17 +41,19 @@ class TeacherEnsemble:
         sections: Settings of each teacher.
         recipe: The recipe.
         method: The method, bound to the data's classes.
+        role: teacher, or assistant, of one that is trained in the run.
     """
 
     teachers: tuple[Teacher, ...]
     sections: tuple[SingleTeacherSection, ...]
     recipe: Recipe
     method: Method
+    role: str = "teacher"
 
     @property
     def names(self) -> list[str]:
         """`teacher`, or `teacher-1`, `teacher-2`, ..."""
-        return teacher_names(len(self.teachers))
+        return role_names(self.role, len(self.teachers))
 
     def predict(self, samples: Samples) -> NDArray[np.float32]:
         """Compute the combined outputs of the teachers.
@@ -161,17 +163,19 @@ class TeacherEnsemble:
             TargetsError: As for `check`, or a zoo teacher was trained too little.
         """
         agreement, assessment = label_agreement(targets.logits, split.train, classes, self.class_logits)
-        trained = all(registry.contains("models", section.model) for section in self.sections)
+        is_assistant = self.role != "teacher"
+        trained = is_assistant or all(registry.contains("models", section.model) for section in self.sections)
         checked = self.recipe.teacher.check and all(section.weights != "none" for section in self.sections)
         if checked and not assessment.is_sound and not trained:
             raise make_teacher_error(self.teachers[0], assessment, classes, None)
         if checked and trained and not assessment.is_informative:
             raise TargetsError(
-                f"teacher {self.recipe.teacher.display_name} is right on {assessment.summary} of the training images: "
-                "it was trained too little (epochs and learning_rate of teacher.training or its stages); "
+                f"{self.role} {', '.join(section.model for section in self.sections)} is right on "
+                f"{assessment.summary} of the training images: "
+                f"it was trained too little (epochs and learning_rate of {self.role}.training or its stages); "
                 "teacher.check = false goes on"
             )
-        warning = f"the teacher is right on no more of the training images than {assessment.summary}"
+        warning = f"the {self.role} is right on no more of the training images than {assessment.summary}"
         return agreement, warning if assessment.is_weak else None
 
     def check_on_test(
@@ -200,13 +204,14 @@ class TeacherEnsemble:
         return [section.weight if isinstance(section, MemberSection) else 1.0 for section in self.sections]
 
 
-def teacher_names(count: int) -> list[str]:
-    """Name the teachers of a run.
+def role_names(role: str, count: int) -> list[str]:
+    """Name the models of a role.
 
     Args:
-        count: Number of teachers.
+        role: teacher or assistant.
+        count: Their number.
 
     Returns:
         `teacher` for a single one, otherwise `teacher-1`, `teacher-2`, ...
     """
-    return ["teacher"] if count == 1 else [f"teacher-{number}" for number in range(1, count + 1)]
+    return [role] if count == 1 else [f"{role}-{number}" for number in range(1, count + 1)]

@@ -88,7 +88,7 @@ def compute_training_targets(ensemble: TeacherEnsemble, experiment: Experiment, 
         agreement, warning = ensemble.check_labels(targets, split, data.dataset.classes)
         if warning:
             reporter.warn(warning)
-        judgement = f"; the teacher agrees with {100 * agreement:.2f} % of the training labels"
+        judgement = f"; the {ensemble.role} agrees with {100 * agreement:.2f} % of the training labels"
     if EMBEDDING in targets.arrays:
         judgement += (
             f"; embeddings of {targets.arrays[EMBEDDING].shape[-1]} numbers, {ensemble.teachers[0].embedder.layer}"

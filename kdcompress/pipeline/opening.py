@@ -12,7 +12,7 @@ from kdcompress import registry
 from kdcompress.config.sections import PreprocessingSection, SingleTeacherSection
 from kdcompress.errors import RecipeError
 from kdcompress.models import call_function, load_model, load_weights, seed_everything
-from kdcompress.pipeline.ensemble import TeacherEnsemble, teacher_names
+from kdcompress.pipeline.ensemble import TeacherEnsemble, role_names
 from kdcompress.pipeline.experiment import Experiment, Reporter
 from kdcompress.pipeline.probing import ProbedTeacher, with_own_head
 from kdcompress.pipeline.saved_teachers import read_saved_teachers
@@ -41,7 +41,7 @@ def open_teachers(experiment: Experiment, run: RunFolder | None, reporter: Repor
     recipe, split, spec = experiment.recipe, experiment.data.split, experiment.spec
     sections, saved = recipe.teacher.teachers, read_saved_teachers(run) if run else {}
     teachers = []
-    for name, section in zip(teacher_names(len(sections)), sections, strict=True):
+    for name, section in zip(role_names("teacher", len(sections)), sections, strict=True):
         zoo_teacher = ZooTeacher(recipe, section, split, experiment.method)
         on_history = functools.partial(reporter.on_history, name)
         train = functools.partial(zoo_teacher.train_or_load, spec, reporter.progress, on_history)

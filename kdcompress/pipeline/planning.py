@@ -10,6 +10,7 @@ import numpy as np
 from kdcompress import registry
 from kdcompress.config.recipe import Recipe, read_resolved_recipe
 from kdcompress.config.sections import SingleTeacherSection
+from kdcompress.pipeline.assistants import assistant_recipes, build_assistants
 from kdcompress.pipeline.data import RecipeData
 from kdcompress.pipeline.experiment import Experiment
 from kdcompress.pipeline.opening import open_single_teacher
@@ -34,6 +35,7 @@ class RunPlan:
         student: The student with its initial weights.
         input_shape: Shape (H, W, C) of the data's images.
         n_transfer: Number of images in an epoch of the student.
+        assistants: The models between teacher and student with their initial weights.
     """
 
     document: dict[str, Any]
@@ -41,6 +43,7 @@ class RunPlan:
     student: Any
     input_shape: tuple[int, int, int]
     n_transfer: int
+    assistants: tuple[Any, ...] = ()
 
 
 def plan_run(recipe: Recipe, run: RunFolder, progress: Progress) -> RunPlan:
@@ -65,26 +68,29 @@ def plan_run(recipe: Recipe, run: RunFolder, progress: Progress) -> RunPlan:
         progress.note(experiment.method.note)
     check_compression_start(recipe)
     sections, needs_targets = recipe.teacher.teachers, experiment.method.needs_targets
-    teachers, student = open_models(experiment, progress)
+    teachers, assistants, student = open_models(experiment, progress)
     width = embedding_width(experiment, teachers[0])
     pairs = zip(sections, teachers, strict=True)
     todos, cached = zip(*[_todo(experiment, section, teacher) for section, teacher in pairs], strict=True)
-    document = {
+    document: dict[str, Any] = {
         "run": str(run.path),
         "state": _state(run, recipe),
         "dataset": {key: value for key, value in data.facts.items() if "fingerprint" not in key},
         "method": recipe.method.to_dict(),
         "baseline": "trained beside the student" if recipe.baseline and needs_targets else "none",
         "targets": _plan_targets(experiment, len(teachers), width, all(cached)),
-        "student": {"model": recipe.student.model, "todo": _student_todo(experiment)},
+        "student": {"model": recipe.student.model, "todo": _student_todo(recipe, data)},
         "teacher": {"model": recipe.teacher.display_name, "todo": "; ".join(todos)},
     }
     if recipe.superclasses:
         document["superclasses"] = {name: list(names) for name, names in recipe.superclasses.items()}
-    return RunPlan(document, teachers, student, data.dataset.input_shape, data.draws)
+    if assistants:
+        named = zip(assistants, assistant_recipes(recipe), strict=True)
+        document["assistants"] = [_plan_assistant(name, one, data) for name, one in named]
+    return RunPlan(document, teachers, student, data.dataset.input_shape, data.draws, tuple(assistants.values()))
 
 
-def open_models(experiment: Experiment, progress: Progress) -> tuple[list[Teacher], Any]:
+def open_models(experiment: Experiment, progress: Progress) -> tuple[list[Teacher], dict[str, Any], Any]:
     """Open the models of a recipe as they are before any training, and check that they fit its data and its method.
 
     Args:
@@ -92,7 +98,7 @@ def open_models(experiment: Experiment, progress: Progress) -> tuple[list[Teache
         progress: Listener.
 
     Returns:
-        (the teachers; the student).
+        (the teachers; the assistants by name; the student).
 
     Raises:
         RecipeError: The settings do not match the data.
@@ -101,8 +107,9 @@ def open_models(experiment: Experiment, progress: Progress) -> tuple[list[Teache
     validate_training_config(experiment)
     teachers = [_open_untrained(experiment, section, progress) for section in experiment.recipe.teacher.teachers]
     embedding_width(experiment, teachers[0])
+    assistants = build_assistants(experiment)
     with experiment.building():
-        return teachers, StudentFactory(experiment).build(experiment.method)
+        return teachers, assistants, StudentFactory(experiment).build(experiment.method)
 
 
 def _plan_targets(experiment: Experiment, n_teachers: int, width: int, cached: bool) -> dict[str, Any]:
@@ -119,8 +126,12 @@ def _itemsize(target: str) -> int:
     return np.dtype(TARGETS[target]).itemsize
 
 
-def _student_todo(experiment: Experiment) -> str:
-    training, data = experiment.recipe.training, experiment.data
+def _plan_assistant(name: str, recipe: Recipe, data: RecipeData) -> dict[str, Any]:
+    return {"name": name, "model": recipe.student.model, "todo": f"distilled first, {_student_todo(recipe, data)}"}
+
+
+def _student_todo(recipe: Recipe, data: RecipeData) -> str:
+    training = recipe.training
     steps = training.total_epochs * (data.draws // min(training.batch_size, len(data.transfer)))
     return f"{training.total_epochs} epochs, {steps:,} steps of {training.batch_size}"
 

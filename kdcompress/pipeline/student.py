@@ -24,9 +24,11 @@ class StudentFactory:
 
     Attributes:
         experiment: The recipe and its data.
+        role: What the student is called in messages.
     """
 
     experiment: Experiment
+    role: str = "student"
 
     def build(self, method: Method) -> Any:
         """Build a student with its initial weights, the same in every call.
@@ -45,14 +47,14 @@ class StudentFactory:
         head, classes = method.head(data.classes), data.classes.count
         why = "" if head == classes else f"the method wants {head} subclass logits for {classes} classes"
         shape, section = data.dataset.input_shape, recipe.student
-        model = load_model(section.model, shape, head, "student", why, section.initialization, data.note_once)
-        check_stages(model, recipe.training, "training")
+        model = load_model(section.model, shape, head, self.role, why, section.initialization, data.note_once)
+        check_stages(model, recipe.training, "training" if self.role == "student" else "assistant.training")
         check_compressible(recipe, model)
         if EMBEDDING in method.wants:
             check_projectable(model)
         if are_probabilities(Forward(model)(data.split.train.images[:N_INSPECTED])):
             raise ModelError(
-                f"student {section.model} ends in probabilities (softmax); it must end in logits: "
+                f"{self.role} {section.model} ends in probabilities (softmax); it must end in logits: "
                 "remove the last activation"
             )
         return model

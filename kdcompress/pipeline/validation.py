@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kdcompress.config.checks import keyed_assistants
 from kdcompress.config.cluster import check_divisible
 from kdcompress.config.recipe import Recipe
 from kdcompress.errors import ModelError, RecipeError
@@ -29,6 +30,7 @@ def validate_training_config(experiment: Experiment) -> None:
     teacher_key = "teacher.members.{}.training" if recipe.teacher.members else "teacher.training"
     trainings = {"training": recipe.training}
     trainings |= {teacher_key.format(index): teacher.training for index, teacher in enumerate(recipe.teacher.teachers)}
+    trainings |= {f"{key}.training": one.training for key, one in keyed_assistants(recipe).items() if one.training}
     for key, training in trainings.items():
         if training.choose_by == "auc":
             check_auc_available(experiment.data, f"{key}.choose_by = 'auc'")
@@ -36,6 +38,7 @@ def validate_training_config(experiment: Experiment) -> None:
     if recipe.uses_unlabelled and recipe.training.batches == "balanced":
         raise RecipeError("training.batches = 'balanced' needs a label for every image: take class_weights instead")
     _check_targets(recipe, method)
+    _check_assistants(experiment)
     if len(recipe.teacher.teachers) > 1 and not method.comparable:
         raise RecipeError(
             "teachers that invent their own subclasses cannot be averaged: number 1 of one is not number 1 of another; "
@@ -59,6 +62,28 @@ def _check_workers(experiment: Experiment) -> None:
         return
     for samples in (data.transfer, data.split.train):
         check_divisible(min(recipe.training.batch_size, len(samples)), recipe.cluster.train_workers)
+
+
+def _check_assistants(experiment: Experiment) -> None:
+    """Check that assistants learn from a teacher, and end in the outputs that the student learns from."""
+    recipe, classes, method = experiment.recipe, experiment.data.classes, experiment.method
+    for key, section in keyed_assistants(recipe).items():
+        if not method.needs_targets:
+            continue
+        bound, name = (section.method or recipe.method).bind(classes), (section.method or recipe.method).name
+        _check_targets(recipe.model_copy(update={"method": section.method or recipe.method}), bound)
+        if bound.replaces_head:
+            raise RecipeError(
+                f"{key}.method {name} ends in its teacher's last layer, and an assistant keeps its own: take another "
+                f"one, such as --set {key}.method.name=hinton"
+            )
+        if not bound.needs_targets:
+            raise RecipeError(f"{key}.method is {name}, which learns nothing from the teacher; take another method")
+        if (bound.head(classes), bound.identity) != (method.head(classes), method.identity):
+            raise RecipeError(
+                f"{key}.method {name} has {bound.head(classes)} outputs, and the student learns from "
+                f"{method.head(classes)} of {recipe.method.name}: both need the same"
+            )
 
 
 def _check_targets(recipe: Recipe, method: Method) -> None:

@@ -14,6 +14,7 @@ from kdcompress.reporting._run_data import RunData
 from kdcompress.reporting._templates import template_environment
 from kdcompress.reporting.sections import (
     agreement,
+    assistants,
     compression,
     confusion,
     curves,
@@ -34,6 +35,7 @@ from kdcompress.verification.origin import synthetic_notice
 _ORDER = (
     compression.section,
     students.section,
+    assistants.section,
     curves.section,
     tradeoff.section,
     latency.section,

@@ -137,7 +137,7 @@ def _run_patterns() -> tuple[str, str]:
     teacher, kept = r"teacher(-\d+)?", _endings("teachers", "copy_suffix")
     files = (
         r"(manifest|metrics|verify|bench|explain|compress|quantization)\.json|recipe\.toml|history\.csv|report\.html",
-        rf"(student|baseline)\.keras|{teacher}({kept}|\.onnx\.data)|{teacher}\.saved_model/{_IN_SAVED_MODEL}",
+        rf"(student|baseline|assistant(-\d+)?)\.keras|{teacher}({kept}|\.onnx\.data)|{teacher}\.saved_model/{_IN_SAVED_MODEL}",
         r"outputs/(test|val|disagreements|subclasses)\.npz",
         rf"checkpoints/{_CHECKPOINT}|checkpoints/features/[0-9a-f]{{32}}\.(npy|json)",
         r"checkpoints/features\.lock",

@@ -101,6 +101,7 @@ def _run(request: SweepRequest, progress: Progress) -> SweepResult:
         worker = Worker(request.base, request.folder, progress, crew.cluster)
         request = replace(request, space=leave_out(request.space, request.base, worker.data, progress))
         study = _study(request, worker, storage)
+        worker.teachers.check_starts(request.base, request.space.seeds)
         worker.prepare(request.space.settings)
         _check_machine(study, worker)
         crew.run(_job(request), progress)

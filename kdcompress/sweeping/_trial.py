@@ -19,6 +19,7 @@ from kdcompress.methods import Method
 from kdcompress.metrics.classification import METRIC_NAMES, basic_metrics, primary_metric
 from kdcompress.metrics.finite import check_finite
 from kdcompress.models import Forward, digest_of_model_file, save_model
+from kdcompress.pipeline.assistants import build_assistants
 from kdcompress.pipeline.data import RecipeData
 from kdcompress.pipeline.experiment import Experiment, Reporter, Workers
 from kdcompress.pipeline.student import StudentFactory
@@ -99,6 +100,7 @@ class Worker:
             check_trial_method(recipe)
             if setting.method not in fitting:
                 self._students(recipe).build(self._method(recipe))  # raises early for a student that does not fit
+                build_assistants(Experiment(recipe, self.data))
             fitting.add(setting.method)
             self.teachers.prepare(recipe)
 
@@ -215,6 +217,7 @@ class Worker:
         final = trained_model(phase, model, state, self.data.dataset.input_shape)
         if recipe.compress is not None:
             ensemble, listener = self.teachers.prepare(recipe)[0], Trial(self.progress, trial)
+            targets = None if baseline else self.teachers.of_teacher(recipe)
             work = TrialCompression(Experiment(recipe, self.data), role, ensemble, targets, folder, listener)
             model, row, more = work.execute(model)
             checkpoints += more

@@ -20,7 +20,7 @@ class Phase:
     """The training of one model.
 
     Attributes:
-        name: teacher, student or baseline.
+        name: teacher, assistant, student or baseline.
         key: Digest of everything that the training depends on; a checkpoint with another key is refused.
         method: Method whose losses are used.
         training: Settings of the training.
@@ -53,6 +53,8 @@ class Phase:
     @property
     def training_key(self) -> str:
         """The dotted key of the training in the recipe."""
+        if self.name.startswith("assistant"):
+            return "assistant.training"
         return "teacher.training" if self.name == "teacher" else "training"
 
     def make_projection(self, student: Any) -> Projection | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+_SAME = 1.1  # a ratio of FLOPs up to which the two are of one size, as born-again networks are
+
 
 def swapped_roles_warning(teacher: dict[str, Any], student: dict[str, Any]) -> str | None:
     """Warn if the student needs more FLOPs and is more accurate than the teacher.
@@ -17,7 +19,7 @@ def swapped_roles_warning(teacher: dict[str, Any], student: dict[str, Any]) -> s
     """
     if teacher["flops"] is None or student["flops"] is None:
         return None
-    if student["flops"] <= teacher["flops"]:
+    if student["flops"] <= _SAME * teacher["flops"]:
         return None
     student_accuracy, teacher_accuracy = student["metrics"]["accuracy"], teacher["metrics"]["accuracy"]
     if student_accuracy <= teacher_accuracy:

@@ -37,6 +37,16 @@ def describe_run(run: RunFolder, outcome: PipelineResult, seconds: float, progre
         result[name] = {**cost, "metrics": outcome.metrics[name]}
     baseline = outcome.metrics.get("baseline")
     result["baseline"] = None if baseline is None else {"metrics": baseline}
+    if outcome.assistants:
+        result["assistants"] = [
+            {
+                "name": assistant.name,
+                "model": assistant.ensemble.sections[0].model,
+                **count_params_and_flops(assistant.ensemble.teachers),
+                "metrics": assistant.metrics,
+            }
+            for assistant in outcome.assistants
+        ]
     targets = outcome.targets
     result["targets"] = {
         "cached": targets is not None and targets.cached,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _TITLE = "Training curves"
 _LIKE = ("student", "baseline", "teacher")  # whose styles the steps of a compression take in turn
+_ASSISTANTS = "Dvp"
 _COLUMNS = (
     ("loss", "loss"),
     ("from labels", "label_loss"),
@@ -52,10 +53,22 @@ def _best(run: RunData) -> dict[str, int]:
     }
     # The manifest has neither the teacher's file, which is in the cache, nor those between the steps of a compression
     for phase in {row["phase"] for row in run.history if row["phase"] not in ("student", "baseline")}:
-        section = run.recipe["teacher"] if phase == "teacher" else run.recipe
+        section = _section(run.recipe, phase)
         if best or phase != "teacher":
             best[phase] = _best_epoch(run, phase, _selection_metric(section))
     return best
+
+
+def _section(recipe: dict[str, Any], phase: str) -> dict[str, Any]:
+    """Return the section of the recipe whose `training` a phase had."""
+    if phase == "teacher":
+        return dict(recipe["teacher"])
+    name, _, number = phase.partition("-")
+    if name != "assistant":
+        return recipe
+    found = recipe["assistant"]
+    section = found[int(number) - 1] if number else found
+    return dict(section) if "training" in section else recipe
 
 
 def _best_epoch(run: RunData, phase: str, metric: str) -> int:
@@ -83,6 +96,8 @@ def _figure(run: RunData, phases: list[str], column: str, title: str, best: dict
             epochs, values = [int(row["epoch"]) for row in rows], [scale * float(row[column]) for row in rows]
             like = role if role in ROLES else _LIKE[number % len(_LIKE)]
             style = {"color": COLOURS[like], "linestyle": LINES[like], "marker": MARKERS[like]}
+            if role.startswith("assistant"):
+                style = {"color": INK, "linestyle": "-.", "marker": _ASSISTANTS[number % len(_ASSISTANTS)]}
             axes.plot(epochs, values, markersize=3.5, linewidth=1.8, label=role, **style)
             if best.get(role) in epochs:
                 index = epochs.index(best[role])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kdcompress.formatting import percent
 from kdcompress.runs.schemas._compress import Compression, PlannedStep
 from kdcompress.runs.schemas._parts import Costs, Count, Data, Ratios
 from kdcompress.runs.schemas._result import Kept, Result, brief, made
@@ -18,6 +19,13 @@ class Targets(Result):
     seconds: float
 
 
+class Assistant(Costs):
+    """A model between teacher and student: what it costs, with its metrics on test."""
+
+    name: str
+    model: str
+
+
 class RunResult(Kept):
     """What `distill` found, kept as metrics.json.
 
@@ -27,6 +35,7 @@ class RunResult(Kept):
         teacher: What the teacher costs, with its metrics on test.
         student: The same of the distilled student.
         baseline: Metrics of the same student trained without the teacher; None of a run without one.
+        assistants: Models between teacher and student, in their order.
         targets: How long the teacher's outputs took.
         seconds: How long the run took, over all times that it went on.
         warnings: What to know before a figure is quoted.
@@ -39,6 +48,7 @@ class RunResult(Kept):
     teacher: Costs
     student: Costs
     baseline: Costs | None
+    assistants: list[Assistant] = made(list)
     targets: Targets | None = None
     seconds: float
     warnings: list[str]
@@ -56,8 +66,10 @@ class RunResult(Kept):
         teacher, student = self.teacher, self.student
         ratios = Ratios({key: ratio(student.get(key), teacher.get(key)) for key in ("params", "flops", "bytes")})
         head, rows = model_rows(teacher, student, self.baseline, ratios)
+        between = {one.name: percent(one.metrics.accuracy) for one in self.assistants}
+        notes = [f"accuracy on test of {name}: {value}" for name, value in between.items()]
         title = f"Run {self.run}: {self.dataset.name}, {self.dataset.n_test:,} test images"
-        return Table(title, head, rows, warnings=self.warnings)
+        return Table(title, head, rows, notes, warnings=self.warnings)
 
 
 class PlannedModel(Result):
@@ -67,6 +79,12 @@ class PlannedModel(Result):
     todo: str
     params: Count | None
     flops: Count | None
+
+
+class PlannedAssistant(PlannedModel):
+    """A model between teacher and student, which would be trained first."""
+
+    name: str
 
 
 class PlannedTargets(Result):
@@ -89,6 +107,7 @@ class Plan(Kept):
         targets: The teacher's outputs on the training images: how large, and whether they are in the cache.
         teacher: The teacher, and what would be done with it.
         student: The student, and what would be done with it.
+        assistants: The models between teacher and student.
         compress: The steps of the compression that would follow.
         superclasses: The classes that are merged into each new class.
     """
@@ -101,5 +120,6 @@ class Plan(Kept):
     targets: PlannedTargets
     teacher: PlannedModel
     student: PlannedModel
+    assistants: list[PlannedAssistant] = made(list)
     compress: list[PlannedStep] = made(list)
     superclasses: dict[str, list[str]] = made(dict)
