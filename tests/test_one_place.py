@@ -27,6 +27,7 @@ PLACES = {
     },
     "load_weights": {
         "models/_loading.py", "pipeline/reopening.py", "pipeline/opening.py", "pipeline/distillation.py",
+        "pipeline/assistants.py",
         "sweeping/_compression.py", "compression/_pipeline.py",
     },
     "load_external_data_for_model": {"formats/onnx/shapes.py"},

@@ -218,6 +218,7 @@ class _Assistant:
             "targets": targets.key,
             "split": data.split.fingerprint,
             "unlabelled": data.unlabelled_fingerprint,
+            "draws": data.draws,
             "views": recipe.views.identity,
             "deterministic": recipe.deterministic,
         }
