@@ -41,6 +41,8 @@ def _verdict(gain: Mapping[str, Any]) -> str:
 
 def _finding(verdict: str, result: Mapping[str, Any]) -> str:
     gain, metric = result["gain"], METRIC_NAMES[result.get("metric", "accuracy")]
+    if result["best"]["method"] == "none":  # one of those that were compared
+        return "no gain shown here: best on validation is the student without a teacher"
     setting = str(Setting(*(result["best"][key] for key in ("method", "temperature", "alpha"))))
     amount = f"{100 * abs(gain['mean']):.2f} points of {metric} on test"
     if gain["low"] is None:
