@@ -67,7 +67,8 @@ class Experiment:
     def spec(self) -> OutputSpec:
         """The images and outputs that are required of a teacher."""
         dataset = self.data.dataset
-        return OutputSpec(dataset.input_shape, dataset.classes, self.method.head(self.data.classes))
+        merged = bool(self.recipe.superclasses)
+        return OutputSpec(dataset.input_shape, dataset.classes, self.method.head(self.data.classes), merged)
 
     def labeller(self, section: SingleTeacherSection) -> Labeller:
         """Return who computes the targets of a teacher.

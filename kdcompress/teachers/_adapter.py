@@ -114,7 +114,7 @@ def make_input_adapter(
     height, width, channels = (size or data_size for size, data_size in zip(sizes, spec.input_shape, strict=True))
     _check_channels(section, channels, description)
     check_image_size((height, width, channels), description)
-    return InputAdapter((height, width, channels), section, nchw, _columns(section.classes, spec.classes))
+    return InputAdapter((height, width, channels), section, nchw, _columns(section.classes, spec))
 
 
 def _channels_last(sizes: Sizes | None, nchw: bool) -> tuple[int | None, ...]:
@@ -167,9 +167,10 @@ def _is_nchw(section: PreprocessingSection, sizes: Sizes | None, description: st
     return first and not last
 
 
-def _columns(output_names: tuple[str, ...] | None, classes: tuple[str, ...]) -> tuple[int, ...] | None:
+def _columns(output_names: tuple[str, ...] | None, spec: OutputSpec) -> tuple[int, ...] | None:
     if output_names is None:
         return None
+    classes = spec.classes
     if len(set(output_names)) < len(output_names):
         duplicate = next(name for name in output_names if output_names.count(name) > 1)
         raise RecipeError(f"teacher.preprocessing.classes names {duplicate!r} twice")
@@ -177,7 +178,7 @@ def _columns(output_names: tuple[str, ...] | None, classes: tuple[str, ...]) -> 
         if name not in output_names:
             raise RecipeError(
                 f"teacher.preprocessing.classes lacks {name!r}{did_you_mean(name, output_names)}; it names the "
-                "teacher's outputs in the teacher's order, by the data's names"
+                f"teacher's outputs in the teacher's order, by the data's names{spec.merging}"
             )
     return None if output_names == classes else tuple(output_names.index(name) for name in classes)
 

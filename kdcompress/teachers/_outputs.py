@@ -46,7 +46,7 @@ def check_output_count(teacher: Teacher, spec: OutputSpec) -> None:
         hint += ", or set teacher.probe = true if they are an embedding" if hint else ""
         raise ModelError(
             f"{name} has {n_outputs} classes, the data has {n_classes} classes; "
-            f"it must end in (batch, {n_classes}) logits{hint}"
+            f"it must end in (batch, {n_classes}) logits{spec.merging or hint}"
         )
 
 

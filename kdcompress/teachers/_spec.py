@@ -23,16 +23,25 @@ class OutputSpec:
         input_shape: Shape (H, W, C) of the data's images.
         classes: Names of the data's classes.
         head: Number of outputs of a method with a head of its own; 0 for one output per class.
+        merged: Whether the recipe merges the data's own classes into these.
     """
 
     input_shape: Shape
     classes: tuple[str, ...]
     head: int = 0
+    merged: bool = False
 
     @property
     def n_outputs(self) -> int:
         """The number of outputs per image."""
         return self.head or len(self.classes)
+
+    @property
+    def merging(self) -> str:
+        """What a message on other classes ends in where the recipe merges classes, else nothing."""
+        if not self.merged:
+            return ""
+        return f"; [superclasses] merges the data's classes, and a teacher gives logits of {', '.join(self.classes)}"
 
 
 @dataclass(frozen=True)
