@@ -85,6 +85,15 @@ def ms(value: float | None) -> str:
     return MISSING if value is None else digits(value)
 
 
+def grew(ratio: float | None) -> bool:
+    """Return whether a ratio of sizes is above 1 by more than three digits round away, as a file's metadata is not.
+
+    Args:
+        ratio: Student / teacher; None if it is unknown.
+    """
+    return ratio is not None and ratio >= 1.005
+
+
 def digits(value: float, count: int = 3) -> str:
     """Format a number to a number of significant digits.
 

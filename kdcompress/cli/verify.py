@@ -9,7 +9,7 @@ import typer
 
 from kdcompress.cli._metrics import Columns, show_metrics
 from kdcompress.cli._terminal import TRUST, Terminal, log_of, parse_shape, working
-from kdcompress.formatting import digits, ms
+from kdcompress.formatting import digits, grew, ms
 from kdcompress.verification.gates import format_limit
 from kdcompress.verification.origin import synthetic_notice
 
@@ -163,9 +163,9 @@ def _print_run(result: dict[str, Any], all_layers: bool, terminal: Terminal) -> 
     columns.show("", "teacher", "student", "student / teacher")
     for name, key in _COUNTS:
         if teacher[key] is not None and student[key] is not None:
-            ratio = f"{student[key] / teacher[key]:.3g}" if key in _RATIOS and teacher[key] else ""
-            grew = "  GREW" if ratio and student[key] > teacher[key] else ""
-            columns.show(name, f"{teacher[key]:,}", f"{student[key]:,}", f"{ratio}{grew}")
+            ratio = student[key] / teacher[key] if key in _RATIOS and teacher[key] else None
+            shown = "" if ratio is None else f"{ratio:.3g}{'  GREW' if grew(ratio) else ''}"
+            columns.show(name, f"{teacher[key]:,}", f"{student[key]:,}", shown)
     if notice := synthetic_notice(result["dataset"]):
         terminal.result(notice)
     show_metrics(result, columns)
@@ -186,12 +186,12 @@ def _print_run(result: dict[str, Any], all_layers: bool, terminal: Terminal) -> 
 def _summary(result: dict[str, Any]) -> str:
     ratios, drop = result["ratios"], result["metric_drop"]
     params, flops, size = (_times(ratios[key]) for key in ("params", "flops", "bytes"))
-    grew = " (they GREW)" if ratios["params"] and ratios["params"] > 1 else ""
+    more = " (they GREW)" if grew(ratios["params"]) else ""
     word = "FLOPs" if result["flops_ratio_from"] == "flops" else "MACs"
     cost = "" if drop is None else f" and {'loses' if drop >= 0 else 'gains'} {100 * abs(drop):.2f} points"
     metric = f" of {'AUC' if result['metric'] == 'auc' else result['metric']}" if cost else ""
     return (
-        f"the student has {params} the teacher's parameters{grew}, {flops} its {word}, {size} its bytes,{cost}{metric}"
+        f"the student has {params} the teacher's parameters{more}, {flops} its {word}, {size} its bytes,{cost}{metric}"
     ).rstrip(",")
 
 

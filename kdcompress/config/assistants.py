@@ -43,6 +43,8 @@ class AssistantSection(ModelSection):
 
 def _as_list(value: Any) -> Any:
     """A single section as a list, and an empty list as None."""
+    if not isinstance(value, Mapping | AssistantSection | list | tuple | None):
+        raise ValueError("is a section, or a list of sections")
     if value is None or (isinstance(value, list | tuple) and not value):
         return None
     return (value,) if isinstance(value, Mapping | AssistantSection) else value

@@ -8,7 +8,7 @@ from typing import Any
 
 from kdcompress.errors import RunError
 from kdcompress.files import write_text
-from kdcompress.formatting import MISSING, clean, digits, percent, points, truncate
+from kdcompress.formatting import MISSING, clean, digits, grew, percent, points, truncate
 from kdcompress.reporting import _headline, _page
 from kdcompress.reporting._dot_plot import dot_plot
 from kdcompress.reporting._parts import Figure, Section, Table
@@ -126,7 +126,7 @@ def _in_percent(fraction: float | None) -> float | None:
 
 
 def _ratio(ratio: float | None) -> str:
-    return MISSING if ratio is None else f"{digits(ratio)}{' GREW' if ratio > 1 else ''}"
+    return MISSING if ratio is None else f"{digits(ratio)}{' GREW' if grew(ratio) else ''}"
 
 
 def _recipes(runs: Sequence[RunData]) -> Section:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kdcompress.formatting import MISSING, abbreviate, digits, integer, percent, points, size, truncate
+from kdcompress.formatting import MISSING, abbreviate, digits, grew, integer, percent, points, size, truncate
 from kdcompress.reporting._latency_tile import latency_tile
 from kdcompress.reporting._metric_rows import change_interval, metric_rows
 from kdcompress.reporting._names import files_in_words, missing_model
@@ -167,4 +167,4 @@ def _change(values: dict[str, float | None]) -> str:
     teacher, student = values["teacher"], values["student"]
     if not teacher or student is None:
         return MISSING
-    return f"{digits(student / teacher)} times" + (", GREW" if student > teacher else "")
+    return f"{digits(student / teacher)} times" + (", GREW" if grew(student / teacher) else "")

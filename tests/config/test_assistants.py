@@ -78,7 +78,7 @@ def test_paths_are_relative_to_the_recipe(tmp_path: Path) -> None:
         ({"assistant.modl": "mnist_mlp"}, "model is missing"),
         ({"assistant.model": "nope"}, "assistant.model: unknown model 'nope'"),
         ({"assistant.model": "big.onnx"}, "cannot be trained; a student is a Keras model"),
-        ({"assistant": 3}, "assistant must be a list, got 3"),
+        ({"assistant": 3}, "assistant is a section, or a list of sections, got 3"),
         ({**ONE, "assistant.method.temperature": -1}, "assistant.method.temperature must be > 0"),
         ({**ONE, "assistant.method.name": "foo"}, "unknown method 'foo'"),
         ({**CHAIN, "assistant.2.seed": 1}, "there are items 0 to 1"),
