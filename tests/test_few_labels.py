@@ -16,8 +16,10 @@ from kdcompress.data import Dataset
 from kdcompress.errors import ModelError, RecipeError
 from kdcompress.pipeline.data import RecipeData
 from kdcompress.pipeline.experiment import Experiment
+from kdcompress.pipeline.planning import plan_run
 from kdcompress.pipeline.zoo import ZooTeacher
 from kdcompress.progress import Progress
+from kdcompress.runs.folder import RunFolder
 
 MERGED = {
     "superclasses.low": list("01234"),
@@ -82,3 +84,12 @@ def test_logits_and_names_of_the_data_s_own_classes_are_told_of_the_merging(tmp_
     settings["teacher.preprocessing.classes"] = list("0123456789")
     with pytest.raises(RecipeError, match=r"classes lacks 'low'; .* by the data's names; \[superclasses\] merges"):
         distill(tmp_path / "run2", settings=settings, epochs=1)
+
+
+@pytest.mark.parametrize(("labels", "words"), [("all", " with the labels of all 360 images"), ("kept", "")])
+def test_a_dry_run_says_which_labels_the_teacher_is_trained_with(labels: str, words: str, tmp_path: Path) -> None:
+    settings = {"split.labels_per_class": 4, "teacher.labels": labels}
+    recipe = resolve("mnist-demo", {**settings, "split.limit": 400})
+    plan = plan_run(recipe, RunFolder(tmp_path / "run"), Progress()).document
+    assert plan["teacher"]["todo"] == f"trained first, 12 epochs{words}"
+    assert (plan["dataset"]["n_train"], plan["dataset"]["n_unlabelled"]) == (40, 320)

@@ -148,8 +148,8 @@ class SingleTeacherSection(ModelSection):
         weights: Whether a zoo model is trained; `none` uses its initialization.
         seed: Seed of the training of a zoo model.
         training: Training of a zoo model.
-        labels: Whether a zoo model is trained with the labels that `split.labels_per_class` leaves, or with all of the
-            training images, as a large model that exists already.
+        labels: Whether a zoo model, or a linear head on an embedding, is trained with the labels that
+            `split.labels_per_class` leaves, or with all of the training images, as a large model that exists already.
         input: Name of the image input of a file with several inputs.
         output: Name of the output of a file with several outputs.
         constants: Values of further inputs, by name.

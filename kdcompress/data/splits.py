@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +40,13 @@ class Split:
     rest: Samples | None = None
     whole: Split | None = None
 
-    @property
-    def with_all_labels(self) -> Split:
-        """The same split with the labels of all images."""
-        return self.whole or self
+    def with_labels(self, which: Literal["kept", "all"]) -> Split:
+        """The same split with the labels that are kept, or with those of all images.
+
+        Args:
+            which: As `teacher.labels` of the recipe.
+        """
+        return self.whole or self if which == "all" else self
 
 
 def split_dataset(dataset: Dataset, section: SplitSection) -> Split:

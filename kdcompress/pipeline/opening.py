@@ -49,7 +49,7 @@ def open_teachers(experiment: Experiment, run: RunFolder | None, reporter: Repor
         copy = entry.path_in(run) if run and entry else None
         teacher = open_single_teacher(section, spec, copy, train, reporter.progress.note)
         if section.probe and copy is None:
-            teacher = ProbedTeacher(teacher, section, spec, split).open(reporter.progress)
+            teacher = ProbedTeacher(teacher, section, spec, split.with_labels(section.labels)).open(reporter.progress)
         if entry:
             teacher.digest = entry.digest  # of the original: the copy may be serialized differently
         check_output_count(teacher, spec)

@@ -165,7 +165,7 @@ def _todo(experiment: Experiment, section: SingleTeacherSection, teacher: Teache
     """What a run does with a teacher, and whether its targets are cached or stored."""
     split = experiment.data.split
     if section.probe:
-        fitted = ProbedTeacher(teacher, section, experiment.spec, split).is_cached()
+        fitted = ProbedTeacher(teacher, section, experiment.spec, split.with_labels(section.labels)).is_cached()
         return "its head was fitted before" if fitted else "a linear head is fitted on its embedding first", False
     if not registry.contains("models", section.model):
         teacher.set_reading(section, split.train)
@@ -178,7 +178,10 @@ def _todo(experiment: Experiment, section: SingleTeacherSection, teacher: Teache
     if digest := _zoo_teacher(experiment, section).cached_digest():
         teacher.digest = digest  # of the trained model in the cache
         return "trained before, in the cache", _are_cached(experiment, teacher)
-    return f"trained first, {section.training.total_epochs} epochs", False
+    seen = (
+        f" with the labels of all {len(split.whole.train):,} images" if section.labels == "all" and split.whole else ""
+    )
+    return f"trained first, {section.training.total_epochs} epochs{seen}", False
 
 
 def _are_cached(experiment: Experiment, teacher: Teacher) -> bool:

@@ -44,7 +44,7 @@ class ZooTeacher:
     @property
     def seen(self) -> Split:
         """The split with the labels by which this teacher is trained."""
-        return self.split.with_all_labels if self.section.labels == "all" else self.split
+        return self.split.with_labels(self.section.labels)
 
     @property
     def key(self) -> dict[str, Any]:

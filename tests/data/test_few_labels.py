@@ -31,7 +31,7 @@ def test_each_class_keeps_as_many_labels_and_the_rest_loses_them(digits: Dataset
     assert np.bincount(split.val.labels).tolist() == [1] * 10
     assert set(split.val.ids) <= set(whole.val.ids)
     assert split.test is digits.test
-    assert split.with_all_labels.fingerprint == whole.fingerprint != split.fingerprint
+    assert split.with_labels("all").fingerprint == whole.fingerprint != split.fingerprint
     assert np.bincount(split_dataset(digits, few(90)).val.labels).tolist() == [10] * 10
 
 
@@ -40,7 +40,7 @@ def test_labels_are_drawn_by_their_own_seed_and_more_contain_fewer(digits: Datas
     assert one.fingerprint == again.fingerprint != other.fingerprint
     assert set(one.train.ids) < set(more.train.ids)
     assert set(one.train.ids) != set(other.train.ids)
-    assert one.with_all_labels.fingerprint == other.with_all_labels.fingerprint
+    assert one.with_labels("all").fingerprint == other.with_labels("all").fingerprint
 
 
 def test_what_annotators_said_goes_with_the_label(digits: Dataset) -> None:
