@@ -8,16 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kdcompress.config.recipe import Recipe
-from kdcompress.data import Samples
 from kdcompress.digests import json_digest
 from kdcompress.errors import TrainingError
 from kdcompress.methods import Method
-from kdcompress.metrics.classification import METRIC_NAMES, basic_metrics, primary_metric
-from kdcompress.metrics.finite import check_finite
+from kdcompress.metrics.classification import METRIC_NAMES, primary_metric
 from kdcompress.models import Forward, digest_of_model_file, save_model
 from kdcompress.pipeline.assistants import build_assistants
 from kdcompress.pipeline.data import RecipeData
@@ -29,6 +24,7 @@ from kdcompress.remote import local_path
 from kdcompress.runs.students import BASELINE
 from kdcompress.sweeping._compression import TrialCompression, check_trial_method, open_student
 from kdcompress.sweeping._events import Quiet, Trial
+from kdcompress.sweeping._measuring import metric_on_test
 from kdcompress.sweeping._results import STUDENT, delete_result, load_result, save_result
 from kdcompress.sweeping._space import Setting
 from kdcompress.sweeping._teachers import SweepTeachers
@@ -147,12 +143,12 @@ class Worker:
         recipe, test = setting.recipe(self.base, seed), self.data.split.test
         if role == "teacher":
             ensemble, _ = self.teachers.prepare(recipe)
-            return self._test_metric(ensemble.class_logits(ensemble.predict(test)), test, role)
+            return metric_on_test(ensemble.class_logits(ensemble.predict(test)), test, role, self.metric)
         baseline = role == BASELINE
         folder, method = self._trial_folder(recipe, baseline), self._method(recipe)
         self._fit(recipe, folder, f"{setting} seed {seed}", baseline)
         final = open_student(self._students(recipe), method, self._role(method, baseline), folder / STUDENT)
-        return self._test_metric(Forward(final)(test.images), test, "student")
+        return metric_on_test(Forward(final)(test.images), test, "student", self.metric)
 
     def has(self, setting: Setting, seed: int, role: str) -> bool:
         """Return whether a student has been trained on this machine.
@@ -164,15 +160,6 @@ class Worker:
         """
         folder = self._trial_folder(setting.recipe(self.base, seed), role == BASELINE)
         return role != "teacher" and load_result(folder, self.progress) is not None
-
-    def _test_metric(self, logits: NDArray[np.float32], test: Samples, role: str) -> float:
-        check_finite(logits, test.ids, role)
-        value = basic_metrics(logits, test.labels)[self.metric]
-        if value is None:
-            raise TrainingError(
-                f"the {METRIC_NAMES[self.metric]} on test is undefined: all test images are of one class"
-            )
-        return value
 
     def delete_all_but(self, setting: Setting, seeds: tuple[int, ...]) -> None:
         """Delete the models of all other settings, whose results the study keeps, and the cached features.
