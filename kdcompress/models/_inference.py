@@ -19,9 +19,10 @@ class Forward:
 
     Args:
         model: A Keras model.
+        traced: Whether a graph is made, which takes as long as several batches and pays from then on.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, traced: bool = True) -> None:
         import tensorflow as tf
 
         def run(images: Any) -> Any:
@@ -30,7 +31,8 @@ class Forward:
             return outputs
 
         # Batches of all sizes share one trace
-        self._run = tf.function(run, jit_compile=False, reduce_retracing=True)
+        self._run = tf.function(run, jit_compile=False, reduce_retracing=True) if traced else run
+        self._traced = traced
 
     def __call__(self, images: Images | NDArray[np.generic]) -> NDArray[np.float32]:
         """Run the model.
@@ -46,7 +48,11 @@ class Forward:
         def run(block: NDArray[np.generic]) -> NDArray[np.float32]:
             return np.asarray(self._run(tf.cast(tf.convert_to_tensor(block), tf.float32)), dtype=np.float32)
 
-        return np.concatenate([run(block) for block in iter_blocks(images, default_batch_size(images.shape[1:]))])
+        shape = tuple(images.shape[1:])
+        size = default_batch_size(shape)
+        if self._traced and len(images) > size and len(images) % size:  # two sizes, known before the first is traced alone
+            self._run.get_concrete_function(tf.TensorSpec((None, *shape), tf.float32))
+        return np.concatenate([run(block) for block in iter_blocks(images, size)])
 
 
 def forget_custom_gradients() -> None:

@@ -52,7 +52,7 @@ class StudentFactory:
         check_compressible(recipe, model)
         if EMBEDDING in method.wants:
             check_projectable(model)
-        if are_probabilities(Forward(model)(data.split.train.images[:N_INSPECTED])):
+        if are_probabilities(Forward(model, traced=False)(data.split.train.images[:N_INSPECTED])):
             raise ModelError(
                 f"{self.role} {section.model} ends in probabilities (softmax); it must end in logits: "
                 "remove the last activation"

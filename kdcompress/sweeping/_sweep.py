@@ -25,6 +25,7 @@ from kdcompress.runs.schemas import SweepResult
 from kdcompress.sweeping._choice import choose_and_test, delete_others, test_chosen
 from kdcompress.sweeping._compression import check_sweep_start
 from kdcompress.sweeping._fitting import leave_out
+from kdcompress.sweeping._memory import frozen_heap
 from kdcompress.sweeping._space import TUNED, Space
 from kdcompress.sweeping._storage import Storage
 from kdcompress.sweeping._study import Study
@@ -105,8 +106,9 @@ def _run(request: SweepRequest, progress: Progress) -> SweepResult:
         worker.prepare(request.space.settings)
         _check_machine(study, worker)
         crew.run(_job(request), progress)
-    study.work(worker.train, lambda others: progress.note(f"waiting for {others} trials of other processes"))
-    result = choose_and_test(request.base.name, request.space, study, worker, progress)
+    with frozen_heap():
+        study.work(worker.train, lambda others: progress.note(f"waiting for {others} trials of other processes"))
+        result = choose_and_test(request.base.name, request.space, study, worker, progress)
     result["seconds"] = round(time.perf_counter() - start, 3)
     with FileLock(request.folder / ".result.lock"):
         delete_others(result, request.space, worker)
@@ -158,9 +160,10 @@ def run_worker(job: dict[str, Any], number: int, progress: Progress) -> None:
     with trusting_code(job["trust_code"]):
         worker = Worker(base, request.folder, progress, terse=True)
         study = _study(request, worker, Storage(request.url), number)
-        study.work(worker.train, lambda others: None)
-        with contextlib.suppress(TrainingError):  # the parent reports it
-            test_chosen(space, study, worker)
+        with frozen_heap():
+            study.work(worker.train, lambda others: None)
+            with contextlib.suppress(TrainingError):  # the parent reports it
+                test_chosen(space, study, worker)
 
 
 def _study(request: SweepRequest, worker: Worker, storage: Storage, number: int = 0) -> Study:

@@ -25,7 +25,7 @@ from kdcompress.training.phase import Phase, check_stages
 from kdcompress.training.projection import Pair
 from kdcompress.training.sharing import share_batch
 from kdcompress.training.stages import ALL, freeze_layers, split_model
-from kdcompress.training.supervision import compile_student, finalise
+from kdcompress.training.supervision import build_losses, compile_student, finalise
 from kdcompress.training.weights import LossWeights
 
 # Trains a model as `train_phase` does, in this process or elsewhere
@@ -202,10 +202,12 @@ def _train_stage(
         EndOfEpoch(phase, learner.pair, validator, state, progress, on_history, group),
     ]
     check_losses_divide(supervised, feed, phase.name)
+    batches = feed.dataset(state.epoch, stage.end)
+    build_losses(supervised, batches.element_spec)
     try:
         with share_batch(supervised, group), naming_lost_worker(group):
             supervised.fit(
-                feed.dataset(state.epoch, stage.end),
+                batches,
                 initial_epoch=state.epoch,
                 epochs=stage.end,
                 steps_per_epoch=steps,

@@ -63,6 +63,23 @@ def compile_student(
     return supervised
 
 
+def build_losses(supervised: Any, batch: tuple[Any, ...]) -> None:
+    """Create the variables of a student's losses, which Keras creates in the first step, and so traces that twice.
+
+    Args:
+        supervised: What `compile_student` returned.
+        batch: The tf.TensorSpec of each part of a batch.
+    """
+    import tensorflow as tf
+
+    if tf.distribute.has_strategy():  # with one, Keras creates them before the first step
+        return
+    inputs, *truth = tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), batch)
+    outputs = {name: tf.zeros((len(inputs), *out.shape[1:]), out.dtype) for name, out in supervised.output.items()}
+    supervised.compute_loss(inputs, truth[0], outputs, *truth[1:], training=False)
+    supervised.reset_metrics()
+
+
 def make_losses(method: Method, feed: Feed, projected: Packing | None = None) -> tuple[dict[str, Any], Any]:
     """Make the losses of a training, and the accuracy that is logged.
 

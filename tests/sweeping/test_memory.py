@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
+import pytest
 import tensorflow as tf
 from keras import layers
 
 import kdcompress
 from kdcompress.models import Forward
 from kdcompress.progress import Progress
+from kdcompress.sweeping._memory import frozen_heap
 from kdcompress.training.feed import Feed
 
 TINY: dict[str, Any] = {
@@ -63,3 +66,28 @@ def test_a_model_that_has_answered_is_freed_with_its_graph() -> None:
     for _ in range(2):
         Forward(model)(images)
     assert alive() == before
+
+
+@pytest.fixture
+def thawed() -> Iterator[None]:
+    """A process whose objects are all collected, which that of the tests is not."""
+    gc.unfreeze()
+    yield
+    gc.freeze()
+
+
+@pytest.mark.usefixtures("thawed")
+def test_what_a_sweep_finds_is_not_collected_until_it_ends() -> None:
+    before = len(gc.get_objects())
+    with frozen_heap():
+        assert len(gc.get_objects()) < before / 10
+    assert gc.get_freeze_count() == 0
+    assert len(gc.get_objects()) > before / 2
+
+
+@pytest.mark.usefixtures("thawed")
+def test_objects_that_an_application_froze_stay_so() -> None:
+    gc.freeze()
+    with frozen_heap():
+        pass
+    assert gc.get_freeze_count() > 0

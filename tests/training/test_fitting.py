@@ -298,3 +298,13 @@ def test_soft_labels_stay_beside_images_without_labels(small: Samples) -> None:
     index = next(feed.batch_indices(0))[0]
     assert np.array_equal(truth["label"], both.soft_labels[index])
     assert np.array_equal(weights["label"] == 0, index >= len(small))
+
+
+@pytest.mark.parametrize("method", [NONE, hinton(), {"name": "dist"}], ids=lambda method: method["name"])
+def test_a_step_is_traced_once(
+    small: Samples, tmp_path: Path, method: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, traces = keras.Model.train_step, []
+    monkeypatch.setattr(keras.Model, "train_step", lambda self, data: traces.append(1) or step(self, data))
+    train(small, tmp_path, method, epochs=2)
+    assert len(traces) == 1
