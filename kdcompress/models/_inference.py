@@ -31,7 +31,7 @@ class Forward:
             return outputs
 
         # Batches of all sizes share one trace
-        self._run = tf.function(run, jit_compile=False, reduce_retracing=True) if traced else run
+        self._run: Any = tf.function(run, jit_compile=False, reduce_retracing=True) if traced else run
         self._traced = traced
 
     def __call__(self, images: Images | NDArray[np.generic]) -> NDArray[np.float32]:
@@ -50,7 +50,9 @@ class Forward:
 
         shape = tuple(images.shape[1:])
         size = default_batch_size(shape)
-        if self._traced and len(images) > size and len(images) % size:  # two sizes, known before the first is traced alone
+        if (
+            self._traced and len(images) > size and len(images) % size
+        ):  # one graph for both sizes
             self._run.get_concrete_function(tf.TensorSpec((None, *shape), tf.float32))
         return np.concatenate([run(block) for block in iter_blocks(images, size)])
 

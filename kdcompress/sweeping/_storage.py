@@ -15,11 +15,11 @@ from filelock import FileLock
 
 from kdcompress.errors import RunError, UsageError, one_line
 from kdcompress.missing import missing_package
+from kdcompress.sweeping._urls import SQLITE, checked_url, deprecation, is_server, shown_url
 
 HEARTBEAT_S, GRACE_S = 5, 30  # a running trial without a heartbeat for the grace period was killed
 _PATIENCE_S = 60  # how long a database may be away in the course of a sweep
 _LOCK = 0x6B64636F6D707265  # "kdcompre"
-_EXAMPLES = "sqlite:///sweep.db or postgresql://USER@HOST/DATABASE"
 # The server ends the transaction that holds the lock when its machine is gone without a word
 _POSTGRESQL = (
     "-c idle_in_transaction_session_timeout=60s "
@@ -40,9 +40,11 @@ class Storage:
         shown: The URL without credentials.
         shared: Whether it is a server, which other machines reach.
         rdb: Optuna's storage.
+        notice: One line about a database that will not be taken any more; None for others.
 
     Args:
-        url: URL for SQLAlchemy, of SQLite or PostgreSQL.
+        url: URL for SQLAlchemy, of SQLite or PostgreSQL, or of another database, which is deprecated.
+        folder: Folder of the sweep, which has the lock of another database.
 
     Raises:
         UsageError: The URL is invalid.
@@ -50,21 +52,25 @@ class Storage:
         RunError: The storage does not respond.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, folder: Path = Path()) -> None:
         import optuna
         import sqlalchemy
 
-        self._url = _checked(url)
+        self._url = checked_url(url)
         self.shown = shown_url(url)
         self.shared = is_server(url)
+        kind, file = self._url.get_backend_name(), Path(self._url.database or "")
+        self.notice = deprecation(kind)
+        self._file = file if kind == SQLITE else None
+        self._lock_file = folder / ".storage.lock" if self._file is None else file.with_name(f".{file.name}.lock")
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         # The queue sends heartbeats by itself, because Study.optimize sends the first one without a lock
         warnings.filterwarnings("ignore", "Heartbeat of storage is supposed to be used")
         options = self._engine_options()
         full = self._url.render_as_string(hide_password=False)
-        if not self.shared and not (folder := Path(self._url.database).absolute().parent).is_dir():
-            raise RunError(f"storage {self.shown} does not respond: there is no folder {folder}")
+        if self._file and not (parent := self._file.absolute().parent).is_dir():
+            raise RunError(f"storage {self.shown} does not respond: there is no folder {parent}")
         with self.errors():
             self._engine = sqlalchemy.create_engine(self._url, **options)
             with self.lock():  # concurrent creation of the tables fails
@@ -78,6 +84,8 @@ class Storage:
     def _engine_options(self) -> dict[str, Any]:
         if not self.shared:
             return {}
+        if not self._url.get_driver_name().startswith("psycopg"):  # another client has other options
+            return {"pool_pre_ping": True}
         own = self._url.query.get("options", "")
         arguments = {"options": f"{_POSTGRESQL} {own}".strip(), **_CLIENT}
         return {"pool_pre_ping": True, "connect_args": arguments}
@@ -86,13 +94,13 @@ class Storage:
     def lock(self) -> Iterator[None]:
         """Hold the lock of the database, which ends with the process that holds it.
 
-        That of a server is the server's, so that machines need no folder in common; that of a file lies beside it.
+        That of PostgreSQL is the server's, so that machines need no folder in common; that of a file lies beside it,
+        that of another database in the folder of the sweep.
         """
         import sqlalchemy
 
         if not self.shared:
-            file = Path(self._url.database)
-            with FileLock(file.with_name(f".{file.name}.lock")):
+            with FileLock(self._lock_file):
                 yield
             return
         with self._engine.begin() as connection:
@@ -146,9 +154,9 @@ class Storage:
             RunError: The file lies on a network file system, and another machine has used it.
         """
         others = [machine for machine in machines if machine != machine_name()]
-        if self.shared or not others:
+        if self._file is None or not others:
             return
-        if kind := _network_file_system(Path(self._url.database or "")):
+        if kind := _network_file_system(self._file):
             raise RunError(
                 f"storage {self.shown} lies on a network file system ({kind}), and {others[0]} uses it: SQLite's locks "
                 "do not hold between machines; give each of them --storage postgresql://USER@HOST/DATABASE"
@@ -165,66 +173,15 @@ class Storage:
 
 def _use_utc(connection: Any, record: Any) -> None:
     """Make a connection tell and read times in one zone: Optuna keeps them without, in that of PGTZ by default."""
-    connection.execute("SET TIME ZONE 'UTC'")
+    cursor = connection.cursor()
+    cursor.execute("SET TIME ZONE 'UTC'")
+    cursor.close()
     connection.commit()
 
 
 def machine_name() -> str:
     """Return the name of this machine, for people and to tell machines apart."""
     return socket.gethostname()
-
-
-def shown_url(url: str) -> str:
-    """Return a storage's URL without its user, password and parameters.
-
-    Args:
-        url: URL for SQLAlchemy.
-
-    Raises:
-        UsageError: It is invalid.
-    """
-    parsed = _parsed(url)
-    if parsed.get_backend_name() == "sqlite":
-        return f"sqlite:///{parsed.database or ''}"
-    port = f":{parsed.port}" if parsed.port else ""
-    return f"{parsed.get_backend_name()}://{parsed.host or ''}{port}/{parsed.database or ''}"
-
-
-def is_server(url: str) -> bool:
-    """Return whether a storage is a server, which other machines reach.
-
-    Args:
-        url: URL for SQLAlchemy.
-
-    Raises:
-        UsageError: It is invalid.
-    """
-    return bool(_checked(url).get_backend_name() == "postgresql")
-
-
-def _parsed(url: str) -> Any:
-    from sqlalchemy.engine import make_url
-
-    try:
-        return make_url(url)
-    except Exception:  # its message may show the password
-        scheme = url.partition("://")[0] if "://" in url else url
-        raise UsageError(f"--storage must be a database URL such as {_EXAMPLES}, got {scheme[:40]!r}") from None
-
-
-def _checked(url: str) -> Any:
-    """Parse a URL and check that its database locks and counts time as a sweep needs."""
-    parsed = _parsed(url)
-    kind = parsed.get_backend_name()
-    if kind == "sqlite":
-        if not parsed.database or parsed.database == ":memory:":
-            raise UsageError(f"--storage must be a file or a server, such as {_EXAMPLES}, got a database in memory")
-        return parsed
-    if kind == "postgresql":
-        return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
-    raise UsageError(
-        f"--storage must be SQLite or PostgreSQL, whose locks and clock keep machines apart, got {kind!r}: {_EXAMPLES}"
-    )
 
 
 def _network_file_system(path: Path) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -97,7 +98,10 @@ def _run(request: SweepRequest, progress: Progress) -> SweepResult:
     start = time.perf_counter()
     if request.base.deterministic:
         use_determinism()
-    storage = Storage(request.url)
+    storage = Storage(request.url, request.folder)
+    if storage.notice:
+        warnings.warn(storage.notice, DeprecationWarning, stacklevel=2)
+        progress.warn(storage.notice)
     with open_crew(request.base, request.folder, request.url, request.jobs, progress) as crew:
         worker = Worker(request.base, request.folder, progress, crew.cluster)
         request = replace(request, space=leave_out(request.space, request.base, worker.data, progress))
@@ -159,7 +163,7 @@ def run_worker(job: dict[str, Any], number: int, progress: Progress) -> None:
         use_determinism()
     with trusting_code(job["trust_code"]):
         worker = Worker(base, request.folder, progress, terse=True)
-        study = _study(request, worker, Storage(request.url), number)
+        study = _study(request, worker, Storage(request.url, request.folder), number)
         with frozen_heap():
             study.work(worker.train, lambda others: None)
             with contextlib.suppress(TrainingError):  # the parent reports it

@@ -17,7 +17,7 @@ from kdcompress.errors import ClusterError, RunError
 from kdcompress.paths import safe_join
 from kdcompress.progress import Progress
 from kdcompress.sweeping._events import from_line
-from kdcompress.sweeping._storage import is_server
+from kdcompress.sweeping._urls import is_server
 from kdcompress.threads import available_cores
 
 _WORKER = "kdcompress.sweeping._worker"
@@ -80,11 +80,11 @@ def check_reach(machines: Collection[str], url: str) -> None:
         url: URL of the storage.
 
     Raises:
-        ClusterError: It is a file, whose locks and times are only good on one machine.
+        ClusterError: Its lock is a file, which is only good on one machine.
     """
     if len(machines) > 1 and not is_server(url):
         raise ClusterError(
-            f"the cluster has {len(machines)} machines, and the storage of the sweep is a file, whose locks hold on "
+            f"the cluster has {len(machines)} machines, and the lock of the sweep's storage is a file, which holds on "
             "one; add --storage postgresql://USER@HOST/DATABASE"
         )
 

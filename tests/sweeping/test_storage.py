@@ -16,12 +16,16 @@ from typing import Any
 import psutil
 import pytest
 import queue_worker
+from conftest import Recorder
+from filelock import FileLock, Timeout
 from postgresql import PASSWORD, Server
 
+import kdcompress
 from kdcompress.errors import RunError, UsageError
 from kdcompress.sweeping import _storage
-from kdcompress.sweeping._storage import Storage, shown_url
+from kdcompress.sweeping._storage import Storage
 from kdcompress.sweeping._study import Study
+from kdcompress.sweeping._urls import shown_url
 
 POINTS = queue_worker.SPACE.trainings
 TESTS = ["baseline 0", "baseline 1", "baseline 2", "student 0", "student 1", "student 2", "teacher 0"]
@@ -165,9 +169,9 @@ def test_credentials_are_not_shown(url: str, shown: str) -> None:
     [
         ("postgresql://me:secret@db:port/kd", "got 'postgresql'"),
         ("study.log", "got 'study.log'"),
-        ("journal:///study.log", "must be SQLite or PostgreSQL, .* got 'journal'"),
-        ("mysql://me:secret@db/kd", "must be SQLite or PostgreSQL, .* got 'mysql'"),
-        ("redis://me:secret@db", "must be SQLite or PostgreSQL, .* got 'redis'"),
+        ("journal:///study.log", "must be a database URL .* got 'journal'"),
+        ("redis://me:secret@db", "must be a database URL .* got 'redis'"),
+        ("mysql://me:secret@db/kd", "storage mysql://db/kd needs a package that is not installed"),
         ("sqlite://", "got a database in memory"),
         ("sqlite:///:memory:", "got a database in memory"),
     ],
@@ -199,3 +203,38 @@ def test_a_file_in_a_network_folder_is_for_one_machine(tmp_path: Path, monkeypat
         Study(Storage(url), "r" * 12, queue_worker.SPACE)
     mounts[0].fstype = "ext4"
     Study(Storage(url), "r" * 12, queue_worker.SPACE)  # a copy of the folder on another machine
+
+
+@pytest.fixture
+def other_database(tmp_path: Path) -> str:
+    """URL of a database that SQLAlchemy knows by another name, and that is SQLite's."""
+    from sqlalchemy.dialects import registry
+
+    registry.register("dolphin", "sqlalchemy.dialects.sqlite.pysqlite", "SQLiteDialect_pysqlite")
+    return f"dolphin:///{tmp_path / 'other.db'}"
+
+
+def test_a_sweep_in_another_database_goes_on_as_in_earlier_versions(other_database: str, tmp_path: Path) -> None:
+    storage = Storage(other_database, tmp_path)
+    assert storage.notice is not None
+    assert "storage of dolphin are deprecated" in storage.notice
+    row = {"val": 0.5, "val_loss": 0.1, "best_epoch": 1, "seconds": 0.1, "reason": None}
+    begun = Study(storage, "r" * 12, queue_worker.SPACE)
+    with storage.lock(), pytest.raises(Timeout):
+        FileLock(tmp_path / ".storage.lock", timeout=0).acquire()
+    begun.work(lambda setting, seeds: [{**setting.to_dict(), "seed": seeds[0], **row}], lambda others: None)
+    again = Study(Storage(other_database, tmp_path), "r" * 12, queue_worker.SPACE)
+    assert again.rows() == begun.rows()
+    assert len(again.rows()) == POINTS
+
+
+def test_a_sweep_in_another_database_tells_so(other_database: str, tmp_path: Path) -> None:
+    notes = Recorder()
+    with pytest.warns(DeprecationWarning, match="storage of dolphin are deprecated"):
+        result = kdcompress.sweep(
+            "mnist-demo", temperatures=[2], seeds=1, epochs=1, limit=200, out=tmp_path / "s", storage=other_database,
+            settings={"teacher.model": "tiny_models:teacher", "teacher.check": False,
+                      "student.model": "tiny_models:student", "data.source": "embedded"}, progress=notes,
+        )  # fmt: skip
+    assert len(result["trials"]) == 1
+    assert sum("give --storage postgresql://" in text for text in notes.warnings) == 1
