@@ -88,6 +88,6 @@ def deprecation(kind: str) -> str | None:
     if kind in (SQLITE, SERVER):
         return None
     return (
-        f"sweeps in a storage of {kind} are deprecated: its lock is a file in the sweep's folder, good for the processes "
-        "of one machine; give --storage postgresql://USER@HOST/DATABASE"
+        f"sweeps in a storage of {kind} are deprecated: its lock is a file in the sweep's folder, good for the "
+        "processes of one machine; give --storage postgresql://USER@HOST/DATABASE"
     )
