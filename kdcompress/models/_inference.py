@@ -50,9 +50,7 @@ class Forward:
 
         shape = tuple(images.shape[1:])
         size = default_batch_size(shape)
-        if (
-            self._traced and len(images) > size and len(images) % size
-        ):  # one graph for both sizes
+        if self._traced and len(images) > size and len(images) % size:  # one graph for both sizes
             self._run.get_concrete_function(tf.TensorSpec((None, *shape), tf.float32))
         return np.concatenate([run(block) for block in iter_blocks(images, size)])
 
