@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from kdcompress.cluster._session import Cluster
+from kdcompress.cluster._watch import Watch
 from kdcompress.errors import ClusterError, one_line
 
 MAX_ATTEMPTS = 4
@@ -48,15 +49,22 @@ class Crew(Generic[T]):
         make: Makes the actor of a new worker, given the options of `ray.remote`; it has a method `start`.
         size: Number of workers.
         describe: Describes a task in messages.
+        ask: Asks an actor for a sign of life; see `Watch`.
     """
 
     def __init__(
-        self, cluster: Cluster, make: Callable[[dict[str, Any]], Any], size: int, describe: Callable[[T], str]
+        self,
+        cluster: Cluster,
+        make: Callable[[dict[str, Any]], Any],
+        size: int,
+        describe: Callable[[T], str],
+        ask: Callable[[Any], Any],
     ) -> None:
         self._cluster, self._make, self._size, self._describe = cluster, make, size, describe
         self._members: list[_Member] = []
         self._owners: dict[Any, tuple[_Member, T | None]] = {}
         self._attempts: dict[T, int] = {}
+        self._watch: Watch[_Member] = Watch(cluster.ray, cluster.section.silence_s, ask)
         self._failed_starts, self._alone_since = 0, time.monotonic()
         self.deaths = 0
 
@@ -98,6 +106,10 @@ class Crew(Generic[T]):
         for reference in done:
             if reference in self._owners:  # not of a worker that died a moment ago
                 found += self._settle(reference)
+        for member, seconds in self._watch.silent({one: one.actor for one in self._members if one.tasks}).items():
+            reference = member.tasks[0]
+            _, task = self._owners.pop(reference)
+            found += self._bury(member, task, TimeoutError(f"no sign of life for {seconds:.0f} s"), reference)
         self._check_alone()
         return found
 

@@ -14,6 +14,7 @@ from kdcompress import errors
 from kdcompress.cluster._crew import Crew
 from kdcompress.cluster._session import Cluster
 from kdcompress.cluster._tally import Tally
+from kdcompress.cluster._watch import ASIDE
 from kdcompress.cluster._worker import Job, LabelWorker, Problem, Ready
 from kdcompress.data import LazyImages
 from kdcompress.errors import ClusterError, KDCompressError
@@ -44,10 +45,14 @@ class ShardWork:
         self._done = {piece.shard.begin: piece for piece in pieces if piece.digest}
         self._rereads: dict[Shard, int] = {}
         workers = max(1, min(cluster.workers, len(self._waiting)))
-        actor = cluster.ray.remote(LabelWorker)
+        actor = cluster.ray.remote(concurrency_groups={ASIDE: 1})(LabelWorker)
         shared = cluster.ray.put(job)
         self._crew: Crew[Shard] = Crew(
-            cluster, lambda options: actor.options(**options).remote(shared), workers, self._describe
+            cluster,
+            lambda options: actor.options(**options).remote(shared),
+            workers,
+            self._describe,
+            lambda worker: worker.signs.options(concurrency_group=ASIDE).remote(),
         )
         self._tally = Tally(labelling.progress, len(self._waiting) + len(self._done))
 

@@ -10,10 +10,12 @@ from typing import Any
 
 from kdcompress.cluster._labelling import FOLDERS
 from kdcompress.cluster._session import Cluster
+from kdcompress.cluster._watch import Silence
 from kdcompress.errors import one_line
 
 _RETRIES = 3  # how often a worker that died is replaced
 _POLL_S = 0.5
+_SIGN, _SIGN_S = "", 2.0  # message of a worker that has nothing to tell, and how often it is sent
 Send = Callable[[str], None]
 
 
@@ -37,12 +39,15 @@ def run_tasks(cluster: Cluster, target: str, jobs: Sequence[Mapping[str, Any]]) 
     environment = {name: os.environ[name] for name in FOLDERS if name in os.environ}
     place = (str(Path.cwd()), environment, cluster.threads)
     numbers = {task.remote(target, dict(job), number, place, mailbox): number for number, job in enumerate(jobs, 1)}
-    begun: set[int] = set()
+    begun, silence = set[int](), Silence[int](cluster.section.silence_s)
     try:
         waiting = list(numbers)
         while waiting:
             ended, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=_POLL_S)
             for number, text in ray.get(mailbox.take.remote()):
+                silence.heard(number)
+                if text == _SIGN:
+                    continue
                 if text is not None:
                     yield number, text
                 elif number in begun:
@@ -54,6 +59,12 @@ def run_tasks(cluster: Cluster, target: str, jobs: Sequence[Mapping[str, Any]]) 
                     ray.get(one)
                 except Exception as exc:
                     yield numbers[one], f"worker {numbers[one]} ended early ({one_line(exc, 200)})"
+            for number, seconds in silence.too_long({numbers[one] for one in waiting} & begun).items():
+                waiting = [one for one in waiting if numbers[one] != number]
+                yield (
+                    number,
+                    f"worker {number} has given no sign of life for {seconds:.0f} s: the others go on without it",
+                )
     finally:
         for one in numbers:
             with contextlib.suppress(Exception):  # it has ended
@@ -80,6 +91,7 @@ def _mailbox() -> type:
 
 def _caller() -> Callable[..., None]:
     """Make the function that workers run; nested, and so pickled by value."""
+    sign, every_s = _SIGN, _SIGN_S
 
     def call(
         target: str, job: dict[str, Any], number: int, place: tuple[str, dict[str, str], int], mailbox: Any
@@ -87,6 +99,7 @@ def _caller() -> Callable[..., None]:
         import contextlib
         import importlib
         import os
+        import threading
 
         import ray
 
@@ -98,11 +111,21 @@ def _caller() -> Callable[..., None]:
             os.chdir(folder)
         limit_threads(threads)
         ray.get(mailbox.put.remote(number, None))
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(every_s):
+                mailbox.put.remote(number, sign)
+
+        threading.Thread(target=beat, daemon=True).start()
         module, _, name = target.partition(":")
         sent: list[Any] = []
-        getattr(importlib.import_module(module), name)(
-            job, number, lambda text: sent.append(mailbox.put.remote(number, text))
-        )
+        try:
+            getattr(importlib.import_module(module), name)(
+                job, number, lambda text: sent.append(mailbox.put.remote(number, text))
+            )
+        finally:
+            ended.set()
         ray.get(sent)
 
     return call

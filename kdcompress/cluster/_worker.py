@@ -6,7 +6,7 @@ import contextlib
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,7 @@ class LabelWorker:
     def __init__(self, job: Job) -> None:
         self.job = job
         self._teacher: Teacher | None = None
+        self._n_batches = 0
 
     def start(self) -> Ready | Problem:
         """Open the teacher, and compare the first samples and their targets with those of the driver."""
@@ -153,10 +154,19 @@ class LabelWorker:
         labelling = Labelling(self._teacher, samples, self.job.views, Progress(), self.job.target)
         try:
             with trusting_code(self.job.trusted):
-                rows = np.concatenate(list(labelling.batches(Shard(0, len(samples)))))
+                rows = np.concatenate(list(self._counted(labelling.batches(Shard(0, len(samples))))))
         except KDCompressError as exc:
             return Problem(type(exc).__name__, str(exc))
         return Answer(write_shard(self.job.folder, shard, rows), time.perf_counter() - start)
+
+    def signs(self) -> int:
+        """Return how many batches have been labelled, while others are."""
+        return self._n_batches
+
+    def _counted(self, batches: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        for batch in batches:
+            self._n_batches += 1
+            yield batch
 
     def _open(self) -> Teacher:
         from kdcompress.pipeline.opening import open_single_teacher

@@ -14,6 +14,7 @@ from typing import Any
 
 from kdcompress.cluster._images import register_maps
 from kdcompress.cluster._session import Cluster
+from kdcompress.cluster._watch import Watch
 from kdcompress.cluster.training_worker import HistoryWritten, Job, TrainingWorker
 from kdcompress.config.recipe import Recipe
 from kdcompress.data import Samples
@@ -110,14 +111,17 @@ class ClusterTrainer:
                 f"{time.perf_counter() - start:.1f} s"
             )
             runs = {worker.train.remote(job, rank, addresses): rank for rank, worker in enumerate(workers)}
-            self._supervise(workers[0], runs, progress, on_history)
+            self._supervise(workers, runs, progress, on_history)
 
-    def _supervise(self, leader: Any, runs: dict[Any, int], progress: Progress, on_history: OnHistory) -> None:
+    def _supervise(self, workers: list[Any], runs: dict[Any, int], progress: Progress, on_history: OnHistory) -> None:
         ray, pending, errors = self.cluster.ray, list(runs), dict[int, Exception]()
+        watch: Watch[int] = Watch(ray, self.cluster.section.silence_s, lambda worker: worker.signs.remote())
         deadline = float("inf")
         while pending and time.monotonic() < deadline:
             ready, pending = ray.wait(pending, timeout=_POLL_S)
-            self._report(leader, progress, on_history)
+            self._report(workers[0], progress, on_history)
+            for rank, seconds in watch.silent({runs[run]: workers[runs[run]] for run in pending}).items():
+                raise WorkerLostError(f"training worker {rank} has given no sign of life for {seconds:.0f} s")
             for run in ready:
                 try:
                     ray.get(run)
@@ -142,7 +146,7 @@ class ClusterTrainer:
         """Processes for the workers, which are ended afterwards."""
         ray, threads = self.cluster.ray, train_threads(self.cluster)
         resources = {"num_cpus": threads, "num_gpus": self.cluster.section.gpus_per_worker}
-        options = {"max_restarts": 0, "max_concurrency": 2, "scheduling_strategy": "SPREAD"}
+        options = {"max_restarts": 0, "max_concurrency": 3, "scheduling_strategy": "SPREAD"}
         actor = ray.remote(TrainingWorker).options(**options, **resources)
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         path, secret = [folder for folder in sys.path if folder], secrets.token_bytes(32)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import queue
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -89,7 +90,7 @@ class _Queue(Progress):
 
 
 class TrainingWorker:
-    """An actor: its methods are called over Ray, `fetch` while `train` runs.
+    """An actor: its methods are called over Ray, `fetch` and `signs` while `train` runs.
 
     Args:
         place: Current folder of the process that started the training.
@@ -124,6 +125,10 @@ class TrainingWorker:
     def fetch(self) -> list[Any]:
         """Return the events since the last call."""
         return self._events.fetch()
+
+    def signs(self) -> float:
+        """Return the time by the clock of this process: one that is stopped, or stuck in a library, has no answer."""
+        return time.monotonic()
 
     def train(self, job: Job, rank: int, addresses: list[Address]) -> None:
         """Train with the others.

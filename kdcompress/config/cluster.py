@@ -14,6 +14,7 @@ NO_CLUSTER = "none"
 LOCAL_CLUSTER = "auto"
 _MAX_WORKERS = 10_000
 _MAX_GPUS = 64
+_MAX_SILENCE_S = 7 * 86_400.0
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]{1,253}):(\d{1,5})")
 
 
@@ -39,12 +40,15 @@ class ClusterSection(Section):
             `training.batch_size` is that of all together, and must divide by it. Without a cluster, the number of GPUs
             of this machine that one process trains on.
         gpus_per_worker: GPUs of each worker, which may be a fraction.
+        silence_s: Seconds without a sign of life after which a worker counts as hung, and is replaced. Where workers
+            are slow, it grows to ten times the longest silence that ended.
     """
 
     address: Annotated[str, AfterValidator(_check_address)] = NO_CLUSTER
     workers: int | None = Field(None, ge=1, le=_MAX_WORKERS)
     train_workers: int = Field(1, ge=1, le=_MAX_WORKERS)
     gpus_per_worker: float = Field(0.0, ge=0, le=_MAX_GPUS)
+    silence_s: float = Field(600.0, ge=5, le=_MAX_SILENCE_S)
 
     @property
     def is_used(self) -> bool:

@@ -1,4 +1,4 @@
-"""Images that end a process which reads one of them, as a lack of memory does, and images that differ elsewhere."""
+"""Images that end or stop a process which reads one of them, and images that differ elsewhere."""
 
 from __future__ import annotations
 
@@ -21,10 +21,19 @@ class DeadlyImages(LazyImages):
         folder: Counts the deaths.
         deaths: Number of deaths, after which it is harmless.
         home: The process that is spared.
+        kind: The signal; SIGSTOP leaves a process that never answers.
     """
 
-    def __init__(self, images: Images, victim: int, folder: Path, deaths: int, home: int | None = None) -> None:
-        self.images, self.victim, self.folder, self.deaths = images, victim, folder, deaths
+    def __init__(
+        self,
+        images: Images,
+        victim: int,
+        folder: Path,
+        deaths: int,
+        home: int | None = None,
+        kind: signal.Signals = signal.SIGKILL,
+    ) -> None:
+        self.images, self.victim, self.folder, self.deaths, self.kind = images, victim, folder, deaths, kind
         self.home = os.getpid() if home is None else home
         self.shape = images.shape  # type: ignore[assignment]
 
@@ -33,13 +42,13 @@ class DeadlyImages(LazyImages):
         count = len(list(self.folder.iterdir()))
         if self.victim in index and os.getpid() != self.home and count < self.deaths:
             (self.folder / str(count)).touch()
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.kind)
         return np.asarray(self.images[index])
 
     def take(self, index: np.ndarray) -> DeadlyImages:
         places = np.flatnonzero(index == self.victim)
         victim = int(places[0]) if len(places) else -1
-        return DeadlyImages(self.images[index], victim, self.folder, self.deaths, self.home)
+        return DeadlyImages(self.images[index], victim, self.folder, self.deaths, self.home, self.kind)
 
 
 class Elsewhere(LazyImages):

@@ -161,6 +161,17 @@ def test_a_shard_that_ends_every_worker_ends_the_labelling(
     assert steps[0] > 1
 
 
+def test_a_worker_that_hangs_is_replaced(real_cluster: Any, teacher: Teacher, samples: Samples, tmp_path: Path) -> None:
+    (tmp_path / "deaths").mkdir()
+    hanging = DeadlyImages(samples.images, 1000, tmp_path / "deaths", deaths=1, kind=signal.SIGSTOP)
+    recorder = Recorder()
+    with workers(real_cluster.address, teacher, silence_s=5) as labeller:
+        targets = compute_targets(teacher, replace(samples, images=hanging), "cluster", ONE, recorder, labeller)
+    assert len(list((tmp_path / "deaths").iterdir())) == 1
+    assert any("1 lost worker replaced" in note for note in recorder.notes)
+    assert digest(targets) == in_one_process(teacher, samples)
+
+
 def test_a_node_that_is_removed_takes_nothing_with_it(real_cluster: Any, teacher: Teacher, samples: Samples) -> None:
     progress = Hooked(3, real_cluster.remove)
     with workers(real_cluster.address, teacher) as labeller:

@@ -69,16 +69,16 @@ def test_what_a_worker_raises_is_raised_here(real_cluster: RealCluster, tmp_path
 
 
 class Killer(Recorder):
-    """Kills a training worker after epoch 2, so many times."""
+    """Kills or stops a training worker after epoch 2, so many times."""
 
-    def __init__(self, kills: int) -> None:
+    def __init__(self, kills: int, kind: signal.Signals = signal.SIGKILL) -> None:
         super().__init__()
-        self.kills = kills
+        self.kills, self.kind = kills, kind
 
     def epoch(self, phase: str, epoch: int, epochs: int, row: Any) -> None:
         if epoch >= 2 and self.kills:
             self.kills -= 1
-            os.kill(next(training_workers()), signal.SIGKILL)
+            os.kill(next(training_workers()), self.kind)
 
 
 def training_workers() -> Iterator[int]:
@@ -94,6 +94,15 @@ def test_a_killed_worker_costs_an_epoch_and_no_bit(real_cluster: RealCluster, tm
     broken = train(tmp_path / "broken", killer, real_cluster, **settings)
     assert killer.kills == 0
     assert [text for text in killer.warnings if "restart 1 of 3" in text]
+    assert digest(broken) == digest(unbroken)
+
+
+@pytest.mark.exhaustive
+def test_a_worker_that_hangs_costs_an_epoch_and_no_bit(real_cluster: RealCluster, tmp_path: Path) -> None:
+    settings = {**TWO, "training.epochs": 60, "cluster.silence_s": 5}
+    unbroken, stopper = train(tmp_path / "unbroken", None, real_cluster, **settings), Killer(1, signal.SIGSTOP)
+    broken = train(tmp_path / "broken", stopper, real_cluster, **settings)
+    assert [text for text in stopper.warnings if "no sign of life for" in text and "restart 1 of 3" in text]
     assert digest(broken) == digest(unbroken)
 
 
