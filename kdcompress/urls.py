@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from kdcompress.errors import KDCompressError
@@ -34,6 +34,26 @@ def is_url(text: str) -> bool:
         text: A path, a URL, or the name of something.
     """
     return _URL.match(text) is not None
+
+
+def check_local(path: Path, what: str, error: type[KDCompressError]) -> None:
+    """Check that a folder into which results are written is none at a distance, which has no locks and no renaming.
+
+    Args:
+        path: The folder; pathlib has taken one slash of a URL away.
+        what: What it is, for messages.
+        error: Exception to raise.
+
+    Raises:
+        KDCompressError: As `error`, if it was a URL.
+    """
+    scheme, colon, _ = (path.parts[0] if path.parts else "").partition(":")
+    if colon and scheme.lower() in PROTOCOLS:
+        place = "/".join(path.parts[1:])
+        raise error(
+            f"{what} is a folder on this machine, got {show_url(f'{scheme}://{place}')}: take one here, and copy it "
+            "when the command has ended (`aws s3 sync FOLDER URL`, or what your storage has)"
+        )
 
 
 def check_url(url: str, key: str, error: type[KDCompressError]) -> str:

@@ -13,6 +13,7 @@ from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.names import is_student, named
 from kdcompress.runs.schemas import Demo
 from kdcompress.trust import trusting_code
+from kdcompress.urls import check_local
 
 
 @verb
@@ -61,6 +62,7 @@ def demo(
         raise UsageError(f"demo takes a run, which has test images and figures, and {source} is none")
     data = data_folder(data_dir, progress)
     folder = Path(out) if out is not None else _default_out(run.path)
+    check_local(folder, "--out", UsageError)
     check_out(folder)
     runtime = find_web_runtime(ort_web, Path.cwd())
     with run.lock(), trusting_code(trust_code):

@@ -13,6 +13,7 @@ from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.schemas import Explanation, Export
 from kdcompress.trust import trusting_code
+from kdcompress.urls import check_local
 
 _NEEDS_RUN = "{} measures on validation images with labels, which a run has, and {} is no run"
 
@@ -98,6 +99,8 @@ def export(
             raise UsageError(_NEEDS_RUN.format("--keep-metric", source))
         if isinstance(target, InMemory) and out is None and not isinstance(source, str | Path):
             raise UsageError("a model in memory has no folder of its own: name the folder of its exports with `out`")
+        if out is not None:
+            check_local(Path(out), "--out", UsageError)
         with trusting_code(trust_code):
             return Export.of(_export_model(target, Path(out) if out else None, request, input_shape, listener))
     if out is not None or input_shape is not None:

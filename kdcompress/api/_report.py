@@ -10,6 +10,7 @@ from kdcompress.errors import UsageError
 from kdcompress.progress import Progress
 from kdcompress.runs.folder import RunFolder
 from kdcompress.runs.schemas import Report
+from kdcompress.urls import check_local
 
 
 @verb
@@ -31,6 +32,8 @@ def report(*sources: str | Path | Run, out: str | Path | None = None, progress: 
     """
     from kdcompress.reporting._compare import report_runs
 
+    if out is not None:
+        check_local(Path(out), "--out", UsageError)
     if len(sources) == 1 and isinstance(sources[0], str | Path) and is_sweep(Path(sources[0])):
         from kdcompress.reporting._sweep import report_sweep
 

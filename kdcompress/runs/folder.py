@@ -14,13 +14,14 @@ from filelock import FileLock, Timeout
 from kdcompress.config.recipe import Recipe, read_resolved_recipe
 from kdcompress.differences import first_difference
 from kdcompress.digests import content_digest
-from kdcompress.errors import RunError
+from kdcompress.errors import RunError, UsageError
 from kdcompress.files import read_json, write_text
 from kdcompress.leftovers import is_partial, remove_path
 from kdcompress.runs.artefacts import run_files
 from kdcompress.runs.manifest import MADE_BY, minor_version
 from kdcompress.runs.names import CARD, HISTORY, LOCK, LOG, MANIFEST, METRICS, RECIPE, is_student
 from kdcompress.runs.recorded import RecordedFiles
+from kdcompress.urls import check_local
 
 
 class RunFolder(RecordedFiles):
@@ -54,6 +55,7 @@ class RunFolder(RecordedFiles):
         Args:
             fresh: Whether a run with a damaged manifest counts as a run, too.
         """
+        check_local(self.path, "a run folder", UsageError)
         if not self.path.is_dir():
             blocking = next(p for p in (self.path, *self.path.absolute().parents) if os.path.lexists(p))
             kind = "a file" if blocking.is_file() else "no folder"

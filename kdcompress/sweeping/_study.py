@@ -12,9 +12,11 @@ from kdcompress import registry
 from kdcompress.digests import json_digest
 from kdcompress.sweeping._queue import Queue, Rows, is_done, point_of
 from kdcompress.sweeping._space import Setting, Space
-from kdcompress.sweeping._storage import Storage
+from kdcompress.sweeping._storage import Storage, machine_name
 
 ROLES = ("baseline", "teacher", "student")  # what is tested; last what may have to be trained again
+_MACHINE = "machine"  # of the process that tested a model
+_MAX_NAME = 64
 Work = Callable[[Setting, tuple[int, ...]], Rows]  # trains a setting with each seed; a row with a "reason" has failed
 Test = Callable[[Setting, int, str], float]  # tests the student, the baseline or the teacher of a setting and seed
 
@@ -129,12 +131,24 @@ class Study:
 
         def tested(trial: Any) -> Rows:
             point = point_of(trial) or {}
-            return [{**point, "test": test(setting, point["seed"], point["role"])}]
+            value = test(setting, point["seed"], point["role"])
+            return [{**point, "test": value, _MACHINE: machine_name()}]
 
         queue.work(lambda trials: queue.take_point(points, trials), tested, lambda others: None)
         with queue.storage.errors():
             found = {(setting_of(row), row["seed"], row["role"]): row["test"] for row in queue.rows()}
         return {role: [found[setting, seed, role] for seed in seeds[role]] for role in ROLES}
+
+    def whereabouts(self, setting: Setting) -> dict[int, str]:
+        """Return the machine on which each student of the chosen setting was tested, and so lies, by seed.
+
+        Args:
+            setting: The chosen setting.
+        """
+        with self._tests.storage.errors():
+            rows = [row for row in self._tests.rows() if setting_of(row) == setting and row["role"] == "student"]
+        names = {row["seed"]: str(row[_MACHINE])[:_MAX_NAME] for row in rows if _MACHINE in row}
+        return {seed: name for seed, name in names.items() if name.isprintable()}
 
     def _propose(self, trials: list[Any]) -> Any | int:
         """Let TPE begin a trial, unless there are enough."""

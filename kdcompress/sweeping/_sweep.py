@@ -29,11 +29,12 @@ from kdcompress.sweeping._fitting import leave_out
 from kdcompress.sweeping._memory import frozen_heap
 from kdcompress.sweeping._space import TUNED, Space
 from kdcompress.sweeping._storage import Storage
-from kdcompress.sweeping._study import Study
+from kdcompress.sweeping._study import Study, setting_of
 from kdcompress.sweeping._trial import Worker
 from kdcompress.sweeping._workers import open_crew
 from kdcompress.training.fitting import use_determinism
 from kdcompress.trust import trusting_code, trusts_code
+from kdcompress.urls import check_local
 
 RECIPE, SPACE, RESULT, STUDY = "sweep.toml", "space.json", "sweep.json", "study.db"
 _MADE_BY = "kdcompress sweep"
@@ -113,11 +114,23 @@ def _run(request: SweepRequest, progress: Progress) -> SweepResult:
     with frozen_heap():
         study.work(worker.train, lambda others: progress.note(f"waiting for {others} trials of other processes"))
         result = choose_and_test(request.base.name, request.space, study, worker, progress)
+    _tell_whereabouts(result, study, worker, progress)
     result["seconds"] = round(time.perf_counter() - start, 3)
     with FileLock(request.folder / ".result.lock"):
         delete_others(result, request.space, worker)
         write_document(request.folder / RESULT, result)
     return SweepResult.of({"sweep": str(request.folder), **result})
+
+
+def _tell_whereabouts(result: dict[str, Any], study: Study, worker: Worker, progress: Progress) -> None:
+    """Tell on which machines the chosen students lie that are not here."""
+    chosen = setting_of(result["best"])
+    elsewhere = {
+        seed: machine for seed, machine in study.whereabouts(chosen).items() if not worker.has(chosen, seed, "student")
+    }
+    if study.shared and elsewhere:
+        places = ", ".join(f"that of seed {seed} on {machine}" for seed, machine in elsewhere.items())
+        progress.note(f"students of {chosen} on other machines, in the folders of their sweeps: {places}")
 
 
 def _job(request: SweepRequest) -> dict[str, Any]:
@@ -179,6 +192,7 @@ def _study(request: SweepRequest, worker: Worker, storage: Storage, number: int 
 def _claim(request: SweepRequest) -> bool:
     """Start a sweep in the folder, or check that the sweep in it has the same recipe; return whether there is one."""
     folder = request.folder
+    check_local(folder, "the folder of a sweep", UsageError)
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file; choose another --out")
     if folder.is_dir() and not (folder / RECIPE).exists():

@@ -140,3 +140,16 @@ def test_a_run_at_a_distance_is_refused_with_the_remedy(bucket: Any) -> None:
     bucket.put("run/manifest.json", b"{}")
     with pytest.raises(UsageError, match="s3://bucket/run is a run, which results are written into: copy it"):
         kdcompress.verify("s3://bucket/run")
+
+
+@pytest.mark.parametrize("out", ["s3://bucket/mine", Path("s3://bucket/mine"), "GS://bucket/mine"])
+def test_results_are_written_here(out: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = r"on this machine, got \w+://bucket/mine: take one here, and copy it .*aws s3 sync"
+    with pytest.raises(UsageError, match=words):
+        kdcompress.distill("mnist-demo", out=out)
+    with pytest.raises(UsageError, match=words):
+        kdcompress.sweep("mnist-demo", temperatures=[2], out=out)
+    with pytest.raises(UsageError, match=words):
+        kdcompress.report("elsewhere", out=out)
+    assert list(tmp_path.iterdir()) == [tmp_path / "cache"] or not list(tmp_path.iterdir())

@@ -22,7 +22,8 @@ from postgresql import PASSWORD, Server
 
 import kdcompress
 from kdcompress.errors import RunError, UsageError
-from kdcompress.sweeping import _storage
+from kdcompress.sweeping import _storage, _study
+from kdcompress.sweeping._space import Setting
 from kdcompress.sweeping._storage import Storage
 from kdcompress.sweeping._study import Study
 from kdcompress.sweeping._urls import shown_url
@@ -203,6 +204,22 @@ def test_a_file_in_a_network_folder_is_for_one_machine(tmp_path: Path, monkeypat
         Study(Storage(url), "r" * 12, queue_worker.SPACE)
     mounts[0].fstype = "ext4"
     Study(Storage(url), "r" * 12, queue_worker.SPACE)  # a copy of the folder on another machine
+
+
+def test_machines_know_where_the_chosen_students_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study(Storage(f"sqlite:///{tmp_path / 'study.db'}"), "r" * 12, queue_worker.SPACE)
+    chosen, tested = Setting("hinton", 16.0, 0.1), []
+
+    def test(setting: Setting, seed: int, role: str) -> float:
+        tested.append((role, seed))
+        monkeypatch.setattr(_study, "machine_name", lambda: f"machine-{len(tested)}")
+        return 0.5
+
+    study.test(chosen, test, lambda *point: False)
+    expected = {seed: f"machine-{at}" for at, (role, seed) in enumerate(tested, 1) if role == "student"}
+    assert len(expected) == 3
+    assert study.whereabouts(chosen) == expected
+    assert study.whereabouts(Setting("hinton", 2.0, 0.1)) == {}
 
 
 @pytest.fixture
