@@ -6,6 +6,7 @@ import datetime
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from kdcompress._version import __version__
@@ -38,7 +39,8 @@ on, {runs[0]["n_test"]:,} to test.
 
 ## How far apart single runs are
 
-{spread(base)}
+{spread(base)} From one epoch to the next of its second half, a run moves by
+{100 * wobble(runs, _epochs(found)):.2f} points on average.
 
 ## What each possible cause changes
 
@@ -51,13 +53,25 @@ other rows. The best epoch on test is no result but the worth of a look that nob
 
 
 def chosen(runs: Runs, epochs: int) -> list[float]:
-    """Test accuracy at the epoch that validation chooses, the first of equals, as a run keeps it.
+    """Test accuracy at the epoch that validation chooses, the first of equals (a run takes that of the lowest loss).
 
     Args:
         runs: Results of `causes.follow`, seed by seed.
         epochs: Number of epochs to choose from.
     """
     return [run["test"][max(range(epochs), key=run["val"].__getitem__)] for run in runs]
+
+
+def wobble(runs: Runs, epochs: int) -> float:
+    """The mean distance of the test accuracies of two epochs in a row, over the second half of each run.
+
+    Args:
+        runs: Results of `causes.follow`, seed by seed.
+        epochs: Number of epochs, of which the second half counts.
+    """
+    return mean(
+        abs(run["test"][epoch] - run["test"][epoch - 1]) for run in runs for epoch in range(epochs // 2, epochs)
+    )
 
 
 def spread(values: Sequence[float]) -> str:

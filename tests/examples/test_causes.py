@@ -29,12 +29,19 @@ def run(val: list[float], test: list[float], n_train: int = 9) -> dict[str, Any]
     return {"val": val, "test": test, "n_train": n_train, "n_test": 10, "seconds": 60}
 
 
-def test_the_epoch_is_that_which_a_run_keeps(example: None) -> None:
+def test_the_epoch_is_that_which_validation_chooses(example: None) -> None:
     import causes_page
 
     runs = [run([0.5, 0.7, 0.7], [0.6, 0.8, 0.9]), run([0.9, 0.7, 0.8], [0.3, 0.2, 0.1])]
     assert causes_page.chosen(runs, 3) == [0.8, 0.3]  # the first of equals
     assert causes_page.chosen(runs, 1) == [0.6, 0.3]
+
+
+def test_how_far_a_run_moves_from_epoch_to_epoch(example: None) -> None:
+    import causes_page
+
+    runs = [run([0.0] * 5, [0.0, 0.5, 0.6, 0.4, 0.9]), run([0.0] * 5, [0.0, 0.5, 0.5, 0.6, 0.0])]
+    assert causes_page.wobble(runs, 4) == pytest.approx((0.1 + 0.2 + 0.0 + 0.1) / 4)  # the third and fourth epochs
 
 
 def test_one_more_run_is_less_certain_than_a_mean(example: None) -> None:
