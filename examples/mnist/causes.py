@@ -10,7 +10,7 @@ worth. Nothing is chosen by it. Every figure is in causes.json beside CAUSES.md,
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -95,23 +95,32 @@ def follow(study: Study, variant: Variant, seed: int, progress: Any) -> dict[str
     return found
 
 
-def measure(study: Study, progress: Any) -> dict[str, list[dict[str, Any]]]:
+def measure(study: Study, progress: Any) -> Iterator[dict[str, list[dict[str, Any]]]]:
     """Train every variant with every seed, whichever is missing.
 
-    Returns:
-        Results of `follow` by variant, seed by seed.
+    Yields:
+        Results of `follow` by variant, seed by seed, after each run from that on with which every variant has one.
     """
-    found: dict[str, list[dict[str, Any]]] = {variant.name: [] for variant in VARIANTS}
-    for seed in study.seeds:
-        for one in VARIANTS:
-            made = study.once(f"{one.name} s{seed}", lambda v=one, s=seed: follow(study, v, s, progress))
-            found[one.name].append(made)
-    return found
+    for one in VARIANTS:
+        for seed in study.seeds:
+            study.once(_name(one, seed), lambda v=one, s=seed: follow(study, v, s, progress))
+            known = study.known
+            found = {
+                variant.name: [known[name] for other in study.seeds if (name := _name(variant, other)) in known]
+                for variant in VARIANTS
+            }
+            if all(found.values()):
+                yield found
+
+
+def _name(variant: Variant, seed: int) -> str:
+    return f"{variant.name} s{seed}"
 
 
 def main() -> None:
     study = study_of_command("causes", __doc__, 5, 2, None)
-    study.write(causes_page.page(measure(study, listener()), study.command))
+    for found in measure(study, listener()):
+        study.write(causes_page.page(found, study.command))
 
 
 if __name__ == "__main__":

@@ -24,13 +24,16 @@ def page(found: dict[str, Runs], command: str) -> str:
     """Write the page in Markdown.
 
     Args:
-        found: Results of `causes.follow` by variant, seed by seed; the same seeds for all.
+        found: Results of `causes.follow` by variant, seed by seed; the recipe's has no fewer seeds than another.
         command: The command behind `python`.
     """
     runs = found[RECIPE]
     base = chosen(runs, _epochs(found))
     seconds = sum(run["seconds"] for variant in found.values() for run in variant)
-    rows = [[name, interval_text(mean_interval(values)), _change(values, base)] for name, values in _rows(found)]
+    rows = [
+        [name, str(len(values)), interval_text(mean_interval(values)), _change(values, base[: len(values)])]
+        for name, values in _rows(found)
+    ]
     return f"""# MNIST: our 98.73 % and the paper's 98.85 %
 
 `python {command}` on {datetime.date.today()}, kdcompress {__version__}, {processor()}, {seconds / 60:.0f} minutes of
@@ -44,7 +47,7 @@ on, {runs[0]["n_test"]:,} to test.
 
 ## What each possible cause changes
 
-{grid(["", "test accuracy, % (95 %)", "against the recipe, points (95 %), seed by seed"], rows)}
+{grid(["", "seeds", "test accuracy, % (95 %)", "against the recipe, points (95 %), seed by seed"], rows)}
 
 The last partial batch is dropped in the paper's recipe, too, and ours draws other images for it in every epoch: no
 cause. "All images" trains on validation as well, and so has no images to choose an epoch by; its teacher is that of the
@@ -80,8 +83,10 @@ def spread(values: Sequence[float]) -> str:
     The interval for one further run is mean +- t(n - 1) * s * sqrt(1 + 1 / n).
 
     Args:
-        values: Test accuracies of single runs, fractions, at least two.
+        values: Test accuracies of single runs, fractions.
     """
+    if len(values) < 2:
+        return f"One run so far: {100 * values[0]:.2f} %."
     low, high = one_more_run(values)
     inside = "inside" if low <= PAPER <= high else "outside"
     listed = ", ".join(f"{100 * value:.2f}" for value in values)

@@ -64,7 +64,7 @@ def test_every_variant_on_a_few_digits(example: None, tmp_path: Path) -> None:
 
     settings = {"split.limit": 300, "teacher.model": "tiny_models:teacher", "teacher.check": False}
     study = Study("mnist-demo", range(2), tmp_path / "work", tmp_path / "causes.json", 2, settings)
-    found = causes.measure(study, Progress())
+    *_, found = causes.measure(study, Progress())
     assert [len(one) for one in found.values()] == [2, 2, 2]
     by_name = {name: runs[0] for name, runs in found.items()}
     assert (by_name["recipe"]["n_train"], by_name["all images"]["n_train"]) == (270, 300)
@@ -72,5 +72,7 @@ def test_every_variant_on_a_few_digits(example: None, tmp_path: Path) -> None:
     assert all(len(one["val"]) == len(one["test"]) for one in by_name.values())
     assert by_name["recipe"]["test"][:2] != by_name["He's initialization"]["test"]
     text = causes_page.page(found, "causes.py --quick")
-    assert "| all 300 images, the last epoch |" in text
+    assert "| all 300 images, the last epoch | 2 |" in text
+    fewer = {name: runs[: 2 if name == "recipe" else 1] for name, runs in found.items()}
+    assert "| all 300 images, the last epoch | 1 |" in causes_page.page(fewer, "causes.py --quick")
     assert str(tmp_path) not in study.figures.read_text()
