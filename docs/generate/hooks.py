@@ -37,6 +37,7 @@ SHARED = {
     "examples/mnist/README.md": "examples/mnist.md",
     "examples/mnist/mnist.ipynb": "examples/mnist.ipynb",
     "examples/mnist/COMPRESSED.md": "examples/mnist-compressed.md",
+    "examples/mnist/CAUSES.md": "examples/mnist-causes.md",
     "examples/mnist/RESULTS.md": "examples/mnist-results.md",
     "examples/mnist/report-phone.png": "images/report-phone.png",
     "examples/mnist/report-wide.png": "images/report-wide.png",

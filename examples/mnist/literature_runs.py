@@ -42,7 +42,8 @@ class Study:
     @property
     def command(self) -> str:
         """The script and its options, as they stand behind `python`."""
-        return f"{self.figures.stem}.py{'' if self.recipe == 'mnist' else ' --quick'}"
+        quick = "" if self.recipe == "mnist" else " --quick"
+        return f"{self.figures.stem}.py{quick} --seeds {len(self.seeds)}"
 
     def write(self, text: str) -> None:
         """Write the page beside the figures, and print its path.

@@ -44,6 +44,14 @@ def test_how_far_a_run_moves_from_epoch_to_epoch(example: None) -> None:
     assert causes_page.wobble(runs, 4) == pytest.approx((0.1 + 0.2 + 0.0 + 0.1) / 4)  # the third and fourth epochs
 
 
+def test_the_last_five_epochs_end_where_they_are_told(example: None) -> None:
+    import causes_page
+
+    runs = [run([0.0] * 7, [0.9, 0.1, 0.2, 0.3, 0.4, 0.5, 0.0])]
+    assert causes_page.late(runs, "test", 6) == [pytest.approx(0.3)]
+    assert causes_page.late(runs, "test", 2) == [pytest.approx(0.5)]  # there are no five yet
+
+
 def test_one_more_run_is_less_certain_than_a_mean(example: None) -> None:
     import causes_page
 
