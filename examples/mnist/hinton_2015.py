@@ -52,14 +52,21 @@ def measure_teacher(study: Study, progress: Any) -> dict[str, Any]:
     return study.once("hinton teacher", make)
 
 
+def _stages(study: Study, epochs: int) -> list[dict[str, float]]:
+    """Three quarters of the epochs at 1e-3, the last at a tenth of it; those of the study, if it has some, for each."""
+    last = epochs // 4
+    return [
+        {"epochs": study.epochs or epochs - last, "learning_rate": 1e-3},
+        {"epochs": study.epochs or last, "learning_rate": 1e-4},
+    ]
+
+
 def _teacher(study: Study, progress: Any) -> Any:
     """The run of the large network, made now or before: figures may be there where no run is."""
     jitter = {"views.count": 64, "views.shift_px": 2.0, "views.rotation_deg": 0.0}
     # A run has a teacher, also where the method asks none; this one is left as it is initialized
-    settings = {"teacher.weights": "none", **jitter}
-    return study.distill(
-        "hinton-teacher", progress, settings, TEACHER_EPOCHS, student="hinton_2015:large", method="none"
-    )
+    settings = {"teacher.weights": "none", "training.stages": _stages(study, TEACHER_EPOCHS), **jitter}
+    return study.distill("hinton-teacher", progress, settings, student="hinton_2015:large", method="none")
 
 
 def measure(study: Study, seed: int, progress: Any) -> dict[str, dict[str, Any]]:
@@ -73,8 +80,7 @@ def measure(study: Study, seed: int, progress: Any) -> dict[str, dict[str, Any]]
         return study.distill(
             f"hinton-{name}-s{seed}",
             progress,
-            {"method.temperature": TEMPERATURE, **settings},
-            EPOCHS,
+            {"method.temperature": TEMPERATURE, "training.stages": _stages(study, EPOCHS), **settings},
             seed=seed,
             baseline=baseline,
             teacher=str(_teacher(study, progress).path / "student.keras"),

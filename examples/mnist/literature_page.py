@@ -114,9 +114,9 @@ def _hinton(found: Found, study: Study, n_test: int) -> str:
     return f"""## Hinton, Vinyals, Dean 2015
 
 The teacher has two layers of 1,200 units, dropout, limited weights and digits shifted by up to two pixels; the student
-two layers of 800, and sees every digit as it is. T = {TEMPERATURE:g}, Adam at 1e-3; the paper does not give the rest:
-{study.epochs or TEACHER_EPOCHS} and {study.epochs or EPOCHS} epochs, alpha = {ALPHA:g}. One teacher; seeds are the
-student's.
+two layers of 800, and sees every digit as it is. T = {TEMPERATURE:g}; the paper does not give the rest:
+{TEACHER_EPOCHS} and {EPOCHS} epochs of Adam, the last quarter at a tenth of 1e-3, alpha = {ALPHA:g}. One teacher; seeds
+are the student's.
 
 {grid([f"errors among {n_test:,}", "published", "ours (95 %)", ""], rows)}
 

@@ -76,14 +76,13 @@ class Study:
             print(f"{name}: {known[name]['seconds']} s", flush=True)
         return dict(known[name])
 
-    def distill(self, name: str, progress: Any, settings: Mapping[str, Any], epochs: int, **choices: Any) -> Any:
+    def distill(self, name: str, progress: Any, settings: Mapping[str, Any], **choices: Any) -> Any:
         """Make a run, or read the one that is there.
 
         Args:
             name: Name of its folder.
             progress: Listener.
             settings: Values by dotted key; those of the study override them.
-            epochs: Epochs of the student, unless the study says otherwise.
             **choices: Further arguments of `kdcompress.distill`.
         """
         import kdcompress
@@ -93,7 +92,7 @@ class Study:
             out=self.work / name,
             progress=progress,
             epochs=self.epochs,
-            settings={"training.epochs": self.epochs or epochs, **settings, **(self.settings or {})},
+            settings={**settings, **(self.settings or {})},
             **choices,
         )
 

@@ -29,9 +29,10 @@ def measure(study: Study, seed: int, progress: Any) -> dict[str, dict[str, Any]]
     """
 
     def run(name: str, method: dict[str, Any], baseline: bool) -> Any:
-        settings = {"superclasses": CLASSES, "teacher.seed": seed, **method}
+        epochs = {"training.epochs": study.epochs or EPOCHS}
+        settings = {"superclasses": CLASSES, "teacher.seed": seed, **epochs, **method}
         folder = f"2x5-{name.replace(' ', '-')}-s{seed}"
-        return study.distill(folder, progress, settings, EPOCHS, seed=seed, baseline=baseline)
+        return study.distill(folder, progress, settings, seed=seed, baseline=baseline)
 
     def kd() -> dict[str, Any]:
         made = run("kd", {"method.name": "hinton"}, baseline=True)
