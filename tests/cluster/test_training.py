@@ -106,6 +106,26 @@ def test_a_worker_that_hangs_costs_an_epoch_and_no_bit(real_cluster: RealCluster
     assert digest(broken) == digest(unbroken)
 
 
+class Interrupted(Recorder):
+    """Ends the command after epoch 2, when the workers may be in the next one."""
+
+    def epoch(self, phase: str, epoch: int, epochs: int, row: Any) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.exhaustive
+def test_what_two_workers_began_one_process_ends(real_cluster: RealCluster, tmp_path: Path) -> None:
+    settings = {"training.epochs": 4}
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "run", Interrupted(), real_cluster, **settings, **TWO)
+    progress = Recorder()
+    resumed, alone = train(tmp_path / "run", progress, **settings), train(tmp_path / "alone", **settings)
+    assert any(note.startswith("student: going on after epoch ") for note in progress.notes)
+    for a, b in zip(values(alone), values(resumed), strict=True):
+        assert b == pytest.approx(a, abs=1e-6)
+
+
 def test_a_batch_that_does_not_divide_is_told_by_the_plan(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"training.batch_size must be a multiple of cluster.train_workers = 2"):
         train(tmp_path / "run", **TWO, **{"training.batch_size": 61, "cluster.address": "auto"})
