@@ -49,14 +49,17 @@ def digest(run: kdcompress.Run) -> str:
     return str(json.loads((run.path / "manifest.json").read_text())["files"]["student.keras"]["digest"])
 
 
-@pytest.mark.parametrize("method", ["hinton", "simkd"])  # simkd has a projector with BatchNorm, which ends in its file
-def test_two_workers_train_what_one_process_trains(method: str, real_cluster: RealCluster, tmp_path: Path) -> None:
+# simkd has a projector with BatchNorm, which ends in its file; its sums over 784 numbers round by more
+@pytest.mark.parametrize(("method", "tolerance"), [("hinton", 1e-6), ("simkd", 1e-5)])
+def test_two_workers_train_what_one_process_trains(
+    method: str, tolerance: float, real_cluster: RealCluster, tmp_path: Path
+) -> None:
     settings = {"method.name": method}
     alone, progress = train(tmp_path / "one", **settings), Recorder()
     both = train(tmp_path / "two", progress, real_cluster, **settings, **TWO)
     assert any("2 workers train together" in text for text in progress.notes)
     for a, b in zip(values(alone), values(both), strict=True):  # also with BatchNorm and Dropout
-        assert b == pytest.approx(a, abs=1e-6)
+        assert b == pytest.approx(a, abs=tolerance)
     assert not any("means are taken" in text for text in progress.warnings)
 
 
