@@ -33,6 +33,7 @@ SHARED = {
     "examples/few_labels/few_labels.ipynb": "examples/few_labels.ipynb",
     "examples/mhist/README.md": "examples/mhist.md",
     "examples/mhist/mhist.ipynb": "examples/mhist.ipynb",
+    "examples/mhist/COMPRESSED.md": "examples/mhist-compressed.md",
     "examples/mhist/RESULTS.md": "examples/mhist-results.md",
     "examples/mnist/README.md": "examples/mnist.md",
     "examples/mnist/mnist.ipynb": "examples/mnist.ipynb",
