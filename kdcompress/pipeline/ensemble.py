@@ -103,23 +103,21 @@ class TeacherEnsemble:
         Raises:
             TargetsError: Names the sample whose outputs are not finite.
         """
-        names = self.method.wants or (LOGITS,)
-        return join_targets([self._compute(name, samples, fingerprint, views, progress, labeller) for name in names])
+        pairs = list(zip(self.teachers, self.sections, strict=True))
+        return join_targets(
+            [
+                self._combine(
+                    [
+                        compute_targets(teacher, samples, fingerprint, views, progress, labeller(section), target)
+                        for teacher, section in pairs
+                    ]
+                )
+                for target in self.method.wants or (LOGITS,)
+            ]
+        )
 
-    def _compute(
-        self,
-        target: str,
-        samples: Samples,
-        fingerprint: str,
-        views: ViewsSection,
-        progress: Progress,
-        labeller: Callable[[SingleTeacherSection], Labeller],
-    ) -> Targets:
-        """Compute the targets of one kind."""
-        members = [
-            compute_targets(teacher, samples, fingerprint, views, progress, labeller(section), target)
-            for teacher, section in zip(self.teachers, self.sections, strict=True)
-        ]
+    def _combine(self, members: Sequence[Targets]) -> Targets:
+        """Combine the targets of one kind of all teachers; an embedding is of one teacher."""
         if len(members) == 1:
             return members[0]
         rows = EnsembleTargets([member.logits for member in members], self._weights, self.recipe.teacher.combine)
