@@ -12,6 +12,8 @@ import pytest
 from conftest import Recorder
 
 import kdcompress
+from kdcompress.api._distill import plan
+from kdcompress.api._recipe import recipe_of
 from kdcompress.errors import KDCompressError
 from kdcompress.pipeline.probing import fit_head
 
@@ -116,3 +118,30 @@ def test_what_does_not_go_with_a_probe(
 def test_a_zoo_model_is_trained_with_a_head_of_its_own(tmp_path: Path, recorder: Recorder) -> None:
     with pytest.raises(KDCompressError, match="mnist_cnn is a zoo model, which is trained with its own: leave"):
         kdcompress.distill("mnist-demo", out=tmp_path / "run", settings=SMALL, progress=recorder)
+
+
+def test_what_follows_the_last_layer_is_told(network: Any, tmp_path: Path, recorder: Recorder) -> None:
+    """A scale behind the head makes other probabilities, which the head alone would teach."""
+    scaled = keras.Model(network.inputs[0], keras.layers.Rescaling(0.1)(network.outputs[0]))
+    scaled.save(tmp_path / "scaled.keras")
+    settings = {**PIXELS, "teacher.probe": False}
+    for method in ("simkd", "srrl"):
+        with pytest.raises(KDCompressError, match="does more to its embedding than its last layer with weights"):
+            distill(tmp_path / method, tmp_path / "scaled.keras", method, recorder, **settings)
+
+
+def test_a_file_with_a_head_can_get_another(network: Any, tmp_path: Path, recorder: Recorder) -> None:
+    run = distill(tmp_path / "one", onnx_encoder(network, tmp_path / "encoder.onnx"), "hinton", recorder, **PIXELS)
+    again = {**PIXELS, "teacher.embedding": "probe_cast"}
+    second = distill(tmp_path / "two", run.path / "teacher.onnx", "hinton", recorder, **again)
+    assert second.result["teacher"]["metrics"] == run.result["teacher"]["metrics"]
+
+
+def test_a_softmax_teacher_s_last_layer_is_known_in_a_plan_too(
+    network: Any, tmp_path: Path, recorder: Recorder
+) -> None:
+    soft = keras.Model(network.inputs[0], keras.layers.Softmax()(network.outputs[0]))
+    soft.save(tmp_path / "soft.keras")
+    settings = {**SMALL, **PIXELS, "teacher.probe": False}
+    recipe = recipe_of("mnist-demo", teacher=tmp_path / "soft.keras", method="srrl", settings=settings)
+    assert plan(recipe, tmp_path / "run", recorder)["method"]["name"] == "srrl"

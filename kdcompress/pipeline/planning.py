@@ -69,9 +69,9 @@ def plan_run(recipe: Recipe, run: RunFolder, progress: Progress) -> RunPlan:
     check_compression_start(recipe)
     sections, needs_targets = recipe.teacher.teachers, experiment.method.needs_targets
     teachers, assistants, student = open_models(experiment, progress)
-    width = embedding_width(experiment, teachers[0])
     pairs = zip(sections, teachers, strict=True)
     todos, cached = zip(*[_todo(experiment, section, teacher) for section, teacher in pairs], strict=True)
+    width = embedding_width(experiment, teachers[0])
     document: dict[str, Any] = {
         "run": str(run.path),
         "state": _state(run, recipe),
@@ -158,6 +158,7 @@ def _open_untrained(experiment: Experiment, section: SingleTeacherSection, progr
         check_probe(section)
         return teacher
     check_output_count(teacher, experiment.spec)
+    teacher.set_reading(section, experiment.data.split.train)
     return teacher
 
 
@@ -168,7 +169,6 @@ def _todo(experiment: Experiment, section: SingleTeacherSection, teacher: Teache
         fitted = ProbedTeacher(teacher, section, experiment.spec, split.with_labels(section.labels)).is_cached()
         return "its head was fitted before" if fitted else "a linear head is fitted on its embedding first", False
     if not registry.contains("models", section.model):
-        teacher.set_reading(section, split.train)
         stored = teacher.stored_logits(split.train) is not None
         return "used as it is", stored or _are_cached(experiment, teacher)
     if section.weights == "none":

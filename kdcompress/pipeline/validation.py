@@ -11,10 +11,14 @@ from kdcompress.config.cluster import check_divisible
 from kdcompress.config.recipe import Recipe
 from kdcompress.errors import ModelError, RecipeError
 from kdcompress.methods import Method
+from kdcompress.metrics.softmax import softmax
 from kdcompress.pipeline.data import RecipeData
 from kdcompress.pipeline.experiment import Experiment
-from kdcompress.teachers import EMBEDDING, TARGETS, Teacher
+from kdcompress.teachers import EMBEDDING, LOGITS, TARGETS, Teacher
 from kdcompress.training.projection import Space, check_space
+
+_N_COMPARED = 16  # images on which a teacher's last layer is compared with its outputs
+_PROBABILITY_GAP = 0.02  # what rounded or clipped outputs may differ by
 
 
 def validate_training_config(experiment: Experiment) -> None:
@@ -121,12 +125,29 @@ def embedding_width(experiment: Experiment, teacher: Teacher) -> int:
         return 0
     if not teacher.section.probe:  # a plan has not fitted the head, which is known then
         check_space(method, Space(0, teacher.classifier))
+        if method.replaces_head or LOGITS in method.wants:
+            _check_last_layer(teacher, experiment)
     first = experiment.data.split.train.take(np.arange(1))
     stored = None if teacher.uses_images else teacher.stored_embeddings(first)
     if stored is None:
         blank = np.zeros((1, *teacher.adapter.input_shape), np.uint8)
         return int(teacher.embed(blank).shape[-1])
     return int(stored.shape[-1])
+
+
+def _check_last_layer(teacher: Teacher, experiment: Experiment) -> None:
+    """Check that nothing follows the layer that is applied to students, such as a scale or another activation."""
+    few = experiment.data.split.train.take(np.arange(min(_N_COMPARED, len(experiment.data.split.train))))
+    images, last = teacher.resize(few.images)[:], teacher.classifier
+    assert last is not None  # `check_space` has looked
+    made = softmax(teacher.embed(images) @ last.kernel + last.bias)
+    gap = float(np.abs(made - softmax(teacher.logits(images))).max())
+    if gap > _PROBABILITY_GAP:
+        raise ModelError(
+            f"{teacher.description} does more to its embedding than its last layer with weights: the probabilities "
+            f"differ by {gap:.2g}, and method {experiment.recipe.method.name} applies that layer alone; take method "
+            "'embedding', or a teacher that ends in it"
+        )
 
 
 def check_compressible(recipe: Recipe, model: Any) -> None:

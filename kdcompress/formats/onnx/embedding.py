@@ -66,20 +66,24 @@ def append_head(model: Any, head: Classifier, pooled: bool) -> None:
     from onnx import TensorProto, helper, numpy_helper
 
     graph, tensor = model.graph, model.graph.output[0].name
+    names = {name for node in graph.node for name in node.output} | {weight.name for weight in graph.initializer}
+    prefix = "probe"
+    while any(name.startswith(prefix) for name in names):  # of a file that has got a head before
+        prefix += "_"
     steps = [("Cast", {"to": TensorProto.FLOAT}), *([("GlobalAveragePool", {}), ("Flatten", {})] if pooled else [])]
     for operation, settings in steps:
-        name = f"probe_{operation.lower()}"
+        name = f"{prefix}_{operation.lower()}"
         graph.node.append(helper.make_node(operation, [tensor], [name], **settings))
         tensor = name
-    graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(head.kernel), "probe_kernel"))
-    graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(head.bias), "probe_bias"))
-    graph.node.append(helper.make_node("Gemm", [tensor, "probe_kernel", "probe_bias"], ["probe"]))
+    graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(head.kernel), f"{prefix}_kernel"))
+    graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(head.bias), f"{prefix}_bias"))
+    graph.node.append(helper.make_node("Gemm", [tensor, f"{prefix}_kernel", f"{prefix}_bias"], [prefix]))
     graph.ClearField("output")
     shape = ["batch", head.kernel.shape[1]]
-    graph.output.append(helper.make_tensor_value_info("probe", TensorProto.FLOAT, shape))
+    graph.output.append(helper.make_tensor_value_info(prefix, TensorProto.FLOAT, shape))
 
 
-def _find_head(graph: Any, output: str, description: str) -> tuple[str, Classifier]:
+def _find_head(graph: Any, output: str, description: str) -> tuple[str, Classifier | None]:
     """The tensor that the last matrix product reads, and that product as a classifier."""
     from onnx import numpy_helper
 
@@ -112,7 +116,7 @@ def _find_head(graph: Any, output: str, description: str) -> tuple[str, Classifi
     )
 
 
-def _gemm(node: Any, kernel: NDArray[np.float32], bias: NDArray[np.float32] | None) -> Classifier:
+def _gemm(node: Any, kernel: NDArray[np.float32], bias: NDArray[np.float32] | None) -> Classifier | None:
     settings = {attribute.name: attribute for attribute in node.attribute}
     alpha = settings["alpha"].f if "alpha" in settings else 1.0
     beta = settings["beta"].f if "beta" in settings else 1.0
@@ -121,7 +125,10 @@ def _gemm(node: Any, kernel: NDArray[np.float32], bias: NDArray[np.float32] | No
     return _classifier(np.float32(alpha) * kernel, None if bias is None else np.float32(beta) * bias)
 
 
-def _classifier(kernel: NDArray[np.float32], bias: NDArray[np.float32] | None) -> Classifier:
+def _classifier(kernel: NDArray[np.float32], bias: NDArray[np.float32] | None) -> Classifier | None:
+    """The product as a classifier; None where its bias is not one number, or one for each output."""
     n_outputs = kernel.shape[1]
+    if bias is not None and bias.size not in (1, n_outputs):
+        return None
     flat = np.zeros(n_outputs, np.float32) if bias is None else np.broadcast_to(np.ravel(bias), (n_outputs,))
     return Classifier(np.ascontiguousarray(kernel, np.float32), np.array(flat, np.float32))
