@@ -4,7 +4,7 @@
     python tables.py --quick    5,000 embedded digits, one teacher of each kind, 2 student seeds (minutes)
 
 Everything made lies in work/ (or work-quick/), and what is there is not made again: stop it and start it as you like.
-It ends with RESULTS.md: the paper's figures, ours with their intervals, and whether they agree.
+It ends with RESULTS.md: each of the paper's figures, ours with its interval, and whether it lies in there.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def _print_settings(result: dict[str, Any], metric: str, terminal: Terminal) -> 
     """Print a row for each setting, with its distance from the chosen one."""
     others = {_key(one): one for one in (result["comparison"] or {}).get("others", ())}
     width = max(10, *(len(setting["method"]) for setting in result["settings"]))
-    behind = "   behind the best, 95 %" if others and len(result["space"]["seeds"]) > 1 else ""
+    behind = "   behind the best, 95 % each alone" if others and len(result["space"]["seeds"]) > 1 else ""
     terminal.result(f"{'method':<{width}} {'T':>6} {'alpha':>6}   {f'validation {metric}':<26}{behind}".rstrip())
     for setting in result["settings"]:
         tuned = " ".join(_column(setting[key]) for key in ("temperature", "alpha"))

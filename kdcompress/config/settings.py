@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -87,12 +87,12 @@ def build_section(kind: type[S], values: dict[str, Any], prefix: str = "", conte
     try:
         return kind.model_validate(values, context=context)
     except ValidationError as exc:
-        raise _first_problem(kind, exc, prefix) from exc
+        raise _first_problem(kind, exc, prefix, values) from exc
     except RecursionError as exc:
         raise RecipeError(f"{prefix or 'the recipe'} is nested without end; no recipe is") from exc
 
 
-def _first_problem(kind: type[Section], exc: ValidationError, prefix: str) -> RecipeError:
+def _first_problem(kind: type[Section], exc: ValidationError, prefix: str, values: dict[str, Any]) -> RecipeError:
     problems = exc.errors(include_url=False)
     keys = _keys(kind, problems[0]["loc"])
     # For a union, an exceeded limit is more helpful than a mismatch with the first type
@@ -100,7 +100,7 @@ def _first_problem(kind: type[Section], exc: ValidationError, prefix: str) -> Re
         problem for problem in problems if problem["type"] in _LIMITS and _keys(kind, problem["loc"]) == keys
     )
     problem = next(limits_exceeded, problems[0])
-    full = ".".join([*([prefix] if prefix else []), *keys])
+    full = ".".join([*([prefix] if prefix else []), *_as_written(keys, values)])
     name = format_name(full)
     if problem["type"] == "extra_forbidden":
         known = list(_section_at(kind, keys[:-1]).model_fields)
@@ -203,6 +203,22 @@ def _keys(kind: type[Section], loc: tuple[int | str, ...]) -> list[str]:
         is_mapping = field is not None and get_origin(field.annotation) is dict
         section = _section_in(field.annotation) if field else None
     return keys
+
+
+def _as_written(keys: list[str], values: Any) -> list[str]:
+    """The keys without the index of a section that stands alone where a list of sections may be."""
+    written: list[str] = []
+    for key in keys:
+        if isinstance(values, Mapping) and key.isdecimal() and not {key, int(key)} & values.keys():
+            continue
+        written.append(key)
+        if isinstance(values, Mapping):
+            values = values.get(key)
+        elif isinstance(values, list | tuple) and key.isdecimal() and int(key) < len(values):
+            values = values[int(key)]
+        else:
+            values = None
+    return written
 
 
 def _section_at(kind: type[Section], keys: list[str]) -> type[Section]:
