@@ -35,6 +35,24 @@ def cnn(classes: int = 4, channels: int = 3, seed: int = 0) -> Any:
     return model
 
 
+def maps(classes: int = 4, channels: int = 3) -> Any:
+    """A convolution, whose maps are an output beside the logits of classes."""
+    torch = require()
+    nn = torch.nn
+    torch.manual_seed(0)
+
+    class Maps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = nn.Conv2d(channels, 8, 5, 4), nn.Linear(8, classes)
+
+        def forward(self, images: Any) -> Any:
+            found = torch.relu(self.body(images))
+            return {"logits": torch.tanh(self.head(found.mean((2, 3)))), "maps": found}
+
+    return Maps()
+
+
 def vit(classes: int = 4) -> Any:
     """A transformer on 16 patches of 32x32 images, which returns a dict."""
     torch = require()

@@ -17,7 +17,7 @@ from kdcompress.teachers._common_preprocessing import is_distorted
 from kdcompress.teachers._embedding import Classifier, Embedder
 from kdcompress.teachers._ensemble import ConcatenatedTargets, EnsembleTargets, combine_logits
 from kdcompress.teachers._labelling import EMBEDDING, LOGITS, TARGETS, Labelled, Labeller, Labelling
-from kdcompress.teachers._outputs import N_INSPECTED, check_constants, check_output_count, select_name
+from kdcompress.teachers._outputs import N_INSPECTED, check_constants, check_output_count, output_name, select_name
 from kdcompress.teachers._reading import OutputReading, are_probabilities, inspect_outputs, with_both_classes
 from kdcompress.teachers._shards import PLAN, Piece, Shard, cut, delete_shard, missing_pieces, read_shard, write_shard
 from kdcompress.teachers._spec import OutputSpec, RowIndex, Selection, TargetRows
@@ -128,6 +128,7 @@ __all__ = [
     "make_teacher_error",
     "missing_pieces",
     "open_teacher",
+    "output_name",
     "read_shard",
     "select_name",
     "target_key",

@@ -154,7 +154,11 @@ class Teacher(EmbeddingSource, ABC):
                 f"{self.description} does not say which of its outputs is its embedding: name it with teacher.embedding"
             )
         section = self.section.model_copy(update={"output": name, "embedding": None})
-        return Embedder(name, type(self).open(self.path, section, self.spec, self.description).run)
+        try:
+            part = type(self).open(self.path, section, self.spec, self.description)
+        except ModelError as exc:
+            raise ModelError(str(exc).replace("teacher.output", "teacher.embedding")) from exc
+        return Embedder(name, part.run, channels_first=self.channels_first)
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.errors import ModelError, RecipeError
 from kdcompress.teachers._spec import OutputSpec
 
@@ -73,6 +74,17 @@ def select_name(names: Sequence[str], selected: str | None, description: str, ke
     if len(names) != 1:
         raise ModelError(f"{description} has {len(names)} {side} ({', '.join(names)}); name the one to use with {key}")
     return names[0]
+
+
+def output_name(section: SingleTeacherSection, names: Collection[str] | None = None) -> str | None:
+    """The output that a recipe selects: the embedding, where that is one and a network that gets a head needs no other.
+
+    Args:
+        section: Settings of the teacher.
+        names: Names of all outputs; by default, embeddings are always outputs.
+    """
+    is_output = names is None or section.embedding in names
+    return section.embedding if section.output is None and section.probe and is_output else section.output
 
 
 def check_constants(others: Mapping[str, str], constants: Collection[str], image: str, description: str) -> None:

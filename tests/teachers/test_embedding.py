@@ -202,3 +202,22 @@ def test_what_half_precision_does_not_reach_names_the_image(small: Samples) -> N
     model = keras.Sequential([keras.Input((28, 28, 1)), layers.Flatten(), layers.Rescaling(1e6), layers.Dense(10)])
     with pytest.raises(KDCompressError, match=r"outputs for sample .* are not finite"):
         compute_targets(of_model(model), small, "split", ONE, Progress(), target=EMBEDDING)
+
+
+def test_a_network_that_gets_a_head_needs_no_other_output(network: Any, digits: Dataset, tmp_path: Path) -> None:
+    import onnx
+
+    path = other_models.onnx_file(network, tmp_path / "t.onnx")
+    features = opened(path).embedder.layer
+    model = onnx.load(path)
+    model.graph.output.append(onnx.ValueInfoProto(name=features))
+    logits = model.graph.output[0].name
+    onnx.save(onnx.shape_inference.infer_shapes(model), path)
+    with pytest.raises(
+        ModelError, match=rf"has 2 outputs \({logits}, {features}\); name the one to use with teacher\.o"
+    ):
+        opened(path, embedding=features)
+    section = {"model": str(path), "preprocessing": PIXELS, "embedding": features, "probe": True}
+    teacher = open_teacher(path, SingleTeacherSection.model_validate(section), QUESTION, "teacher t.onnx")
+    images = digits.test.images[:5]
+    assert teacher.embed(images) == pytest.approx(opened(path, output=logits, embedding=features).embed(images))

@@ -30,6 +30,7 @@ from kdcompress.teachers import (
     Teacher,
     check_constants,
     make_input_adapter,
+    output_name,
     select_name,
 )
 from kdcompress.threads import thread_limit
@@ -52,7 +53,7 @@ class OnnxTeacher(Teacher):
         self.adapter, self.description, self._session = adapter, description, session
         self._image = image_of(session, section, description)
         outputs = [value.name for value in session.get_outputs()]
-        self._output = select_name(outputs, section.output, description, "teacher.output")
+        self._output = select_name(outputs, output_name(section, outputs), description, "teacher.output")
         self._constants = _constants(session, self._image.name, section, description)
         self.selection = Selection(self._image.name, self._output if len(outputs) > 1 else None, section.constants)
         self.digest = json_digest(

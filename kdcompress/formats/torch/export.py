@@ -23,7 +23,12 @@ _BATCH = 2  # of the example: sizes 0 and 1 are specialized
 
 
 def cache_module(
-    module: Any, shapes: Sequence[tuple[int, ...]], output: str | None, name: str, settings: Mapping[str, Any]
+    module: Any,
+    shapes: Sequence[tuple[int, ...]],
+    output: str | None,
+    name: str,
+    settings: Mapping[str, Any],
+    embedding: str | None = None,
 ) -> Path:
     """Export a module in evaluation mode to the cache, in a folder named by its digest.
 
@@ -33,6 +38,7 @@ def cache_module(
         output: Name of the output; by default the only one, or `logits`.
         name: Name of the model in messages.
         settings: JSON values to store beside the model.
+        embedding: Name of the output that is the embedding, which is exported, too.
 
     Returns:
         The .pt2 file.
@@ -42,7 +48,7 @@ def cache_module(
     """
     import torch
 
-    exported = export_module(module, shapes, output, name)
+    exported = export_module(module, shapes, output, name, embedding)
     path = cache_dir("models") / program_digest(exported, settings) / "model.pt2"
     if not is_sealed(path):
         extra = {SETTINGS_FILE: json.dumps(settings, sort_keys=True)}
@@ -51,7 +57,9 @@ def cache_module(
     return path
 
 
-def export_module(module: Any, shapes: Sequence[tuple[int, ...]], output: str | None, name: str) -> Any:
+def export_module(
+    module: Any, shapes: Sequence[tuple[int, ...]], output: str | None, name: str, embedding: str | None = None
+) -> Any:
     """Export a module with one output, for batches of any size where it allows that.
 
     Args:
@@ -59,9 +67,10 @@ def export_module(module: Any, shapes: Sequence[tuple[int, ...]], output: str | 
         shapes: Shapes of one image, the likeliest first.
         output: Name of the output; by default the only one, or `logits`.
         name: Name of the model in messages.
+        embedding: Name of the output that is the embedding, if that is one.
 
     Returns:
-        The torch.export.ExportedProgram, from images to one tensor.
+        The torch.export.ExportedProgram, from images to one tensor, or to a dict of the output and the embedding.
 
     Raises:
         ModelError: The module fails on images of all shapes, or torch.export cannot capture it.
@@ -71,16 +80,18 @@ def export_module(module: Any, shapes: Sequence[tuple[int, ...]], output: str | 
     module = module.cpu().eval()
     example, outputs = _run_example(module, shapes, name)
     key = select_output(list(outputs), output, name)
+    both = None if embedding is None else (key, select_output(list(outputs), embedding, name, "teacher.embedding"))
 
     class Selected(torch.nn.Module):  # type: ignore[misc]
-        """The module with one of its outputs."""
+        """The module with one of its outputs, and its embedding if that is one of them."""
 
         def __init__(self) -> None:
             super().__init__()
             self.model = module
 
         def forward(self, images: Any) -> Any:
-            return named_outputs(self.model(images))[key]
+            found = named_outputs(self.model(images))
+            return found[key] if both is None else {name: found[name] for name in both}
 
     wrapped = (Selected() if key else module).eval()
     try:

@@ -142,13 +142,14 @@ def named_outputs(value: Any) -> dict[str, Any]:
     return {"": value}
 
 
-def select_output(names: list[str], selected: str | None, name: str) -> str:
+def select_output(names: list[str], selected: str | None, name: str, setting: str = "teacher.output") -> str:
     """Select an output of a module.
 
     Args:
         names: Names of all outputs.
         selected: Name in the recipe; by default the only output, or `logits`.
         name: Name of the model in messages.
+        setting: The recipe's key.
 
     Returns:
         The name.
@@ -160,11 +161,35 @@ def select_output(names: list[str], selected: str | None, name: str) -> str:
     if selected is not None:
         if selected not in named:
             has = f"it has {', '.join(named)}" if named else "it has one output; leave it out"
-            raise ModelError(f"teacher.output: {name} has no {selected!r} among its outputs; {has}")
+            raise ModelError(f"{setting}: {name} has no {selected!r} among its outputs; {has}")
         return selected
     if len(names) == 1 or "logits" in names:
         return "logits" if "logits" in names else names[0]
-    raise ModelError(f"{name} has {len(names)} outputs ({', '.join(names)}); name the one to use with teacher.output")
+    raise ModelError(f"{name} has {len(names)} outputs ({', '.join(names)}); name the one to use with {setting}")
+
+
+def operator_name(node: Any) -> str:
+    """Name the operator of a graph's node, such as linear; empty for a node that is none.
+
+    Args:
+        node: torch.fx.Node.
+    """
+    is_call = getattr(node, "op", None) == "call_function"
+    return str(node.target).removeprefix("aten.").partition(".")[0] if is_call else ""
+
+
+def reduce_to(module: Any, node: Any) -> None:
+    """Reduce a graph module to one tensor and what it needs, in place.
+
+    Args:
+        module: torch.fx.GraphModule.
+        node: The torch.fx.Node that computes the tensor.
+    """
+    (output,) = [other for other in module.graph.nodes if other.op == "output"]
+    output.args = (node,)
+    # Dropout counts as an effect, though it has none at inference
+    module.graph.eliminate_dead_code(lambda other: other.op in ("placeholder", "output"))
+    module.recompile()
 
 
 @contextmanager
@@ -184,8 +209,8 @@ def deterministic() -> Iterator[None]:
 def _check_inference(exported: Any, name: str) -> None:
     training = bool(exported.graph_signature.buffers_to_mutate)
     for node in exported.graph.nodes:
-        position = _TRAINING.get(str(node.target).removeprefix("aten.").partition(".")[0])
-        if node.op == "call_function" and position is not None and len(node.args) > position:
+        position = _TRAINING.get(operator_name(node))
+        if position is not None and len(node.args) > position:
             training |= node.args[position] is True
     if training:
         raise ModelError(
@@ -207,9 +232,6 @@ def _select_output(module: Any, exported: Any, name: str, selected: str | None) 
     node = flat[place] if isinstance(place, int) and isinstance(flat, tuple | list) else flat
     if not isinstance(node, torch.fx.Node):
         raise ModelError(f"output {key!r} of {name} is no tensor; name another one with teacher.output")
-    output.args = (node,)
     module.graph.set_codegen(torch.fx.graph.CodeGen())
-    # Dropout counts as an effect, though it has none at inference
-    module.graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
-    module.recompile()
+    reduce_to(module, node)
     return key if len(places) > 1 else None

@@ -15,18 +15,21 @@ from kdcompress.config.sections import PreprocessingSection, SingleTeacherSectio
 from kdcompress.digests import json_digest, sha256_of
 from kdcompress.errors import ModelError, one_line
 from kdcompress.files import write_atomically
+from kdcompress.formats.torch.embedding import cut_head
 from kdcompress.formats.torch.export import cache_module, write_onnx
 from kdcompress.formats.torch.huggingface import is_classifier_folder, load_classifier, read_classes, read_preprocessing
 from kdcompress.formats.torch.model import Program, deterministic, open_program, require_torch
 from kdcompress.leftovers import temporary_folder
 from kdcompress.teachers import (
     Classifier,
+    Embedder,
     InputAdapter,
     OutputSpec,
     Selection,
     Teacher,
     make_input_adapter,
     open_teacher,
+    output_name,
 )
 
 _STORED = ("scale", "mean", "std", "size", "layout", "classes")  # settings of a preprocessing that a file may hold
@@ -67,7 +70,7 @@ class TorchTeacher(Teacher):
             named = {"classes": classes} if not set(spec.classes) - set(classes) else {}
             stored = {**read_preprocessing(path), **named}
             return cls._of_module(load_classifier(path), section, spec, description, stored)
-        program = open_program(path, section.output)
+        program = open_program(path, output_name(section))
         digest = json_digest([sha256_of(path), program.output])
         return cls._of_program(path, program, section, spec, description, digest)
 
@@ -81,9 +84,11 @@ class TorchTeacher(Teacher):
         cls, module: Any, section: SingleTeacherSection, spec: OutputSpec, description: str, stored: dict[str, Any]
     ) -> TorchTeacher:
         preprocessing = _with_stored(section.preprocessing, stored, description)
-        path = cache_module(module, _shapes(preprocessing, spec), section.output, description, stored)
-        program = open_program(path)
-        return cls._of_program(path, program, section, spec, description, path.parent.name)
+        shapes, output, embedding = _shapes(preprocessing, spec), output_name(section), section.embedding
+        path = cache_module(module, shapes, output, description, stored, embedding)
+        program = open_program(path, None if embedding is None else output)
+        digest = path.parent.name if embedding is None else json_digest([path.parent.name, program.output])
+        return cls._of_program(path, program, section, spec, description, digest)
 
     @classmethod
     def _of_program(
@@ -104,8 +109,15 @@ class TorchTeacher(Teacher):
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Run the network in batches, with deterministic algorithms."""
-        with deterministic():
-            return run_in_batches(self._program.run, batch, self._program.sizes[0])
+        return _run(self._program, batch)
+
+    def open_embedder(self, name: str | None) -> Embedder:
+        """Open an output that is the embedding, or what the last linear layer reads."""
+        if name is not None:
+            return super().open_embedder(name)
+        program = open_program(self.path, self.selection.output)
+        layer, classifier = cut_head(program, self.description)
+        return Embedder(layer, lambda batch: _run(program, batch), classifier, channels_first=True)
 
     def write_with_head(self, path: Path, head: Classifier) -> Path:
         """Write the network as ONNX with a matrix product behind its output."""
@@ -137,6 +149,11 @@ class TorchTeacher(Teacher):
 
 
 TEACHER = TorchTeacher
+
+
+def _run(program: Program, batch: NDArray[Any]) -> NDArray[np.float32]:
+    with deterministic():
+        return run_in_batches(program.run, batch, program.sizes[0])
 
 
 def _with_stored(section: PreprocessingSection, stored: Any, description: str) -> PreprocessingSection:
