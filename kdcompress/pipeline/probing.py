@@ -115,6 +115,11 @@ class ProbedTeacher:
             raise TargetsError(
                 f"a probe needs an image of every class, and there is none of {self.spec.classes[missing[0]]} to fit it"
             )
+        if self.encoder.adapter.section.is_identity:  # no check tells: embeddings have no right and wrong
+            progress.note(
+                f"{self.encoder.description} gets pixels of 0 to 255 as they are, which is right for a network that "
+                "scales them itself; teacher.preprocessing (scale, mean, std) says otherwise"
+            )
         embeddings = self._embed(train, "train", progress)
         head, strength = fit_head(embeddings, train.labels, self._embed(val, "val", progress), val.labels)
         delete_entry(folder, artefacts.PROBES)

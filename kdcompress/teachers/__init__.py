@@ -21,6 +21,7 @@ from kdcompress.teachers._outputs import N_INSPECTED, check_constants, check_out
 from kdcompress.teachers._reading import OutputReading, are_probabilities, inspect_outputs, with_both_classes
 from kdcompress.teachers._shards import PLAN, Piece, Shard, cut, delete_shard, missing_pieces, read_shard, write_shard
 from kdcompress.teachers._spec import OutputSpec, RowIndex, Selection, TargetRows
+from kdcompress.teachers._stored import METADATA_KEY, read_stored, stored_note, with_stored
 from kdcompress.teachers._targets import (
     ONE_PROCESS,
     Targets,
@@ -88,6 +89,7 @@ def _kinds() -> list[type[Teacher]]:
 __all__ = [
     "EMBEDDING",
     "LOGITS",
+    "METADATA_KEY",
     "N_INSPECTED",
     "ONE_PROCESS",
     "PLAN",
@@ -130,9 +132,12 @@ __all__ = [
     "open_teacher",
     "output_name",
     "read_shard",
+    "read_stored",
     "select_name",
+    "stored_note",
     "target_key",
     "teacher_of_model",
     "with_both_classes",
+    "with_stored",
     "write_shard",
 ]

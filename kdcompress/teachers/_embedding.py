@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -108,12 +108,13 @@ class EmbeddingSource(LogitsConversion, ABC):
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Run the model; see `Teacher.run`."""
 
-    def write_with_head(self, path: Path, head: Classifier) -> Path:
+    def write_with_head(self, path: Path, head: Classifier, stored: Mapping[str, Any] | None = None) -> Path:
         """Write the model with a linear head behind its embedding.
 
         Args:
             path: Destination without a suffix.
             head: The head.
+            stored: Preprocessing to store in the file, for a model whose own file holds it.
 
         Returns:
             The file.

@@ -18,6 +18,7 @@ from kdcompress.errors import KDCompressError, ModelError
 from kdcompress.progress import Progress
 from kdcompress.teachers import (
     EMBEDDING,
+    METADATA_KEY,
     OutputSpec,
     Teacher,
     check_output_count,
@@ -221,3 +222,14 @@ def test_a_network_that_gets_a_head_needs_no_other_output(network: Any, digits: 
     teacher = open_teacher(path, SingleTeacherSection.model_validate(section), QUESTION, "teacher t.onnx")
     images = digits.test.images[:5]
     assert teacher.embed(images) == pytest.approx(opened(path, output=logits, embedding=features).embed(images))
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", "[" * 100_000, '{"scale": "a"}', '{"mean": [1, 2]}'])
+def test_preprocessing_in_a_strangers_file_is_checked(text: str, network: Any, tmp_path: Path) -> None:
+    import onnx
+
+    model = onnx.load(other_models.onnx_file(network, tmp_path / "t.onnx"))
+    model.metadata_props.add(key=METADATA_KEY, value=text)
+    onnx.save(model, tmp_path / "t.onnx")
+    with pytest.raises(KDCompressError, match=r"in its metadata is damaged|no preprocessing has|has 2 val"):
+        opened(tmp_path / "t.onnx", preprocessing={})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from kdcompress.formats.onnx.shapes import load
 from kdcompress.leftovers import temporary_folder
 from kdcompress.models import check_image_size, external_files
 from kdcompress.teachers import (
+    METADATA_KEY,
     Classifier,
     Embedder,
     InputAdapter,
@@ -31,7 +34,10 @@ from kdcompress.teachers import (
     check_constants,
     make_input_adapter,
     output_name,
+    read_stored,
     select_name,
+    stored_note,
+    with_stored,
 )
 from kdcompress.threads import thread_limit
 
@@ -69,9 +75,13 @@ class OnnxTeacher(Teacher):
     def open(cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, description: str) -> OnnxTeacher:
         """Open the file with onnxruntime."""
         session = open_session(path, thread_limit())
+        stored = read_stored(session.get_modelmeta().custom_metadata_map, description)
+        preprocessing = with_stored(section.preprocessing, stored, description)
         declared = sizes_of(image_of(session, section, description), description)[1:]
-        adapter = make_input_adapter(section.preprocessing, declared, spec, description)
-        return cls(path, session, section, adapter, description)
+        adapter = make_input_adapter(preprocessing, declared, spec, description)
+        teacher = cls(path, session, section, adapter, description)
+        teacher.input_notes = (stored_note(adapter),) if stored else ()
+        return teacher
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Run the session in batches, with the constants of the recipe for its other inputs."""
@@ -98,7 +108,7 @@ class OnnxTeacher(Teacher):
         batch = sizes_of(image, self.description)[0]
         return Embedder(layer, lambda images: run_in_batches(call, images, batch), classifier, channels_first=True)
 
-    def write_with_head(self, path: Path, head: Classifier) -> Path:
+    def write_with_head(self, path: Path, head: Classifier, stored: Mapping[str, Any] | None = None) -> Path:
         """Write the nodes that the embedding needs with a matrix product behind them, as one file."""
         file = path.with_suffix(self.copy_suffix)
         name = self.section.embedding
@@ -110,6 +120,8 @@ class OnnxTeacher(Teacher):
             write_embedding_part(self.path, self.selection, tensor, part, self.description)
             model = load(part)
         append_head(model, head, pooled=rank == 4)
+        if stored:
+            model.metadata_props.add(key=METADATA_KEY, value=json.dumps(dict(stored)))
         write_atomically(file, lambda written: save_onnx(model, written, self.description))
         return file
 

@@ -1,4 +1,4 @@
-"""Image classifiers of `transformers` in a local folder: config.json, model.safetensors, preprocessor_config.json."""
+"""Image models of `transformers` in a local folder: config.json, model.safetensors, preprocessor_config.json."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from kdcompress.errors import MissingExtraError, ModelError, one_line
 from kdcompress.files import read_json
 
 CONFIG, WEIGHTS, PREPROCESSING = "config.json", "model.safetensors", "preprocessor_config.json"
-_MAX_BYTES = 1 << 24
+PROCESSORS = "processor_config.json"  # since transformers 5, of models of images and texts
+POOLED = "pooler_output"
 _RESCALED = 1 / 255
+_NAMED = 3  # missing weights in a message
 
 
-def is_classifier_folder(path: Path) -> bool:
+def is_model_folder(path: Path) -> bool:
     """Whether a folder holds a model of transformers, by the names of its files.
 
     Args:
@@ -37,6 +39,48 @@ def load_classifier(path: Path) -> Any:
         ModelError: It is no image classifier that the installed transformers knows, or is damaged.
         MissingExtraError: transformers is not installed.
     """
+    return _load(
+        path, "AutoModelForImageClassification", "an image classifier", "teacher.probe = true fits a head to it"
+    )
+
+
+def load_encoder(path: Path) -> Any:
+    """Load the part of a model that encodes images; see `load_classifier`.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        The torch.nn.Module from images to one output or a dict of them, `pooler_output` being the embedding of models
+        that have one: for those of images and texts, it is in the space that both share.
+
+    Raises:
+        ModelError: It is no model that the installed transformers knows, or is damaged.
+        MissingExtraError: transformers is not installed.
+    """
+    model = _load(path, "AutoModel", "an encoder", "a classifier needs no teacher.probe")
+    return _image_encoder(model) if hasattr(model, "get_image_features") else model
+
+
+def _image_encoder(model: Any) -> Any:
+    """The encoder of images of a model of images and texts, such as CLIP and SigLIP."""
+    import torch
+
+    class ImageEncoder(torch.nn.Module):  # type: ignore[misc]
+        """Images to the embedding that texts are compared with."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, images: Any) -> Any:
+            found = self.model.get_image_features(pixel_values=images)
+            return {POOLED: found if isinstance(found, torch.Tensor) else found[POOLED]}  # a tensor before 5
+
+    return ImageEncoder()
+
+
+def _load(path: Path, auto_class: str, kind: str, remedy: str) -> Any:
     if importlib.util.find_spec("transformers") is None:
         raise MissingExtraError(f"{path} needs transformers, which is not installed: pip install transformers")
     import transformers
@@ -48,11 +92,18 @@ def load_classifier(path: Path) -> Any:
             "module:function that builds the model"
         )
     try:
-        return transformers.AutoModelForImageClassification.from_pretrained(
-            str(path), local_files_only=True, trust_remote_code=False, use_safetensors=True, weights_only=True
-        )
+        model, info = getattr(transformers, auto_class).from_pretrained(
+            str(path), local_files_only=True, trust_remote_code=False, use_safetensors=True, weights_only=True,
+            output_loading_info=True,
+        )  # fmt: skip
     except Exception as exc:
-        raise ModelError(f"{path} cannot be opened as an image classifier of transformers: {one_line(exc)}") from exc
+        raise ModelError(f"{path} cannot be opened as {kind} of transformers: {one_line(exc)}") from exc
+    if missing := sorted(info["missing_keys"]):  # which transformers would draw at random
+        raise ModelError(
+            f"{path} is not {kind}: it has no weights for {', '.join(missing[:_NAMED])}"
+            f"{'...' if missing[_NAMED:] else ''}; {remedy}"
+        )
+    return model
 
 
 def read_preprocessing(path: Path) -> dict[str, Any]:
@@ -62,14 +113,14 @@ def read_preprocessing(path: Path) -> dict[str, Any]:
         path: The folder.
 
     Returns:
-        Settings of a PreprocessingSection: scale, mean, std and size; empty without a preprocessor_config.json.
+        Settings of a PreprocessingSection: scale, mean, std and size; the size alone where no file has the others.
 
     Raises:
         ModelError: The file is damaged, or has values that no preprocessing has.
     """
-    if not (path / PREPROCESSING).is_file():
+    file, values = _image_processor(path)
+    if values is None:
         return _size_of_config(_read(path / CONFIG))
-    values = _read(path / PREPROCESSING)
     rescales = values.get("do_rescale", True)
     settings: dict[str, Any] = {"scale": values.get("rescale_factor", _RESCALED) if rescales else 1.0}
     if values.get("do_normalize", True) and "image_mean" in values and "image_std" in values:
@@ -79,8 +130,17 @@ def read_preprocessing(path: Path) -> dict[str, Any]:
     try:
         PreprocessingSection.model_validate(settings)
     except ValueError as exc:
-        raise ModelError(f"{path / PREPROCESSING} has settings that no preprocessing has: {one_line(exc)}") from exc
+        raise ModelError(f"{file} has settings that no preprocessing has: {one_line(exc)}") from exc
     return settings
+
+
+def _image_processor(path: Path) -> tuple[Path, dict[str, Any] | None]:
+    """The file with the settings of images, and those; None where there is no such file."""
+    if (path / PREPROCESSING).is_file():
+        return path / PREPROCESSING, _read(path / PREPROCESSING)
+    file = path / PROCESSORS
+    values = _read(file).get("image_processor") if file.is_file() else None
+    return file, values if isinstance(values, dict) else None
 
 
 def read_classes(path: Path) -> list[str]:
@@ -99,7 +159,8 @@ def read_classes(path: Path) -> list[str]:
 
 
 def _size_of_config(config: dict[str, Any]) -> dict[str, Any]:
-    return _size(config.get("image_size"))
+    vision = config.get("vision_config")  # of a model of images and texts
+    return _size((vision if isinstance(vision, dict) else config).get("image_size"))
 
 
 def _size(size: Any) -> dict[str, Any]:

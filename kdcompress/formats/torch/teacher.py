@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,17 @@ from numpy.typing import NDArray
 from kdcompress.batches import run_in_batches
 from kdcompress.config.sections import PreprocessingSection, SingleTeacherSection
 from kdcompress.digests import json_digest, sha256_of
-from kdcompress.errors import ModelError, one_line
 from kdcompress.files import write_atomically
 from kdcompress.formats.torch.embedding import cut_head
 from kdcompress.formats.torch.export import cache_module, write_onnx
-from kdcompress.formats.torch.huggingface import is_classifier_folder, load_classifier, read_classes, read_preprocessing
+from kdcompress.formats.torch.huggingface import (
+    POOLED,
+    is_model_folder,
+    load_classifier,
+    load_encoder,
+    read_classes,
+    read_preprocessing,
+)
 from kdcompress.formats.torch.model import Program, deterministic, open_program, require_torch
 from kdcompress.leftovers import temporary_folder
 from kdcompress.teachers import (
@@ -30,9 +37,9 @@ from kdcompress.teachers import (
     make_input_adapter,
     open_teacher,
     output_name,
+    stored_note,
+    with_stored,
 )
-
-_STORED = ("scale", "mean", "std", "size", "layout", "classes")  # settings of a preprocessing that a file may hold
 
 
 class TorchTeacher(Teacher):
@@ -53,7 +60,7 @@ class TorchTeacher(Teacher):
     @classmethod
     def owns(cls, path: Path) -> bool:
         """Return whether a path is a .pt2 file or a folder of transformers."""
-        return super().owns(path) or is_classifier_folder(path)
+        return super().owns(path) or is_model_folder(path)
 
     @classmethod
     def owns_model(cls, model: Any) -> bool:
@@ -66,10 +73,13 @@ class TorchTeacher(Teacher):
         """Open a .pt2 file, or a folder of transformers, whose module is exported to the cache."""
         if path.is_dir():
             require_torch(str(path))
+            stored = read_preprocessing(path)
+            if section.probe:
+                pooled = section if output_name(section) else section.model_copy(update={"output": POOLED})
+                return cls._of_module(load_encoder(path), pooled, spec, description, stored)
             classes = read_classes(path)
             named = {"classes": classes} if not set(spec.classes) - set(classes) else {}
-            stored = {**read_preprocessing(path), **named}
-            return cls._of_module(load_classifier(path), section, spec, description, stored)
+            return cls._of_module(load_classifier(path), section, spec, description, {**stored, **named})
         program = open_program(path, output_name(section))
         digest = json_digest([sha256_of(path), program.output])
         return cls._of_program(path, program, section, spec, description, digest)
@@ -83,7 +93,7 @@ class TorchTeacher(Teacher):
     def _of_module(
         cls, module: Any, section: SingleTeacherSection, spec: OutputSpec, description: str, stored: dict[str, Any]
     ) -> TorchTeacher:
-        preprocessing = _with_stored(section.preprocessing, stored, description)
+        preprocessing = with_stored(section.preprocessing, stored, description)
         shapes, output, embedding = _shapes(preprocessing, spec), output_name(section), section.embedding
         path = cache_module(module, shapes, output, description, stored, embedding)
         program = open_program(path, None if embedding is None else output)
@@ -100,7 +110,7 @@ class TorchTeacher(Teacher):
         description: str,
         digest: str,
     ) -> TorchTeacher:
-        preprocessing = _with_stored(section.preprocessing, program.settings, description)
+        preprocessing = with_stored(section.preprocessing, program.settings, description)
         if preprocessing.layout == "auto":
             last_only = program.sizes[3] in (1, 3, 4) and program.sizes[1] not in (1, 3, 4, None)
             preprocessing = preprocessing.model_copy(update={"layout": "nhwc" if last_only else "nchw"})
@@ -119,19 +129,15 @@ class TorchTeacher(Teacher):
         layer, classifier = cut_head(program, self.description)
         return Embedder(layer, lambda batch: _run(program, batch), classifier, channels_first=True)
 
-    def write_with_head(self, path: Path, head: Classifier) -> Path:
-        """Write the network as ONNX with a matrix product behind its output."""
-        if self._program.settings:
-            raise ModelError(
-                f"{self.description} holds settings of its preprocessing, and its ONNX file with a head would not: "
-                "write them into teacher.preprocessing, and give the module itself (module:function)"
-            )
+    def write_with_head(self, path: Path, head: Classifier, stored: Mapping[str, Any] | None = None) -> Path:
+        """Write the network as ONNX with a matrix product behind its output, and the preprocessing that it holds."""
         encoder, name = self, self.section.embedding
         if name is not None:
             section = self.section.model_copy(update={"output": name, "embedding": None, "probe": False})
             encoder = type(self).open(self.path, section, self.spec, self.description)
         with temporary_folder() as folder:
-            return encoder.write_part(folder / "encoder.onnx").write_with_head(path, head)
+            part = encoder.write_part(folder / "encoder.onnx")
+            return part.write_with_head(path, head, stored or self._program.settings)
 
     def save_copy(self, path: Path) -> None:
         """Copy the .pt2 file."""
@@ -156,18 +162,6 @@ def _run(program: Program, batch: NDArray[Any]) -> NDArray[np.float32]:
         return run_in_batches(program.run, batch, program.sizes[0])
 
 
-def _with_stored(section: PreprocessingSection, stored: Any, description: str) -> PreprocessingSection:
-    """Fill in stored settings where the recipe sets none."""
-    values = {key: value for key, value in dict(stored).items() if key in _STORED}
-    changed = section.model_dump(exclude_unset=True)
-    if {"scale", "mean", "std", "channel_order"} & set(changed):
-        values = {key: value for key, value in values.items() if key in ("size", "layout", "classes")}
-    try:
-        return PreprocessingSection.model_validate({**values, **changed})
-    except ValueError as exc:
-        raise ModelError(f"{description} holds settings that no preprocessing has: {one_line(exc)}") from exc
-
-
 def _shapes(section: PreprocessingSection, spec: OutputSpec) -> list[tuple[int, ...]]:
     """List shapes of images in the module's layout: of the recipe's or the data's size, in gray and colour."""
     height, width, channels = spec.input_shape
@@ -184,15 +178,5 @@ def _input_notes(program: Program, adapter: InputAdapter) -> tuple[str, ...]:
     if program.sizes[0] == 1:
         notes.append("gets one image at a time, since its code fixes the batch size (as len(x) does)")
     if program.settings:
-        section = adapter.section
-        notes.append(
-            f"gets pixels as its own files say: size {'x'.join(map(str, adapter.input_shape[:2]))}, scale "
-            f"{section.scale:.4g}, mean {_short(section.mean)}, std {_short(section.std)}"
-            f"{', its outputs by their names' if section.classes else ''}"
-        )
+        notes.append(stored_note(adapter))
     return tuple(notes)
-
-
-def _short(value: float | tuple[float, ...]) -> str:
-    values = value if isinstance(value, tuple) else (value,)
-    return ", ".join(f"{number:.4g}" for number in values)

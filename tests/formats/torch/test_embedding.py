@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tiny_runs import distill
 import kdcompress
 from kdcompress.config.sections import SingleTeacherSection
 from kdcompress.errors import ModelError
-from kdcompress.teachers import OutputSpec, Teacher, open_teacher, teacher_of_model
+from kdcompress.teachers import Classifier, OutputSpec, Teacher, open_teacher, teacher_of_model
 
 torch = torch_models.require()
 SPEC = OutputSpec((32, 32, 3), tuple("abcd"))
@@ -125,3 +126,65 @@ def test_an_encoder_that_gets_a_head_is_named_by_its_embedding_alone(modules: No
     run = distill(tmp_path / "run", settings=settings, baseline=False, epochs=1)
     assert (run.path / "teacher.onnx").is_file()
     assert run.result["teacher"]["metrics"]["accuracy"] > 0.2
+
+
+SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 32, "patch_size": 8}
+SETTINGS = {"image_mean": [0.5] * 3, "image_std": [0.25] * 3, "rescale_factor": 1 / 255, "size": {"shortest_edge": 32}}
+
+
+def encoder_folder(kind: str, folder: Path) -> Path:
+    """A tiny encoder of transformers, as a folder of its own."""
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    torch.manual_seed(0)
+    if kind == "dinov2":
+        model = transformers.Dinov2Model(transformers.Dinov2Config(**SIZES))
+        (folder / kind).mkdir()
+        (folder / kind / "preprocessor_config.json").write_text(json.dumps(SETTINGS))
+    else:
+        text = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 50}
+        name = "CLIP" if kind == "clip" else "Siglip"
+        config = getattr(transformers, f"{name}Config")(vision_config=SIZES, text_config=text)
+        model = getattr(transformers, f"{name}Model")(config)
+        (folder / kind).mkdir()
+        (folder / kind / "processor_config.json").write_text(json.dumps({"image_processor": SETTINGS}))
+    model.save_pretrained(folder / kind)
+    return folder / kind
+
+
+def pooled(folder: Path, images: np.ndarray) -> np.ndarray:
+    """The embedding of transformers itself."""
+    import transformers
+
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    pixels = torch.from_numpy(np.moveaxis((images / np.float32(255) - 0.5) / 0.25, -1, 1).astype(np.float32))
+    with torch.no_grad():
+        found = model.get_image_features(pixels) if hasattr(model, "get_image_features") else model(pixels)
+    return np.asarray(found if isinstance(found, torch.Tensor) else found.pooler_output)
+
+
+@pytest.mark.parametrize("kind", ["dinov2", "clip", "siglip"])
+def test_a_folder_of_transformers_is_an_encoder_if_it_gets_a_head(kind: str, tmp_path: Path) -> None:
+    folder = encoder_folder(kind, tmp_path)
+    section = SingleTeacherSection(model=str(folder), probe=True)
+    teacher = open_teacher(folder, section, SPEC, f"teacher {kind}")
+    expected = pooled(folder, IMAGES)
+    assert teacher.embed(IMAGES) == pytest.approx(expected, abs=1e-5)
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed (the extra `torch`)")
+    head = Classifier(np.eye(expected.shape[1], 4, dtype=np.float32), np.arange(4, dtype=np.float32))
+    path = teacher.write_with_head(tmp_path / "probe", head)
+    plain = SingleTeacherSection(model=str(path))
+    with_head = open_teacher(path, plain, SPEC, "teacher probe.onnx")  # has the folder's preprocessing
+    assert with_head.logits(IMAGES) == pytest.approx(expected[:, :4] + np.arange(4), abs=1e-4)
+    assert "scale 0.003922, mean 0.5, 0.5, 0.5, std 0.25, 0.25, 0.25" in with_head.input_notes[0]
+
+
+def test_weights_that_are_missing_are_not_drawn_at_random(tmp_path: Path) -> None:
+    folder = encoder_folder("clip", tmp_path)
+    with pytest.raises(ModelError, match=r"not an image classifier: it has no weights for classifier\.bias, cl.*probe"):
+        open_teacher(folder, SingleTeacherSection(model=str(folder)), SPEC, "teacher clip")
+    import transformers
+
+    transformers.ViTForImageClassification(transformers.ViTConfig(**SIZES)).save_pretrained(tmp_path / "vit")
+    section = SingleTeacherSection(model=str(tmp_path / "vit"), probe=True)
+    with pytest.raises(ModelError, match=r"is not an encoder: it has no weights for pooler.* needs no teacher\.probe"):
+        open_teacher(tmp_path / "vit", section, SPEC, "teacher vit")
