@@ -115,6 +115,21 @@ def test_what_does_not_go_with_a_probe(
         distill(tmp_path / "run", tmp_path / "encoder.keras", "hinton", recorder, **PIXELS, **settings)
 
 
+def test_a_kind_that_gets_no_head_is_told_before_one_is_fitted(
+    network: Any, tmp_path: Path, recorder: Recorder
+) -> None:
+    encoder(network).export(str(tmp_path / "saved"), format="tf_saved_model", verbose=False)
+    settings = {**SMALL, **PIXELS}
+    recipe = recipe_of("mnist-demo", teacher=tmp_path / "saved", settings=settings)
+    for attempt in (
+        lambda: plan(recipe, tmp_path / "run", recorder),
+        lambda: distill(tmp_path / "run", tmp_path / "saved", "hinton", recorder, **settings),
+    ):
+        with pytest.raises(KDCompressError, match="takes Keras, ONNX and PyTorch models; convert it to ONNX first"):
+            attempt()
+    assert not [note for note in recorder.notes if "a linear head fitted" in note]
+
+
 def test_a_zoo_model_is_trained_with_a_head_of_its_own(tmp_path: Path, recorder: Recorder) -> None:
     with pytest.raises(KDCompressError, match="mnist_cnn is a zoo model, which is trained with its own: leave"):
         kdcompress.distill("mnist-demo", out=tmp_path / "run", settings=SMALL, progress=recorder)

@@ -166,6 +166,7 @@ def _todo(experiment: Experiment, section: SingleTeacherSection, teacher: Teache
     """What a run does with a teacher, and whether its targets are cached or stored."""
     split = experiment.data.split
     if section.probe:
+        teacher.check_head()
         fitted = ProbedTeacher(teacher, section, experiment.spec, split.with_labels(section.labels)).is_cached()
         return "its head was fitted before" if fitted else "a linear head is fitted on its embedding first", False
     if not registry.contains("models", section.model):

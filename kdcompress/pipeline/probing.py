@@ -100,6 +100,7 @@ class ProbedTeacher:
             ModelError: The encoder cannot be written with a head.
         """
         check_probe(self.section)
+        self.encoder.check_head()
         with lock_entry("probes", json_digest(self.key), progress) as folder:
             path = _read(folder, self.key)
             if path is None:

@@ -108,8 +108,18 @@ class EmbeddingSource(LogitsConversion, ABC):
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Run the model; see `Teacher.run`."""
 
+    def check_head(self) -> None:
+        """Check that the model can be written with a head, before one is fitted.
+
+        Raises:
+            ModelError: That cannot be done for this kind of model, or what it takes is not installed.
+        """
+        raise ModelError(
+            f"{self.description}: teacher.probe takes Keras, ONNX and PyTorch models; convert it to ONNX first"
+        )
+
     def write_with_head(self, path: Path, head: Classifier, stored: Mapping[str, Any] | None = None) -> Path:
-        """Write the model with a linear head behind its embedding.
+        """Write the model with a linear head behind its embedding, where `check_head` allows it.
 
         Args:
             path: Destination without a suffix.
@@ -120,11 +130,9 @@ class EmbeddingSource(LogitsConversion, ABC):
             The file.
 
         Raises:
-            ModelError: That cannot be written for this kind of model.
+            ModelError: The model cannot be written.
         """
-        raise ModelError(
-            f"{self.description}: teacher.probe takes Keras, ONNX and PyTorch models; convert it to ONNX first"
-        )
+        raise NotImplementedError(type(self).__name__)
 
     @cached_property
     def embedder(self) -> Embedder:

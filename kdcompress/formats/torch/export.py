@@ -107,6 +107,19 @@ def export_module(
         ) from exc
 
 
+def require_onnxscript(name: str) -> None:
+    """Check that PyTorch can write ONNX files.
+
+    Args:
+        name: Name of the model in the message.
+
+    Raises:
+        ModelError: onnxscript is not installed.
+    """
+    if importlib.util.find_spec("onnxscript") is None:
+        raise ModelError(f"{name} is converted to ONNX by onnxscript, which is not installed: pip install onnxscript")
+
+
 def write_onnx(program: Program, shape: tuple[int, int, int], path: Path, name: str) -> None:
     """Write a network to an ONNX file by torch.onnx.export.
 
@@ -121,8 +134,7 @@ def write_onnx(program: Program, shape: tuple[int, int, int], path: Path, name: 
     """
     import torch
 
-    if importlib.util.find_spec("onnxscript") is None:
-        raise ModelError(f"{name} is converted to ONNX by onnxscript, which is not installed: pip install onnxscript")
+    require_onnxscript(name)
     fixed = program.sizes[0]
     example = torch.zeros((fixed or _BATCH, *shape), dtype=program.dtype)
     dynamic = None if fixed else ({0: torch.export.Dim("batch")},)

@@ -16,7 +16,7 @@ from kdcompress.config.sections import PreprocessingSection, SingleTeacherSectio
 from kdcompress.digests import json_digest, sha256_of
 from kdcompress.files import write_atomically
 from kdcompress.formats.torch.embedding import cut_head
-from kdcompress.formats.torch.export import cache_module, write_onnx
+from kdcompress.formats.torch.export import cache_module, require_onnxscript, write_onnx
 from kdcompress.formats.torch.huggingface import (
     POOLED,
     is_model_folder,
@@ -128,6 +128,10 @@ class TorchTeacher(Teacher):
         program = open_program(self.path, self.selection.output)
         layer, classifier = cut_head(program, self.description)
         return Embedder(layer, lambda batch: _run(program, batch), classifier, channels_first=True)
+
+    def check_head(self) -> None:
+        """Check that the network can be converted to ONNX."""
+        require_onnxscript(self.description)
 
     def write_with_head(self, path: Path, head: Classifier, stored: Mapping[str, Any] | None = None) -> Path:
         """Write the network as ONNX with a matrix product behind its output, and the preprocessing that it holds."""
