@@ -79,8 +79,9 @@ def export_module(
 
     module = module.cpu().eval()
     example, outputs = _run_example(module, shapes, name)
-    key = select_output(list(outputs), output, name)
-    both = None if embedding is None else (key, select_output(list(outputs), embedding, name, "teacher.embedding"))
+    names = list(outputs)
+    pooled = None if embedding is None else select_output(names, embedding, name, "teacher.embedding")
+    key = select_output(names, output, name)
 
     class Selected(torch.nn.Module):  # type: ignore[misc]
         """The module with one of its outputs, and its embedding if that is one of them."""
@@ -91,7 +92,7 @@ def export_module(
 
         def forward(self, images: Any) -> Any:
             found = named_outputs(self.model(images))
-            return found[key] if both is None else {name: found[name] for name in both}
+            return found[key] if pooled is None else {name: found[name] for name in (key, pooled)}
 
     wrapped = (Selected() if key else module).eval()
     try:
