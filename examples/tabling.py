@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kdcompress.sweeping._gain import mean_interval
+
 
 def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown."""
@@ -30,6 +32,18 @@ def points_text(gain: dict[str, Any]) -> str:
     if gain["low"] is None:
         return f"{100 * gain['mean']:+.2f}"
     return f"{100 * gain['mean']:+.2f} ({100 * gain['low']:+.2f} to {100 * gain['high']:+.2f})"
+
+
+def one_more_run(values: Sequence[float], resolution: float = 0.0) -> tuple[float, float]:
+    """The 95 % interval in which one further run is expected: mean +- t(n - 1) * s * sqrt(1 + 1 / n).
+
+    Args:
+        values: Results of single runs, at least two.
+        resolution: Least standard deviation; runs may have equal results by chance.
+    """
+    found = mean_interval(values, resolution)
+    half = (found["high"] - found["mean"]) * (len(values) + 1) ** 0.5  # of the mean: t * s / sqrt(n)
+    return found["mean"] - half, found["mean"] + half
 
 
 def processor() -> str:

@@ -13,7 +13,7 @@ from kdcompress._version import __version__
 from kdcompress.sweeping._gain import mean_interval, paired_gain
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from tabling import grid, interval_text, processor
+from tabling import grid, interval_text, one_more_run, processor
 
 PAPER = 0.9885
 RECIPE, ALL_IMAGES = "recipe", "all images"
@@ -98,8 +98,6 @@ def wobble(runs: Runs, epochs: int) -> float:
 def spread(values: Sequence[float]) -> str:
     """Say where single runs lie, and whether the paper's one run may be one of them.
 
-    The interval for one further run is mean +- t(n - 1) * s * sqrt(1 + 1 / n).
-
     Args:
         values: Test accuracies of single runs, fractions.
     """
@@ -112,17 +110,6 @@ def spread(values: Sequence[float]) -> str:
         f"Seed by seed: {listed} %. The next run is expected between {100 * low:.2f} and {100 * high:.2f} % "
         f"(95 %, the same teacher); the paper's 98.85 %, one run itself, is {inside}."
     )
-
-
-def one_more_run(values: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval in which one further run is expected, by Student's t.
-
-    Args:
-        values: Results of single runs, at least two.
-    """
-    found = mean_interval(values)
-    half = (found["high"] - found["mean"]) * (len(values) + 1) ** 0.5  # of the mean: t * s / sqrt(n)
-    return found["mean"] - half, found["mean"] + half
 
 
 def _rows(found: dict[str, Runs]) -> list[tuple[str, list[float]]]:

@@ -54,8 +54,9 @@ def test_the_last_five_epochs_end_where_they_are_told(example: None) -> None:
 
 def test_one_more_run_is_less_certain_than_a_mean(example: None) -> None:
     import causes_page
+    import tabling
 
-    low, high = causes_page.one_more_run([0.985, 0.987, 0.989])
+    low, high = tabling.one_more_run([0.985, 0.987, 0.989])
     half = t.ppf(0.975, 2) * 0.002 * (1 + 1 / 3) ** 0.5  # the three have a standard deviation of 0.002
     assert low == pytest.approx(0.987 - half)
     assert high == pytest.approx(0.987 + half)
