@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from without_threes import MISSING
 
 TEACHER_EPOCHS, EPOCHS = 160, 30
+SHORTER = LONGER = 4  # how many times, to see whether trainings are at their end
 TEMPERATURE, ALPHA = 20.0, 0.9
 PUBLISHED = {"teacher": 67, "student alone": 146, "KD": 74}
 PUBLISHED_MISSING = {"before": (206, 133), "corrected": (109, 14)}
@@ -61,12 +62,35 @@ def _stages(study: Study, epochs: int) -> list[dict[str, float]]:
     ]
 
 
-def _teacher(study: Study, progress: Any) -> Any:
+def measure_lengths(study: Study, progress: Any) -> dict[str, float]:
+    """How many test errors a teacher has that learns for a quarter of its epochs, and KD of seed 0 for four times them.
+
+    Returns:
+        `teacher` and `student`, fractions; empty where the study has epochs of its own.
+    """
+    if study.epochs:
+        return {}
+
+    def short() -> dict[str, Any]:
+        return {"error": test_errors(_teacher(study, progress, TEACHER_EPOCHS // SHORTER), "student")}
+
+    def long() -> dict[str, Any]:
+        settings = {"method.alpha": ALPHA, "training.stages": _stages(study, LONGER * EPOCHS)}
+        return {"error": test_errors(_student(study, progress, "kd-long", 0, False, settings), "student")}
+
+    return {
+        "teacher": study.once("hinton teacher short", short)["error"],
+        "student": study.once("hinton kd long s0", long)["error"],
+    }
+
+
+def _teacher(study: Study, progress: Any, epochs: int = TEACHER_EPOCHS) -> Any:
     """The run of the large network, made now or before: figures may be there where no run is."""
+    name = "hinton-teacher" if epochs == TEACHER_EPOCHS else f"hinton-teacher-{epochs}"
     jitter = {"views.count": 64, "views.shift_px": 2.0, "views.rotation_deg": 0.0}
     # A run has a teacher, also where the method asks none; this one is left as it is initialized
-    settings = {"teacher.weights": "none", "training.stages": _stages(study, TEACHER_EPOCHS), **jitter}
-    return study.distill("hinton-teacher", progress, settings, student="hinton_2015:large", method="none")
+    settings = {"teacher.weights": "none", "training.stages": _stages(study, epochs), **jitter}
+    return study.distill(name, progress, settings, student="hinton_2015:large", method="none")
 
 
 def measure(study: Study, seed: int, progress: Any) -> dict[str, dict[str, Any]]:
@@ -76,29 +100,31 @@ def measure(study: Study, seed: int, progress: Any) -> dict[str, dict[str, Any]]
         What was measured: `kd`, with test errors as fractions, and `missing`, with those before and after correction.
     """
 
-    def run(name: str, baseline: bool, settings: dict[str, Any]) -> Any:
-        return study.distill(
-            f"hinton-{name}-s{seed}",
-            progress,
-            {"method.temperature": TEMPERATURE, "training.stages": _stages(study, EPOCHS), **settings},
-            seed=seed,
-            baseline=baseline,
-            teacher=str(_teacher(study, progress).path / "student.keras"),
-            student="hinton_2015:small",
-        )
-
     def kd() -> dict[str, Any]:
-        made = run("kd", True, {"method.alpha": ALPHA})
+        made = _student(study, progress, "kd", seed, True, {"method.alpha": ALPHA})
         return {role: test_errors(made, role) for role in ("student", "baseline")}
 
     def missing() -> dict[str, Any]:
         settings = {"method.alpha": 1.0, "data.name": "without_threes:WithoutThrees"}
-        return _corrected(run("missing", False, settings).path)
+        return _corrected(_student(study, progress, "missing", seed, False, settings).path)
 
     return {
         "kd": study.once(f"hinton kd s{seed}", kd),
         "missing": study.once(f"hinton missing s{seed}", missing),
     }
+
+
+def _student(study: Study, progress: Any, name: str, seed: int, baseline: bool, settings: dict[str, Any]) -> Any:
+    """The run of a small network with the large one as its teacher."""
+    return study.distill(
+        f"hinton-{name}-s{seed}",
+        progress,
+        {"method.temperature": TEMPERATURE, "training.stages": _stages(study, EPOCHS), **settings},
+        seed=seed,
+        baseline=baseline,
+        teacher=str(_teacher(study, progress).path / "student.keras"),
+        student="hinton_2015:small",
+    )
 
 
 def _corrected(path: Path) -> dict[str, Any]:

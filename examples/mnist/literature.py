@@ -31,9 +31,10 @@ def measure(study: Study, progress: Any) -> Iterator[literature_page.Found]:
     Yields:
         All that is there, after each seed of each paper.
     """
-    found = literature_page.Found(hinton_2015.measure_teacher(study, progress), [], [])
+    found = literature_page.Found(hinton_2015.measure_teacher(study, progress), [], {}, [])
     for seed in study.seeds:
         found.hinton.append(hinton_2015.measure(study, seed, progress))
+        found.lengths.update(hinton_2015.measure_lengths(study, progress))
         yield found
         found.mueller.append(mueller_2020.measure(study, seed, progress))
         yield found

