@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +63,12 @@ def _stages(study: Study, epochs: int) -> list[dict[str, float]]:
     ]
 
 
-def measure_lengths(study: Study, progress: Any) -> dict[str, float]:
-    """How many test errors a teacher has that learns for a quarter of its epochs, and KD of seed 0 for four times them.
+def measure_variants(study: Study, progress: Any) -> dict[str, dict[str, Any]]:
+    """Look for what keeps us from the published figures: the epochs of the teacher, and those and the labels of KD.
 
     Returns:
-        `teacher` and `student`, fractions; empty where the study has epochs of its own.
+        `short` (a teacher with a quarter of its epochs), `long` and `soft` (KD of seed 0 with four times its epochs,
+        and without labels), each with `error`, a fraction; empty where the study has epochs of its own.
     """
     if study.epochs:
         return {}
@@ -74,13 +76,14 @@ def measure_lengths(study: Study, progress: Any) -> dict[str, float]:
     def short() -> dict[str, Any]:
         return {"error": test_errors(_teacher(study, progress, TEACHER_EPOCHS // SHORTER), "student")}
 
-    def long() -> dict[str, Any]:
-        settings = {"method.alpha": ALPHA, "training.stages": _stages(study, LONGER * EPOCHS)}
-        return {"error": test_errors(_student(study, progress, "kd-long", 0, False, settings), "student")}
+    def kd(name: str, settings: dict[str, Any]) -> dict[str, Any]:
+        run = partial(_student, study, progress, f"kd-{name}", 0, False, {"method.alpha": ALPHA, **settings})
+        return study.once(f"hinton kd {name} s0", lambda: {"error": test_errors(run(), "student")})
 
     return {
-        "teacher": study.once("hinton teacher short", short)["error"],
-        "student": study.once("hinton kd long s0", long)["error"],
+        "short": study.once("hinton teacher short", short),
+        "long": kd("long", {"training.stages": _stages(study, LONGER * EPOCHS)}),
+        "soft": kd("soft", {"method.alpha": 1.0}),
     }
 
 

@@ -1,6 +1,6 @@
 """Figures of the literature beside ours: Hinton et al. 2015 and Mueller et al. 2020 on MNIST.
 
-    python literature.py            the whole MNIST, 3 seeds (two hours and more on 2 cores): LITERATURE.md here
+    python literature.py            the whole MNIST, 3 seeds (three to four hours of one core): LITERATURE.md here
     python literature.py --quick    5,000 embedded digits, 1 seed (minutes)
 
 Everything made lies in work/literature (or work-quick/literature), every figure in literature.json beside
@@ -34,7 +34,7 @@ def measure(study: Study, progress: Any) -> Iterator[literature_page.Found]:
     found = literature_page.Found(hinton_2015.measure_teacher(study, progress), [], {}, [])
     for seed in study.seeds:
         found.hinton.append(hinton_2015.measure(study, seed, progress))
-        found.lengths.update(hinton_2015.measure_lengths(study, progress))
+        found.variants.update(hinton_2015.measure_variants(study, progress))
         yield found
         found.mueller.append(mueller_2020.measure(study, seed, progress))
         yield found

@@ -97,14 +97,15 @@ def test_a_single_published_run_is_held_to_a_next_run_of_ours(example: Path) -> 
     assert literature_page._next_run(74, [108.0]) == ["-", "-"]
 
 
-def test_other_lengths_are_said_where_they_were_measured(example: Path) -> None:
+def test_what_was_tried_is_said_where_it_was_measured(example: Path) -> None:
     import literature_page
 
     kd = [{"kd": {"student": 0.0108, "baseline": 0.0151}}]
-    found = literature_page.Found({"error": 0.0083}, kd, {"teacher": 0.0095, "student": 0.01}, [])
-    text = " ".join(literature_page._lengths(found, 10_000).split())
-    assert "the teacher has 95 errors after 40 epochs and 83 after 160; KD of seed 0 has 108 after 30 and 100" in text
-    assert not literature_page._lengths(literature_page.Found({}, kd, {}, []), 10_000)
+    variants = {"short": {"error": 0.0095}, "long": {"error": 0.01}, "soft": {"error": 0.0111}}
+    text = literature_page._variants(literature_page.Found({"error": 0.0083}, kd, variants, []), 10_000)
+    assert "the teacher has 95 errors after 40 epochs, and 83 after 160" in " ".join(text.split())
+    assert "KD of seed 0 has 108, 100 with 120 epochs in place of 30, and 111 with alpha = 1" in " ".join(text.split())
+    assert not literature_page._variants(literature_page.Found({}, kd, {}, []), 10_000)
 
 
 @pytest.mark.slow
