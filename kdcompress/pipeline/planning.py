@@ -166,8 +166,9 @@ def _todo(experiment: Experiment, section: SingleTeacherSection, teacher: Teache
     """What a run does with a teacher, and whether its targets are cached or stored."""
     split = experiment.data.split
     if section.probe:
-        teacher.check_head()
         fitted = ProbedTeacher(teacher, section, experiment.spec, split.with_labels(section.labels)).is_cached()
+        if not fitted:
+            teacher.check_head()
         return "its head was fitted before" if fitted else "a linear head is fitted on its embedding first", False
     if not registry.contains("models", section.model):
         stored = teacher.stored_logits(split.train) is not None

@@ -100,10 +100,10 @@ class ProbedTeacher:
             ModelError: The encoder cannot be written with a head.
         """
         check_probe(self.section)
-        self.encoder.check_head()
         with lock_entry("probes", json_digest(self.key), progress) as folder:
             path = _read(folder, self.key)
             if path is None:
+                self.encoder.check_head()
                 path = self._fit(folder, progress)
             else:
                 progress.note(f"{self.encoder.description}: its head was fitted before, taken from the cache")

@@ -21,7 +21,7 @@ from kdcompress.teachers._outputs import N_INSPECTED, check_constants, check_out
 from kdcompress.teachers._reading import OutputReading, are_probabilities, inspect_outputs, with_both_classes
 from kdcompress.teachers._shards import PLAN, Piece, Shard, cut, delete_shard, missing_pieces, read_shard, write_shard
 from kdcompress.teachers._spec import OutputSpec, RowIndex, Selection, TargetRows
-from kdcompress.teachers._stored import METADATA_KEY, read_stored, stored_note, with_stored
+from kdcompress.teachers._stored import METADATA_KEY, read_stored, storable, stored_note, with_stored
 from kdcompress.teachers._targets import (
     ONE_PROCESS,
     Targets,
@@ -134,6 +134,7 @@ __all__ = [
     "read_shard",
     "read_stored",
     "select_name",
+    "storable",
     "stored_note",
     "target_key",
     "teacher_of_model",

@@ -12,17 +12,22 @@ from kdcompress.teachers._adapter import InputAdapter
 
 METADATA_KEY = "kdcompress_preprocessing"
 """Name under which a file of named texts, such as ONNX, holds its preprocessing as JSON."""
-_SETTINGS = ("scale", "mean", "std", "size", "layout", "classes")
-_SHAPE = ("size", "layout", "classes")
+_PIXELS = ("scale", "mean", "std")
+_SETTINGS = (*_PIXELS, "size", "layout")
 
 
-def with_stored(section: PreprocessingSection, stored: Mapping[str, Any], description: str) -> PreprocessingSection:
-    """Fill in stored settings where the recipe sets none; one value of the recipe replaces all that are stored.
+def with_stored(
+    section: PreprocessingSection, stored: Mapping[str, Any], description: str, classes: bool = False
+) -> PreprocessingSection:
+    """Fill in stored settings where the recipe has defaults; one setting of pixels replaces all that are stored.
+
+    A run's own recipe has every default written out, so what is a default cannot mean to replace anything.
 
     Args:
         section: Preprocessing of the recipe.
         stored: Settings that the file holds.
         description: Name of the teacher in messages.
+        classes: Whether the names of the outputs are among them.
 
     Returns:
         The section.
@@ -30,14 +35,23 @@ def with_stored(section: PreprocessingSection, stored: Mapping[str, Any], descri
     Raises:
         ModelError: The file holds settings that no preprocessing has.
     """
-    values = {key: value for key, value in dict(stored).items() if key in _SETTINGS}
-    changed = section.model_dump(exclude_unset=True)
-    if {"scale", "mean", "std", "channel_order"} & set(changed):
-        values = {key: value for key, value in values.items() if key in _SHAPE}
+    values = storable(stored) | ({"classes": stored["classes"]} if classes and "classes" in stored else {})
+    changed = section.model_dump(exclude_defaults=True)
+    if {*_PIXELS, "channel_order"} & set(changed):
+        values = {key: value for key, value in values.items() if key not in _PIXELS}
     try:
         return PreprocessingSection.model_validate({**values, **changed})
     except ValueError as exc:
         raise ModelError(f"{description} holds settings that no preprocessing has: {one_line(exc)}") from exc
+
+
+def storable(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Select the settings that a file with a head may hold: its outputs are in the data's order of classes.
+
+    Args:
+        stored: Settings that a file holds.
+    """
+    return {key: value for key, value in stored.items() if key in _SETTINGS}
 
 
 def read_stored(metadata: Mapping[str, str], description: str) -> dict[str, Any]:
@@ -59,20 +73,23 @@ def read_stored(metadata: Mapping[str, str], description: str) -> dict[str, Any]
     return parse_json(metadata[METADATA_KEY], name, ModelError, "remove it, and write them into teacher.preprocessing")
 
 
-def stored_note(adapter: InputAdapter) -> str:
-    """Say which preprocessing was read from the model's own files.
+def stored_note(adapter: InputAdapter, stored: Mapping[str, Any]) -> str:
+    """Say which preprocessing was read from the model's own files, and whether the recipe replaced it.
 
     Args:
         adapter: Adapter of the teacher.
+        stored: Settings that the files hold.
     """
     section = adapter.section
+    own = {key: stored[key] for key in _PIXELS if key in stored}
+    replaced = any(_short(getattr(section, key)) != _short(value) for key, value in own.items())
     return (
-        f"gets pixels as its own files say: size {'x'.join(map(str, adapter.input_shape[:2]))}, scale "
-        f"{section.scale:.4g}, mean {_short(section.mean)}, std {_short(section.std)}"
-        f"{', its outputs by their names' if section.classes else ''}"
+        f"gets pixels as {'the recipe says, not its own files' if replaced else 'its own files say'}: size "
+        f"{'x'.join(map(str, adapter.input_shape[:2]))}, scale {section.scale:.4g}, mean {_short(section.mean)}, std "
+        f"{_short(section.std)}{', its outputs by their names' if section.classes else ''}"
     )
 
 
-def _short(value: float | tuple[float, ...]) -> str:
-    values = value if isinstance(value, tuple) else (value,)
-    return ", ".join(f"{number:.4g}" for number in values)
+def _short(value: Any) -> str:
+    values = value if isinstance(value, tuple | list) else (value,)
+    return ", ".join(f"{number:.4g}" if isinstance(number, int | float) else str(number) for number in values)

@@ -36,6 +36,7 @@ from kdcompress.teachers import (
     output_name,
     read_stored,
     select_name,
+    storable,
     stored_note,
     with_stored,
 )
@@ -51,6 +52,8 @@ class OnnxTeacher(Teacher):
     module = "onnxruntime"
     copy_suffix = ".onnx"
     channels_first = True
+    _stored: Mapping[str, Any] = {}
+    """Preprocessing that the file holds."""
 
     def __init__(
         self, path: Path, session: Any, section: SingleTeacherSection, adapter: InputAdapter, description: str
@@ -80,7 +83,8 @@ class OnnxTeacher(Teacher):
         declared = sizes_of(image_of(session, section, description), description)[1:]
         adapter = make_input_adapter(preprocessing, declared, spec, description)
         teacher = cls(path, session, section, adapter, description)
-        teacher.input_notes = (stored_note(adapter),) if stored else ()
+        teacher._stored = stored
+        teacher.input_notes = (stored_note(adapter, stored),) if stored else ()
         return teacher
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
@@ -113,6 +117,8 @@ class OnnxTeacher(Teacher):
 
     def write_with_head(self, path: Path, head: Classifier, stored: Mapping[str, Any] | None = None) -> Path:
         """Write the nodes that the embedding needs with a matrix product behind them, as one file."""
+        from onnx import helper
+
         file = path.with_suffix(self.copy_suffix)
         name = self.section.embedding
         blank = self.adapter.prepare(np.zeros((1, *self.adapter.input_shape), np.uint8))
@@ -123,8 +129,10 @@ class OnnxTeacher(Teacher):
             write_embedding_part(self.path, self.selection, tensor, part, self.description)
             model = load(part)
         append_head(model, head, pooled=rank == 4)
-        if stored:
-            model.metadata_props.add(key=METADATA_KEY, value=json.dumps(dict(stored)))
+        held = {entry.key: entry.value for entry in model.metadata_props if entry.key != METADATA_KEY}
+        if settings := storable(stored or self._stored):
+            held[METADATA_KEY] = json.dumps(settings, allow_nan=False)
+        helper.set_model_props(model, held)
         write_atomically(file, lambda written: save_onnx(model, written, self.description))
         return file
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ CONFIG, WEIGHTS, PREPROCESSING = "config.json", "model.safetensors", "preprocess
 PROCESSORS = "processor_config.json"  # since transformers 5, of models of images and texts
 POOLED = "pooler_output"
 _RESCALED = 1 / 255
+_CLASS_TOKEN = ("vit", "deit")  # of which the class token is the embedding where there is no pooler, as in DINO
+_STATISTICS = ("running_mean", "running_var")  # of batch normalization
 _NAMED = 3  # missing weights in a message
 
 
@@ -39,9 +42,9 @@ def load_classifier(path: Path) -> Any:
         ModelError: It is no image classifier that the installed transformers knows, or is damaged.
         MissingExtraError: transformers is not installed.
     """
-    return _load(
-        path, "AutoModelForImageClassification", "an image classifier", "teacher.probe = true fits a head to it"
-    )
+    model, missing = _load(path, "AutoModelForImageClassification", "an image classifier")
+    _check_weights(path, "an image classifier", missing, "teacher.probe = true fits a head to it")
+    return model
 
 
 def load_encoder(path: Path) -> Any:
@@ -58,33 +61,50 @@ def load_encoder(path: Path) -> Any:
         ModelError: It is no model that the installed transformers knows, or is damaged.
         MissingExtraError: transformers is not installed.
     """
-    model = _load(path, "AutoModel", "an encoder", "a classifier needs no teacher.probe")
-    return _image_encoder(model) if hasattr(model, "get_image_features") else model
+    remedy = "give module:function that returns its embedding"
+    model, missing = _load(path, "AutoModel", "an encoder")
+    unpooled = _read(path / CONFIG).get("model_type") in _CLASS_TOKEN and all("pooler." in name for name in missing)
+    if missing and unpooled:
+        model, missing = _load(path, "AutoModel", "an encoder", add_pooling_layer=False)
+        model = _pooled(model, lambda network, images: network(images).last_hidden_state[:, 0])
+    _check_weights(path, "an encoder", missing, remedy)
+    if hasattr(model, "get_image_features"):
+        for name in [name for name, _ in model.named_children() if name.startswith("text_")]:
+            delattr(model, name)  # its weights would be written, too
+        model = _pooled(model, lambda network, images: network.get_image_features(pixel_values=images))
+    return model.float()
 
 
-def _image_encoder(model: Any) -> Any:
-    """The encoder of images of a model of images and texts, such as CLIP and SigLIP."""
+def _pooled(model: Any, embed: Callable[[Any, Any], Any]) -> Any:
+    """A module from images to the embedding alone.
+
+    Args:
+        model: The torch.nn.Module.
+        embed: Maps the module and images to the embedding, or to outputs with a pooled one.
+    """
     import torch
 
-    class ImageEncoder(torch.nn.Module):  # type: ignore[misc]
-        """Images to the embedding that texts are compared with."""
+    class Pooled(torch.nn.Module):  # type: ignore[misc]
+        """Images to the embedding."""
 
         def __init__(self) -> None:
             super().__init__()
             self.model = model
 
         def forward(self, images: Any) -> Any:
-            found = self.model.get_image_features(pixel_values=images)
-            return {POOLED: found if isinstance(found, torch.Tensor) else found[POOLED]}  # a tensor before 5
+            found = embed(self.model, images)
+            return {POOLED: found if isinstance(found, torch.Tensor) else found[POOLED]}
 
-    return ImageEncoder()
+    return Pooled()
 
 
-def _load(path: Path, auto_class: str, kind: str, remedy: str) -> Any:
+def _load(path: Path, auto_class: str, kind: str, **options: Any) -> tuple[Any, list[str]]:
+    """A model, and the names of its weights that the folder lacks, which transformers draws at random."""
     if importlib.util.find_spec("transformers") is None:
         raise MissingExtraError(f"{path} needs transformers, which is not installed: pip install transformers")
     import transformers
 
+    transformers.logging.set_verbosity_error()  # what it would say of missing weights is said here
     config = _read(path / CONFIG)
     if "auto_map" in config:
         raise ModelError(
@@ -94,16 +114,20 @@ def _load(path: Path, auto_class: str, kind: str, remedy: str) -> Any:
     try:
         model, info = getattr(transformers, auto_class).from_pretrained(
             str(path), local_files_only=True, trust_remote_code=False, use_safetensors=True, weights_only=True,
-            output_loading_info=True,
+            output_loading_info=True, **options,
         )  # fmt: skip
     except Exception as exc:
         raise ModelError(f"{path} cannot be opened as {kind} of transformers: {one_line(exc)}") from exc
-    if missing := sorted(info["missing_keys"]):  # which transformers would draw at random
+    counted = {name for name, _ in model.named_parameters()}
+    return model, sorted(name for name in info["missing_keys"] if name in counted or name.endswith(_STATISTICS))
+
+
+def _check_weights(path: Path, kind: str, missing: list[str], remedy: str) -> None:
+    if missing:
         raise ModelError(
             f"{path} is not {kind}: it has no weights for {', '.join(missing[:_NAMED])}"
             f"{'...' if missing[_NAMED:] else ''}; {remedy}"
         )
-    return model
 
 
 def read_preprocessing(path: Path) -> dict[str, Any]:

@@ -178,6 +178,15 @@ def operator_name(node: Any) -> str:
     return str(node.target).removeprefix("aten.").partition(".")[0] if is_call else ""
 
 
+def is_mutation(node: Any) -> bool:
+    """Whether a node of a graph changes a tensor in place, which matters though nothing reads its result.
+
+    Args:
+        node: torch.fx.Node.
+    """
+    return node.op == "call_function" and bool(getattr(getattr(node.target, "_schema", None), "is_mutable", False))
+
+
 def reduce_to(module: Any, node: Any) -> None:
     """Reduce a graph module to one tensor and what it needs, in place.
 
@@ -188,7 +197,7 @@ def reduce_to(module: Any, node: Any) -> None:
     (output,) = [other for other in module.graph.nodes if other.op == "output"]
     output.args = (node,)
     # Dropout counts as an effect, though it has none at inference
-    module.graph.eliminate_dead_code(lambda other: other.op in ("placeholder", "output"))
+    module.graph.eliminate_dead_code(lambda other: other.op in ("placeholder", "output") or is_mutation(other))
     module.recompile()
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kdcompress.batches import run_in_batches
 from kdcompress.config.sections import PreprocessingSection, SingleTeacherSection
 from kdcompress.digests import json_digest, sha256_of
+from kdcompress.errors import ModelError
 from kdcompress.files import write_atomically
 from kdcompress.formats.torch.embedding import cut_head
 from kdcompress.formats.torch.export import cache_module, require_onnxscript, write_onnx
@@ -40,6 +41,8 @@ from kdcompress.teachers import (
     stored_note,
     with_stored,
 )
+
+_CONVERTED = ("torch.float32", "torch.float16")
 
 
 class TorchTeacher(Teacher):
@@ -75,8 +78,7 @@ class TorchTeacher(Teacher):
             require_torch(str(path))
             stored = read_preprocessing(path)
             if section.probe:
-                pooled = section if output_name(section) else section.model_copy(update={"output": POOLED})
-                return cls._of_module(load_encoder(path), pooled, spec, description, stored)
+                return cls._of_encoder(path, section, spec, description, stored)
             classes = read_classes(path)
             named = {"classes": classes} if not set(spec.classes) - set(classes) else {}
             return cls._of_module(load_classifier(path), section, spec, description, {**stored, **named})
@@ -90,10 +92,28 @@ class TorchTeacher(Teacher):
         return cls._of_module(model, section, spec, description, {})
 
     @classmethod
+    def _of_encoder(
+        cls, path: Path, section: SingleTeacherSection, spec: OutputSpec, description: str, stored: dict[str, Any]
+    ) -> TorchTeacher:
+        module = load_encoder(path)
+        if output_name(section):
+            return cls._of_module(module, section, spec, description, stored)
+        pooled = section.model_copy(update={"output": POOLED})
+        try:
+            return cls._of_module(module, pooled, spec, description, stored)
+        except ModelError as exc:
+            if f"has no {POOLED!r}" not in str(exc):
+                raise
+            raise ModelError(
+                f"{path} is of a model without a pooled output, which would be its embedding: give module:function "
+                "that returns one"
+            ) from exc
+
+    @classmethod
     def _of_module(
         cls, module: Any, section: SingleTeacherSection, spec: OutputSpec, description: str, stored: dict[str, Any]
     ) -> TorchTeacher:
-        preprocessing = with_stored(section.preprocessing, stored, description)
+        preprocessing = with_stored(section.preprocessing, stored, description, not section.probe)
         shapes, output, embedding = _shapes(preprocessing, spec), output_name(section), section.embedding
         path = cache_module(module, shapes, output, description, stored, embedding)
         program = open_program(path, None if embedding is None else output)
@@ -110,7 +130,7 @@ class TorchTeacher(Teacher):
         description: str,
         digest: str,
     ) -> TorchTeacher:
-        preprocessing = with_stored(section.preprocessing, program.settings, description)
+        preprocessing = with_stored(section.preprocessing, program.settings, description, not section.probe)
         if preprocessing.layout == "auto":
             last_only = program.sizes[3] in (1, 3, 4) and program.sizes[1] not in (1, 3, 4, None)
             preprocessing = preprocessing.model_copy(update={"layout": "nhwc" if last_only else "nchw"})
@@ -132,6 +152,11 @@ class TorchTeacher(Teacher):
     def check_head(self) -> None:
         """Check that the network can be converted to ONNX."""
         require_onnxscript(self.description)
+        if str(self._program.dtype) not in _CONVERTED:
+            raise ModelError(
+                f"{self.description} computes in {self._program.dtype}, and gets a head in float32 or float16: call "
+                "float() on the module"
+            )
 
     def write_with_head(self, path: Path, head: Classifier, stored: Mapping[str, Any] | None = None) -> Path:
         """Write the network as ONNX with a matrix product behind its output, and the preprocessing that it holds."""
@@ -182,5 +207,5 @@ def _input_notes(program: Program, adapter: InputAdapter) -> tuple[str, ...]:
     if program.sizes[0] == 1:
         notes.append("gets one image at a time, since its code fixes the batch size (as len(x) does)")
     if program.settings:
-        notes.append(stored_note(adapter))
+        notes.append(stored_note(adapter, program.settings))
     return tuple(notes)

@@ -13,7 +13,12 @@ from tiny_runs import distill
 
 import kdcompress
 from kdcompress.config.sections import SingleTeacherSection
+from kdcompress.data import Dataset
 from kdcompress.errors import ModelError
+from kdcompress.pipeline.reopening import reopen_teachers
+from kdcompress.runs.folder import RunFolder
+from kdcompress.runs.integrity import read_run_recipe
+from kdcompress.runs.outputs import read_test_outputs
 from kdcompress.teachers import Classifier, OutputSpec, Teacher, open_teacher, teacher_of_model
 
 torch = torch_models.require()
@@ -182,9 +187,147 @@ def test_weights_that_are_missing_are_not_drawn_at_random(tmp_path: Path) -> Non
     folder = encoder_folder("clip", tmp_path)
     with pytest.raises(ModelError, match=r"not an image classifier: it has no weights for classifier\.bias, cl.*probe"):
         open_teacher(folder, SingleTeacherSection(model=str(folder)), SPEC, "teacher clip")
-    import transformers
 
-    transformers.ViTForImageClassification(transformers.ViTConfig(**SIZES)).save_pretrained(tmp_path / "vit")
-    section = SingleTeacherSection(model=str(tmp_path / "vit"), probe=True)
-    with pytest.raises(ModelError, match=r"is not an encoder: it has no weights for pooler.* needs no teacher\.probe"):
-        open_teacher(tmp_path / "vit", section, SPEC, "teacher vit")
+
+def test_a_vit_without_a_pooler_gives_its_class_token(tmp_path: Path) -> None:
+    """DINO's form of it, and that of a classifier."""
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    torch.manual_seed(0)
+    model = transformers.ViTModel(transformers.ViTConfig(**SIZES), add_pooling_layer=False).eval()
+    model.save_pretrained(tmp_path / "vit")
+    section = SingleTeacherSection.model_validate({"model": "vit", "probe": True, "preprocessing": PIXELS})
+    teacher = open_teacher(tmp_path / "vit", section, SPEC, "teacher vit")
+    with torch.no_grad():
+        expected = model(tensor_of(IMAGES)).last_hidden_state[:, 0].numpy()
+    assert teacher.embed(IMAGES) == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_encoder_is_computed_in_float32(tmp_path: Path) -> None:
+    """bfloat16 has no ONNX file, and most encoders come in 16 bits."""
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    transformers.Dinov2Model(transformers.Dinov2Config(**SIZES)).to(torch.bfloat16).save_pretrained(tmp_path / "dino")
+    section = SingleTeacherSection.model_validate({"model": "dino", "probe": True})
+    assert open_teacher(tmp_path / "dino", section, SPEC, "teacher dino").converts_to == (".onnx",)
+    module = torch_models.cnn().to(torch.bfloat16)
+    with pytest.raises(ModelError, match=r"computes in torch\.bfloat16, and gets a head in float32 or float16: call"):
+        teacher_of(module, probe=True).check_head()
+
+
+def test_counters_of_batch_normalization_may_be_missing(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    import safetensors.torch
+
+    config = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 8], depths=[1, 1], layer_type="basic")
+    transformers.ResNetForImageClassification(config).save_pretrained(tmp_path / "resnet")
+    path = tmp_path / "resnet" / "model.safetensors"
+    weights = {k: v for k, v in safetensors.torch.load_file(path).items() if "num_batches" not in k}
+    safetensors.torch.save_file(weights, path, {"format": "pt"})
+    assert open_teacher(tmp_path / "resnet", SingleTeacherSection(model="resnet"), SPEC, "teacher resnet").digest
+
+
+class Changing(torch.nn.Module):  # type: ignore[misc]
+    """Numbers that are changed in place, before the last layer or behind it."""
+
+    def __init__(self, before: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body, self.head, self.before = torch.nn.Conv2d(3, 6, 5, 4), torch.nn.Linear(6, 4), before
+
+    def forward(self, images: Any) -> Any:
+        read = self.body(images).mean((2, 3))
+        if self.before:
+            read[:, 0] = 5.0
+        outputs = self.head(read)
+        if not self.before:
+            outputs[:, 0] += 100.0
+        return outputs
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_what_is_changed_in_place_stays_changed(before: bool) -> None:
+    module = Changing(before).eval()
+    teacher = teacher_of(module)
+    with torch.no_grad():
+        expected = module(tensor_of(IMAGES)).numpy()
+    assert teacher.logits(IMAGES) == pytest.approx(expected, abs=1e-4)
+    if before:
+        assert teacher.classifier is not None
+        assert teacher.embed(IMAGES)[:, 0] == pytest.approx(5.0)
+    else:
+        with pytest.raises(ModelError, match="does not end in a linear layer"):
+            teacher.embed(IMAGES)
+
+
+class ChannelsLast(torch.nn.Module):  # type: ignore[misc]
+    """A head on maps of one pixel, whose channels are last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = torch.nn.Conv2d(3, 7, 32), torch.nn.Linear(7, 4)
+
+    def forward(self, images: Any) -> Any:
+        return self.head(self.body(images).permute(0, 2, 3, 1)).flatten(1)
+
+
+def test_a_last_layer_must_read_a_row_for_each_image() -> None:
+    with pytest.raises(ModelError, match="does not end in a linear layer"):
+        teacher_of(ChannelsLast()).embed(IMAGES)
+
+
+def test_a_head_without_bias_in_a_decomposed_file(tmp_path: Path) -> None:
+    module = torch.nn.Sequential(*torch_models.cnn()[:-1], torch.nn.Linear(16, 4, bias=False)).eval()
+    program = torch.export.export(module, (torch.zeros(2, 3, 32, 32),), dynamic_shapes=({0: torch.export.Dim("n")},))
+    torch.export.save(program.run_decompositions(), tmp_path / "big.pt2")
+    teacher = teacher_of(tmp_path / "big.pt2")
+    assert teacher.classifier is not None
+    assert teacher.embed(IMAGES) @ teacher.classifier.kernel == pytest.approx(teacher.logits(IMAGES), abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("probe", [True, False])
+def test_a_reopened_run_has_the_folder_s_preprocessing(probe: bool, digits: Dataset, tmp_path: Path) -> None:
+    """A run's recipe has every default written out, which replaces nothing."""
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed (the extra `torch`)")
+    if probe:
+        folder = encoder_folder("dinov2", tmp_path)
+    else:
+        transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+        names = {"id2label": dict(enumerate("0123456789")), "label2id": {str(i): i for i in range(10)}}
+        config = transformers.ViTConfig(**SIZES, **names)
+        folder = tmp_path / "vit"
+        transformers.ViTForImageClassification(config).save_pretrained(folder)
+        (folder / "preprocessor_config.json").write_text(json.dumps(SETTINGS))
+    settings = {"teacher.model": str(folder), "teacher.probe": probe, "teacher.check": False}
+    run = distill(tmp_path / "run", settings=settings, baseline=False, epochs=1)
+    (teacher,) = reopen_teachers(RunFolder(run.path), read_run_recipe(RunFolder(run.path))).teachers
+    assert (teacher.adapter.section.scale, teacher.adapter.section.mean) == (pytest.approx(1 / 255), (0.5,) * 3)
+    outputs, images = read_test_outputs(RunFolder(run.path)), digits.test.images[:20]
+    assert outputs.ids[:20].tolist() == digits.test.ids[:20].tolist()
+    assert teacher.logits(teacher.resize(images)[:]) == pytest.approx(outputs.logits["teacher"][:20], abs=1e-4)
+
+
+def test_classes_that_a_file_holds_are_not_those_of_a_head(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed (the extra `torch`)")
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    names = {"id2label": dict(enumerate("dcba")), "label2id": {name: index for index, name in enumerate("dcba")}}
+    transformers.ViTForImageClassification(transformers.ViTConfig(**SIZES, **names)).save_pretrained(tmp_path / "vit")
+    (tmp_path / "vit" / "preprocessor_config.json").write_text(json.dumps(SETTINGS))
+    classifier = open_teacher(tmp_path / "vit", SingleTeacherSection(model="vit"), SPEC, "teacher vit")
+    assert classifier.adapter.columns == (3, 2, 1, 0)
+    classifier.save_copy(tmp_path / "copy.pt2")
+    encoder = open_teacher(tmp_path / "copy.pt2", SingleTeacherSection(model="x", probe=True), SPEC, "teacher copy.pt2")
+    assert (encoder.adapter.columns, encoder.adapter.section.scale) == (None, pytest.approx(1 / 255))
+    path = encoder.write_with_head(tmp_path / "probe", Classifier(np.eye(4, dtype=np.float32), np.zeros(4, np.float32)))
+    with_head = open_teacher(path, SingleTeacherSection(model=str(path)), SPEC, "teacher probe.onnx")
+    assert with_head.logits(IMAGES) == pytest.approx(encoder.embed(IMAGES), abs=1e-4)
+
+
+def test_an_encoder_without_a_pooled_output_is_told(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    sizes = {**SIZES, "decoder_hidden_size": 16, "decoder_num_hidden_layers": 1, "decoder_num_attention_heads": 2}
+    transformers.ViTMAEModel(transformers.ViTMAEConfig(**sizes)).save_pretrained(tmp_path / "mae")
+    section = SingleTeacherSection(model="mae", probe=True)
+    with pytest.raises(
+        ModelError, match=r"without a pooled output, which would be its embedding: give module:function"
+    ):
+        open_teacher(tmp_path / "mae", section, SPEC, "teacher mae")
