@@ -73,7 +73,7 @@ def test_networks_of_keras_applications_may_be_named(name: str) -> None:
     check_config(json.loads(model.to_json()), name)
 
 
-def test_a_class_that_the_user_registered_may_be_named(tmp_path: Path) -> None:
+def test_a_class_that_the_user_registered_may_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @keras.saving.register_keras_serializable("mine")
     class Doubled(layers.Layer):
         def call(self, inputs: Any) -> Any:
@@ -86,7 +86,8 @@ def test_a_class_that_the_user_registered_may_be_named(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((4,)), Doubled(), layers.Dense(2, activation=halved)])
     model.save(tmp_path / "m.keras")
     assert load_saved_model(tmp_path / "m.keras").output_shape == (None, 2)
-    keras.saving.get_custom_objects().clear()
+    for name in ("Doubled", "halved"):
+        monkeypatch.delitem(keras.saving.get_custom_objects(), f"mine>{name}")
     with pytest.raises(ModelError, match="its custom class 'Doubled' is not known here"):
         load_saved_model(Path(str(tmp_path / "m.keras")))
 
