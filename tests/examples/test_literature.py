@@ -83,18 +83,21 @@ def test_figures_agree_where_intervals_meet(example: Path) -> None:
     import literature_page
 
     ours = {"mean": 1.0, "low": 0.9, "high": 1.1, "n": 3}
-    assert literature_page._where(1.15, 0.06, ours) == "agrees"
-    assert literature_page._where(1.15, 0.04, ours) == "fewer errors than published"
-    assert literature_page._where(0.8, 0.09, ours) == "more errors than published"
-    assert literature_page._where(0.8, 0.0, {"mean": 1.0, "low": None, "high": None, "n": 1}) == "-"
+    assert literature_page._where(1.15, 0.06, ours, 10_000) == "agrees"
+    assert literature_page._where(1.15, 0.04, ours, 10_000) == "fewer errors than published"
+    assert literature_page._where(0.8, 0.09, ours, 10_000) == "more errors than published"
+    assert literature_page._where(0.8, 0.0, {"mean": 1.0, "low": None, "high": None, "n": 1}, 10_000) == "-"
+    assert literature_page._where(0.8, 0.09, ours, 1_000) == "-"  # not the whole MNIST
 
 
 def test_a_single_published_run_is_held_to_a_next_run_of_ours(example: Path) -> None:
     import literature_page
 
-    assert literature_page._next_run(146, [151.0, 179.0, 176.0])[1] == "agrees"  # the mean is shown to be above 146
-    assert literature_page._next_run(74, [108.0, 108.0, 108.0]) == ["103 to 113", "more errors than published"]
-    assert literature_page._next_run(74, [108.0]) == ["-", "-"]
+    assert (
+        literature_page._next_run(146, [151.0, 179.0, 176.0], 10_000)[1] == "agrees"
+    )  # the mean is shown to be above 146
+    assert literature_page._next_run(74, [108.0, 108.0, 108.0], 10_000) == ["103 to 113", "more errors than published"]
+    assert literature_page._next_run(74, [108.0], 10_000) == ["-", "-"]
 
 
 def test_what_was_tried_is_said_where_it_was_measured(example: Path) -> None:
