@@ -80,9 +80,8 @@ def stored_note(adapter: InputAdapter, stored: Mapping[str, Any]) -> str:
         adapter: Adapter of the teacher.
         stored: Settings that the files hold.
     """
-    section = adapter.section
-    own = {key: stored[key] for key in _PIXELS if key in stored}
-    replaced = any(_short(getattr(section, key)) != _short(value) for key, value in own.items())
+    section, own = adapter.section, with_stored(PreprocessingSection(), stored, "")
+    replaced = (own.scale, own.mean, own.std) != (section.scale, section.mean, section.std)
     return (
         f"gets pixels as {'the recipe says, not its own files' if replaced else 'its own files say'}: size "
         f"{'x'.join(map(str, adapter.input_shape[:2]))}, scale {section.scale:.4g}, mean {_short(section.mean)}, std "
@@ -90,6 +89,6 @@ def stored_note(adapter: InputAdapter, stored: Mapping[str, Any]) -> str:
     )
 
 
-def _short(value: Any) -> str:
-    values = value if isinstance(value, tuple | list) else (value,)
-    return ", ".join(f"{number:.4g}" if isinstance(number, int | float) else str(number) for number in values)
+def _short(value: float | tuple[float, ...]) -> str:
+    values = value if isinstance(value, tuple) else (value,)
+    return ", ".join(f"{number:.4g}" for number in values)

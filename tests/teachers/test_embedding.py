@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from conftest import Recorder
 
 from kdcompress.cache import cache_dir
-from kdcompress.config.sections import SingleTeacherSection, ViewsSection
+from kdcompress.config.sections import PreprocessingSection, SingleTeacherSection, ViewsSection
 from kdcompress.data import Dataset, Samples
 from kdcompress.errors import KDCompressError, ModelError
 from kdcompress.progress import Progress
@@ -233,3 +234,25 @@ def test_preprocessing_in_a_strangers_file_is_checked(text: str, network: Any, t
     onnx.save(model, tmp_path / "t.onnx")
     with pytest.raises(KDCompressError, match=r"in its metadata is damaged|no preprocessing has|has 2 val"):
         opened(tmp_path / "t.onnx", preprocessing={})
+
+
+def test_preprocessing_that_a_file_holds_is_replaced_by_settings_not_by_written_defaults(
+    network: Any, tmp_path: Path
+) -> None:
+    """A run's own recipe has every default written out, and opens its teacher as training did."""
+    import onnx
+
+    model = onnx.load(other_models.onnx_file(network, tmp_path / "t.onnx"))
+    held = {"scale": "1/255", "mean": [0.5], "std": [0.25], "classes": list(reversed(DIGITS))}
+    model.metadata_props.add(key=METADATA_KEY, value=json.dumps(held))
+    onnx.save(model, tmp_path / "t.onnx")
+    defaults = PreprocessingSection().model_dump()
+    for preprocessing in ({}, defaults):
+        teacher = opened(tmp_path / "t.onnx", preprocessing=preprocessing)
+        section = teacher.adapter.section
+        assert (section.scale, section.mean, section.std) == (pytest.approx(1 / 255), (0.5,), (0.25,))
+        assert teacher.adapter.columns is None  # the order of outputs is the recipe's to say
+        assert "as its own files say: size 28x28, scale 0.003922, mean 0.5, std 0.25" in teacher.input_notes[0]
+    other = opened(tmp_path / "t.onnx", preprocessing={**defaults, "scale": 2.0})
+    assert (other.adapter.section.scale, other.adapter.section.mean) == (2.0, 0.0)
+    assert "as the recipe says, not its own files: size 28x28, scale 2" in other.input_notes[0]
