@@ -162,7 +162,7 @@ class TorchTeacher(Teacher):
         """Write the network as ONNX with a matrix product behind its output, and the preprocessing that it holds."""
         encoder, name = self, self.section.embedding
         if name is not None:
-            section = self.section.model_copy(update={"output": name, "embedding": None, "probe": False})
+            section = self.section.model_copy(update={"output": name, "embedding": None})
             encoder = type(self).open(self.path, section, self.spec, self.description)
         with temporary_folder() as folder:
             part = encoder.write_part(folder / "encoder.onnx")

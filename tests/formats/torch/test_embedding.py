@@ -331,3 +331,17 @@ def test_an_encoder_without_a_pooled_output_is_told(tmp_path: Path) -> None:
         ModelError, match=r"without a pooled output, which would be its embedding: give module:function"
     ):
         open_teacher(tmp_path / "mae", section, SPEC, "teacher mae")
+
+
+def test_a_named_output_gets_a_head_though_its_file_holds_other_classes(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed (the extra `torch`)")
+    program = torch.export.export(
+        torch_models.maps().eval(), (torch.zeros(2, 3, 32, 32),), dynamic_shapes=({0: torch.export.Dim("n")},)
+    )
+    settings = json.dumps({"scale": 1 / 255, "classes": ["w", "x", "y", "z"]})
+    torch.export.save(program, tmp_path / "big.pt2", extra_files={"kdcompress.json": settings})
+    teacher = teacher_of(tmp_path / "big.pt2", embedding="maps", probe=True, preprocessing={})
+    head = Classifier(np.eye(8, 4, dtype=np.float32), np.zeros(4, np.float32))
+    path = teacher.write_with_head(tmp_path / "probe", head)
+    with_head = open_teacher(path, SingleTeacherSection(model=str(path)), SPEC, "teacher probe.onnx")
+    assert with_head.logits(IMAGES) == pytest.approx(teacher.embed(IMAGES)[:, :4], abs=1e-4)
